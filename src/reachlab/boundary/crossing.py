@@ -1,0 +1,47 @@
+"""Where the base catches up: the smallest k from which it stays at or above the other, to the largest k.
+
+With d(k) = pass@k(other) − pass@k(base), averaged over problems, it is the next k after the last one with
+d(k) > 0. A base that is never below has its crossing at the smallest k, and so have two equal models: a
+crossing alone does not say that the base is wider; the interval of d at the largest k does (see `verdict`).
+
+Source: the crossings of the pass@k curves in arXiv 2504.13837; the interval is ours.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reachlab.boundary.bootstrap import Floats, Weights, resampled_means, tail_positions
+from reachlab.boundary.outcomes import Ints
+
+EQUAL = 1e-6
+"""Differences of pass@k up to this count as none: resampled means are float32, and none would notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """The crossing and its bootstrap interval; None is "none up to the largest k", so an end may be open."""
+
+    k: int | None
+    low: int | None
+    high: int | None
+
+
+def find_crossing(difference_PK: Floats, ks: Ints, weights_BP: Weights, level: float = 0.95) -> Crossing:
+    """Find the crossing of two models and the interval that holds `level` of the resamples' crossings.
+
+    Args:
+        difference_PK: pass@k of the other model minus the base's, per problem.
+        ks: the K values of k, ascending; the crossing is one of them.
+        weights_BP: the resamples; one without a crossing counts as beyond the largest k.
+        level: share of the resamples inside the interval.
+    """
+    ahead_B = np.zeros(len(weights_BP), np.int64)  # how many of the ks there are up to the last with d(k) > 0
+    for rows, means_KB in resampled_means(difference_PK, weights_BP):
+        last_B = ((means_KB > EQUAL) * np.arange(rows.start + 1, rows.stop + 1)[:, None]).max(axis=0)
+        np.maximum(ahead_B, last_B, out=ahead_B)
+    ahead_B.sort()
+    low, high = tail_positions(len(ahead_B), level)
+    ahead = np.flatnonzero(difference_PK.mean(axis=0) > EQUAL)
+    found = [int(ahead[-1]) + 1 if ahead.size else 0, int(ahead_B[low]), int(ahead_B[high])]
+    return Crossing(*(int(ks[i]) if i < len(ks) else None for i in found))

@@ -1,0 +1,52 @@
+"""pass@k: the chance that k samples drawn without replacement from n, c of them correct, hold a correct one.
+
+pass@k = 1 − C(n−c, k) / C(n, k) = 1 − Π_{i<k} (n−c−i) / (n−i), which is unbiased for 1 − (1−p)^k.
+
+Source: Chen et al. 2021, *Evaluating Large Language Models Trained on Code* (arXiv 2107.03374). The product
+runs over k, not over c as in the paper's script: its running values are the answers for every smaller k.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reachlab.errors import ReachlabError
+
+
+def pass_at_k(n_P: ArrayLike, c_P: ArrayLike, ks: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
+    """Estimate pass@k per problem, as a (P, K) table; its mean over problems is the curve.
+
+    Every factor lies in [0, 1], so nothing overflows at any n; c = 0 gives exactly 0 and k > n − c exactly 1.
+    The work is O(max k) for each distinct pair (n, c).
+
+    Args:
+        n_P: scored samples of each problem; problems may differ.
+        c_P: correct ones among them.
+        ks: the values of k, at least 1, in any order.
+
+    Raises:
+        ReachlabError: k > n or k < 1, or c outside [0, n]; the message names the problem's position.
+    """
+    n_P, c_P, ks = np.asarray(n_P, np.int64), np.asarray(c_P, np.int64), np.asarray(ks, np.int64)
+    if n_P.ndim != 1 or n_P.shape != c_P.shape:
+        raise ReachlabError(
+            f"pass@k: n and c must be lists of one length, not of shapes {n_P.shape}, {c_P.shape}"
+        )
+    if not ks.size or ks.min() < 1:
+        raise ReachlabError(f"pass@k: every k must be at least 1, and there must be one: {ks.tolist()}")
+    if (bad_P := (c_P < 0) | (c_P > n_P)).any():
+        at = int(bad_P.argmax())
+        raise ReachlabError(f"pass@k: problem {at} has c = {c_P[at]} correct of n = {n_P[at]}")
+    most = int(ks.max())
+    if (short_P := n_P < most).any():
+        at = int(short_P.argmax())
+        raise ReachlabError(f"pass@k: k = {most} is more than the n = {n_P[at]} samples of problem {at}")
+
+    pairs, row_P = np.unique(np.stack([n_P, c_P], axis=1), axis=0, return_inverse=True)
+    drawn = np.arange(most)
+    table = np.empty((len(pairs), len(ks)))
+    for row, (n, c) in zip(table, pairs, strict=True):
+        none_correct = np.cumprod(np.maximum(n - c - drawn, 0) / (n - drawn))
+        np.subtract(1.0, none_correct[ks - 1], out=row)
+    return table[row_P.reshape(-1)]

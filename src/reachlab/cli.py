@@ -1,0 +1,264 @@
+"""The commands. Each is a thin function: read what was asked, call the room that does it, print what came out.
+
+Rooms are imported inside the commands, so that `reachlab --help` does not wait for torch.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from reachlab.errors import ReachlabError
+from reachlab.sampling.config import SampleConfig, VerifyConfig
+from reachlab.sampling.records import ImportConfig
+from reachlab.studies.config import DemoConfig
+from reachlab.training.config import DistillConfig, PretrainConfig, RLConfig
+
+Flat = tyro.conf.OmitArgPrefixes
+app = tyro.extras.SubcommandApp()
+
+
+def _print_json(found: Any) -> None:
+    print(json.dumps(found, indent=2, ensure_ascii=False, default=str))
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table, markup=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TasksConfig:
+    """List the tasks, or show problems of one."""
+
+    task: tyro.conf.Positional[str] = ""
+    """A task to show, e.g. countdown, gym:gsm_symbolic, math:FILE; nothing lists them all."""
+    problems: int = 3
+    """How many problems to show."""
+    split: Literal["train", "test", "all"] = "test"
+    """Where they come from."""
+    seed: int = 0
+    """Which problems a generated task draws."""
+    json: bool = False
+    """Print JSON."""
+
+
+@app.command(name="tasks")
+def tasks(config: Flat[TasksConfig]) -> None:
+    """List the tasks, or show problems of one.
+
+    Example: reachlab tasks countdown,numbers=3 --problems 5
+    """
+    from reachlab.tasks.listing import list_tasks, show_task
+
+    found = show_task(config.task, config.split, config.problems, config.seed) if config.task else list_tasks()
+    if config.json:
+        _print_json(found)
+    else:
+        _print_table(found)
+
+
+@app.command(name="pretrain")
+def pretrain(config: Flat[PretrainConfig]) -> None:
+    """Train a new small model from nothing, on a task's ordinary text or on a text file.
+
+    Example: reachlab pretrain --data countdown,division=0 --steps 800 --out runs/base
+    """
+    from reachlab.training.supervised import pretrain
+
+    pretrain(config)
+    print(f"model in {config.out}/model")
+
+
+@app.command(name="distill")
+def distill(config: Flat[DistillConfig]) -> None:
+    """Train a model on a teacher's right answers.
+
+    Example: reachlab distill --model runs/base --teacher solver --task countdown --out runs/distilled
+    """
+    from reachlab.training.supervised import distill
+
+    distill(config)
+    print(f"model in {config.out}/model")
+
+
+@app.command(name="rl")
+def rl(config: Flat[RLConfig]) -> None:
+    """Train a model by reinforcement learning on a task's verdicts (GRPO, with or without down-sampling).
+
+    Example: reachlab rl --model runs/base --task countdown --rollouts 64 --keep 16 --rule max_variance --max-tokens 24 --out runs/pods
+    """
+    from reachlab.training.rl import train_rl
+
+    train_rl(config)
+    print(f"model in {config.out}/model")
+
+
+@app.command(name="sample")
+def sample(config: Flat[SampleConfig]) -> None:
+    """Draw many answers to each problem, judge and store them; run again to draw only what is missing.
+
+    Example: reachlab sample --model runs/base --task countdown --problems 200 --samples 256 --max-tokens 24 --out runs/base-samples
+    """
+    from reachlab.sampling.run import sample
+
+    result = sample(config)
+    for note in result.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"{config.out}: {result.stored} samples stored, {result.drawn} drawn now")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportCommand:
+    """Bring in samples drawn elsewhere."""
+
+    samples: Flat[ImportConfig]
+    json: bool = False
+    """Print JSON."""
+
+
+@app.command(name="import")
+def import_(config: Flat[ImportCommand]) -> None:
+    """Bring in samples drawn elsewhere (JSONL, CSV, Parquet), judge them, store them like any run.
+
+    Example: reachlab import answers.jsonl --task math:problems.jsonl --text response --out runs/other
+    """
+    from reachlab.sampling.importing import import_samples
+
+    runs = import_samples(config.samples)
+    if config.json:
+        _print_json([asdict(r) | {"agreement": r.agreement} for r in runs])
+        return
+    for run in runs:
+        line = f"{run.folder}: {run.samples} samples of {run.problems} problems, {run.correct} correct"
+        line += f", {run.unscored} unscored" if run.unscored else ""
+        if run.agreement is not None:
+            line += f"; agrees with the file's labels on {run.agreement:.2%}, disagrees on {len(run.disagreements)}"
+        print(line)
+        for d in run.disagreements:
+            tail = " ".join(d.text_tail.split())[-80:]
+            print(f"  {d.problem_id}: ours {d.ours}, the file {'correct' if d.theirs else 'wrong'}: ...{tail}")
+
+
+@app.command(name="verify")
+def verify(config: Flat[VerifyConfig]) -> None:
+    """Judge a run's stored answers again.
+
+    Example: reachlab verify runs/base-samples --only-unscored --timeout 20
+    """
+    from reachlab.sampling.verifying import verify
+
+    changes = verify(config)
+    print(f"{config.run}: " + (", ".join(f"{n} {what}" for what, n in changes.items()) or "no verdict changed"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig:
+    """Compare runs of samples on the problems they share."""
+
+    runs: tyro.conf.Positional[tuple[str, ...]]
+    """Run folders; the first is the base that the others are compared with."""
+    resamples: int = 10_000
+    """Bootstrap resamples of the problems."""
+    level: float = 0.95
+    """Level of the intervals."""
+    k: tuple[int, ...] = ()
+    """Values of k; default every one up to the smallest number of samples."""
+    seed: int = 0
+    """Of the bootstrap."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareCommand:
+    """Compare runs of samples."""
+
+    compare: Flat[CompareConfig]
+    json: bool = False
+    """Print everything as JSON."""
+
+
+@app.command(name="compare")
+def compare(config: Flat[CompareCommand]) -> None:
+    """Compare models by their samples: pass@k with intervals, crossing, problems gained and lost, a verdict.
+
+    Example: reachlab compare runs/base-samples runs/pods-samples --json
+    """
+    from reachlab.report.tables import print_comparison
+
+    comparison, _ = _compare(config.compare)
+    if config.json:
+        _print_json(comparison.to_dict())
+    else:
+        print_comparison(comparison)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCommand:
+    """Write the report of a comparison."""
+
+    compare: Flat[CompareConfig]
+    out: str = "report.html"
+    """The page, one file that opens offline."""
+    title: str = "What training added"
+    """Its heading."""
+
+
+@app.command(name="report")
+def report(config: Flat[ReportCommand]) -> None:
+    """Compare models by their samples and write one HTML page that opens offline.
+
+    Example: reachlab report runs/base-samples runs/pods-samples --out report.html
+    """
+    from reachlab.report.page import write_report
+
+    comparison, folders = _compare(config.compare)
+    print(write_report(comparison, folders, config.out, title=config.title))
+
+
+def _compare(config: CompareConfig) -> tuple[Any, Any]:
+    from reachlab.boundary.compare import compare
+    from reachlab.runs import RunFolder
+    from reachlab.sampling.store import SampleStore
+
+    if not config.runs:
+        raise ReachlabError("name at least one run folder")
+    folders = [RunFolder(run) for run in config.runs]
+    outcomes = [SampleStore(folder).outcomes() for folder in folders]
+    comparison = compare(
+        outcomes, ks=config.k or None, resamples=config.resamples, level=config.level, seed=config.seed
+    )
+    return comparison, folders
+
+
+@app.command(name="study")
+def study(name: tyro.conf.Positional[Literal["demo"]], config: Flat[DemoConfig]) -> None:
+    """Run a whole study: from nothing to a report.
+
+    Example: reachlab study demo --out runs/demo
+    """
+    from reachlab.studies.demo import run_demo
+
+    run_demo(config)
+
+
+def main() -> None:
+    """Run a command; a user's error is one line and exit code 2."""
+    try:
+        app.cli(prog="reachlab", description="Measure what a training stage added to a language model.")
+    except ReachlabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,141 @@
+"""Load and save causal language models and tokenizers in transformers' own format."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as hf_logging
+
+from reachlab.errors import ReachlabError
+from reachlab.runs import sync_folder
+
+Dtype = Literal["float32", "bfloat16"]
+
+hf_logging.disable_progress_bar()
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The folder that holds the weights: `path` itself, or the final `model/` of the training run at `path`.
+
+    Raises:
+        ReachlabError: no such folder, or no checkpoint in it.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise ReachlabError(f"{folder}: no such model folder")
+    for candidate in (folder, folder / "model"):
+        if (candidate / "config.json").is_file():
+            return candidate
+    hint = " (this training run has not finished: run its command again)" if (folder / "run.json").is_file() else ""
+    raise ReachlabError(f"{folder}: no checkpoint here, config.json is missing{hint}")
+
+
+def load_model(path: str | Path, dtype: Dtype = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a model and its tokenizer from a local folder, in evaluation mode.
+
+    Raises:
+        ReachlabError: no folder, no weights, no tokenizer, or not a causal language model.
+    """
+    folder = find_checkpoint(path)
+    tokenizer = load_tokenizer(folder)
+    if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
+        raise ReachlabError(f"{folder}: no weights here (*.safetensors)")
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), local_files_only=True)
+    except Exception as error:
+        raise ReachlabError(f"{folder}: not loadable as a causal language model: {_first_line(error)}") from error
+    model.eval()
+    return model, tokenizer
+
+
+def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """Load the tokenizer that lies beside the weights; one without padding pads with its end-of-text token."""
+    folder = find_checkpoint(folder)
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")):
+        raise ReachlabError(
+            f"{folder}: a checkpoint without a tokenizer; copy tokenizer.json and tokenizer_config.json beside config.json"
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        raise ReachlabError(f"{folder}: its tokenizer cannot be loaded: {_first_line(error)}") from error
+    if tokenizer.eos_token_id is None:
+        raise ReachlabError(f"{folder}: its tokenizer has no end-of-text token (eos_token in tokenizer_config.json)")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer  # type: ignore[no-any-return]
+
+
+def save_folder(folder: str | Path, fill: Callable[[Path], None]) -> None:
+    """Make a folder whole or not at all: `fill` writes into a temporary one, which is fsynced and renamed into place.
+
+    Raises:
+        ReachlabError: the disk is full or not writable; an older folder of that name is untouched.
+    """
+    folder = Path(folder)
+    mark = uuid.uuid4().hex[:8]
+    temporary = folder.with_name(f".{folder.name}.{mark}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        fill(temporary)
+        for file in temporary.iterdir():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        sync_folder(temporary)
+        if folder.exists():
+            old = folder.with_name(f".{folder.name}.{mark}.old")
+            folder.rename(old)
+            temporary.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            temporary.rename(folder)
+        sync_folder(folder.parent)
+    except (OSError, RuntimeError) as error:
+        # safetensors and torch.save report a full disk as errors of their own.
+        with contextlib.suppress(OSError):
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise ReachlabError(f"{folder}: not written: {_first_line(error)}") from error
+
+
+def save_model(folder: str | Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Save weights, configuration and tokenizer, whole or not at all."""
+
+    def fill(path: Path) -> None:
+        model.save_pretrained(path)
+        tokenizer.save_pretrained(path)
+
+    save_folder(folder, fill)
+
+
+def hash_model(path: str | Path) -> str:
+    """A hash of the weights, configuration and tokenizer: what a run's samples depend on, wherever the folder lies."""
+    folder = find_checkpoint(path)
+    digest = hashlib.blake2b(digest_size=16)
+    names = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
+    files = [folder / n for n in names] + sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
+    for file in files:
+        if not file.is_file():
+            continue
+        digest.update(file.name.encode())
+        with file.open("rb") as handle:
+            while block := handle.read(1 << 24):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def max_positions(path: str | Path) -> int | None:
+    """The longest sequence the checkpoint promises to handle, where its configuration says so."""
+    config = AutoConfig.from_pretrained(find_checkpoint(path), local_files_only=True)
+    found = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(found) if found else None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

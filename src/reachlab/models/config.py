@@ -1,0 +1,32 @@
+"""What a new model looks like. No torch here: the command line reads this."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Shape of a model built from nothing."""
+
+    family: Literal["qwen3", "olmoe"] = "qwen3"
+    """qwen3 is dense; olmoe is a sparse mixture of experts."""
+    hidden: int = 96
+    """Width of the residual stream."""
+    layers: int = 4
+    """Number of blocks."""
+    heads: int = 4
+    """Attention heads; must divide the width."""
+    kv_heads: int = 0
+    """Key/value heads (grouped-query attention); 0: as many as heads."""
+    intermediate: int = 0
+    """Width inside an MLP or one expert; 0: three times the residual width, rounded to 8 (dense), or the width (MoE)."""
+    experts: int = 8
+    """Experts a layer (olmoe)."""
+    active_experts: int = 2
+    """Experts a token visits (olmoe)."""
+    positions: int = 2048
+    """Longest sequence the checkpoint promises to handle."""
+    tokenizer: Literal["char", "number", "bpe"] = "number"
+    """char: a character a token; number: a whole number a token; bpe: byte-level BPE."""
+    vocab_size: int = 2048
+    """Upper bound of the vocabulary."""

@@ -1,0 +1,85 @@
+"""Make a tokenizer from text: characters, whole numbers, or byte-level BPE.
+
+All three are `tokenizers` objects inside transformers' own class, so `AutoTokenizer.from_pretrained` reads them back.
+None adds a token of its own to a text: a prompt's tokens followed by its answer's tokens are what a model is trained on.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from reachlab.errors import ReachlabError
+from reachlab.types import Prompt
+
+Kind = Literal["char", "number", "bpe"]
+
+PAD, EOS, UNK = "<pad>", "<eos>", "<unk>"
+SPLITS = {
+    "char": r"[\s\S]",
+    # A number is one token together with the sign that introduces it: ``=33`` and ``;33`` cost one step, not two.
+    "number": r"[=; ]?\d+|[\s\S]",
+}
+
+
+def train_tokenizer(kind: Kind, texts: Iterable[str], vocab_size: int = 2048) -> PreTrainedTokenizerBase:
+    """A tokenizer that knows what `texts` hold; `vocab_size` is its bound (BPE: its aim).
+
+    Raises:
+        ReachlabError: no text, or a vocabulary too small for the special tokens and bytes.
+    """
+    texts = list(texts)
+    if not any(texts):
+        raise ReachlabError("a tokenizer needs text to learn from; there is none")
+    if kind == "bpe":
+        if vocab_size < 256 + 2:
+            raise ReachlabError(f"a byte-level BPE vocabulary has at least 258 entries, {vocab_size} asked")
+        backend = Tokenizer(models.BPE())
+        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        backend.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=[PAD, EOS],
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        )
+        backend.train_from_iterator(texts, trainer)
+        return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token=PAD, eos_token=EOS)
+    vocabulary = [PAD, EOS, UNK, *_words(kind, texts)][:vocab_size]
+    backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=UNK))
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex(SPLITS[kind]), "isolated")
+    backend.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token=PAD, eos_token=EOS, unk_token=UNK)
+
+
+def _words(kind: Kind, texts: list[str]) -> list[str]:
+    """The tokens of `texts`, most frequent first. Numbers are filled up: below the largest seen, none is unknown."""
+    counts = Counter(word for text in texts for word in re.findall(SPLITS[kind], text))
+    if kind == "number":
+        largest: dict[str, int] = {}
+        for word in counts:
+            number = word.lstrip("=; ")
+            if number.isdecimal():
+                sign = word.removesuffix(number)
+                largest[sign] = max(largest.get(sign, 0), int(number))
+        for sign, top in largest.items():
+            counts.update({f"{sign}{i}": 0 for i in range(min(top, 9999) + 1)})
+    return sorted(counts, key=lambda word: (-counts[word], word))
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
+    """A prompt's tokens: its text as it stands, or its messages through the checkpoint's chat template.
+
+    Raises:
+        ReachlabError: messages, and a tokenizer without a chat template.
+    """
+    if isinstance(prompt, str):
+        return list(tokenizer(prompt)["input_ids"])
+    if tokenizer.chat_template is None:
+        raise ReachlabError("the prompt is a chat, and this checkpoint's tokenizer has no chat template")
+    return list(
+        tokenizer.apply_chat_template(list(prompt), add_generation_prompt=True, tokenize=True, return_dict=False)
+    )

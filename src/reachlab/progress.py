@@ -1,0 +1,101 @@
+"""Progress with an ETA: a bar on a terminal, a line now and then in a log, or events for a parent process.
+
+A parent that draws several stages at once (the demo) sets `EVENTS` in a child's environment to an inherited file
+descriptor; the child then writes one JSON object a line there instead of drawing.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+EVENTS = "REACHLAB_PROGRESS_FD"
+LOG_EVERY_S = 15.0
+
+Advance = Callable[..., None]
+"""advance(n, **info): n more are done; info (numbers or short strings) is shown behind the bar."""
+
+
+@contextmanager
+def track(label: str, total: int, done: int = 0) -> Iterator[Advance]:
+    """Show how far a piece of work of `total` units is; `done` of them were done by an earlier run."""
+    descriptor = os.environ.get(EVENTS)
+    if descriptor is not None:
+        yield _events(int(descriptor), label, total, done)
+    elif sys.stderr.isatty():
+        with bars() as progress:
+            task = progress.add_task(label, total=total, completed=done, info="")
+
+            def advance(n: int = 1, **info: Any) -> None:
+                progress.update(task, advance=n, **({"info": describe(info)} if info else {}))
+
+            yield advance
+    else:
+        yield _log(label, total, done)
+
+
+def bars() -> Progress:
+    """The bars a terminal shows; each task needs an `info` field."""
+    return Progress(
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("eta"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[info]}"),
+        console=Console(stderr=True),
+        refresh_per_second=4,
+    )
+
+
+def describe(info: dict[str, Any]) -> str:
+    """Numbers in a few digits, for a line of progress."""
+    return "  ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in info.items())
+
+
+def _events(descriptor: int, label: str, total: int, done: int) -> Advance:
+    last = 0.0
+
+    def advance(n: int = 1, **info: Any) -> None:
+        nonlocal last, done
+        done += n
+        now = time.monotonic()
+        if now - last >= 0.2 or done >= total:
+            last = now
+            event = {"label": label, "done": done, "total": total, "info": describe(info)}
+            # The parent may be gone; the work goes on without an audience.
+            try:
+                os.write(descriptor, (json.dumps(event) + "\n").encode())
+            except OSError:
+                last = float("inf")
+
+    advance(0)
+    return advance
+
+
+def _log(label: str, total: int, done: int) -> Advance:
+    began = last = time.monotonic()
+    first = done
+
+    def advance(n: int = 1, **info: Any) -> None:
+        nonlocal last, done
+        done += n
+        now = time.monotonic()
+        if now - last >= LOG_EVERY_S or (n and done >= total):
+            last = now
+            spent = now - began
+            eta = spent / max(done - first, 1) * (total - done)
+            print(
+                f"{label}: {done}/{total}  {spent:.0f} s, eta {eta:.0f} s  {describe(info)}".rstrip(),
+                file=sys.stderr,
+                flush=True,
+            )
+
+    return advance

@@ -1,0 +1,98 @@
+"""What the page knows of each model: its numbers, its verdict, its run and the training behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reachlab.boundary.compare import Comparison, Model, Pair
+from reachlab.boundary.outcomes import Outcomes
+from reachlab.errors import ReachlabError
+from reachlab.report.lineage import Training, ancestors
+from reachlab.report.styles import Style
+from reachlab.report.tables import percent
+from reachlab.runs import RunFolder
+from reachlab.sampling.store import SampleStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One model, as the page speaks of it: `label` and `verdict` are its sentence; the base has no `pair`."""
+
+    name: str
+    style: Style
+    label: str
+    verdict: str
+    model: Model
+    pair: Pair | None
+    outcomes: Outcomes
+    store: SampleStore
+    document: dict[str, Any]
+    trainings: list[Training]
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """Share of right samples, (P,); the comparison keeps no problem without scored samples."""
+        return self.outcomes.c_P / self.outcomes.n_P
+
+    def part(self, key: str) -> dict[str, Any]:
+        """An object inside `run.json`: `config`, `facts` or `provenance`; empty where the run has none."""
+        found = self.document.get(key)
+        return found if isinstance(found, dict) else {}
+
+
+def read_entries(comparison: Comparison, runs: Sequence[RunFolder]) -> list[Entry]:
+    """Read every model of the comparison, the base first.
+
+    Raises:
+        ReachlabError: there is not one run a model, or a run lacks problems that the comparison has.
+    """
+    if len(runs) != len(comparison.models):
+        raise ReachlabError(
+            f"report: {len(runs)} runs for {len(comparison.models)} models; give one run a model"
+        )
+    pairs = {pair.name: pair for pair in comparison.pairs}
+    both = sorted(zip(comparison.models, runs, strict=True), key=lambda both: both[0].name != comparison.base)
+    return [
+        _entry(comparison, model, pairs.get(model.name), run, Style(index))
+        for index, (model, run) in enumerate(both)
+    ]
+
+
+def _entry(comparison: Comparison, model: Model, pair: Pair | None, run: RunFolder, style: Style) -> Entry:
+    store, document = SampleStore(run), run.read_json("run.json")
+    label, _, verdict = (pair.verdict.sentence if pair else _alone(model, comparison)).partition(": ")
+    return Entry(
+        name=model.name,
+        style=style,
+        label=label.capitalize(),
+        verdict=verdict,
+        model=model,
+        pair=pair,
+        outcomes=_outcomes(model.name, store, comparison.problem_ids),
+        store=store,
+        document=document,
+        trainings=ancestors(document, run),
+    )
+
+
+def _alone(model: Model, comparison: Comparison) -> str:
+    """A sentence about a model that is held against no other."""
+    role = "base" if comparison.pairs else "measured"
+    reach = f", {percent(model.curve.values[-1])} of problems solved within {comparison.ks[-1]}"
+    return (
+        f"{role}: {percent(model.curve.values[0])} of single samples right"
+        f"{reach if len(comparison.ks) > 1 else ''}"
+    )
+
+
+def _outcomes(name: str, store: SampleStore, problem_ids: Sequence[str]) -> Outcomes:
+    counts = store.counts()
+    position = {problem_id: at for at, problem_id in enumerate(counts.problem_ids)}
+    if missing := [i for i in problem_ids if i not in position]:
+        raise ReachlabError(
+            f"{store.folder.url}: no problem {missing[0]!r} here; the comparison is of other runs"
+        )
+    at_P = np.array([position[i] for i in problem_ids])
+    return Outcomes(name, tuple(problem_ids), counts.n_P[at_P], counts.c_P[at_P], counts.unscored_P[at_P])

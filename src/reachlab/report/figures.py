@@ -1,0 +1,333 @@
+"""How the page's figures look, in plotly's terms.
+
+Colours are references such as ``var(--ink)``: `page.js` puts in what the theme gives them. Names come from
+users and plotly reads a little HTML in text, so every text that holds one goes through `plain`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+
+from reachlab.report.styles import Style, shorten
+
+MAX_POINTS = 200
+"""Most points that one curve puts on the page."""
+
+
+PHASES = (
+    ("heat-4", ""),
+    ("heat-2", ""),
+    ("heat-1", ""),
+    ("heat-3", "/"),
+    ("soft", ""),
+    ("heat-4", "."),
+    ("never", ""),
+)
+"""Fill and hatching of each phase of training: no model's colour, and apart in grey too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One model's curve: `y` over `x`, between `low` and `high` where there is an interval."""
+
+    name: str
+    style: Style
+    x: np.ndarray
+    y: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+
+    def times(self, factor: float) -> "Line":
+        """The same curve in another unit."""
+        low, high = (None if end is None else end * factor for end in (self.low, self.high))
+        return replace(self, y=self.y * factor, low=low, high=high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A k worth a vertical line: from there on the base is no longer behind the named model."""
+
+    name: str
+    style: Style
+    k: int
+
+
+def plain(name: str, longest: int = 40) -> str:
+    """Text that plotly shows as it is written, of at most `longest` characters."""
+    return escape(shorten(name, longest), quote=False)
+
+
+def powers_of_two(n: int) -> list[int]:
+    """1, 2, 4, ... up to `n`, and `n` itself unless it stands too close to the last one."""
+    ticks = [1 << i for i in range(n.bit_length())]
+    if n >= ticks[-1] * 1.4:
+        ticks.append(n)
+    return ticks
+
+
+def thin(ks: np.ndarray, keep: Sequence[int] = ()) -> np.ndarray:
+    """Positions of at most `MAX_POINTS` of the ascending `ks`, evenly spaced on a log axis.
+
+    The powers of two, both ends and the values in `keep` are always among them.
+    """
+    n = int(ks[-1])
+    must = np.flatnonzero(np.isin(ks, [*powers_of_two(n), ks[0], n, *keep]))
+    spaced = np.geomspace(ks[0], n, max(2, MAX_POINTS - len(must)))
+    return np.union1d(np.searchsorted(ks, spaced - 0.5), must)
+
+
+def _layout(figure: go.Figure, *, margin: Mapping[str, int] | None = None) -> go.Figure:
+    axis = {
+        "fixedrange": True,
+        "gridcolor": "var(--grid)",
+        "linecolor": "var(--rule)",
+        "tickcolor": "var(--rule)",
+        "zeroline": False,
+        "tickfont": {"size": 12},
+        "title": {"font": {"size": 13}, "standoff": 8},
+    }
+    figure.update_layout(
+        template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": "var(--soft)", "size": 13},
+        margin={"l": 46, "r": 14, "t": 28, "b": 46, **(margin or {})},
+        showlegend=False,
+        dragmode=False,
+        hoverdistance=-1,
+        hoverlabel={
+            "bgcolor": "var(--paper)",
+            "bordercolor": "var(--rule)",
+            "font": {"color": "var(--ink)", "size": 13},
+            "namelength": 32,
+        },
+    )
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    return figure
+
+
+def _name_y(figure: go.Figure, text: str) -> None:
+    """Put the y axis' name above it, where it costs no width on a phone and needs no turned head."""
+    figure.add_annotation(
+        text=text, x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom",
+        xshift=-40, yshift=8, showarrow=False, font={"size": 13},
+    )  # fmt: skip
+
+
+def _k_axis(figure: go.Figure, n: int) -> None:
+    ticks = powers_of_two(n)
+    edge = 0.03 * max(1.0, float(np.log10(n))) if n > 1 else 0.3
+    figure.update_xaxes(
+        type="log",
+        range=[-edge, float(np.log10(n)) + edge],
+        tickvals=ticks,
+        ticktext=[str(k) for k in ticks],
+        title_text="k, samples per problem (log scale)",
+        hoverformat="d",
+        unifiedhovertitle={"text": "<b>k = %{x}</b>"},
+    )
+    figure.update_layout(hovermode="x unified")
+
+
+def _add_lines(figure: go.Figure, lines: Sequence[Line], ticks: Sequence[int], form: str) -> None:
+    """A see-through band and a line a model, with markers at the ticks only; bands lie under all lines."""
+    for line in lines:
+        if line.low is None or line.high is None:
+            continue
+        figure.add_scatter(
+            x=np.concatenate([line.x, line.x[::-1]]),
+            y=np.concatenate([line.high, line.low[::-1]]),
+            fill="toself",
+            fillcolor=line.style.band,
+            line={"width": 0, "color": line.style.colour},
+            mode="lines",
+            hoverinfo="skip",
+            legendgroup=line.name,
+            name=plain(line.name),
+        )
+    for line in lines:
+        between = "" if line.low is None else f"  (%{{customdata[0]:{form}}} to %{{customdata[1]:{form}}})"
+        figure.add_scatter(
+            x=line.x,
+            y=line.y,
+            customdata=None
+            if line.low is None or line.high is None
+            else np.stack([line.low, line.high], axis=1),
+            mode="lines+markers",
+            line={
+                "color": line.style.colour,
+                "dash": line.style.dash,
+                "width": 2.4 if line.style.index == 0 else 2,
+            },
+            marker={
+                "color": line.style.colour,
+                "symbol": line.style.marker,
+                "size": np.where(np.isin(line.x, ticks), 8, 0),
+                "opacity": 1,
+                "line": {"width": 0},
+            },
+            hovertemplate=f"%{{fullData.name}}  <b>%{{y:{form}}}</b>{between}<extra></extra>",
+            legendgroup=line.name,
+            name=plain(line.name, 28),
+        )
+
+
+def passk(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> go.Figure:
+    """pass@k of every model over k = 1..n on a log-2 axis; a crossing is a dotted line that bears its k."""
+    figure = _layout(go.Figure())
+    _add_lines(figure, lines, powers_of_two(n), ".1%")
+    _k_axis(figure, n)
+    figure.update_yaxes(range=[0, 1.02], tickformat=".0%", dtick=0.2)
+    _name_y(figure, "pass@k")
+    for row, crossing in enumerate(sorted(crossings, key=lambda c: c.k, reverse=True)):
+        right_half = crossing.k**2 > n
+        figure.add_shape(
+            type="line", x0=crossing.k, x1=crossing.k, y0=0, y1=1, yref="paper", layer="below",
+            name=crossing.name,
+            line={"color": crossing.style.colour, "width": 1.5, "dash": "dot"},
+        )  # fmt: skip
+        figure.add_annotation(
+            text=f"<b>k = {crossing.k}</b> {plain(crossing.name, 18)}",
+            name=crossing.name,
+            x=float(np.log10(crossing.k)),
+            y=0.01 + 0.065 * row,
+            yref="paper",
+            xanchor="right" if right_half else "left",
+            yanchor="bottom",
+            xshift=-4 if right_half else 4,
+            showarrow=False,
+            bgcolor="var(--paper)",
+            font={"color": crossing.style.colour, "size": 12},
+        )
+    return figure
+
+
+def difference(lines: Sequence[Line], n: int) -> go.Figure:
+    """pass@k of each model minus the base's over k = 1..n, in percentage points."""
+    figure = _layout(go.Figure())
+    _add_lines(figure, [line.times(100) for line in lines], powers_of_two(n), "+.1f")
+    _k_axis(figure, n)
+    figure.update_yaxes(tickformat="+d", rangemode="tozero")
+    figure.add_hline(y=0, line={"color": "var(--series-0)", "width": 1.5})
+    _name_y(figure, "difference in pass@k, points")
+    return figure
+
+
+def strip(names: Sequence[str], accuracies_P: Sequence[np.ndarray]) -> go.Figure:
+    """Every problem as a thin column, every model as a row, shaded by the model's accuracy on it.
+
+    Problems stand in the given order. Zero has a colour of its own: one right sample in many is not none.
+    """
+    never = 1e-9
+    stops = [
+        (0.0, "never"),
+        (never, "never"),
+        (never, "heat-1"),
+        (0.15, "heat-2"),
+        (0.5, "heat-3"),
+        (1.0, "heat-4"),
+    ]
+    figure = _layout(go.Figure(), margin={"t": 4, "l": 10, "b": 8})
+    figure.add_heatmap(
+        z=np.stack(accuracies_P).round(4),
+        y=[plain(name, 18) for name in names],
+        x=np.arange(1, len(accuracies_P[0]) + 1),
+        zmin=0,
+        zmax=1,
+        ygap=4,
+        colorscale=[(at, f"var(--{name})") for at, name in stops],
+        showscale=False,
+        hovertemplate="%{y}: right in %{z:.1%}<br>problem %{x} from the base's easiest<extra></extra>",
+    )
+    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6)
+    figure.update_xaxes(showgrid=False, showticklabels=False, ticks="")
+    return figure
+
+
+def histogram(style: Style, labels: Sequence[str], counts: Sequence[int], tallest: int) -> go.Figure:
+    """How many problems are answered right how often: never, ten bins, always; `tallest` sets the y axis."""
+    figure = _layout(go.Figure(), margin={"t": 8, "b": 40, "l": 40})
+    last = len(labels) - 1
+    figure.add_bar(
+        x=list(range(last + 1)),
+        y=list(counts),
+        customdata=[
+            "never right",
+            *(f"right in a share of {label}" for label in labels[1:-1]),
+            "always right",
+        ],
+        width=0.84,
+        marker={
+            "color": [style.band, *[style.colour] * last],
+            "line": {"width": [1.5, *[0] * last], "color": style.colour},
+        },
+        hovertemplate="%{y} problems %{customdata}<extra></extra>",
+    )
+    figure.update_xaxes(
+        tickvals=[0, last / 2, last],
+        ticktext=["never", "50%", "always"],
+        showgrid=False,
+        title_text="accuracy",
+    )
+    figure.update_yaxes(range=[0, tallest * 1.06 or 1], nticks=5)
+    return figure
+
+
+def training(lines: Sequence[Line]) -> go.Figure:
+    """One measured quantity over training steps, for every model that has it."""
+    figure = _layout(go.Figure(), margin={"t": 8})
+    for line in lines:
+        figure.add_scatter(
+            x=line.x,
+            y=line.y,
+            mode="lines",
+            line={"color": line.style.colour, "dash": line.style.dash, "width": 1.8},
+            hovertemplate="%{fullData.name}  <b>%{y:.4g}</b><extra></extra>",
+            legendgroup=line.name,
+            name=plain(line.name, 28),
+        )
+    figure.update_xaxes(
+        title_text="training step", rangemode="tozero", unifiedhovertitle={"text": "step %{x}"}
+    )
+    figure.update_layout(hovermode="x unified")
+    return figure
+
+
+def phases(names: Sequence[str], seconds: Mapping[str, Sequence[float]]) -> go.Figure:
+    """Where training time went: a bar a model, cut into phases; `seconds[phase][i]` belongs to `names[i]`."""
+    figure = _layout(go.Figure(), margin={"t": 10, "l": 10})
+    for index, (phase, spent) in enumerate(seconds.items()):
+        colour, pattern = PHASES[index % len(PHASES)]
+        figure.add_bar(
+            y=[plain(name, 18) for name in names],
+            x=list(spent),
+            orientation="h",
+            name=plain(phase),
+            marker={
+                "color": f"var(--{colour})",
+                "line": {"width": 1, "color": "var(--paper)"},
+                "pattern": {"shape": pattern, "fillmode": "overlay", "fgcolor": "var(--paper)", "size": 7},
+            },
+            hovertemplate="%{fullData.name}: %{x:.1f} s<extra></extra>",
+        )
+    figure.update_layout(
+        barmode="stack",
+        bargap=0.45,
+        showlegend=True,
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1.0,
+            "yanchor": "bottom",
+            "traceorder": "normal",
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
+    )
+    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6)
+    figure.update_xaxes(title_text="seconds", rangemode="tozero")
+    return figure

@@ -1,0 +1,108 @@
+"""From a run of samples to the training runs behind its model, and what was measured in them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reachlab.errors import ReachlabError
+from reachlab.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training run that a model came out of."""
+
+    folder: RunFolder
+    document: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What sort of training: pretrain, distill, rl."""
+        return str(self.document.get("kind", "training"))
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines of `metrics.jsonl`; those of a resumed run may come twice, and the later one counts."""
+        by_step: dict[Any, dict[str, Any]] = {}
+        for row in self.folder.metrics():
+            if isinstance(row, dict):
+                by_step.setdefault(row.get("step"), {}).update(row)
+        return list(by_step.values())
+
+    def series(self, key: str) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and values of one quantity, wherever it was measured and finite, in the order of steps."""
+        found = [
+            (row["step"], row[key]) for row in self.rows if _number(row.get("step")) and _number(row.get(key))
+        ]
+        pairs = np.array(sorted(found), float).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
+    def measured(self) -> list[str]:
+        """Every quantity with a number in some line, in order of first appearance."""
+        return list(dict.fromkeys(key for row in self.rows for key, value in row.items() if _number(value)))
+
+    def seconds(self) -> dict[str, float]:
+        """Time per phase: the sums of ``seconds_PHASE``, and what is left of the whole step's ``seconds``."""
+        spent = {
+            key: float(self.series(key)[1].sum()) for key in self.measured() if key.startswith("seconds")
+        }
+        whole = spent.pop("seconds", 0.0)
+        phases = {key.removeprefix("seconds_"): value for key, value in spent.items()}
+        rest = whole - sum(phases.values())
+        return {**phases, "other" if phases else "step": rest} if rest > 0.01 * whole else phases
+
+
+def ancestors(document: dict[str, Any], beside: RunFolder) -> list[Training]:
+    """The training runs that led to the model of `document`, the latest first.
+
+    `facts.model_path` names the checkpoint a run used: a training run's folder, or the checkpoint inside it.
+    A run that started from nothing, or from a checkpoint that no training run here wrote, ends the line.
+    """
+    found: list[Training] = []
+    while (training := _training(document, beside)) and training.folder.path not in {
+        t.folder.path for t in found
+    }:
+        found.append(training)
+        document, beside = training.document, training.folder
+    return found
+
+
+def _training(document: dict[str, Any], beside: RunFolder) -> Training | None:
+    facts = document.get("facts")
+    named = facts.get("model_path") if isinstance(facts, dict) else None
+    if not isinstance(named, str):
+        return None
+    for path in _candidates(named, beside):
+        folder = RunFolder(path)
+        if folder.exists("run.json") and folder.exists("metrics.jsonl"):
+            try:
+                return Training(folder, folder.read_json("run.json"))
+            except ReachlabError:
+                return None
+    return None
+
+
+def _candidates(named: str, beside: RunFolder) -> Iterator[str]:
+    """Where a checkpoint's run may lie: as named, around it, or (if moved together) beside the naming run."""
+    path = Path(named)
+    yield named
+    yield str(path.parent)
+    around = beside.path.rstrip("/").rpartition("/")[0]
+    yield f"{around}/{path.name}"
+    yield f"{around}/{path.parent.name}"
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def thin_steps(x: np.ndarray, y: np.ndarray, most: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """A long curve as at most `most` means over equal numbers of neighbouring steps."""
+    if len(x) <= most:
+        return x, y
+    blocks: Sequence[np.ndarray] = np.array_split(np.arange(len(x)), most)
+    return np.array([x[b].mean() for b in blocks]), np.array([y[b].mean() for b in blocks])

@@ -1,0 +1,128 @@
+"""One self-contained HTML file: what the samples say, what was run, and nothing asked of the network.
+
+Everything that users or models wrote is escaped, by jinja2 in the text and by `script_json` in the figures.
+Behind that stands the page's content security policy: only its own two scripts may run (named by hash), and
+nothing may be loaded.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from plotly.offline import get_plotlyjs
+
+from reachlab import __version__
+from reachlab.boundary.compare import Comparison
+from reachlab.report import examples, gallery, settings, words
+from reachlab.report.entries import Entry, read_entries
+from reachlab.report.styles import shorten
+from reachlab.report.tables import summarise
+from reachlab.runs import RunFolder, write_atomically
+
+HERE = Path(__file__).parent
+
+
+def write_report(
+    comparison: Comparison,
+    runs: Sequence[RunFolder],
+    out: str | Path,
+    *,
+    title: str = "What training added",
+    extra: Mapping[str, str] | None = None,
+) -> Path:
+    """Write the report of a comparison as one HTML file, and return its path.
+
+    Args:
+        comparison: of the models, in the order of `runs`.
+        runs: the run folders of samples that `comparison.models` were measured on, one a model. Training
+            curves are shown of those whose `facts.model_path` leads to a training run.
+        out: the file to write; it appears whole or not at all.
+        title: the page's heading.
+        extra: more that was run, such as the time of every stage, as name and text.
+
+    Raises:
+        ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
+    """
+    entries = read_entries(comparison, runs)
+    training = gallery.of_training(entries)
+    drawn = {**dict(gallery.of_samples(comparison, entries)), **{p.id: p.figure for p in training}}
+    summary = summarise(comparison)
+    rows = {row.name: row for row in summary.rows}
+    scripts = {"plotly": get_plotlyjs(), "js": (HERE / "page.js").read_text("utf-8")}
+    html = _template().render(
+        **scripts,
+        css=(HERE / "page.css").read_text("utf-8"),
+        policy=policy(scripts.values()),
+        figures=script_json(drawn),
+        version=__version__,
+        written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
+        title=title,
+        comparison=comparison,
+        words=words,
+        models=entries,
+        others=[e for e in entries if e.pair],
+        columns=summary.columns,
+        rows=[(e, rows[e.name]) for e in entries],
+        coverage=[(e, _coverage(e)) for e in entries if e.pair],
+        training=training,
+        trained=[e for e, _ in gallery.trained(entries)],
+        examples=examples.collect(entries),
+        tables=_tables(entries, extra or {}),
+    )
+    write_atomically(Path(out), html.encode())
+    return Path(out)
+
+
+def script_json(drawn: Mapping[str, Any]) -> str:
+    """Figures as one JSON object that is safe inside a script element: no ``<`` that could end it."""
+    text = "{" + ",".join(f'"{name}":{figure.to_json()}' for name, figure in drawn.items()) + "}"
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def policy(scripts: Iterable[str]) -> str:
+    """A content security policy under which these scripts run and nothing else, and nothing is fetched."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shorten"] = shorten
+    return environment.get_template("page.html")
+
+
+def _coverage(entry: Entry) -> list[tuple[str, int]]:
+    """The four sets' sizes, in an order that keeps what each of the two models solved in one piece."""
+    assert entry.pair is not None
+    return [(kind, len(getattr(entry.pair.coverage, kind))) for kind in ("lost", "both", "gained", "neither")]
+
+
+def _tables(entries: Sequence[Entry], extra: Mapping[str, str]) -> list[settings.Settings]:
+    trainings = {t.folder.path: t for e in entries for t in e.trainings}
+    tables = settings.side_by_side("Sampling", {e.name: settings.of_run(e.document) for e in entries})
+    if trainings:
+        names = [t.folder.name for t in trainings.values()]
+        labels = names if len(set(names)) == len(names) else list(trainings)
+        documents = (settings.of_run(t.document) for t in trainings.values())
+        tables += settings.side_by_side("Training", dict(zip(labels, documents, strict=True)))
+    tables += settings.side_by_side("Software and machine", {e.name: e.part("provenance") for e in entries})
+    if extra:
+        tables.append(settings.Settings("Also", (), tuple((name, (text,)) for name, text in extra.items())))
+    return tables

@@ -1,0 +1,124 @@
+"""The summary of a comparison: one row a model, for the page and for the terminal."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from reachlab.boundary.compare import Comparison, Pair
+from reachlab.boundary.crossing import Crossing
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number as text, and its interval where it has one."""
+
+    text: str
+    interval: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model's numbers."""
+
+    name: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A table: `columns` head the cells of every row."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with one decimal."""
+    return f"{100 * share:.1f}%"
+
+
+def shown_ks(comparison: Comparison) -> list[int]:
+    """The values of k a table has room for: 1, 8, 64, 256, 1024, ... as far as computed, and the largest."""
+    ks = comparison.ks.tolist()
+    wanted = {ks[0], 8, 64, *(4**i for i in range(4, 20)), ks[-1]}
+    return [k for k in ks if k in wanted]
+
+
+def crossing_cell(crossing: Crossing, ks: np.ndarray) -> Cell:
+    """Where the base catches up, such as ``k = 8`` with ``7–13``; an open end is written ``beyond n``."""
+    n = ks[-1]
+    low, high = (f"beyond {n}" if end is None else str(end) for end in (crossing.low, crossing.high))
+    text = f"none up to {n}" if crossing.k is None else f"k = {crossing.k}"
+    return Cell(text, "" if low == high else f"{low}–{high}")
+
+
+def summarise(comparison: Comparison) -> Summary:
+    """pass@k with intervals, the crossing and the problems gained and lost against the base, the unscored."""
+    pairs = {pair.name: pair for pair in comparison.pairs}
+    ks = shown_ks(comparison)
+    at = np.searchsorted(comparison.ks, ks)
+    versus = ("crossing", "gained", "lost") if pairs else ()
+    rows = []
+    for model in comparison.models:
+        curve = model.curve
+        cells = [
+            Cell(percent(curve.values[i]), f"{100 * curve.low[i]:.1f}–{100 * curve.high[i]:.1f}") for i in at
+        ]
+        if pairs:
+            cells += (
+                _versus(pairs[model.name], comparison.ks)
+                if model.name in pairs
+                else [Cell("–")] * len(versus)
+            )
+        rows.append(Row(model.name, (*cells, Cell(f"{model.unscored:,}"))))
+    return Summary((*(f"pass@{k}" for k in ks), *versus, "unscored"), tuple(rows))
+
+
+def _versus(pair: Pair, ks: np.ndarray) -> list[Cell]:
+    return [
+        crossing_cell(pair.crossing, ks),
+        Cell(str(len(pair.coverage.gained))),
+        Cell(str(len(pair.coverage.lost))),
+    ]
+
+
+def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
+    """Print the summary and every verdict to the terminal."""
+    console = console or Console()
+    summary = summarise(comparison)
+    table = Table(
+        title=_title(comparison),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=0,
+    )
+    table.add_column("model", min_width=8, overflow="fold")
+    for column in summary.columns:
+        table.add_column(column, justify="right")
+    for row in summary.rows:
+        cells = (
+            f"{cell.text}\n[dim]{escape(cell.interval)}[/dim]" if cell.interval else cell.text
+            for cell in row.cells
+        )
+        table.add_row(escape(row.name), *cells)
+    console.print(table)
+    for line in _verdicts(comparison):
+        console.print(line, highlight=False)
+
+
+def _title(comparison: Comparison) -> str:
+    return (
+        f"{len(comparison.problem_ids):,} problems, k up to {comparison.ks[-1]:,}, "
+        f"base {escape(comparison.base)}; {comparison.level:.0%} intervals over problems"
+    )
+
+
+def _verdicts(comparison: Comparison) -> Iterator[str]:
+    for pair in comparison.pairs:
+        yield f"[bold]{escape(pair.name)}[/bold] is {escape(pair.verdict.sentence)}"

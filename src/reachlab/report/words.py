@@ -1,0 +1,93 @@
+"""The page's sentences that depend on the numbers."""
+
+from collections.abc import Iterator, Sequence
+
+from reachlab.boundary.compare import Comparison
+from reachlab.report.entries import Entry
+from reachlab.report.lineage import Training
+
+
+def counted(n: int, what: str) -> str:
+    """A number and what it counts."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def question(comparison: Comparison) -> str:
+    """What the page answers."""
+    if comparison.pairs:
+        return "What did each training stage add: new problems, or surer answers?"
+    return "How many problems are within the model's reach, and how surely does it solve them?"
+
+
+def facts(comparison: Comparison, entries: Sequence[Entry]) -> Iterator[str]:
+    """The size of what was measured."""
+    tasks = dict.fromkeys(str(e.part("config")["task"]) for e in entries if "task" in e.part("config"))
+    problems = len(comparison.problem_ids)
+    samples = sum(int((e.outcomes.n_P + e.outcomes.unscored_P).sum()) for e in entries)
+    unscored = sum(e.model.unscored for e in entries)
+    if tasks:
+        yield f"task {', '.join(tasks)}"
+    yield counted(problems, "problem")
+    yield f"{counted(samples, 'sample')}, {unscored:,} of them unscored"
+    yield f"k up to {comparison.ks[-1]:,}"
+
+
+def passk_caption(comparison: Comparison) -> str:
+    """How to read the pass@k figure."""
+    dotted = " Dotted: the k from which the base is no longer behind." if comparison.pairs else ""
+    return (
+        "Chance that at least one of k samples is right, averaged over problems, "
+        f"with {comparison.level:.0%} intervals.{dotted}"
+    )
+
+
+def summary_note(comparison: Comparison) -> str:
+    """How to read the summary table."""
+    versus = (
+        " Crossing: the smallest k from which the base stays at or above the model. Gained and lost: "
+        "problems that only the model, or only the base, solved in its samples."
+    )
+    return (
+        f"Below each value its {comparison.level:.0%} interval, from {comparison.resamples:,} bootstrap "
+        "resamples of the problems."
+        f"{versus if comparison.pairs else ''} Unscored samples count neither as right nor as wrong."
+    )
+
+
+def difference_caption(comparison: Comparison) -> str:
+    """How to read the difference figure."""
+    return (
+        "pass@k of the model minus pass@k of the base on the same problems, in percentage points. Above zero "
+        f"the model is ahead; where the {comparison.level:.0%} interval holds zero, the samples do not tell."
+    )
+
+
+def trained(training: Training) -> str:
+    """One training run in words, such as ``rl (grpo, 100 steps, 35 s)``."""
+    known = [training.folder.name]
+    if len(steps := training.series("step")[0]):
+        known.append(counted(int(steps[-1]), "step"))
+    if spent := sum(training.seconds().values()):
+        known.append(f"{spent:,.0f} s")
+    return f"{training.kind} ({', '.join(known)})"
+
+
+def notes(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
+    """What a careful reader must know of the samples and the origin of each model."""
+    for e in entries:
+        m = e.model
+        parts = [
+            f"{m.mean_n:,.6g} scored samples a problem" + (" on average" if m.mean_n % 1 else ""),
+            f"{m.unscored:,} unscored and left out" if m.unscored else "none unscored",
+        ]
+        if m.not_shared:
+            parts.append(f"{counted(m.not_shared, 'problem')} left out that another model was not asked")
+        if m.not_scored:
+            parts.append(f"{counted(m.not_scored, 'problem')} left out for want of a scored sample")
+        if e.trainings:
+            parts.append(
+                "trained in " + " → ".join(f"{t.kind} ({t.folder.name})" for t in reversed(e.trainings))
+            )
+        if e.part("provenance").get("dirty"):
+            parts.append("its code had uncommitted changes")
+        yield e, "; ".join(parts) + "."

@@ -1,0 +1,1 @@
+"""Engines that answer, and the store that remembers."""

@@ -1,0 +1,53 @@
+"""From logits to tokens: temperature, top-k, top-p, and the inverse of the cumulative distribution at a given uniform.
+
+    token = min { v : Σ_{w ≤ v} p_w > u · Σ_w p_w }
+
+One uniform a token (and not one a vocabulary entry, as the Gumbel trick would take) keeps a draw a function of the sample's
+own counter, see `draws.py`.
+"""
+
+import torch
+
+from reachlab.sampling.config import Decoding
+
+
+def choose_tokens(
+    logits_BV: torch.Tensor, uniforms_B: torch.Tensor, decoding: Decoding
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Choose the next token of every row.
+
+    Returns:
+        tokens_B (int64) and logprobs_B (float32): the model's own log-probability of each token, at temperature 1 and
+        before any truncation.
+    """
+    logits_BV = logits_BV.float()
+    if decoding.temperature == 0:
+        tokens_B = logits_BV.argmax(-1)
+        return tokens_B, _logprob(logits_BV, tokens_B)
+    plain = decoding.temperature == 1 and decoding.top_p == 1 and not decoding.top_k
+    probs_BV = (logits_BV if decoding.temperature == 1 else logits_BV / decoding.temperature).softmax(-1)
+    if decoding.top_k or decoding.top_p < 1:
+        probs_BV = _truncate(probs_BV, decoding)
+    cumulative_BV = probs_BV.cumsum(-1)
+    total_B1 = cumulative_BV[:, -1:]
+    # Strictly below the total, so that a token with probability above 0 is always found.
+    target_B1 = torch.minimum(uniforms_B[:, None] * total_B1, torch.nextafter(total_B1, torch.zeros_like(total_B1)))
+    tokens_B = torch.searchsorted(cumulative_BV, target_B1, right=True)[:, 0]
+    if plain:
+        return tokens_B, probs_BV.gather(1, tokens_B[:, None])[:, 0].log()
+    return tokens_B, _logprob(logits_BV, tokens_B)
+
+
+def _logprob(logits_BV: torch.Tensor, tokens_B: torch.Tensor) -> torch.Tensor:
+    return logits_BV.gather(1, tokens_B[:, None])[:, 0] - logits_BV.logsumexp(-1)
+
+
+def _truncate(probs_BV: torch.Tensor, decoding: Decoding) -> torch.Tensor:
+    """Zero what top-k and then top-p leave out (the likeliest token always stays)."""
+    width = min(decoding.top_k or probs_BV.shape[-1], probs_BV.shape[-1])
+    kept_BK, ids_BK = probs_BV.topk(width, dim=-1)
+    if decoding.top_p < 1:
+        before_BK = kept_BK.cumsum(-1) - kept_BK
+        share_B1 = decoding.top_p * kept_BK.sum(-1, keepdim=True)
+        kept_BK = torch.where(before_BK < share_B1, kept_BK, torch.zeros_like(kept_BK))
+    return torch.zeros_like(probs_BV).scatter_(1, ids_BK, kept_BK)

@@ -1,0 +1,103 @@
+"""How answers are drawn. No torch here: the command line reads this."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tyro.conf import Positional
+
+from reachlab.errors import ReachlabError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """What turns a model's next-token distribution into an answer."""
+
+    temperature: float = 1.0
+    """Divides the logits; 0 takes the likeliest token."""
+    top_p: float = 1.0
+    """Keep the smallest set of likeliest tokens that holds this probability."""
+    top_k: int = 0
+    """Keep the k likeliest tokens; 0 keeps all."""
+    max_tokens: int = 256
+    """Longest answer, its end-of-text token included."""
+    stop: tuple[str, ...] = ()
+    """Strings that end an answer (and are cut off it)."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise ReachlabError(f"temperature={self.temperature} must be 0 or more")
+        if not 0 < self.top_p <= 1:
+            raise ReachlabError(f"top_p={self.top_p} must be above 0 and at most 1")
+        if self.top_k < 0:
+            raise ReachlabError(f"top_k={self.top_k} must be 0 (off) or more")
+        if self.max_tokens < 1:
+            raise ReachlabError(f"max_tokens={self.max_tokens} must be 1 or more")
+        if any(not s for s in self.stop):
+            raise ReachlabError("a stop string is empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleConfig:
+    """Draw answers from a model, judge them, store them. The same command again draws only what is missing."""
+
+    model: str
+    """Folder of a transformers checkpoint, or of a finished training run."""
+    task: str
+    """What to ask, as `reachlab tasks` lists it: countdown, gym:gsm_symbolic, math:FILE ..."""
+    out: str
+    """Run folder, e.g. runs/base."""
+    split: Literal["train", "test", "all", "auto"] = "auto"
+    """Which problems; auto is test for a generated task and all for a file."""
+    problems: int | None = None
+    """How many problems; default all of a file, 200 of a generated task."""
+    samples: int = 256
+    """Answers a problem."""
+    decoding: Decoding = Decoding()
+    seed: int = 0
+    """Decides, with problem and index, every draw."""
+    problem_seed: int = 0
+    """Decides which problems a generated task lists."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the model computes in."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
+    rows: int = 0
+    """Sequences decoded together; 0 chooses by machine."""
+    part: int = 0
+    """Samples a part of the store; 0 chooses. A killed run draws the part in progress again."""
+    shard: str = "0/1"
+    """i/n draws every n-th part from the i-th on: start n such commands to share the work."""
+    verify_timeout: float = 5.0
+    """Seconds a verifier may take for one answer."""
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise ReachlabError(f"samples={self.samples} must be 1 or more")
+        if self.problems is not None and self.problems < 1:
+            raise ReachlabError(f"problems={self.problems} must be 1 or more")
+        if self.rows < 0 or self.part < 0:
+            raise ReachlabError("rows and part must be 0 (chosen for you) or more")
+        self.worker()
+
+    def worker(self) -> tuple[int, int]:
+        """(i, n) of `shard`."""
+        left, _, right = self.shard.partition("/")
+        if not (left.isdigit() and right.isdigit() and int(left) < int(right)):
+            raise ReachlabError(f"shard={self.shard!r} must be i/n with 0 <= i < n, e.g. 0/2 and 1/2")
+        return int(left), int(right)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyConfig:
+    """Judge the stored answers of a run again."""
+
+    run: Positional[str]
+    """Run folder."""
+    task: str = ""
+    """Task to judge with; default the run's own."""
+    only_unscored: bool = False
+    """Judge only what had no verdict."""
+    timeout: float = 5.0
+    """Seconds a verifier may take for one answer."""
+    workers: int | None = None
+    """Verifier processes; default one a core."""

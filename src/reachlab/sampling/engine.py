@@ -1,0 +1,44 @@
+"""What an engine is: prompts and seeds in, completions out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from reachlab.sampling.config import Decoding
+from reachlab.types import Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer as tokens: int32 ids, an end-of-text token included where the model wrote one.
+
+    `logprob` sums the model's own log-probabilities of these tokens (nats, temperature 1). `text` is the answer decoded,
+    without special tokens and without the stop string that ended it.
+    """
+
+    tokens: np.ndarray
+    text: str
+    finish: Finish
+    logprob: float
+
+
+class Engine(Protocol):
+    """Anything that answers. `name` is what the store's `engine` column says."""
+
+    name: str
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        seeds: Sequence[Sequence[int]],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[list[Completion]]:
+        """One completion a seed, in order: `seeds[i]` are the samples of `prompts[i]`.
+
+        A completion depends on (weights, prompt, seed, decoding) alone, up to floating-point ties. `progress` is called
+        with the number of samples that have finished since the last call.
+        """
+        ...

@@ -1,0 +1,157 @@
+"""`reachlab sample`: draw, judge, store; resume.
+
+The samples of a run, problem after problem, are cut into parts. A part is drawn as one piece of work, so what is in a batch
+together depends on the configuration and not on where an earlier process was killed: the finished run equals an
+undisturbed one bit for bit, on the same machine. Workers take every n-th part.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+
+
+from reachlab.errors import ReachlabError
+from reachlab.models.checkpoint import hash_model, load_model, max_positions
+from reachlab.models.devices import choose_device
+from reachlab.models.tokenizer import encode_prompt
+from reachlab.progress import Advance, track
+from reachlab.runs import RunFolder
+from reachlab.sampling.config import SampleConfig
+from reachlab.sampling.draws import sample_seed
+from reachlab.sampling.engine import Engine
+from reachlab.sampling.store import SampleStore, hash_problems
+from reachlab.sampling.transformers_engine import TransformersEngine
+from reachlab.tasks.base import Split, Task
+from reachlab.tasks.judging import Judge
+from reachlab.tasks.registry import load_task
+from reachlab.types import Problem, Sample
+
+PART_BATCHES = 8
+"""A part is this many full batches: few enough to lose little when killed, enough to keep the batch full."""
+
+
+@dataclass(frozen=True)
+class SamplingResult:
+    """What `sample` did: samples drawn now, samples the run holds, and remarks for the user."""
+
+    drawn: int
+    stored: int
+    notes: tuple[str, ...]
+
+
+def sample(config: SampleConfig) -> SamplingResult:
+    """Draw what the run lacks of its samples.
+
+    Raises:
+        ReachlabError: a model, task or folder that cannot be used; what is stored stays.
+    """
+    task = load_task(config.task)
+    split: Split = ("all" if task.finite else "test") if config.split == "auto" else config.split
+    problems = task.problems(split, config.problems, config.problem_seed)
+    if not problems:
+        raise ReachlabError(f"{config.task}: no problem in split {split!r}")
+    model, tokenizer = load_model(config.model, config.dtype)
+    prompts = [encode_prompt(tokenizer, p.prompt) for p in problems]
+    notes = _check_prompts(config, problems, prompts, tokenizer.unk_token_id)
+
+    folder = RunFolder(config.out)
+    identity = {
+        "model": hash_model(config.model),
+        "task": config.task,
+        "task_hash": hash_problems(problems),
+        "split": split,
+        "problems": len(problems),
+        "samples": config.samples,
+        "decoding": asdict(config.decoding),
+        "seed": config.seed,
+        "dtype": config.dtype,
+    }
+    folder.claim("sample", identity, {"model_path": config.model, "problem_seed": config.problem_seed})
+    store = SampleStore(folder)
+    if not folder.exists("problems.jsonl"):
+        store.write_problems(problems)
+
+    model.to(choose_device(config.device))
+    engine = TransformersEngine(model, tokenizer, config.rows)
+    size = config.part or PART_BATCHES * engine.choose_rows(config.decoding, max(map(len, prompts)))
+    done = store.drawn()
+    worker, workers = config.worker()
+    mine = [part for i, part in enumerate(_parts(len(problems), config.samples, size)) if i % workers == worker]
+    missing = [
+        [(p, s) for p, s in part if s not in done.get(problems[p].id, ())]
+        for part in mine
+    ]
+    total, left = sum(map(len, mine)), sum(map(len, missing))
+    with Judge(task, timeout_s=config.verify_timeout) as judge, track("sample", total, total - left) as advance:
+        for part in missing:
+            if part:
+                store.write_part(_draw(engine, judge, problems, prompts, part, config, advance))
+    return SamplingResult(left, len(store.read(["sample"])), tuple(notes))
+
+
+def _parts(problems: int, samples: int, size: int) -> Iterator[list[tuple[int, int]]]:
+    """(problem, index) of every sample, problem after problem, `size` at a time."""
+    total = problems * samples
+    for start in range(0, total, size):
+        yield [divmod(i, samples) for i in range(start, min(start + size, total))]
+
+
+def _draw(
+    engine: Engine,
+    judge: Judge,
+    problems: Sequence[Problem],
+    prompts: Sequence[Sequence[int]],
+    part: Sequence[tuple[int, int]],
+    config: SampleConfig,
+    advance: Advance,
+) -> list[Sample]:
+    """Draw and judge the samples of one part."""
+    asked = sorted({p for p, _ in part})
+    place = {p: i for i, p in enumerate(asked)}
+    seeds: list[list[int]] = [[] for _ in asked]
+    for p, s in part:
+        seeds[place[p]].append(sample_seed(config.seed, problems[p].id, s))
+    answers = engine.generate([prompts[p] for p in asked], seeds, config.decoding, progress=advance)
+    flat = [answer for row in answers for answer in row]
+    verdicts = judge.verify([(problems[p], a.text) for (p, _), a in zip(part, flat, strict=True)])
+    flat_seeds = [seed for row in seeds for seed in row]
+    return [
+        Sample(
+            problem_id=problems[p].id,
+            index=s,
+            text=answer.text,
+            tokens=len(answer.tokens),
+            finish=answer.finish,
+            logprob=answer.logprob,
+            seed=seed,
+            engine=engine.name,
+            verdict=verdict,
+        )
+        for (p, s), answer, seed, verdict in zip(part, flat, flat_seeds, verdicts, strict=True)
+    ]
+
+
+def _check_prompts(
+    config: SampleConfig, problems: Sequence[Problem], prompts: Sequence[Sequence[int]], unknown: int | None
+) -> list[str]:
+    """Remarks on prompts that this model was not made for.
+
+    Raises:
+        ReachlabError: a prompt without a token, or one that the model has no position for.
+    """
+    notes = []
+    for problem, prompt in zip(problems, prompts, strict=True):
+        if not prompt:
+            raise ReachlabError(f"{config.task}: the prompt of problem {problem.id!r} has no token")
+    strange = sum(unknown in prompt for prompt in prompts) if unknown is not None else 0
+    if strange:
+        notes.append(
+            f"{strange} of {len(prompts)} prompts hold characters that the model's tokenizer lacks; they become <unk>"
+        )
+    promised, needed = max_positions(config.model), max(map(len, prompts)) + config.decoding.max_tokens
+    if promised is not None and needed > promised:
+        notes.append(
+            f"prompt and answer take up to {needed} tokens, the checkpoint promises {promised}; its rotary positions go "
+            "on, its answers may not make sense"
+        )
+    return notes

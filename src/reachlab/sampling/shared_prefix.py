@@ -1,0 +1,234 @@
+"""Attention over a prompt that many samples share, and the cache behind it.
+
+Rows come in blocks: G blocks of R rows, all rows of a block answering the same prompt. A decoding row b of block g attends to
+
+    keys = [ prefix of g (Tp tokens, stored once a block) ; its own tokens (up to To, stored a row) ]
+
+    o_b = softmax( s · [ q_b Kprefix_gᵀ ; q_b Kown_bᵀ ] + mask ) · [ Vprefix_g ; Vown_b ]
+
+so the prompt's keys are read once for R rows, as one matrix product (Bifurcated attention, arXiv 2403.08845). Everything is
+allocated once; decoding copies no cache.
+
+The attention function is registered with transformers' `AttentionInterface`; the state travels as a keyword through the
+model's own forward pass, so no model is edited.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn import functional as F  # noqa: N812
+from transformers import AttentionInterface, PreTrainedModel
+
+from reachlab.errors import ReachlabError
+
+NAME = "reachlab_shared_prefix"
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+"""Keys and values."""
+
+
+class PrefixCache:
+    """Keys and values of G blocks × R rows, for every layer. Axes: G blocks, R rows, H key/value heads, T tokens, D."""
+
+    def __init__(self, blocks: int, rows: int, prefix_tokens: int, own_tokens: int, device: torch.device):
+        self.blocks, self.rows = blocks, rows
+        self.prefix_tokens, self.own_tokens = prefix_tokens, own_tokens
+        self.prefix_GHTD: list[Pair] = []
+        self.own_GRHTD: list[Pair] = []
+        self.prefix_valid_GT = torch.zeros(blocks, prefix_tokens, dtype=torch.bool, device=device)
+        # Prompts already prefilled and waiting for a block: keys and values a layer, and which positions are real.
+        self.shelf: list[Pair] = []
+        self.shelf_valid_ST = self.prefix_valid_GT[:0]
+        # What the layers of one decoding step share.
+        self.active = self.longest = self.prefix_used = 0
+        self.positions_B = self.distance_BT = torch.zeros(0, dtype=torch.long, device=device)
+        self.bias_B1T: torch.Tensor | None = None
+        self.prefilling = False
+
+    def begin_prefill(self, valid_ST: torch.Tensor) -> None:
+        """Expect one forward pass over left-padded prompts; its keys and values become the shelf."""
+        self.prefilling, self.shelf, self.shelf_valid_ST = True, [], valid_ST
+
+    def place(self, slot: int, block: int) -> None:
+        """Give `block` the prompt in `slot` of the shelf."""
+        if not self.prefix_GHTD:
+            for keys, _ in self.shelf:
+                _, heads, _, width = keys.shape
+                prefix = (self.blocks, heads, self.prefix_tokens, width)
+                own = (self.blocks, self.rows, heads, self.own_tokens, width)
+                self.prefix_GHTD.append((keys.new_zeros(prefix), keys.new_zeros(prefix)))
+                self.own_GRHTD.append((keys.new_zeros(own), keys.new_zeros(own)))
+        start = self.prefix_tokens - self.shelf_valid_ST.shape[1]
+        self.prefix_valid_GT[block] = False
+        self.prefix_valid_GT[block, start:] = self.shelf_valid_ST[slot]
+        for stores, news in zip(self.prefix_GHTD, self.shelf, strict=True):
+            for store, new in zip(stores, news, strict=True):
+                store[block, :, start:] = new[slot]
+
+    def copy_prefix(self, source: int, target: int) -> None:
+        """Give block `target` the prompt of block `source`."""
+        self.prefix_valid_GT[target] = self.prefix_valid_GT[source]
+        for pair in self.prefix_GHTD:
+            for tensor in pair:
+                tensor[target] = tensor[source]
+
+    def move(self, source: int, target: int, own: int) -> None:
+        """Copy a whole block into another place; `own` is how many own tokens its longest row has."""
+        self.copy_prefix(source, target)
+        for pair in self.own_GRHTD:
+            for tensor in pair:
+                tensor[target, :, :, :own] = tensor[source, :, :, :own]
+
+    def begin_step(self, active: int, positions_B: torch.Tensor, longest: int, prefix_used: int) -> None:
+        """Expect one decoding pass over blocks 0 .. active-1.
+
+        Args:
+            active: blocks in the batch.
+            positions_B: index, among its own tokens, of the token each row feeds.
+            longest: own tokens to attend to, the one being fed included.
+            prefix_used: length of the longest prompt in the batch.
+        """
+        self.prefilling, self.active, self.longest, self.prefix_used = False, active, longest, prefix_used
+        self.positions_B = positions_B
+        device = positions_B.device
+        own_BT = torch.arange(longest, device=device) <= positions_B[:, None]
+        prefix_GT = self.prefix_valid_GT[:active, self.prefix_tokens - prefix_used :]
+        self.bias_B1T = None
+        if not (bool(own_BT.all()) and bool(prefix_GT.all())):
+            visible_BT = torch.cat([prefix_GT.repeat_interleave(self.rows, 0), own_BT], 1)
+            bias_BT = torch.zeros(visible_BT.shape, device=device).masked_fill_(~visible_BT, float("-inf"))
+            self.bias_B1T = bias_BT[:, None]
+        # Prompts lie against the right edge of the prefix, so key j of [prefix; own] is this far behind the query.
+        behind_T = prefix_used - torch.arange(prefix_used + longest, device=device)
+        self.distance_BT = positions_B[:, None] + behind_T
+
+
+def attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    prefix_cache: PrefixCache | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """transformers' attention signature: query (B, Hq, T, D), key and value (B, H, T, D); output (B, T, Hq, D)."""
+    unknown = [name for name in ("s_aux", "position_bias") if kwargs.get(name) is not None]
+    if prefix_cache is None or unknown:
+        raise ReachlabError(
+            f"{type(module).__name__}: this family's attention cannot be decoded here "
+            f"({'does not pass its keywords on' if prefix_cache is None else 'uses ' + ', '.join(unknown)})"
+        )
+    cache = prefix_cache
+    layer = int(module.layer_idx)  # type: ignore[arg-type]
+    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    if cache.prefilling:
+        if layer != len(cache.shelf):
+            raise ReachlabError(f"{type(module).__name__}: layers share keys and values, which the engine cannot decode")
+        return _prefill(cache, query, key, value, scale, sliding_window, softcap), None
+    return _decode(cache, layer, query, key, value, scale, sliding_window, softcap), None
+
+
+def _prefill(
+    cache: PrefixCache,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scale: float,
+    window: int | None,
+    softcap: float | None,
+) -> torch.Tensor:
+    """Causal attention within left-padded prompts; their keys and values go on the shelf."""
+    cache.shelf.append((key, value))
+    length = key.shape[2]
+    at_T = torch.arange(length, device=key.device)
+    visible = at_T[:, None] >= at_T
+    if window:
+        visible = visible & (at_T[:, None] - at_T < window)
+    # A padding position sees itself, lest its softmax be 0/0; nothing real sees it.
+    visible = (visible & cache.shelf_valid_ST[:, None, :]) | torch.eye(length, dtype=torch.bool, device=key.device)
+    groups = query.shape[1] // key.shape[1]
+    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    if softcap:
+        scores = torch.tanh((query @ key.transpose(-1, -2)).float() * (scale / softcap)) * softcap
+        scores = scores.masked_fill(~visible[:, None], float("-inf"))
+        out = scores.softmax(-1).to(value.dtype) @ value
+    else:
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=visible[:, None], scale=scale)
+    return out.transpose(1, 2)
+
+
+def _decode(
+    cache: PrefixCache,
+    layer: int,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scale: float,
+    window: int | None,
+    softcap: float | None,
+) -> torch.Tensor:
+    """One token a row, against the block's prefix and the row's own tokens."""
+    B, Hq, _, D = query.shape
+    G, R, H, T, Tp = cache.active, cache.rows, key.shape[1], cache.longest, cache.prefix_used
+    group = Hq // H
+    # This step's key and value go to each row's own position.
+    at = (torch.arange(B * H, device=key.device).view(B, H) * cache.own_tokens + cache.positions_B[:, None]).view(-1)
+    own_BHTD = []
+    for store, new in zip(cache.own_GRHTD[layer], (key, value), strict=True):
+        store.view(-1, D).index_copy_(0, at, new.reshape(B * H, D))
+        own_BHTD.append(store.view(-1, H, cache.own_tokens, D)[:B, :, :T])
+    query = query.view(B, H, group, D) * scale
+    scores_BHQT = query.new_empty(B, H, group, Tp + T)
+    if Tp:
+        prefix_GHTD = [store[:G, :, cache.prefix_tokens - Tp :] for store in cache.prefix_GHTD[layer]]
+        # (G, R, H, group, D) -> (G, H, R·group, D): the rows of a block are the rows of one product.
+        packed_GHQD = query.view(G, R, H, group, D).transpose(1, 2).reshape(G, H, R * group, D)
+        scores_BHQT[..., :Tp] = (packed_GHQD @ prefix_GHTD[0].transpose(-1, -2)).view(G, H, R, group, Tp).transpose(1, 2).reshape(B, H, group, Tp)
+    scores_BHQT[..., Tp:] = query @ own_BHTD[0].transpose(-1, -2)
+    if softcap:
+        scores_BHQT = torch.tanh(scores_BHQT / softcap) * softcap
+    if cache.bias_B1T is not None:
+        scores_BHQT = scores_BHQT + cache.bias_B1T[:, None]
+    if window and Tp + T > window:
+        scores_BHQT = scores_BHQT.masked_fill((cache.distance_BT >= window)[:, None, None], float("-inf"))
+    weights_BHQT = scores_BHQT.float().softmax(-1).to(value.dtype)
+    out_BHQD = weights_BHQT[..., Tp:] @ own_BHTD[1]
+    if Tp:
+        packed_GHQT = weights_BHQT[..., :Tp].reshape(G, R, H, group, Tp).transpose(1, 2).reshape(G, H, R * group, Tp)
+        shared_GHQD = packed_GHQT @ prefix_GHTD[1]
+        out_BHQD += shared_GHQD.view(G, H, R, group, D).transpose(1, 2).reshape(B, H, group, D)
+    return out_BHQD.reshape(B, 1, Hq, D)
+
+
+AttentionInterface.register(NAME, attend)
+
+
+@contextmanager
+def shared_prefix_attention(model: PreTrainedModel) -> Iterator[None]:
+    """Let `model` attend through `attend` for a while, in evaluation mode; then as before.
+
+    Raises:
+        ReachlabError: a family whose attention does not go through transformers' interface, or that keeps other state.
+    """
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if not getattr(model, "_supports_attention_backend", False) or not kinds <= {"full_attention", "sliding_attention"}:
+        raise ReachlabError(
+            f"{type(model).__name__}: the transformers engine decodes families whose layers are full or sliding-window "
+            f"attention through transformers' AttentionInterface; this one has {', '.join(sorted(kinds))}"
+        )
+    before, training = model.config._attn_implementation, model.training
+    model.eval()
+    model.set_attn_implementation(NAME)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+        model.train(training)

@@ -1,0 +1,304 @@
+"""The embedded engine: a decoding loop over transformers models, built for many samples a prompt.
+
+- A prompt is prefilled once, in batches; its keys are shared by its samples (`shared_prefix.py`).
+- The batch is G blocks of R rows. A row that finishes takes the next sample of its prompt; a block whose prompt is done takes
+  the next prompt, or helps another block's prompt; when nothing waits, the last block moves into the gap and the batch
+  shrinks. So the batch stays full until the work runs out.
+- A prompt's first token is drawn from the prefill's logits: a sample of T tokens costs T - 1 forward passes.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from reachlab.errors import ReachlabError
+from reachlab.sampling.choose import choose_tokens
+from reachlab.sampling.config import Decoding
+from reachlab.sampling.draws import uniforms
+from reachlab.sampling.engine import Completion
+from reachlab.sampling.shared_prefix import PrefixCache, shared_prefix_attention
+
+BLOCK_ROWS = 16
+"""Rows that share a prompt's keys. More rows share better; fewer leave fewer of them idle when a prompt runs out."""
+PREFILL_TOKENS = 8192
+CACHE_BYTES = 4 << 30
+
+
+class TransformersEngine:
+    """Samples from a model in this process. The weights are read, never copied: train between two calls as you like."""
+
+    name = "transformers"
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: int = 0):
+        self.model, self.tokenizer, self.rows = model, tokenizer, rows
+        ends = model.generation_config.eos_token_id if model.generation_config is not None else None
+        listed = ends if isinstance(ends, list) else [ends]
+        self.ends = np.array(sorted({int(e) for e in [*listed, tokenizer.eos_token_id] if e is not None}))
+
+    def choose_rows(self, decoding: Decoding, longest_prompt: int) -> int:
+        """Rows of the batch: as asked, or what keeps the machine busy within a few GiB of cache."""
+        if self.rows:
+            return self.rows
+        config = self.model.config.get_text_config()
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        token = 2 * config.num_hidden_layers * heads * width * self.model.dtype.itemsize
+        return int(np.clip(CACHE_BYTES // (token * (decoding.max_tokens + longest_prompt / BLOCK_ROWS)), 1, 1024))
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        seeds: Sequence[Sequence[int]],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[list[Completion]]:
+        """See `Engine.generate`.
+
+        Raises:
+            ReachlabError: an empty prompt, or a model family the engine cannot decode.
+        """
+        for number, prompt in enumerate(prompts):
+            if not len(prompt):
+                raise ReachlabError(f"prompt {number} has no token")
+        if not any(len(s) for s in seeds):
+            return [[] for _ in prompts]
+        with torch.no_grad(), shared_prefix_attention(self.model):
+            return _Batch(self, prompts, seeds, decoding, progress).run()
+
+
+@dataclass
+class _Job:
+    """A prompt and those of its samples that no row has taken yet."""
+
+    prompt: Sequence[int]
+    results: list[Completion | None]
+    waiting: deque[tuple[int, int]]
+    first_logits_V: torch.Tensor | None = None
+
+
+@dataclass
+class _Rows:
+    """State of every row, on the host. Axis B: G · R rows."""
+
+    tokens_BT: np.ndarray
+    count_B: np.ndarray
+    seed_B: np.ndarray
+    logprob_B: np.ndarray
+    sample_B: np.ndarray
+    offset_B: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.offset_B = np.zeros_like(self.count_B)
+
+    def move(self, source: slice, target: slice) -> None:
+        for array in (self.tokens_BT, self.count_B, self.seed_B, self.logprob_B, self.sample_B, self.offset_B):
+            array[target] = array[source]
+
+
+class _Batch:
+    """One call of `generate`."""
+
+    def __init__(
+        self,
+        engine: TransformersEngine,
+        prompts: Sequence[Sequence[int]],
+        seeds: Sequence[Sequence[int]],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None,
+    ):
+        self.engine, self.decoding, self.progress = engine, decoding, progress
+        self.model, self.device = engine.model, engine.model.device
+        self.jobs = [
+            _Job(p, [None] * len(s), deque(enumerate(s))) for p, s in zip(prompts, seeds, strict=True)
+        ]
+        self.queue = deque(job for job in self.jobs if job.waiting)
+        self.shelf: deque[_Job] = deque()
+        self.shelf_size = 0
+        longest = max(len(job.prompt) for job in self.queue)
+        samples = sum(len(job.waiting) for job in self.queue)
+        rows = min(engine.choose_rows(decoding, longest), samples)
+        self.R = min(BLOCK_ROWS, rows, max(len(job.waiting) for job in self.queue))
+        G = max(1, rows // self.R)
+        B, T = G * self.R, decoding.max_tokens
+        self.cache = PrefixCache(G, self.R, longest, max(T - 1, 1), self.device)
+        self.blocks: list[_Job] = []
+        self.max_blocks = G
+        self.rows = _Rows(
+            tokens_BT=np.zeros((B, T), np.int32),
+            count_B=np.zeros(B, np.int64),
+            seed_B=np.zeros(B, np.int64),
+            logprob_B=np.zeros(B, np.float64),
+            sample_B=np.full(B, -1, np.int64),
+        )
+        self.first_logits_GV: torch.Tensor | None = None
+        self.stop = _StopStrings(engine.tokenizer, decoding.stop) if decoding.stop else None
+
+    def run(self) -> list[list[Completion]]:
+        while len(self.blocks) < self.max_blocks and self._open_block(len(self.blocks)):
+            pass
+        while self.blocks:
+            self._step()
+            self._close_blocks()
+        return [[r for r in job.results if r is not None] for job in self.jobs]
+
+    # -- blocks -----------------------------------------------------------------------------------------------------
+
+    def _open_block(self, block: int) -> bool:
+        """Give place `block` a prompt and its rows samples; False when nothing waits."""
+        if self.shelf or self.queue:
+            if not self.shelf:
+                self._prefill()
+            job = self.shelf.popleft()
+            self.cache.place(self.shelf_size - len(self.shelf) - 1, block)
+        else:
+            source = max(range(len(self.blocks)), key=lambda g: len(self.blocks[g].waiting), default=None)
+            if source is None or not self.blocks[source].waiting:
+                return False
+            job = self.blocks[source]
+            self.cache.copy_prefix(source, block)
+        if block == len(self.blocks):
+            self.blocks.append(job)
+        else:
+            self.blocks[block] = job
+        rows = np.arange(block * self.R, (block + 1) * self.R)
+        self.rows.offset_B[rows] = len(job.prompt)
+        self._fill(rows)
+        return True
+
+    def _prefill(self) -> None:
+        """Run the next prompts through the model, left-padded, and put them on the shelf."""
+        jobs = [self.queue.popleft()]
+        longest = len(jobs[0].prompt)
+        while self.queue and max(longest, len(self.queue[0].prompt)) * (len(jobs) + 1) <= PREFILL_TOKENS:
+            jobs.append(self.queue.popleft())
+            longest = max(longest, len(jobs[-1].prompt))
+        ids_ST = torch.zeros(len(jobs), longest, dtype=torch.long)
+        valid_ST = torch.zeros(len(jobs), longest, dtype=torch.bool)
+        for slot, job in enumerate(jobs):
+            ids_ST[slot, longest - len(job.prompt) :] = torch.as_tensor(job.prompt)
+            valid_ST[slot, longest - len(job.prompt) :] = True
+        valid_ST = valid_ST.to(self.device)
+        self.cache.begin_prefill(valid_ST)
+        logits_SV = self.model(
+            input_ids=ids_ST.to(self.device),
+            position_ids=(valid_ST.cumsum(1) - 1).clamp_(min=0),
+            use_cache=False,
+            logits_to_keep=1,
+            prefix_cache=self.cache,
+        ).logits[:, -1]
+        for job, logits_V in zip(jobs, logits_SV, strict=True):
+            job.first_logits_V = logits_V
+        self.shelf, self.shelf_size = deque(jobs), len(jobs)
+
+    def _close_blocks(self) -> None:
+        """Reopen blocks whose rows are all idle, or let the last block take their place."""
+        busy_G = (self.rows.sample_B[: len(self.blocks) * self.R].reshape(-1, self.R) >= 0).any(1)
+        for block in np.flatnonzero(~busy_G)[::-1]:
+            if self._open_block(int(block)):
+                continue
+            last = len(self.blocks) - 1
+            if block != last:
+                source, target = (slice(g * self.R, (g + 1) * self.R) for g in (last, int(block)))
+                self.rows.move(source, target)
+                self.cache.move(last, int(block), int(self.rows.count_B[target].max()))
+                self.blocks[block] = self.blocks[last]
+            self.blocks.pop()
+
+    # -- rows -------------------------------------------------------------------------------------------------------
+
+    def _fill(self, rows: np.ndarray) -> None:
+        """Give idle rows the waiting samples of their prompts, and draw each one's first token."""
+        while len(rows):
+            taken = []
+            for row in rows.tolist():
+                waiting = self.blocks[row // self.R].waiting
+                self.rows.count_B[row] = 0
+                self.rows.sample_B[row] = -1
+                if waiting:
+                    self.rows.sample_B[row], self.rows.seed_B[row] = waiting.popleft()
+                    self.rows.logprob_B[row] = 0.0
+                    taken.append(row)
+            if not taken:
+                return
+            logits = [self.blocks[row // self.R].first_logits_V for row in taken]
+            rows = self._draw(np.array(taken), torch.stack([x for x in logits if x is not None]))
+
+    def _step(self) -> None:
+        """One forward pass for all rows; idle rows ride along."""
+        B, R = len(self.blocks) * self.R, self.rows
+        fed_B = np.maximum(R.count_B[:B] - 1, 0)
+        positions_B = torch.from_numpy(fed_B).to(self.device)
+        ids_B1 = torch.from_numpy(R.tokens_BT[np.arange(B), fed_B].astype(np.int64))[:, None].to(self.device)
+        offsets_B1 = torch.from_numpy(R.offset_B[:B])[:, None].to(self.device)
+        self.cache.begin_step(
+            len(self.blocks), positions_B, int(fed_B.max()) + 1, max(len(job.prompt) for job in self.blocks)
+        )
+        logits_BV = self.model(
+            input_ids=ids_B1,
+            position_ids=offsets_B1 + positions_B[:, None],
+            use_cache=False,
+            prefix_cache=self.cache,
+        ).logits[:, -1]
+        rows = np.flatnonzero(R.sample_B[:B] >= 0)
+        if len(rows) < B:
+            logits_BV = logits_BV[torch.from_numpy(rows).to(self.device)]
+        ended = self._draw(rows, logits_BV)
+        if len(ended):
+            self._fill(ended)
+
+    def _draw(self, rows: np.ndarray, logits_BV: torch.Tensor) -> np.ndarray:
+        """Draw one token for each of `rows`, store the samples that ended, and return their rows."""
+        R = self.rows
+        u_B = torch.from_numpy(uniforms(R.seed_B[rows], R.count_B[rows])).to(self.device)
+        tokens, logprobs = (x.cpu().numpy() for x in choose_tokens(logits_BV, u_B, self.decoding))
+        R.tokens_BT[rows, R.count_B[rows]] = tokens
+        R.count_B[rows] += 1
+        R.logprob_B[rows] += logprobs
+        stopped = np.isin(tokens, self.engine.ends)
+        texts: dict[int, str] = {}
+        if self.stop is not None:
+            for i in np.flatnonzero(self.stop.may_end[tokens] & ~stopped):
+                row = int(rows[i])
+                text = self.stop.cut(R.tokens_BT[row, : R.count_B[row]])
+                if text is not None:
+                    stopped[i], texts[row] = True, text
+        ended = np.flatnonzero(stopped | (R.count_B[rows] >= self.decoding.max_tokens))
+        if len(ended):
+            self._store(rows[ended], stopped[ended], texts)
+        return rows[ended]
+
+    def _store(self, rows: np.ndarray, stopped: np.ndarray, texts: dict[int, str]) -> None:
+        R = self.rows
+        tokens = [R.tokens_BT[row, : R.count_B[row]].copy() for row in rows]
+        decoded = self.engine.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        for row, ids, stop, text in zip(rows.tolist(), tokens, stopped.tolist(), decoded, strict=True):
+            self.blocks[row // self.R].results[int(R.sample_B[row])] = Completion(
+                tokens=ids,
+                text=texts.get(row, text),
+                finish="stop" if stop else "length",
+                logprob=float(R.logprob_B[row]),
+            )
+            R.sample_B[row] = -1
+        if self.progress is not None:
+            self.progress(len(rows))
+
+
+class _StopStrings:
+    """Finds stop strings in what was generated, decoding only where the newest token can have completed one."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]):
+        self.tokenizer, self.stop = tokenizer, stop
+        endings = {s[-1] for s in stop}
+        pieces = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
+        # A character split over several tokens decodes to U+FFFD piece by piece.
+        self.may_end = np.array([bool(endings & set(piece)) or "\ufffd" in piece for piece in pieces])
+
+    def cut(self, tokens_T: np.ndarray) -> str | None:
+        """The text before the first stop string, or None where there is none."""
+        text: str = self.tokenizer.decode(tokens_T, skip_special_tokens=True)
+        found = [at for s in self.stop if (at := text.find(s)) >= 0]
+        return text[: min(found)] if found else None

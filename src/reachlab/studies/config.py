@@ -1,0 +1,22 @@
+"""What the studies take. No torch here: the command line reads this."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig:
+    """The demo: four small models, from nothing to a report."""
+
+    out: str = "runs/demo"
+    """Folder of all its runs."""
+    seed: int = 0
+    """Of the weights, the data and every draw."""
+    routing: Literal["dense", "topk"] = "dense"
+    """The base: a dense model, or a sparse mixture of experts."""
+    problems: int = 200
+    """Held-out problems."""
+    samples: int = 256
+    """Answers a problem and model."""
+    scale: float = 1.0
+    """Multiplies the training steps; below 1 is quicker and shows less."""

@@ -1,0 +1,132 @@
+"""Run the stages of a study side by side, each as one `reachlab` command in a process of its own.
+
+A stage starts when what it needs is finished and a core is free. It has one thread: a small model gains little from a
+second, two stages side by side gain a whole core. Every command resumes by itself, so a killed study started again skips
+what is done and goes on with the rest.
+"""
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from reachlab.errors import ReachlabError
+from reachlab.progress import EVENTS, LOG_EVERY_S, bars
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A command of `reachlab`, with a name and the names of the stages that must be finished first."""
+
+    name: str
+    command: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    threads: int = 1
+
+
+@dataclass
+class _Running:
+    stage: Stage
+    process: subprocess.Popen[bytes]
+    events: int
+    log: "tempfile._TemporaryFileWrapper[bytes]"
+    began: float
+    pending: bytes = b""
+    last: dict[str, object] = field(default_factory=dict)
+
+
+def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
+    """Run all stages; returns the seconds each took.
+
+    Raises:
+        ReachlabError: a stage failed; its last line says why. The others are stopped, and go on when started again.
+    """
+    waiting, running, seconds = list(stages), dict[int, _Running](), dict[str, float]()
+    selector = selectors.DefaultSelector()
+    with bars() as progress:
+        shown = sys.stderr.isatty()
+        tasks = {s.name: progress.add_task(s.name, total=None, start=False, info="waiting") for s in stages}
+        told = time.monotonic()
+        try:
+            while waiting or running:
+                for stage in [s for s in waiting if set(s.needs) <= set(seconds)]:
+                    if sum(r.stage.threads for r in running.values()) + stage.threads <= max(cores, stage.threads):
+                        started = _start(stage)
+                        running[started.events] = started
+                        selector.register(started.events, selectors.EVENT_READ)
+                        waiting.remove(stage)
+                        progress.start_task(tasks[stage.name])
+                        progress.update(tasks[stage.name], info="starting")
+                for key, _ in selector.select(timeout=0.5):
+                    run = running[key.fd]
+                    data = os.read(key.fd, 65536)
+                    if not data:
+                        selector.unregister(key.fd)
+                        del running[key.fd]
+                        _finish(run)
+                        seconds[run.stage.name] = time.monotonic() - run.began
+                        total = run.last.get("total") or 1
+                        progress.update(tasks[run.stage.name], completed=total, total=total)
+                        if not shown:
+                            print(f"{run.stage.name}: done in {seconds[run.stage.name]:.0f} s", file=sys.stderr, flush=True)
+                        continue
+                    *lines, run.pending = (run.pending + data).split(b"\n")
+                    if lines:
+                        run.last = event = json.loads(lines[-1])
+                        progress.update(
+                            tasks[run.stage.name], completed=event["done"], total=event["total"], info=event["info"]
+                        )
+                if not shown and time.monotonic() - told > LOG_EVERY_S:
+                    told = time.monotonic()
+                    for run in running.values():
+                        if run.last:
+                            spent, done = told - run.began, int(str(run.last["done"]))
+                            eta = spent / max(done, 1) * (int(str(run.last["total"])) - done)
+                            print(
+                                f"{run.stage.name}: {done}/{run.last['total']}  {spent:.0f} s, eta {eta:.0f} s  {run.last['info']}",
+                                file=sys.stderr,
+                                flush=True,
+                            )
+        finally:
+            for run in running.values():
+                run.process.terminate()
+            for run in running.values():
+                run.process.wait()
+    return seconds
+
+
+def _start(stage: Stage) -> _Running:
+    read, write = os.pipe()
+    threads = str(stage.threads)
+    environment = {**os.environ, EVENTS: str(write), "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    log = tempfile.NamedTemporaryFile(prefix=f"reachlab-{stage.name.replace(' ', '-')}-", suffix=".log")  # noqa: SIM115
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reachlab", *stage.command],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        env=environment,
+        pass_fds=(write,),
+    )
+    os.close(write)
+    return _Running(stage, process, read, log, time.monotonic())
+
+
+def _finish(run: _Running) -> None:
+    """Reap a stage whose pipe closed."""
+    os.close(run.events)
+    code = run.process.wait()
+    run.log.seek(0)
+    said = run.log.read().decode(errors="replace").strip()
+    run.log.close()
+    if code:
+        command = " ".join(["reachlab", *run.stage.command])
+        last = said.splitlines()[-1].removeprefix("error: ") if said else f"exit code {code}"
+        if code != 2:
+            print(said, file=sys.stderr)
+        raise ReachlabError(f"stage {run.stage.name!r} failed: {last} (command: {command})")

@@ -1,0 +1,150 @@
+"""What a task is: problems in splits that never meet, and a verifier.
+
+A new family is one file here and one line in `registry.py`. It subclasses `GeneratedTask` (problems drawn from a seed)
+or `FiniteTask` (a fixed list), and says how an answer is judged.
+"""
+
+import hashlib
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from reachlab.errors import ReachlabError
+from reachlab.types import Problem, StepCheck, Verdict
+
+Split = Literal["train", "test", "all"]
+
+TEST_SHARE = 0.2
+"""Share of all problems a family can pose that belongs to the test split."""
+
+
+def split_of(key: str) -> Literal["train", "test"]:
+    """The split a problem belongs to, decided by its content alone.
+
+    `key` is the problem's identity: two problems that are the same question must have the same key, whatever seed,
+    order or difficulty setting produced them. That is what keeps train and test apart by construction.
+    """
+    digest = hashlib.blake2b(" ".join(key.casefold().split()).encode(), digest_size=8).digest()
+    return "test" if int.from_bytes(digest, "big") < TEST_SHARE * 2**64 else "train"
+
+
+class Task(ABC):
+    """A family with its settings. `spec` is the one string that rebuilds it: ``family[:argument][,key=value...]``."""
+
+    spec: str
+
+    isolated: bool = False
+    """Whether `verify` runs other people's code and must therefore run in a worker process with a time limit."""
+
+    finite: bool = False
+    """Whether the problems are a fixed list (whose default split is "all") and not drawn without end."""
+
+    @abstractmethod
+    def problems(self, split: Split, n: int | None = None, seed: int = 0) -> list[Problem]:
+        """`n` distinct problems of `split` in a stable order; None is all of a finite task, 200 of a generated one."""
+
+    @abstractmethod
+    def stream(self, split: Split, seed: int, start: int = 0) -> Iterator[Problem]:
+        """Problems for training without end. Item i is a function of (seed, i), so a run resumes at `start`."""
+
+    @abstractmethod
+    def key(self, problem: Problem) -> str:
+        """The problem's identity for `split_of`."""
+
+    def split_of(self, problem: Problem) -> Literal["train", "test"]:
+        """The split the problem belongs to."""
+        return split_of(self.key(problem))
+
+    @abstractmethod
+    def verify(self, problem: Problem, text: str) -> Verdict:
+        """Judge one answer."""
+
+    def solve(self, problem: Problem, rng: random.Random) -> str | None:
+        """A right answer, written as a teacher would, or None where the task knows none. Distillation learns it."""
+        return None
+
+    def attempt(self, problem: Problem, rng: random.Random) -> str | None:
+        """What ordinary text about this problem looks like, right or wrong. Pretraining learns it."""
+        return self.solve(problem, rng)
+
+    def check_steps(self, problem: Problem, text: str) -> StepCheck | None:
+        """Which steps of an answer hold; None where the task cannot say."""
+        return None
+
+    def alphabet(self) -> str | None:
+        """Characters that a character tokenizer for this task needs; None: look at samples of the text."""
+        return None
+
+
+class GeneratedTask(Task):
+    """Problems drawn one at a time from a random generator."""
+
+    def key(self, problem: Problem) -> str:
+        """The problem's id, which a generated task makes from what is asked."""
+        return problem.id
+
+    @abstractmethod
+    def draw(self, rng: random.Random, *, listed: bool) -> Problem:
+        """One problem of any split. Its `id` is its identity (see `split_of`).
+
+        `listed` problems are measured on and may be proved at length; training draws far more, and only needs them true.
+        """
+
+    def draw_from(self, split: Split, rng: random.Random, *, listed: bool) -> Problem:
+        """One problem of `split`, by rejection."""
+        for _ in range(10_000):
+            problem = self.draw(rng, listed=listed)
+            if split in ("all", self.split_of(problem)):
+                return problem
+        raise ReachlabError(f"{self.spec}: no {split} problem in 10,000 draws; widen the task's settings")
+
+    def problems(self, split: Split, n: int | None = None, seed: int = 0) -> list[Problem]:
+        """Distinct problems, drawn until there are `n`."""
+        wanted = 200 if n is None else n
+        rng = random.Random(f"{split} {seed}")
+        found: dict[str, Problem] = {}
+        misses = 0
+        while len(found) < wanted:
+            problem = self.draw_from(split, rng, listed=True)
+            if problem.id not in found:
+                found[problem.id] = problem
+                misses = 0
+            elif (misses := misses + 1) > 20_000:
+                raise ReachlabError(
+                    f"{self.spec}: only {len(found)} distinct {split} problems found, {wanted} asked; "
+                    "ask for fewer or widen the task's settings"
+                )
+        return list(found.values())
+
+    def stream(self, split: Split, seed: int, start: int = 0) -> Iterator[Problem]:
+        """Fresh draws; a problem may come again, as chance has it."""
+        index = start
+        while True:
+            yield self.draw_from(split, random.Random(f"{seed} {index}"), listed=False)
+            index += 1
+
+
+class FiniteTask(Task):
+    """A fixed list of problems, split by what they ask."""
+
+    finite = True
+    all_problems: Sequence[Problem]
+
+    def problems(self, split: Split, n: int | None = None, seed: int = 0) -> list[Problem]:
+        """The first `n` of the list that belong to `split`, in the list's own order."""
+        chosen = [p for p in self.all_problems if split in ("all", self.split_of(p))]
+        if n is not None and n > len(chosen):
+            raise ReachlabError(f"{self.spec}: {len(chosen)} problems in split {split!r}, {n} asked")
+        return chosen if n is None else chosen[:n]
+
+    def stream(self, split: Split, seed: int, start: int = 0) -> Iterator[Problem]:
+        """Epoch after epoch, each in an order of its own."""
+        chosen = self.problems(split)
+        if not chosen:
+            raise ReachlabError(f"{self.spec}: no problem in split {split!r}")
+        epoch, position = divmod(start, len(chosen))
+        while True:
+            order = random.Random(f"{seed} {epoch}").sample(chosen, len(chosen))
+            yield from order[position:]
+            epoch, position = epoch + 1, 0

@@ -1,0 +1,37 @@
+"""What `reachlab tasks` shows."""
+
+import inspect
+from importlib import import_module
+from random import Random
+from typing import Any
+
+from reachlab.tasks.base import Split
+from reachlab.tasks.registry import FAMILIES, load_task
+
+
+def list_tasks() -> list[dict[str, Any]]:
+    """Every family with its settings and their defaults, and every dataset of reasoning-gym."""
+    rows = []
+    for family, (path, what) in FAMILIES.items():
+        module, _, name = path.partition(":")
+        parameters = inspect.signature(getattr(import_module(module), name)).parameters.values()
+        settings = ", ".join(
+            f"{p.name}={p.default}"
+            for p in parameters
+            if p.name != "argument" and p.default is not p.empty and p.kind is not p.VAR_KEYWORD
+        )
+        rows.append({"task": family, "what": what, "settings": settings})
+    from reasoning_gym.factory import DATASETS
+
+    rows += [{"task": f"gym:{name}", "what": "reasoning-gym", "settings": ""} for name in sorted(DATASETS)]
+    return rows
+
+
+def show_task(spec: str, split: Split, n: int, seed: int) -> list[dict[str, Any]]:
+    """Some problems of a task, each with a right answer where the task knows one."""
+    task = load_task(spec)
+    problems = task.problems(split)[:n] if task.finite else task.problems(split, n, seed)
+    return [
+        {"id": p.id, "prompt": p.prompt, "answer": p.answer, "solution": task.solve(p, Random(seed)) or ""}
+        for p in problems
+    ]

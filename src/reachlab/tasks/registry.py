@@ -1,0 +1,61 @@
+"""From a task's spec to the task: ``countdown``, ``countdown,numbers=3``, ``gym:gsm_symbolic``, ``math:FILE``.
+
+A family is one line in `FAMILIES`; its module is imported only when asked for.
+"""
+
+import inspect
+import json
+from importlib import import_module
+from typing import Any
+
+from reachlab.errors import ReachlabError
+from reachlab.tasks.base import Task
+
+FAMILIES: dict[str, tuple[str, str]] = {
+    "countdown": ("reachlab.tasks.countdown:Countdown", "reach a target from four numbers, in steps"),
+    "chain": ("reachlab.tasks.chain:Chain", "evaluate a chain of + - * from left to right, in steps"),
+    "gym": ("reachlab.tasks.gym:Gym", "any dataset of reasoning-gym: gym:NAME"),
+    "math": ("reachlab.tasks.math:Math", "math benchmarks from JSONL (GSM8K, MATH, AIME shapes): math:FILE"),
+}
+
+
+def parse_spec(spec: str) -> tuple[str, str | None, dict[str, Any]]:
+    """Split ``family[:argument][,key=value...]`` into (family, argument, settings); values are JSON where they can be."""
+    head, *pairs = spec.split(",")
+    family, _, argument = head.partition(":")
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ReachlabError(f"task {spec!r}: {pair!r} is not key=value")
+        try:
+            settings[key] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[key] = value
+    return family, argument or None, settings
+
+
+def load_task(spec: str) -> Task:
+    """Build the task that `spec` names.
+
+    Raises:
+        ReachlabError: an unknown family, an unknown setting, or a file the family cannot read.
+    """
+    family, argument, settings = parse_spec(spec)
+    if family not in FAMILIES:
+        raise ReachlabError(f"unknown task family {family!r}; there are: {', '.join(FAMILIES)} (see `reachlab tasks`)")
+    module, _, name = FAMILIES[family][0].partition(":")
+    factory = getattr(import_module(module), name)
+    if argument is not None:
+        settings = {"argument": argument, **settings}
+    known = inspect.signature(factory).parameters
+    for key in settings:
+        if key not in known:
+            takes = ", ".join(k for k in known if k != "argument") or "none"
+            what = "no argument after ':'" if key == "argument" else f"no setting {key!r}"
+            raise ReachlabError(f"task {spec!r}: {family} has {what}; its settings: {takes}")
+    if "argument" in known and argument is None and known["argument"].default is inspect.Parameter.empty:
+        raise ReachlabError(f"task {spec!r}: {family} needs an argument, as in: {FAMILIES[family][1]}")
+    task: Task = factory(**settings)
+    task.spec = spec
+    return task

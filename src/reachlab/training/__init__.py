@@ -1,0 +1,1 @@
+"""The loops: pretrain, distil, RL; one shared loop under them."""

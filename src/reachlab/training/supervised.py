@@ -1,0 +1,133 @@
+"""Next-token training: pretraining on text, distilling a teacher's right answers.
+
+    loss = − mean over learned tokens of log p(y_t | y_<t)
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import torch
+from torch.nn import functional as F  # noqa: N812
+from transformers import PreTrainedModel
+
+from reachlab.models.build import build_model
+from reachlab.models.checkpoint import hash_model, load_model
+from reachlab.models.tokenizer import train_tokenizer
+from reachlab.runs import RunFolder
+from reachlab.sampling.store import SampleStore
+from reachlab.tasks.registry import load_task
+from reachlab.training.config import DistillConfig, OptimizerConfig, PretrainConfig
+from reachlab.training.loop import Metrics, TrainingRun
+from reachlab.training.optimizer import clip_and_step, set_learning_rates
+from reachlab.training.text import (
+    Tokens,
+    ahead,
+    attempts,
+    correct_samples,
+    document_batches,
+    read_text,
+    solutions,
+    text_batches,
+)
+
+VOCABULARY_DOCUMENTS = 5000
+"""Documents that a new tokenizer learns from."""
+
+
+def pretrain(config: PretrainConfig) -> None:
+    """Train a new model from nothing; the same command again goes on with a killed run.
+
+    Raises:
+        ReachlabError: data that cannot be read, a shape that cannot be, a folder that holds another run.
+    """
+    kind, _, path = config.data.partition(":")
+    seed = config.loop.seed
+    if kind == "text":
+        text = read_text(path)
+        vocabulary = [text]
+    else:
+        task = load_task(config.data)
+        documents = attempts(task, seed)
+        # A finite task's stream repeats; what it shows in one epoch is enough.
+        vocabulary = [f"{prompt}{answer}" for prompt, answer in documents(0, VOCABULARY_DOCUMENTS)]
+        vocabulary += list(task.alphabet() or "")
+    folder = RunFolder(config.out)
+    folder.claim("pretrain", _identity(config), {"data": config.data})
+    run = TrainingRun(
+        folder,
+        config.loop,
+        config.optimizer,
+        lambda: (
+            build_model(config.model, tokenizer := train_tokenizer(config.model.tokenizer, vocabulary, config.model.vocab_size), seed),
+            tokenizer,
+        ),
+    )
+    if kind == "text":
+        batches = text_batches(path, run.tokenizer, config.batch, config.length, seed)
+    else:
+        batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=False)
+    _train(run, batches, config.optimizer, "pretrain")
+
+
+def distill(config: DistillConfig) -> None:
+    """Train a model on its teacher's right answers; the same command again goes on with a killed run.
+
+    Raises:
+        ReachlabError: no checkpoint, no teacher, nothing right to learn from, a folder that holds another run.
+    """
+    task = load_task(config.task)
+    seed = config.loop.seed
+    if config.teacher == "solver":
+        documents = solutions(task, seed)
+    else:
+        documents = correct_samples(SampleStore(RunFolder(config.teacher)), task, seed)
+    documents(0, 1)
+    folder = RunFolder(config.out)
+    identity = {**_identity(config), "model": hash_model(config.model)}
+    folder.claim("distill", identity, {"model_path": config.model, "teacher": config.teacher})
+    run = TrainingRun(folder, config.loop, config.optimizer, lambda: load_model(config.model))
+    batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=True)
+    _train(run, batches, config.optimizer, "distill")
+
+
+def _train(run: TrainingRun, batches: Callable[[int], Tokens], config: OptimizerConfig, label: str) -> None:
+    """Predict every learned token, step after step."""
+    if run.finished:
+        return
+    upcoming = ahead(batches, run.step, run.loop.steps)
+    run.model.train()
+
+    def step(t: int) -> Metrics:
+        batch = next(upcoming)
+        lr = set_learning_rates(run.optimizers, config, t, run.loop.steps)
+        loss = next_token_loss(run.model, batch, run.device)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = clip_and_step(run.model, run.optimizers, config)
+        return {"loss": loss.item(), "lr": lr, "grad_norm": norm, "tokens": float(batch.learn_BT.sum())}
+
+    try:
+        run.train(step, label)
+    finally:
+        upcoming.close()
+
+
+def next_token_loss(model: PreTrainedModel, batch: Tokens, device: torch.device) -> torch.Tensor:
+    """Mean cross-entropy (nats) of the learned tokens, plus a sparse model's load-balancing loss at its own weight."""
+    ids_BT, learn_BT = batch.ids_BT.to(device), batch.learn_BT[:, 1:].to(device)
+    balance = getattr(model.config, "router_aux_loss_coef", 0.0)
+    if balance:
+        mask_BT = batch.attention_BT.to(device)
+        out = model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False, output_router_logits=True)
+    else:
+        # Padding lies to the right, where a causal model cannot see it; a mask would only cost time.
+        out = model(input_ids=ids_BT, use_cache=False)
+    loss = F.cross_entropy(out.logits[:, :-1][learn_BT].float(), ids_BT[:, 1:][learn_BT])
+    return loss + balance * out.aux_loss if balance else loss
+
+
+def _identity(config: PretrainConfig | DistillConfig) -> dict[str, object]:
+    """What the weights depend on: everything but where they go and how often they are saved."""
+    found = asdict(config)
+    del found["out"]
+    del found["loop"]["save_every"]
+    return found

@@ -1,0 +1,200 @@
+"""From tasks and files to batches of tokens: batch t is a function of (seed, t) alone."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from reachlab.errors import ReachlabError
+from reachlab.models.tokenizer import encode_prompt
+from reachlab.sampling.store import SampleStore
+from reachlab.tasks.base import Task
+from reachlab.types import Problem, Prompt
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Sequences padded on the right. `learn_BT` is true where a token is to be predicted."""
+
+    ids_BT: Tensor
+    attention_BT: Tensor
+    learn_BT: Tensor
+
+
+Documents = Callable[[int, int], list[tuple[Prompt, str]]]
+"""documents(start, n): n pairs (prompt, answer) from the start-th on."""
+
+
+def attempts(task: Task, seed: int) -> Documents:
+    """A task's ordinary text: attempts at its training problems, right and wrong."""
+    return _of_task(task, seed, task.attempt)
+
+
+def solutions(task: Task, seed: int) -> Documents:
+    """The task's own solver's answers to its training problems."""
+    return _of_task(task, seed, task.solve)
+
+
+def _of_task(task: Task, seed: int, write: Callable[[Problem, Random], str | None]) -> Documents:
+    def documents(start: int, n: int) -> list[tuple[Prompt, str]]:
+        found = []
+        for index, problem in enumerate(islice(task.stream("train", seed, start), n), start):
+            text = write(problem, Random(f"{seed} text {index}"))
+            if text is None:
+                raise ReachlabError(f"{task.spec}: the task has no answers to learn from; distil from a run of samples")
+            found.append((problem.prompt, text))
+        return found
+
+    return documents
+
+
+def correct_samples(store: SampleStore, task: Task, seed: int) -> Documents:
+    """What a teacher model answered rightly, in an order of its own each epoch; test problems are left out.
+
+    Raises:
+        ReachlabError: no correct sample of a training problem.
+    """
+    problems = {p.id: p for p in store.problems() if task.split_of(p) == "train"}
+    pairs: list[tuple[Prompt, str]] = [
+        (problems[s.problem_id].prompt, s.text)
+        for s in store.samples(problems)
+        if s.verdict.status == "correct"
+    ]
+    if not pairs:
+        raise ReachlabError(
+            f"{store.folder.url}: no correct sample of a training problem to learn from; draw the teacher's samples with "
+            "--split train"
+        )
+
+    def documents(start: int, n: int) -> list[tuple[Prompt, str]]:
+        found = []
+        for index in range(start, start + n):
+            epoch, position = divmod(index, len(pairs))
+            found.append(pairs[_order(len(pairs), seed, epoch)[position]])
+        return found
+
+    return documents
+
+
+@lru_cache(maxsize=2)
+def _order(n: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+def document_batches(
+    documents: Documents, tokenizer: PreTrainedTokenizerBase, batch: int, length: int, answer_only: bool
+) -> Callable[[int], Tokens]:
+    """Batch t holds documents t·batch to (t+1)·batch; those longer than `length` are cut at the end.
+
+    `answer_only` learns the answers and not the prompts.
+    """
+
+    def at(step: int) -> Tokens:
+        prompts, answers = [], []
+        for prompt, answer in documents(step * batch, batch):
+            prompts.append(encode_prompt(tokenizer, prompt))
+            answers.append([*tokenizer(answer)["input_ids"], tokenizer.eos_token_id])
+        return pad(prompts, answers, tokenizer.pad_token_id, length, answer_only)
+
+    return at
+
+
+def pad(
+    prompts: Sequence[Sequence[int]],
+    answers: Sequence[Sequence[int]],
+    pad_id: int,
+    length: int | None = None,
+    answer_only: bool = True,
+) -> Tokens:
+    """Prompts followed by answers, padded on the right, cut at `length`."""
+    rows = [[*p, *a][:length] for p, a in zip(prompts, answers, strict=True)]
+    longest = max(map(len, rows))
+    ids_BT = torch.full((len(rows), longest), pad_id)
+    attention_BT = torch.zeros(len(rows), longest, dtype=torch.bool)
+    learn_BT = torch.zeros(len(rows), longest, dtype=torch.bool)
+    for b, (row, prompt) in enumerate(zip(rows, prompts, strict=True)):
+        ids_BT[b, : len(row)] = torch.as_tensor(row)
+        attention_BT[b, : len(row)] = True
+        learn_BT[b, len(prompt) if answer_only else 0 : len(row)] = True
+    return Tokens(ids_BT, attention_BT, learn_BT)
+
+
+def text_batches(
+    path: str | Path, tokenizer: PreTrainedTokenizerBase, batch: int, length: int, seed: int
+) -> Callable[[int], Tokens]:
+    """Windows of `length` tokens at random places of a text file.
+
+    Raises:
+        ReachlabError: fewer than `length` tokens in the file.
+    """
+    ids_N = torch.tensor(tokenizer(read_text(path))["input_ids"])
+    if len(ids_N) < length:
+        raise ReachlabError(f"{path}: {len(ids_N)} tokens, fewer than one window of --length {length}")
+
+    def at(step: int) -> Tokens:
+        starts = np.random.default_rng([seed, step]).integers(0, len(ids_N) - length + 1, batch)
+        ids_BT = torch.stack([ids_N[s : s + length] for s in starts])
+        everywhere = torch.ones_like(ids_BT, dtype=torch.bool)
+        return Tokens(ids_BT, everywhere, everywhere)
+
+    return at
+
+
+def read_text(path: str | Path) -> str:
+    """A text file's content.
+
+    Raises:
+        ReachlabError: no such file, not UTF-8, or empty.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ReachlabError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ReachlabError(f"{path}: not UTF-8 at byte {error.start}") from error
+    if not text.strip():
+        raise ReachlabError(f"{path}: an empty file")
+    return text
+
+
+def ahead(make: Callable[[int], Tokens], start: int, stop: int) -> Iterator[Tokens]:
+    """make(start), make(start + 1) ... made by a thread while the caller computes; two batches wait at most."""
+    ready: queue.Queue[Tokens | BaseException] = queue.Queue(maxsize=2)
+    ended = threading.Event()
+
+    def work() -> None:
+        item: Tokens | BaseException
+        for step in range(start, stop):
+            try:
+                item = make(step)
+            except BaseException as error:
+                item = error
+            while not ended.is_set():
+                try:
+                    ready.put(item, timeout=0.2)
+                    break
+                except queue.Full:
+                    continue
+            if ended.is_set() or isinstance(item, BaseException):
+                return
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        for _ in range(start, stop):
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        ended.set()
+        thread.join()

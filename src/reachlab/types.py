@@ -1,0 +1,89 @@
+"""The words everything speaks: a problem, a verdict, a sample, a group. No torch, no files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Prompt = str | tuple[Mapping[str, str], ...]
+"""Plain text, or chat messages such as ``({"role": "user", "content": "..."},)``."""
+
+Status = Literal["correct", "wrong", "unscored"]
+Finish = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is asked. ``id`` is stable and unique in its task; ``answer`` is whatever the task's verifier needs."""
+
+    id: str
+    prompt: Prompt
+    answer: Any
+    images: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verifier says of one answer. ``score`` lies in [0, 1]; only ``correct`` counts as solved.
+
+    ``unscored`` is not ``wrong``: the verifier crashed or ran out of time, and ``reason`` says how.
+    """
+
+    status: Status
+    score: float = 0.0
+    reason: str = ""
+
+    @classmethod
+    def correct(cls) -> "Verdict":
+        """A right answer, score 1."""
+        return cls("correct", 1.0)
+
+    @classmethod
+    def wrong(cls, reason: str = "", score: float = 0.0) -> "Verdict":
+        """A wrong answer; ``score`` is its partial credit."""
+        return cls("wrong", score, reason)
+
+    @classmethod
+    def unscored(cls, reason: str) -> "Verdict":
+        """The verifier could not decide, for ``reason``."""
+        return cls("unscored", 0.0, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class StepCheck:
+    """How far a chain of steps holds: the first ``valid`` of ``steps`` steps are right. ``steps`` = 0 is no chain."""
+
+    valid: int
+    steps: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is a chain and every step of it is right."""
+        return self.steps > 0 and self.valid == self.steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One answer to one problem.
+
+    ``tokens`` counts the answer's tokens; ``logprob`` is the sum of the model's own log-probabilities of them (nats, at
+    temperature 1), None where the engine gives none; ``seed`` is the 63-bit number that alone decided its random draws.
+    """
+
+    problem_id: str
+    index: int
+    text: str
+    tokens: int
+    finish: Finish
+    logprob: float | None
+    seed: int
+    engine: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """All samples of one problem."""
+
+    problem: Problem
+    samples: tuple[Sample, ...]

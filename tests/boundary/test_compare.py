@@ -1,0 +1,122 @@
+import json
+
+import numpy as np
+import pytest
+
+from reachlab.boundary.compare import Comparison, compare
+from reachlab.boundary.outcomes import Outcomes
+from reachlab.boundary.passk import pass_at_k
+from reachlab.errors import ReachlabError
+
+
+def outcomes(name: str, chances: list[float], n: int = 64, seed: int = 0) -> Outcomes:
+    c_P = np.random.default_rng(seed).binomial(n, chances)
+    ids = tuple(f"p{i}" for i in range(len(chances)))
+    return Outcomes(name, ids, np.full(len(c_P), n), c_P, np.zeros(len(c_P), np.int64))
+
+
+BASE = outcomes("base", [0.02] * 80 + [0.3] * 40)
+SHARP = outcomes("sharp", [0.0] * 80 + [0.9] * 40, seed=1)
+WIDE = outcomes("wide", [0.5] * 120, seed=2)
+
+
+@pytest.fixture(scope="module")
+def three() -> Comparison:
+    return compare([SHARP, BASE, WIDE], base=1, resamples=500)
+
+
+def test_curves_are_means_of_pass_at_k(three: Comparison) -> None:
+    assert three.ks.tolist() == list(range(1, 65))
+    assert [m.name for m in three.models] == ["sharp", "base", "wide"]
+    for model, given in zip(three.models, (SHARP, BASE, WIDE), strict=True):
+        expected_K = pass_at_k(given.n_P, given.c_P, three.ks).mean(axis=0)
+        assert model.curve.values == pytest.approx(expected_K)
+        assert (model.curve.low <= model.curve.values + 1e-6).all()
+        assert (model.curve.values - 1e-6 <= model.curve.high).all()
+        assert sum(model.histogram.counts) == 120
+
+
+def test_pairs_are_held_against_the_base(three: Comparison) -> None:
+    sharp, wide = three.pairs
+    assert (three.base, sharp.name, wide.name) == ("base", "sharp", "wide")
+    assert sharp.difference.values == pytest.approx(
+        three.models[0].curve.values - three.models[1].curve.values
+    )
+    assert sharp.verdict.label == "narrower"
+    assert sharp.crossing.k is not None
+    assert 1 < sharp.crossing.k < 64
+    assert sharp.coverage.gained == ()
+    assert set(sharp.coverage.lost) == {f"p{i}" for i in range(80) if BASE.c_P[i]}
+    assert wide.verdict.sentence.startswith("wider at every k")
+    assert wide.crossing.k is None
+
+
+def test_pairing_narrows_the_interval() -> None:
+    chances = np.random.default_rng(3).random(200).tolist()
+    a, b = outcomes("a", chances, seed=4), outcomes("b", chances, seed=5)
+    found = compare([a, b], ks=[1], resamples=500)
+    difference, curve = found.pairs[0].difference, found.models[0].curve
+    assert difference.high[0] - difference.low[0] < (curve.high[0] - curve.low[0]) / 2
+
+
+def test_a_model_against_itself_gains_no_word() -> None:
+    twin = Outcomes("twin", BASE.problem_ids, BASE.n_P, BASE.c_P, BASE.unscored_P)
+    pair = compare([BASE, twin], resamples=200).pairs[0]
+    assert pair.verdict.label == "undecided"
+    assert pair.crossing.k == 1
+    assert not pair.difference.differing.any()
+    assert not pair.difference.high.any()
+
+
+def test_only_shared_and_scored_problems_count() -> None:
+    a = Outcomes("a", ("x", "y", "z", "only a"), [8, 0, 6, 8], [1, 0, 6, 8], [0, 8, 2, 0])  # type: ignore[arg-type]
+    b = Outcomes("b", ("z", "y", "x"), [7, 8, 8], [0, 2, 3], [1, 0, 0])  # type: ignore[arg-type]
+    found = compare([a, b], resamples=50)
+    assert found.problem_ids == ("x", "z")
+    assert found.ks.max() == 6
+    assert found.pairs[0].coverage.both == ("x",)
+    assert found.pairs[0].coverage.lost == ("z",)
+    first, second = found.models
+    assert (first.not_shared, first.not_scored, first.unscored, first.mean_n) == (1, 1, 2, 7.0)
+    assert (second.not_shared, second.not_scored, second.unscored, second.mean_n) == (0, 0, 1, 7.5)
+
+
+def test_json(three: Comparison) -> None:
+    found = json.loads(json.dumps(three.to_dict(), allow_nan=False))
+    assert found["ks"] == three.ks.tolist()
+    assert found["models"][1]["curve"]["low"] == three.models[1].curve.low.tolist()
+    assert found["pairs"][1]["crossing"] == {"k": None, "low": None, "high": None}
+    assert found["pairs"][0]["coverage"]["lost"] == list(three.pairs[0].coverage.lost)
+    assert found["pairs"][0]["verdict"]["label"] == "narrower"
+
+
+def test_seed_decides() -> None:
+    first, again, other = (
+        compare([BASE, WIDE], ks=[1, 4], resamples=50, seed=s).to_dict() for s in (1, 1, 2)
+    )
+    assert first == again
+    assert first["models"][0]["curve"] != other["models"][0]["curve"]
+
+
+def test_grid() -> None:
+    assert compare([BASE, WIDE], ks=[8, 2], resamples=50).ks.tolist() == [1, 2, 8]
+    many = compare([outcomes("a", [0.001] * 3, n=5000), outcomes("b", [0.01] * 3, n=4100)], resamples=50).ks
+    assert many[:1024].tolist() == list(range(1, 1025))
+    assert many[-1] == 4100
+    assert 128 <= len(many) - 1024 <= 132
+
+
+def test_refuses() -> None:
+    with pytest.raises(
+        ReachlabError, match=r"k = 65 is outside 1 to 64: base has 64 scored samples of problem 'p0'"
+    ):
+        compare([BASE, WIDE], ks=[65])
+    with pytest.raises(ReachlabError, match="the same name"):
+        compare([BASE, BASE])
+    with pytest.raises(ReachlabError, match="no model at position 2 of 2"):
+        compare([BASE, WIDE], base=2)
+    with pytest.raises(ReachlabError, match="no model at position 0 of 0"):
+        compare([])
+    stranger = Outcomes("stranger", ("q",), np.array([4]), np.array([1]), np.array([0]))
+    with pytest.raises(ReachlabError, match="no problem has a scored sample of each of: base, stranger"):
+        compare([BASE, stranger])

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reachlab.boundary.bootstrap import resampling_weights
+from reachlab.boundary.crossing import Crossing, find_crossing
+
+KS = np.array([1, 2, 4, 8])
+
+
+def brute_force(difference_K: list[int], ks: list[int]) -> int | None:
+    for at, k in enumerate(ks):
+        if all(d <= 0 for d in difference_K[at:]):
+            return k
+    return None
+
+
+@given(st.lists(st.integers(-2, 2), min_size=1, max_size=7))
+def test_equals_its_definition(difference_K: list[int]) -> None:
+    # One problem: every resample is the sample itself, so all three numbers are the definition's.
+    ks = list(range(1, len(difference_K) + 1))
+    found = find_crossing(np.array([difference_K], float), np.array(ks), resampling_weights(1, 20))
+    assert found.k == found.low == found.high == brute_force(difference_K, ks)
+
+
+@pytest.mark.parametrize(
+    ("difference", "k"),
+    [
+        ([3, 1, -1, -2], 4),
+        ([3, -1, 1, -2], 8),
+        ([-1, -1, -1, -1], 1),
+        ([0, 0, 0, 0], 1),
+        ([1, 1, 1, 1], None),
+    ],
+)
+def test_by_hand(difference: list[int], k: int | None) -> None:
+    difference_PK = np.tile(np.array(difference) / 10, (30, 1))
+    assert find_crossing(difference_PK, KS, resampling_weights(30, 50)) == Crossing(k, k, k)
+
+
+def test_interval_against_a_plain_loop() -> None:
+    rng = np.random.default_rng(5)
+    ks = np.arange(1, 301)  # more than one block of work
+    trend_K = np.linspace(0.2, -0.2, len(ks))
+    difference_PK = trend_K + rng.normal(size=(60, 1)) * 0.3
+    weights_BP = resampling_weights(60, 101)
+    crossings = []
+    for weights_P in weights_BP.astype(float):
+        ahead = np.flatnonzero(weights_P @ difference_PK > 0)
+        crossings.append(ahead[-1] + 1 if ahead.size else 0)
+    crossings.sort()
+    found = find_crossing(difference_PK, ks, weights_BP, level=0.8)
+    assert found.low == ks[crossings[10]]
+    assert found.high == ks[crossings[90]]
+    assert found.low < found.k < found.high  # type: ignore[operator]
+
+
+def test_end_is_open_where_resamples_do_not_cross() -> None:
+    difference_PK = np.array([[1.0, 1.0]] * 24 + [[1.0, -1.0]] * 26)
+    found = find_crossing(difference_PK, np.array([1, 2]), resampling_weights(50, 1000))
+    assert found == Crossing(2, 2, None)
+
+
+def test_rounding_is_no_difference() -> None:
+    # 0.1 + 0.2 − 0.3 is not 0 in floating point; a base that is equal is not below.
+    difference_PK = np.tile(np.array([[0.1], [0.2], [-0.3]]), (100, 4))
+    assert find_crossing(difference_PK, KS, resampling_weights(300, 10)).k == 1

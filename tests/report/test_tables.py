@@ -1,0 +1,93 @@
+from io import StringIO
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from reachlab.boundary.compare import compare
+from reachlab.boundary.crossing import Crossing
+from reachlab.boundary.outcomes import Outcomes
+from reachlab.report.tables import crossing_cell, percent, print_comparison, shown_ks, summarise
+
+
+def outcomes(name: str, n: int, c: list[int], unscored: int = 0) -> Outcomes:
+    ids = tuple(f"p{i}" for i in range(len(c)))
+    return Outcomes(name, ids, np.full(len(c), n), np.array(c), np.array([unscored] + [0] * (len(c) - 1)))
+
+
+def printed(comparison: Any, width: int = 100) -> str:
+    console = Console(file=StringIO(), width=width, color_system=None)
+    print_comparison(comparison, console)
+    text = console.file
+    assert isinstance(text, StringIO)
+    return text.getvalue()
+
+
+def test_summary_holds_what_the_comparison_holds() -> None:
+    found = compare(
+        [outcomes("base", 64, [0, 8, 64]), outcomes("rl", 64, [1, 0, 64], unscored=5)], resamples=50
+    )
+    summary = summarise(found)
+    assert summary.columns == ("pass@1", "pass@8", "pass@64", "crossing", "gained", "lost", "unscored")
+    base, rl = summary.rows
+    assert base.cells[0].text == percent((0 + 8 / 64 + 1) / 3)
+    assert base.cells[2].text == percent(2 / 3)
+    assert [cell.text for cell in base.cells[3:]] == ["–", "–", "–", "0"]
+    assert [cell.text for cell in rl.cells[4:]] == ["1", "1", "5"]
+
+
+@pytest.mark.parametrize(
+    ("n", "ks"),
+    [(1, [1]), (4, [1, 4]), (8, [1, 8]), (300, [1, 8, 64, 256, 300]), (1024, [1, 8, 64, 256, 1024])],
+)
+def test_columns_follow_n(n: int, ks: list[int]) -> None:
+    assert shown_ks(compare([outcomes("a", n, [0, 1])], resamples=2)) == ks
+
+
+def test_columns_come_from_the_values_that_were_computed() -> None:
+    assert shown_ks(compare([outcomes("a", 100, [0, 1])], resamples=2, ks=[3, 64, 100])) == [1, 64, 100]
+
+
+@pytest.mark.parametrize(
+    ("crossing", "text", "interval"),
+    [
+        (Crossing(8, 7, 13), "k = 8", "7–13"),
+        (Crossing(8, 7, None), "k = 8", "7–beyond 64"),
+        (Crossing(None, 30, None), "none up to 64", "30–beyond 64"),
+        (Crossing(None, None, None), "none up to 64", ""),
+        (Crossing(1, 1, 1), "k = 1", ""),
+    ],
+)
+def test_crossings_in_words(crossing: Crossing, text: str, interval: str) -> None:
+    cell = crossing_cell(crossing, np.arange(1, 65))
+    assert (cell.text, cell.interval) == (text, interval)
+
+
+def test_terminal_table_has_every_number_and_verdict(demo: Any) -> None:
+    comparison, _ = demo
+    text = printed(comparison)
+    for row in summarise(comparison).rows:
+        for cell in row.cells:
+            assert cell.text in text
+            assert cell.interval in text
+    flat = " ".join(text.split())
+    for pair in comparison.pairs:
+        assert f"{pair.name} is {pair.verdict.sentence}" in flat
+
+
+def test_terminal_table_fits_eighty_columns(demo: Any) -> None:
+    assert max(len(line.rstrip()) for line in printed(demo[0], width=80).splitlines()) <= 80
+
+
+def test_terminal_shows_names_as_they_are() -> None:
+    found = compare([outcomes("[red]base[/red]", 2, [1, 0]), outcomes("[bold", 2, [1, 0])], resamples=2)
+    text = printed(found)
+    assert "[red]base[/red]" in text
+    assert "[bold is " in text
+
+
+def test_one_model_has_no_columns_against_a_base() -> None:
+    found = compare([outcomes("only", 1, [1, 0])], resamples=2)
+    assert summarise(found).columns == ("pass@1", "unscored")
+    assert "50.0%" in printed(found)
