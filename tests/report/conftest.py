@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,6 @@ import numpy as np
 import pytest
 
 from reachlab.boundary.compare import Comparison, compare
-from reachlab.boundary.outcomes import Outcomes
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
 from reachlab.types import Problem, Sample, Verdict
@@ -67,11 +67,9 @@ def training(folder: Path, kind: str, steps: int, *, parent: Path | None = None)
 
 def measure(runs: Sequence[RunFolder], names: Sequence[str] | None = None, **options: Any) -> Measured:
     """Compare runs as the command line does."""
-    outcomes = []
-    for i, run in enumerate(runs):
-        counts = SampleStore(run).counts()
-        name = names[i] if names else run.name
-        outcomes.append(Outcomes(name, counts.problem_ids, counts.n_P, counts.c_P, counts.unscored_P))
+    outcomes = [SampleStore(run).outcomes() for run in runs]
+    if names:
+        outcomes = [replace(found, name=name) for found, name in zip(outcomes, names, strict=True)]
     return compare(outcomes, **{"resamples": 300, **options}), list(runs)
 
 

@@ -131,6 +131,13 @@ def test_difference_is_in_points() -> None:
     np.testing.assert_allclose(found.data[1].customdata, [[15, 35], [-60, -40]])
 
 
+def test_one_k_has_error_bars_instead_of_bands() -> None:
+    found = figures.passk([line(0, [0.5])], [], 1).data[1]
+    assert found.error_y.array.tolist() == pytest.approx([0.1])
+    assert found.error_y.arrayminus.tolist() == pytest.approx([0.1])
+    assert figures.passk([line(0, [0.5, 0.6])], [], 2).data[1].error_y.array is None
+
+
 def test_strip_sets_never_apart() -> None:
     found = figures.strip(["a", "b"], [np.array([0.0, 0.001]), np.array([0.5, 1.0])])
     (trace,) = found.data

@@ -64,6 +64,10 @@ def test_crossings_in_words(crossing: Crossing, text: str, interval: str) -> Non
     assert (cell.text, cell.interval) == (text, interval)
 
 
+def test_one_k_has_no_crossing() -> None:
+    assert crossing_cell(Crossing(1, 1, 1), np.array([1])).text == "–"
+
+
 def test_terminal_table_has_every_number_and_verdict(demo: Any) -> None:
     comparison, _ = demo
     text = printed(comparison)

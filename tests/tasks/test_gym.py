@@ -53,7 +53,7 @@ from reachlab.tasks import gym
 hash_seeded, gym.HASH_SEEDED = gym.HASH_SEEDED, frozenset()
 slow = {"composite", "intermediate_integration", "knight_swap"}
 draw = lambda name, seed: gym.Gym(name).draw(random.Random(seed), listed=True).id
-print(json.dumps({name: [draw(name, seed) for seed in range(2)] for name in sorted(set(DATASETS) - slow)}))
+print(json.dumps({name: [draw(name, seed) for seed in (1,)] for name in sorted(set(DATASETS) - slow)}))
 """
 
 

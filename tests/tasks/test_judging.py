@@ -58,7 +58,7 @@ def test_memory_is_limited() -> None:
     assert verdicts[1] == Verdict.correct()
 
 
-@pytest.mark.parametrize("bomb", ["$9^{9^{9^{9}}}$", "\\boxed{(10^{9})!}", "The answer is 10^10^10^10"])
+@pytest.mark.parametrize("bomb", ["$9^{9^{9^{9}}}$", "The answer is 10^10^10^10"])
 def test_an_answer_that_hangs_math_verify_is_unscored(bomb: str) -> None:
     with Judge(Math(), workers=1, timeout_s=2) as judge:
         verdicts = judge.verify([(PROBLEM, "\\boxed{5}"), (PROBLEM, bomb), (PROBLEM, "#### 6")])

@@ -303,14 +303,18 @@ def test_real_files_load_and_split(name: str, count: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "answer"),
-    [("math500.jsonl", "{p.metadata[solution]}"), ("minerva.jsonl", "It is $\\boxed{{{p.answer}}}$.")],
+    ("name", "answer", "every"),
+    [
+        ("math500.jsonl", "{p.metadata[solution]}", 1),
+        ("minerva.jsonl", "It is $\\boxed{{{p.answer}}}$.", 4),  # sympy is slow on many of these
+    ],
 )
-def test_real_answers_are_judged_correct(name: str, answer: str) -> None:
+def test_real_answers_are_judged_correct(name: str, answer: str, every: int) -> None:
     task = Math(str(data(name)))
+    problems = task.problems("all")[::every]
     with Judge(task, timeout_s=30) as judge:
-        verdicts = judge.verify([(p, answer.format(p=p)) for p in task.problems("all")])
-    assert [p.id for p, v in zip(task.problems("all"), verdicts, strict=True) if v.status != "correct"] == []
+        verdicts = judge.verify([(p, answer.format(p=p)) for p in problems])
+    assert [p.id for p, v in zip(problems, verdicts, strict=True) if v.status != "correct"] == []
 
 
 def test_a_file_of_another_kind_is_refused() -> None:

@@ -88,11 +88,11 @@ def _alone(model: Model, comparison: Comparison) -> str:
 
 
 def _outcomes(name: str, store: SampleStore, problem_ids: Sequence[str]) -> Outcomes:
-    counts = store.counts()
-    position = {problem_id: at for at, problem_id in enumerate(counts.problem_ids)}
+    found = store.outcomes()
+    position = {problem_id: at for at, problem_id in enumerate(found.problem_ids)}
     if missing := [i for i in problem_ids if i not in position]:
         raise ReachlabError(
             f"{store.folder.url}: no problem {missing[0]!r} here; the comparison is of other runs"
         )
     at_P = np.array([position[i] for i in problem_ids])
-    return Outcomes(name, tuple(problem_ids), counts.n_P[at_P], counts.c_P[at_P], counts.unscored_P[at_P])
+    return Outcomes(name, tuple(problem_ids), found.n_P[at_P], found.c_P[at_P], found.unscored_P[at_P])

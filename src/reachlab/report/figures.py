@@ -7,6 +7,7 @@ users and plotly reads a little HTML in text, so every text that holds one goes 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -170,10 +171,23 @@ def _add_lines(figure: go.Figure, lines: Sequence[Line], ticks: Sequence[int], f
                 "opacity": 1,
                 "line": {"width": 0},
             },
+            error_y=_whisker(line),
             hovertemplate=f"%{{fullData.name}}  <b>%{{y:{form}}}</b>{between}<extra></extra>",
             legendgroup=line.name,
             name=plain(line.name, 28),
         )
+
+
+def _whisker(line: Line) -> dict[str, Any] | None:
+    """The interval as an error bar, where a single point leaves no room for a band."""
+    if len(line.x) > 1 or line.low is None or line.high is None:
+        return None
+    return {
+        "array": line.high - line.y,
+        "arrayminus": line.y - line.low,
+        "symmetric": False,
+        "thickness": 1.5,
+    }
 
 
 def passk(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> go.Figure:

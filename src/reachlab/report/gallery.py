@@ -74,15 +74,12 @@ def of_training(entries: Sequence[Entry]) -> list[Picture]:
     found: list[Picture] = []
     for kind in dict.fromkeys(t.kind for _, t in trained(entries)):
         same = [(e, t) for e, t in trained(entries) if t.kind == kind]
-        keys = dict.fromkeys(key for _, t in same for key in t.measured())
-        for key in [key for start in MEASURED for key in keys if key.startswith(start)]:
+        for key, caption in MEASURED.items():
             curves = [(e, *thin_steps(*t.series(key))) for e, t in same]
             lines = [Line(name=e.name, style=e.style, x=x, y=y) for e, x, y in curves if len(x)]
-            what = key.replace("_", " ")
-            caption = f"{what.capitalize()} over the steps of {kind}."
-            found.append(
-                Picture(f"training-{len(found)}", f"{kind}: {what}", caption, figures.training(lines))
-            )
+            if lines:
+                title = f"{kind}: {key.replace('_', ' ')}"
+                found.append(Picture(f"training-{len(found)}", title, caption, figures.training(lines)))
     spent = {e.name: t.seconds() for e, t in trained(entries) if t.seconds()}
     if spent:
         phases = dict.fromkeys(phase for seconds in spent.values() for phase in seconds)

@@ -1,4 +1,4 @@
-"""How a model looks and is called, everywhere on the page: one colour, one dash, one marker. Colour never stands alone.
+"""How a model looks, everywhere on the page: one colour, one dash, one marker. Colour never stands alone.
 
 The colours themselves live in `page.css`, once for light and once for dark; here they are only named.
 """
@@ -29,7 +29,7 @@ SHAPES = {
 
 
 def shorten(name: str, longest: int = 32) -> str:
-    """A name of at most `longest` characters; what is too much goes from its middle, for ends tell models apart."""
+    """A name of at most `longest` characters, cut in its middle, since its ends tell models apart."""
     if len(name) <= longest:
         return name
     head = (longest - 1) // 2

@@ -50,7 +50,9 @@ def shown_ks(comparison: Comparison) -> list[int]:
 
 
 def crossing_cell(crossing: Crossing, ks: np.ndarray) -> Cell:
-    """Where the base catches up, such as ``k = 8`` with ``7–13``; an open end is written ``beyond n``."""
+    """Where the base catches up, as ``k = 8`` with ``7–13``; an open end is ``beyond n``; one k has none."""
+    if len(ks) == 1:
+        return Cell("–")
     n = ks[-1]
     low, high = (f"beyond {n}" if end is None else str(end) for end in (crossing.low, crossing.high))
     text = f"none up to {n}" if crossing.k is None else f"k = {crossing.k}"

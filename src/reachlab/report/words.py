@@ -34,7 +34,8 @@ def facts(comparison: Comparison, entries: Sequence[Entry]) -> Iterator[str]:
 
 def passk_caption(comparison: Comparison) -> str:
     """How to read the pass@k figure."""
-    dotted = " Dotted: the k from which the base is no longer behind." if comparison.pairs else ""
+    crossed = any(p.crossing.k is not None and p.crossing.k > comparison.ks[0] for p in comparison.pairs)
+    dotted = " Dotted: the k from which the base is no longer behind." if crossed else ""
     return (
         "Chance that at least one of k samples is right, averaged over problems, "
         f"with {comparison.level:.0%} intervals.{dotted}"
@@ -85,9 +86,7 @@ def notes(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
         if m.not_scored:
             parts.append(f"{counted(m.not_scored, 'problem')} left out for want of a scored sample")
         if e.trainings:
-            parts.append(
-                "trained in " + " → ".join(f"{t.kind} ({t.folder.name})" for t in reversed(e.trainings))
-            )
+            parts.append(f"trained by {' → '.join(trained(t) for t in reversed(e.trainings))}")
         if e.part("provenance").get("dirty"):
-            parts.append("its code had uncommitted changes")
+            parts.append("run from code with uncommitted changes")
         yield e, "; ".join(parts) + "."

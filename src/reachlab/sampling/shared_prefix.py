@@ -43,7 +43,8 @@ class PrefixCache:
         self.shelf_valid_ST = self.prefix_valid_GT[:0]
         # What the layers of one decoding step share.
         self.active = self.longest = self.prefix_used = 0
-        self.positions_B = self.distance_BT = torch.zeros(0, dtype=torch.long, device=device)
+        self.positions_B = self.rows_B = torch.zeros(0, dtype=torch.long, device=device)
+        self.lockstep: int | None = None
         self.bias_B1T: torch.Tensor | None = None
         self.prefilling = False
 
@@ -92,17 +93,22 @@ class PrefixCache:
         """
         self.prefilling, self.active, self.longest, self.prefix_used = False, active, longest, prefix_used
         self.positions_B = positions_B
-        device = positions_B.device
-        own_BT = torch.arange(longest, device=device) <= positions_B[:, None]
+        if len(self.rows_B) != len(positions_B):
+            self.rows_B = torch.arange(len(positions_B), device=positions_B.device)
+        own_BT = torch.arange(longest, device=positions_B.device) <= positions_B[:, None]
         prefix_GT = self.prefix_valid_GT[:active, self.prefix_tokens - prefix_used :]
+        together = bool(own_BT.all())
+        self.lockstep = longest - 1 if together else None
         self.bias_B1T = None
-        if not (bool(own_BT.all()) and bool(prefix_GT.all())):
+        if not (together and bool(prefix_GT.all())):
             visible_BT = torch.cat([prefix_GT.repeat_interleave(self.rows, 0), own_BT], 1)
-            bias_BT = torch.zeros(visible_BT.shape, device=device).masked_fill_(~visible_BT, float("-inf"))
-            self.bias_B1T = bias_BT[:, None]
-        # Prompts lie against the right edge of the prefix, so key j of [prefix; own] is this far behind the query.
-        behind_T = prefix_used - torch.arange(prefix_used + longest, device=device)
-        self.distance_BT = positions_B[:, None] + behind_T
+            bias_BT = torch.zeros(visible_BT.shape, device=positions_B.device)
+            self.bias_B1T = bias_BT.masked_fill_(~visible_BT, float("-inf"))[:, None]
+
+    def distance_BT(self) -> torch.Tensor:  # noqa: N802
+        """How far key j of [prefix; own] is behind each row's query; prompts lie against the prefix's right edge."""
+        behind_T = self.prefix_used - torch.arange(self.prefix_used + self.longest, device=self.positions_B.device)
+        return self.positions_B[:, None] + behind_T
 
 
 def attend(
@@ -132,7 +138,10 @@ def attend(
         if layer != len(cache.shelf):
             raise ReachlabError(f"{type(module).__name__}: layers share keys and values, which the engine cannot decode")
         return _prefill(cache, query, key, value, scale, sliding_window, softcap), None
-    return _decode(cache, layer, query, key, value, scale, sliding_window, softcap), None
+    out_BQD = decode_attention(
+        cache, layer, query[:, :, 0], key[:, :, 0], value[:, :, 0], scale, sliding_window, softcap
+    )
+    return out_BQD[:, None], None
 
 
 def _prefill(
@@ -164,47 +173,48 @@ def _prefill(
     return out.transpose(1, 2)
 
 
-def _decode(
+def decode_attention(
     cache: PrefixCache,
     layer: int,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
+    query_BQD: torch.Tensor,
+    key_BHD: torch.Tensor,
+    value_BHD: torch.Tensor,
     scale: float,
-    window: int | None,
-    softcap: float | None,
+    window: int | None = None,
+    softcap: float | None = None,
 ) -> torch.Tensor:
-    """One token a row, against the block's prefix and the row's own tokens."""
-    B, Hq, _, D = query.shape
-    G, R, H, T, Tp = cache.active, cache.rows, key.shape[1], cache.longest, cache.prefix_used
-    group = Hq // H
-    # This step's key and value go to each row's own position.
-    at = (torch.arange(B * H, device=key.device).view(B, H) * cache.own_tokens + cache.positions_B[:, None]).view(-1)
-    own_BHTD = []
-    for store, new in zip(cache.own_GRHTD[layer], (key, value), strict=True):
-        store.view(-1, D).index_copy_(0, at, new.reshape(B * H, D))
-        own_BHTD.append(store.view(-1, H, cache.own_tokens, D)[:B, :, :T])
-    query = query.view(B, H, group, D) * scale
-    scores_BHQT = query.new_empty(B, H, group, Tp + T)
+    """One token a row, against its block's prefix and its own tokens: (B, Q query heads, D). Stores key and value."""
+    B, Q, D = query_BQD.shape
+    G, R, H, T, Tp = cache.active, cache.rows, key_BHD.shape[1], cache.longest, cache.prefix_used
+    group = Q // H
+    own_keys, own_values = (store.view(-1, H, cache.own_tokens, D)[:B] for store in cache.own_GRHTD[layer])
+    if cache.lockstep is not None:
+        own_keys[:, :, cache.lockstep] = key_BHD
+        own_values[:, :, cache.lockstep] = value_BHD
+    else:
+        own_keys[cache.rows_B, :, cache.positions_B] = key_BHD
+        own_values[cache.rows_B, :, cache.positions_B] = value_BHD
+    own_keys, own_values = own_keys[:, :, :T], own_values[:, :, :T]
+    query = (query_BQD * scale).view(B, H, group, D)
+    scores = query @ own_keys.transpose(-1, -2)
     if Tp:
-        prefix_GHTD = [store[:G, :, cache.prefix_tokens - Tp :] for store in cache.prefix_GHTD[layer]]
+        prefix_keys, prefix_values = (store[:G, :, cache.prefix_tokens - Tp :] for store in cache.prefix_GHTD[layer])
         # (G, R, H, group, D) -> (G, H, R·group, D): the rows of a block are the rows of one product.
-        packed_GHQD = query.view(G, R, H, group, D).transpose(1, 2).reshape(G, H, R * group, D)
-        scores_BHQT[..., :Tp] = (packed_GHQD @ prefix_GHTD[0].transpose(-1, -2)).view(G, H, R, group, Tp).transpose(1, 2).reshape(B, H, group, Tp)
-    scores_BHQT[..., Tp:] = query @ own_BHTD[0].transpose(-1, -2)
+        packed = query.view(G, R, H, group, D).transpose(1, 2).reshape(G, H, R * group, D)
+        shared = (packed @ prefix_keys.transpose(-1, -2)).view(G, H, R, group, Tp).transpose(1, 2)
+        scores = torch.cat([shared.reshape(B, H, group, Tp), scores], -1)
     if softcap:
-        scores_BHQT = torch.tanh(scores_BHQT / softcap) * softcap
+        scores = torch.tanh(scores / softcap) * softcap
     if cache.bias_B1T is not None:
-        scores_BHQT = scores_BHQT + cache.bias_B1T[:, None]
+        scores += cache.bias_B1T[:, None]
     if window and Tp + T > window:
-        scores_BHQT = scores_BHQT.masked_fill((cache.distance_BT >= window)[:, None, None], float("-inf"))
-    weights_BHQT = scores_BHQT.float().softmax(-1).to(value.dtype)
-    out_BHQD = weights_BHQT[..., Tp:] @ own_BHTD[1]
+        scores = scores.masked_fill((cache.distance_BT() >= window)[:, None, None], float("-inf"))
+    weights = scores.float().softmax(-1).to(value_BHD.dtype)
+    out = weights[..., Tp:] @ own_values
     if Tp:
-        packed_GHQT = weights_BHQT[..., :Tp].reshape(G, R, H, group, Tp).transpose(1, 2).reshape(G, H, R * group, Tp)
-        shared_GHQD = packed_GHQT @ prefix_GHTD[1]
-        out_BHQD += shared_GHQD.view(G, H, R, group, D).transpose(1, 2).reshape(B, H, group, D)
-    return out_BHQD.reshape(B, 1, Hq, D)
+        packed = weights[..., :Tp].view(G, R, H, group, Tp).transpose(1, 2).reshape(G, H, R * group, Tp)
+        out += (packed @ prefix_values).view(G, H, R, group, D).transpose(1, 2).reshape(B, H, group, D)
+    return out.view(B, Q, D)
 
 
 AttentionInterface.register(NAME, attend)

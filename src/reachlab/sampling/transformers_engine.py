@@ -8,8 +8,11 @@
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +23,7 @@ from reachlab.sampling.choose import choose_tokens
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import uniforms
 from reachlab.sampling.engine import Completion
+from reachlab.sampling.lean import lean_decoder
 from reachlab.sampling.shared_prefix import PrefixCache, shared_prefix_attention
 
 BLOCK_ROWS = 16
@@ -64,10 +68,54 @@ class TransformersEngine:
         for number, prompt in enumerate(prompts):
             if not len(prompt):
                 raise ReachlabError(f"prompt {number} has no token")
-        if not any(len(s) for s in seeds):
-            return [[] for _ in prompts]
-        with torch.no_grad(), shared_prefix_attention(self.model):
-            return _Batch(self, prompts, seeds, decoding, progress).run()
+        shares = _shares([len(s) for s in seeds], self._workers())
+        found: list[list[Completion]] = [[] for _ in prompts]
+        with shared_prefix_attention(self.model), _one_thread_each(len(shares)) as run:
+            work = [
+                lambda share=share: _Batch(
+                    self, [prompts[p] for p, _ in share], [seeds[p][s] for p, s in share], decoding, progress
+                ).run()
+                for share in shares
+            ]
+            for share, results in zip(shares, run(work), strict=True):
+                for (p, _), completions in zip(share, results, strict=True):
+                    found[p].extend(completions)
+        return found
+
+    def _workers(self) -> int:
+        """Threads that decode a batch each: on a CPU all of torch's, for small steps gain little from being split."""
+        return torch.get_num_threads() if self.model.device.type == "cpu" else 1
+
+
+def _shares(counts: Sequence[int], workers: int) -> list[list[tuple[int, slice]]]:
+    """Cut the samples, prompt after prompt, into at most `workers` equal runs of (prompt, its samples)."""
+    total = sum(counts)
+    cuts = [total * w // workers for w in range(workers + 1)]
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    shares = []
+    for low, high in zip(cuts, cuts[1:], strict=False):
+        share = [
+            (p, slice(max(low - start, 0), min(high - start, count)))
+            for p, (start, count) in enumerate(zip(starts.tolist(), counts, strict=False))
+            if start < high and start + count > low
+        ]
+        if share:
+            shares.append(share)
+    return shares
+
+
+@contextmanager
+def _one_thread_each(workers: int) -> Iterator[Callable[[list[Callable[[], Any]]], list[Any]]]:
+    """A function that runs pieces of work side by side, each in a thread of its own with one thread of torch."""
+    if workers <= 1:
+        yield lambda work: [piece() for piece in work]
+        return
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield lambda work: [future.result() for future in [pool.submit(piece) for piece in work]]
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass
@@ -135,8 +183,11 @@ class _Batch:
             sample_B=np.full(B, -1, np.int64),
         )
         self.first_logits_GV: torch.Tensor | None = None
+        with torch.no_grad():
+            self.lean = lean_decoder(self.model, longest + T)
         self.stop = _StopStrings(engine.tokenizer, decoding.stop) if decoding.stop else None
 
+    @torch.no_grad()
     def run(self) -> list[list[Completion]]:
         while len(self.blocks) < self.max_blocks and self._open_block(len(self.blocks)):
             pass
@@ -232,17 +283,20 @@ class _Batch:
         B, R = len(self.blocks) * self.R, self.rows
         fed_B = np.maximum(R.count_B[:B] - 1, 0)
         positions_B = torch.from_numpy(fed_B).to(self.device)
-        ids_B1 = torch.from_numpy(R.tokens_BT[np.arange(B), fed_B].astype(np.int64))[:, None].to(self.device)
-        offsets_B1 = torch.from_numpy(R.offset_B[:B])[:, None].to(self.device)
+        ids_B = torch.from_numpy(R.tokens_BT[np.arange(B), fed_B].astype(np.int64)).to(self.device)
+        offsets_B = torch.from_numpy(R.offset_B[:B]).to(self.device)
         self.cache.begin_step(
             len(self.blocks), positions_B, int(fed_B.max()) + 1, max(len(job.prompt) for job in self.blocks)
         )
-        logits_BV = self.model(
-            input_ids=ids_B1,
-            position_ids=offsets_B1 + positions_B[:, None],
-            use_cache=False,
-            prefix_cache=self.cache,
-        ).logits[:, -1]
+        if self.lean is not None:
+            logits_BV = self.lean.logits(ids_B, offsets_B + positions_B, self.cache)
+        else:
+            logits_BV = self.model(
+                input_ids=ids_B[:, None],
+                position_ids=(offsets_B + positions_B)[:, None],
+                use_cache=False,
+                prefix_cache=self.cache,
+            ).logits[:, -1]
         rows = np.flatnonzero(R.sample_B[:B] >= 0)
         if len(rows) < B:
             logits_BV = logits_BV[torch.from_numpy(rows).to(self.device)]

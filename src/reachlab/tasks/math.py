@@ -103,9 +103,8 @@ def read_problems(path: str, template: str) -> list[Problem]:
     """Read a benchmark file.
 
     Raises:
-        ReachlabError: a line that is not JSON, lacks a field, has a field of the wrong type or no gold answer
-        in it, or
-            an id that came before.
+        ReachlabError: a line that is not JSON, lacks a field, has one of the wrong type or with no answer
+            in it, or has an id that came before.
     """
     rows = list(read_jsonl(path))
     id_field = next((name for name in ID_FIELDS if all(row.get(name) is not None for _, row in rows)), None)

@@ -5,6 +5,7 @@ A family is one line in `FAMILIES`; its module is imported only when asked for.
 
 import inspect
 import json
+import re
 from importlib import import_module
 from typing import Any
 
@@ -21,13 +22,14 @@ FAMILIES: dict[str, tuple[str, str]] = {
 
 def parse_spec(spec: str) -> tuple[str, str | None, dict[str, Any]]:
     """Split ``family[:argument][,key=value...]`` into (family, argument, settings); values are JSON where they can be."""
-    head, *pairs = spec.split(",")
+    # A comma ends a setting only before the next "key=": lists, and paths with commas in them, stay whole.
+    head, *pairs = re.split(r",(?=\w+=)", spec)
     family, _, argument = head.partition(":")
+    if "," in family:
+        raise ReachlabError(f"task {spec!r}: {family.partition(',')[2]!r} is not key=value")
     settings: dict[str, Any] = {}
     for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise ReachlabError(f"task {spec!r}: {pair!r} is not key=value")
+        key, _, value = pair.partition("=")
         try:
             settings[key] = json.loads(value)
         except json.JSONDecodeError:
@@ -49,13 +51,17 @@ def load_task(spec: str) -> Task:
     if argument is not None:
         settings = {"argument": argument, **settings}
     known = inspect.signature(factory).parameters
+    any_setting = any(p.kind is p.VAR_KEYWORD for p in known.values())  # the family checks them itself
     for key in settings:
-        if key not in known:
+        if key not in known and not any_setting:
             takes = ", ".join(k for k in known if k != "argument") or "none"
             what = "no argument after ':'" if key == "argument" else f"no setting {key!r}"
             raise ReachlabError(f"task {spec!r}: {family} has {what}; its settings: {takes}")
     if "argument" in known and argument is None and known["argument"].default is inspect.Parameter.empty:
         raise ReachlabError(f"task {spec!r}: {family} needs an argument, as in: {FAMILIES[family][1]}")
-    task: Task = factory(**settings)
+    try:
+        task: Task = factory(**settings)
+    except TypeError as error:
+        raise ReachlabError(f"task {spec!r}: a setting has the wrong type: {error}") from error
     task.spec = spec
     return task
