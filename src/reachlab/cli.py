@@ -6,9 +6,10 @@ Rooms are imported inside the commands, so that `reachlab --help` does not wait 
 import json
 import sys
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import tyro
+from tyro.conf import OmitArgPrefixes as Flat
 
 from reachlab.errors import ReachlabError
 from reachlab.sampling.config import SampleConfig, VerifyConfig
@@ -16,7 +17,6 @@ from reachlab.sampling.records import ImportConfig
 from reachlab.studies.config import DemoConfig
 from reachlab.training.config import DistillConfig, PretrainConfig, RLConfig
 
-Flat = tyro.conf.OmitArgPrefixes
 app = tyro.extras.SubcommandApp()
 
 
@@ -27,13 +27,15 @@ def _print_json(found: Any) -> None:
 def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console().print(table, markup=False)
+        # As Text: a prompt may hold what rich would take for markup.
+        table.add_row(*(Text(str(value)) for value in row.values()))
+    Console().print(table)
 
 
 @dataclass(frozen=True, kw_only=True)

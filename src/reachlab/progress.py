@@ -13,7 +13,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 EVENTS = "REACHLAB_PROGRESS_FD"
 LOG_EVERY_S = 15.0
@@ -33,7 +40,9 @@ def track(label: str, total: int, done: int = 0) -> Iterator[Advance]:
             task = progress.add_task(label, total=total, completed=done, info="")
 
             def advance(n: int = 1, **info: Any) -> None:
-                progress.update(task, advance=n, **({"info": describe(info)} if info else {}))
+                progress.advance(task, n)
+                if info:
+                    progress.update(task, info=describe(info))
 
             yield advance
     else:

@@ -5,6 +5,7 @@ fsspec URL (``s3://...``); object stores put whole objects, which is the same pr
 """
 
 import contextlib
+import glob
 import json
 import os
 import platform
@@ -49,7 +50,8 @@ class RunFolder:
 
     def glob(self, pattern: str) -> list[str]:
         """Paths of the run's files that match a glob pattern, in name order."""
-        return sorted(str(p) for p in self.fs.glob(self.file(pattern)))
+        # The folder's own name may hold what a pattern gives a meaning, such as brackets.
+        return sorted(str(p) for p in self.fs.glob(f"{glob.escape(self.path)}/{pattern}"))
 
     def write(self, name: str, data: bytes) -> None:
         """Put a whole file in place, or nothing.
@@ -58,10 +60,13 @@ class RunFolder:
             ReachlabError: the disk is full or the folder cannot be written; what was stored before is untouched.
         """
         final = self.file(name)
-        if not self.is_local:
-            self.fs.pipe_file(final, data)
+        if self.is_local:
+            write_atomically(Path(final), data)
             return
-        write_atomically(Path(final), data)
+        try:
+            self.fs.pipe_file(final, data)
+        except OSError as error:
+            raise ReachlabError(f"{self.url}/{name}: not written: {error.strerror or error}") from error
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read one JSON object of the run."""
@@ -69,8 +74,12 @@ class RunFolder:
             found = json.loads(self.fs.cat_file(self.file(name)))
         except FileNotFoundError as error:
             raise ReachlabError(f"{self.url}: not a run folder (no {name})") from error
+        except OSError as error:
+            raise ReachlabError(f"{self.file(name)}: not readable: {error.strerror or error}") from error
         except json.JSONDecodeError as error:
             raise ReachlabError(f"{self.file(name)}: line {error.lineno}: not JSON ({error.msg})") from error
+        except UnicodeDecodeError as error:
+            raise ReachlabError(f"{self.file(name)}: not UTF-8 at byte {error.start}") from error
         if not isinstance(found, dict):
             raise ReachlabError(f"{self.file(name)}: not a JSON object")
         return found

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hostile import Hostile, Unloadable
+from tests.tasks.hostile import Hostile, Unloadable
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.judging import Judge
@@ -212,7 +212,7 @@ def test_workers_of_a_killed_parent_end_by_themselves(tmp_path: Path) -> None:
     script.write_text(
         "import os, signal, sys\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from hostile import Hostile\n"
+        "from tests.tasks.hostile import Hostile\n"
         "from reachlab.tasks.judging import Judge\n"
         "task = Hostile()\n"
         "judge = Judge(task, workers=1)\n"

@@ -1,6 +1,7 @@
 """Load and save causal language models and tokenizers in transformers' own format."""
 
 import contextlib
+import glob
 import hashlib
 import os
 import shutil
@@ -10,13 +11,27 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as hf_logging
 
 from reachlab.errors import ReachlabError
 from reachlab.runs import sync_folder
 
 Dtype = Literal["float32", "bfloat16"]
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+SMALL_FILES = (
+    *("config.json", "generation_config.json", "tokenizer_config.json", "chat_template.jinja", "merges.txt"),
+    *("special_tokens_map.json", "added_tokens.json"),
+    *TOKENIZER_FILES,
+)
+"""What beside the weights decides a model's answers."""
 
 hf_logging.disable_progress_bar()
 
@@ -48,9 +63,15 @@ def load_model(path: str | Path, dtype: Dtype = "float32") -> tuple[PreTrainedMo
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         raise ReachlabError(f"{folder}: no weights here (*.safetensors)")
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), local_files_only=True)
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True
+        )
     except Exception as error:
         raise ReachlabError(f"{folder}: not loadable as a causal language model: {_first_line(error)}") from error
+    if found["missing_keys"]:
+        # transformers would go on with random numbers in their place.
+        missing = sorted(found["missing_keys"])
+        raise ReachlabError(f"{folder}: the weights lack {missing[0]}" + f" and {len(missing) - 1} more" * (len(missing) > 1))
     model.eval()
     return model, tokenizer
 
@@ -58,7 +79,7 @@ def load_model(path: str | Path, dtype: Dtype = "float32") -> tuple[PreTrainedMo
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """Load the tokenizer that lies beside the weights; one without padding pads with its end-of-text token."""
     folder = find_checkpoint(folder)
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")):
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise ReachlabError(
             f"{folder}: a checkpoint without a tokenizer; copy tokenizer.json and tokenizer_config.json beside config.json"
         )
@@ -80,6 +101,7 @@ def save_folder(folder: str | Path, fill: Callable[[Path], None]) -> None:
         ReachlabError: the disk is full or not writable; an older folder of that name is untouched.
     """
     folder = Path(folder)
+    restore_folder(folder)
     mark = uuid.uuid4().hex[:8]
     temporary = folder.with_name(f".{folder.name}.{mark}.tmp")
     try:
@@ -104,6 +126,18 @@ def save_folder(folder: str | Path, fill: Callable[[Path], None]) -> None:
         raise ReachlabError(f"{folder}: not written: {_first_line(error)}") from error
 
 
+def restore_folder(folder: str | Path) -> None:
+    """Clear away what a process that was killed inside `save_folder` left: the older folder comes back if none replaced it."""
+    folder = Path(folder)
+    for old in folder.parent.glob(f".{glob.escape(folder.name)}.*.old"):
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(folder)
+    for unfinished in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def save_model(folder: str | Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Save weights, configuration and tokenizer, whole or not at all."""
 
@@ -118,11 +152,8 @@ def hash_model(path: str | Path) -> str:
     """A hash of the weights, configuration and tokenizer: what a run's samples depend on, wherever the folder lies."""
     folder = find_checkpoint(path)
     digest = hashlib.blake2b(digest_size=16)
-    names = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
-    files = [folder / n for n in names] + sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
-    for file in files:
-        if not file.is_file():
-            continue
+    files = [folder / name for name in SMALL_FILES if (folder / name).is_file()]
+    for file in files + sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
         digest.update(file.name.encode())
         with file.open("rb") as handle:
             while block := handle.read(1 << 24):
@@ -130,11 +161,11 @@ def hash_model(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def max_positions(path: str | Path) -> int | None:
-    """The longest sequence the checkpoint promises to handle, where its configuration says so."""
-    config = AutoConfig.from_pretrained(find_checkpoint(path), local_files_only=True)
-    found = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return int(found) if found else None
+def max_positions(path: str | Path) -> tuple[int | None, bool]:
+    """The longest sequence the checkpoint promises to handle, and whether it can be exceeded (rotary positions go on)."""
+    config = AutoConfig.from_pretrained(find_checkpoint(path), local_files_only=True).get_text_config()
+    found = getattr(config, "max_position_embeddings", None)
+    return int(found) if found else None, getattr(config, "rope_parameters", None) is not None
 
 
 def _first_line(error: BaseException) -> str:

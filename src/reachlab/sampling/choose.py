@@ -8,6 +8,7 @@ own counter, see `draws.py`.
 
 import torch
 
+from reachlab.errors import ReachlabError
 from reachlab.sampling.config import Decoding
 
 
@@ -19,23 +20,37 @@ def choose_tokens(
     Returns:
         tokens_B (int64) and logprobs_B (float32): the model's own log-probability of each token, at temperature 1 and
         before any truncation.
+
+    Raises:
+        ReachlabError: logits that are not numbers.
     """
     logits_BV = logits_BV.float()
     if decoding.temperature == 0:
-        tokens_B = logits_BV.argmax(-1)
+        highest_B, tokens_B = logits_BV.max(-1)
+        _check_finite(highest_B)
         return tokens_B, _logprob(logits_BV, tokens_B)
     plain = decoding.temperature == 1 and decoding.top_p == 1 and not decoding.top_k
-    probs_BV = (logits_BV if decoding.temperature == 1 else logits_BV / decoding.temperature).softmax(-1)
+    scaled_BV = logits_BV
+    if decoding.temperature != 1:
+        # From the highest down, so that a temperature near 0 leaves 0 and -inf, and not inf - inf.
+        scaled_BV = (logits_BV - logits_BV.amax(-1, keepdim=True)) / decoding.temperature
+    probs_BV = scaled_BV.softmax(-1)
     if decoding.top_k or decoding.top_p < 1:
         probs_BV = _truncate(probs_BV, decoding)
     cumulative_BV = probs_BV.cumsum(-1)
     total_B1 = cumulative_BV[:, -1:]
+    _check_finite(total_B1)
     # Strictly below the total, so that a token with probability above 0 is always found.
     target_B1 = torch.minimum(uniforms_B[:, None] * total_B1, torch.nextafter(total_B1, torch.zeros_like(total_B1)))
     tokens_B = torch.searchsorted(cumulative_BV, target_B1, right=True)[:, 0]
     if plain:
         return tokens_B, probs_BV.gather(1, tokens_B[:, None])[:, 0].log()
     return tokens_B, _logprob(logits_BV, tokens_B)
+
+
+def _check_finite(values: torch.Tensor) -> None:
+    if not bool(values.isfinite().all()):
+        raise ReachlabError("the model's logits are not finite: its weights are damaged, or its dtype is too narrow for them")
 
 
 def _logprob(logits_BV: torch.Tensor, tokens_B: torch.Tensor) -> torch.Tensor:

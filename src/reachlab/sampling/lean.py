@@ -1,215 +1,234 @@
-"""One decoding step of a Llama-shaped model, in as few operations as it takes.
+"""One decoding step of a Llama-shaped model on a CPU, in as few passes over memory as it takes.
 
-For a small model a step through the modules is mostly overhead: dozens of small operations a layer, each a pass over memory.
-The same function in fewer, with n(x) = x / √(mean x² + ε):
+For a small model a step through the modules is mostly overhead: dozens of small operations a layer, each a pass over memory and
+a fresh allocation. The same function, with n(x) = x / √(mean x² + ε):
 
-    q, k, v = n(x) Wqkv          Wqkv = [Wq; Wk; Wv] diag(norm weight), one product
-    x ← x + attention(q, k, v) Wo
-    g, u    = n(x) Wgu           likewise; a sparse mixture goes through its own module
-    x ← x + (silu(g) · u) Wd
+    q, k, v = n(x) Wqkv          Wqkv = [Wq; Wk; Wv] diag(norm weight): one product
+    a       = attention(q, k, v)                                        one kernel (`kernels.py`)
+    x       ← x + a Wo
+    g, u    = n(x) Wgu           likewise
+    x       ← x + (silu(g) · u) Wd
     logits  = n(x) Wout
 
-It fits Llama, Mistral, Qwen2, Qwen3, OLMoE, Qwen3-MoE, Mixtral and their like. Whether it fits a given model is not guessed from
-its name: the structure is looked for, and then the model's own logits must come out on a probe; otherwise `lean_decoder`
-gives None and the engine goes through the modules. Weights are read when the decoder is made: make it anew after an update.
+A sparse mixture's tokens are sorted by expert, so that an expert is two products as well. It fits Llama, Mistral, Qwen2, Qwen3,
+OLMoE, Qwen3-MoE, Mixtral and their like. Whether it fits a given model is not guessed from its name: the structure is looked
+for, and then the model's own logits must come out on a probe; otherwise `lean_decoder` gives None and the engine goes through
+the modules. Weights are read when the decoder is made: make it anew after an update.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch import Tensor
 from transformers import PreTrainedModel
 
-from reachlab.sampling.shared_prefix import PrefixCache, decode_attention
+from reachlab.sampling import kernels
+from reachlab.sampling.shared_prefix import PrefixCache
 
 ROTARY = ("default", "linear", "llama3", "yarn")
 """Rotary embeddings whose angles depend on the position alone."""
+NO_NORM, HEAD_NORM, WIDTH_NORM = 0, 1, 2
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Mixture:
+    router: Any
+    gate_up_EHF: Tensor
+    down_EFH: Tensor
+    norm_H: Tensor
+
+
+@dataclass(frozen=True)
 class _Layer:
     qkv_HF: Tensor
     qkv_bias_F: Tensor | None
     out_FH: Tensor
     out_bias_H: Tensor | None
-    query_heads: int
-    key_heads: int
-    head_norm: tuple[str, Tensor, float] | None
-    scale: float
-    window: int | None
-    eps: tuple[float, float]
+    heads: tuple[int, int]  # query heads, key heads
+    norm: int
+    norm_ND: np.ndarray
+    norm_eps: np.float32
+    scale: np.float32
+    window: int
+    eps: tuple[np.float32, np.float32]
     gate_up_HF: Tensor | None
     down_FH: Tensor | None
-    mixture: nn.Module | None
-    mixture_norm_H: Tensor | None
+    mixture: _Mixture | None
 
 
 class LeanDecoder:
-    """Computes logits of one token a row, given a `PrefixCache` that is ready for the step."""
+    """Computes logits of one token a row, given a `PrefixCache` that is ready for the step. One thread at a time."""
 
-    def __init__(self, model: Any, positions: int):
+    def __init__(self, model: Any, positions: int, rows: int):
         body = model.model
         self.embedding: Tensor = body.embed_tokens.weight
-        self.layers = [_read_layer(layer, model.config) for layer in body.layers]
+        self.layers = [_read_layer(layer) for layer in body.layers]
         self.eps = _eps(body.norm)
         self.logits_HV = (model.lm_head.weight * body.norm.weight).t().contiguous()
-        probe = torch.zeros(1, 1, 1, dtype=model.dtype, device=model.device)
-        cos, sin = body.rotary_emb(probe, torch.arange(positions, device=model.device)[None])
-        width = cos.shape[-1] // 2
+        cos, sin = body.rotary_emb(self.embedding[:1, None], torch.arange(positions)[None])
+        half = cos.shape[-1] // 2
         # Both halves hold the same angles.
-        self.cos_TD, self.sin_TD = cos[0, :, :width].contiguous(), sin[0, :, :width].contiguous()
+        self.cos_TD, self.sin_TD = (t[0, :, :half].contiguous().numpy() for t in (cos, sin))
+        # Every buffer is allocated once: fresh memory costs more than the arithmetic on it.
+        self.rows, self.buffers = rows, dict[tuple[str, int], Tensor]()
+
+    def buffer(self, name: str, rows: int, width: int) -> Tensor:
+        """A reused (rows, width) buffer."""
+        key = (name, width)
+        if key not in self.buffers or len(self.buffers[key]) < rows:
+            self.buffers[key] = torch.empty(max(rows, self.rows), width)
+        return self.buffers[key][:rows]
 
     def logits(self, ids_B: Tensor, positions_B: Tensor, cache: PrefixCache) -> Tensor:
-        """Logits after token `ids_B` at position `positions_B` of each row: (B, V)."""
-        x_BH = self.embedding[ids_B]
-        cos_B1D, sin_B1D = self.cos_TD[positions_B][:, None], self.sin_TD[positions_B][:, None]
-        for index, layer in enumerate(self.layers):
-            x_BH = self._layer(index, layer, x_BH, cos_B1D, sin_B1D, cache)
-        return _unit(x_BH, self.eps) @ self.logits_HV
+        """Logits after token `ids_B` at position `positions_B` of each row: (B, V), valid until the next call."""
+        B = len(ids_B)
+        x_BH = torch.index_select(self.embedding, 0, ids_B, out=self.buffer("x", B, self.embedding.shape[1]))
+        angles = self.cos_TD[positions_B.numpy()], self.sin_TD[positions_B.numpy()]
+        at_B, start_G = cache.positions_B.numpy(), cache.prefix_start_G()
+        for layer, prefix, own in zip(self.layers, cache.prefix_GHTD, cache.own_GRHTD, strict=True):
+            qkv_BF = self._project("qkv", self._unit(x_BH, layer.eps[0]), layer.qkv_HF, layer.qkv_bias_F)
+            attended_BF = self.buffer("attended", B, layer.out_FH.shape[0])
+            prefix_keys, prefix_values = (t[: cache.active].numpy() for t in prefix)
+            own_keys, own_values = (t[: cache.active].flatten(0, 1).numpy() for t in own)
+            kernels.attend(own_keys.shape[-1])(
+                qkv_BF.numpy(), *angles, layer.norm_ND, layer.norm, layer.norm_eps,
+                prefix_keys, prefix_values, start_G, own_keys, own_values, at_B,
+                layer.scale, layer.window, attended_BF.numpy(),
+            )  # fmt: skip
+            torch.addmm(x_BH, attended_BF, layer.out_FH, out=x_BH)
+            if layer.out_bias_H is not None:
+                x_BH += layer.out_bias_H
+            if layer.mixture is not None:
+                self._mix(x_BH, layer.mixture, layer.eps[1])
+            elif layer.gate_up_HF is not None and layer.down_FH is not None:
+                gate_up_BF = self._project("gate_up", self._unit(x_BH, layer.eps[1]), layer.gate_up_HF)
+                torch.addmm(x_BH, self._gate(gate_up_BF), layer.down_FH, out=x_BH)
+        return self._project("logits", self._unit(x_BH, self.eps), self.logits_HV)
+
+    def _unit(self, x_BH: Tensor, eps: np.float32) -> Tensor:
+        out_BH = self.buffer("unit", *x_BH.shape)
+        kernels.unit(x_BH.numpy(), eps, out_BH.numpy())
+        return out_BH
+
+    def _project(self, name: str, x_BH: Tensor, weight_HF: Tensor, bias_F: Tensor | None = None) -> Tensor:
+        out_BF = torch.mm(x_BH, weight_HF, out=self.buffer(name, len(x_BH), weight_HF.shape[1]))
+        return out_BF if bias_F is None else out_BF.add_(bias_F)
 
     @staticmethod
-    def _layer(
-        index: int, layer: _Layer, x_BH: Tensor, cos_B1D: Tensor, sin_B1D: Tensor, cache: PrefixCache
-    ) -> Tensor:
-        B, heads = len(x_BH), layer.query_heads + layer.key_heads
-        qkv_BF = _linear(_unit(x_BH, layer.eps[0]), layer.qkv_HF, layer.qkv_bias_F)
-        qkv_BND = qkv_BF.view(B, heads + layer.key_heads, -1)
-        qk_BND = qkv_BND[:, :heads]
-        if layer.head_norm is not None:
-            qk_BND = _normalise_heads(qk_BND, layer)
-        half = qk_BND.shape[-1] // 2
-        left, right = qk_BND[..., :half], qk_BND[..., half:]
-        turned_BND = torch.empty_like(qk_BND, memory_format=torch.contiguous_format)
-        torch.mul(left, cos_B1D, out=turned_BND[..., :half]).addcmul_(right, sin_B1D, value=-1)
-        torch.mul(right, cos_B1D, out=turned_BND[..., half:]).addcmul_(left, sin_B1D)
-        attended_BHD = decode_attention(
-            cache,
-            index,
-            turned_BND[:, : layer.query_heads],
-            turned_BND[:, layer.query_heads :],
-            qkv_BND[:, heads:],
-            layer.scale,
-            layer.window,
-        )
-        attended_BF = attended_BHD.view(B, -1)
-        if layer.out_bias_H is not None:
-            x_BH = x_BH + layer.out_bias_H
-        x_BH = torch.addmm(x_BH, attended_BF, layer.out_FH)
-        if layer.mixture is not None:
-            assert layer.mixture_norm_H is not None
-            normed_BH = _unit(x_BH, layer.eps[1]) * layer.mixture_norm_H
-            mixed = layer.mixture(normed_BH[:, None])
-            return x_BH + (mixed[0] if isinstance(mixed, tuple) else mixed)[:, 0]
-        assert layer.gate_up_HF is not None
-        assert layer.down_FH is not None
-        gate_up_BF = _unit(x_BH, layer.eps[1]) @ layer.gate_up_HF
-        inner = gate_up_BF.shape[1] // 2
-        hidden_BF = F.silu(gate_up_BF[:, :inner], inplace=True).mul_(gate_up_BF[:, inner:])
-        return torch.addmm(x_BH, hidden_BF, layer.down_FH)
+    def _gate(gate_up_BF: Tensor) -> Tensor:
+        """silu(g) · u, in the place of g."""
+        gate_BF, up_BF = gate_up_BF.chunk(2, dim=1)
+        return torch.nn.functional.silu(gate_BF, inplace=True).mul_(up_BF)
+
+    def _mix(self, x_BH: Tensor, mixture: _Mixture, eps: np.float32) -> None:
+        """x ← x + Σ_k w_k E_k(n(x)), expert by expert over the tokens that chose it."""
+        h_BH = self._unit(x_BH, eps).mul_(mixture.norm_H)
+        _, weights_BK, experts_BK = mixture.router(h_BH)
+        K, (E, H, F) = experts_BK.shape[1], mixture.gate_up_EHF.shape
+        ends_E, token_S, place_BK = kernels.group(experts_BK.numpy(), E)
+        h_SH = torch.index_select(h_BH, 0, torch.from_numpy(token_S), out=self.buffer("chosen", len(token_S), H))
+        gate_up_SF, out_SH = self.buffer("gate_up", len(token_S), F), self.buffer("experts", len(token_S), H)
+        parts = [slice(a, b) for a, b in zip([0, *ends_E[:-1].tolist()], ends_E.tolist(), strict=True)]
+        for e, part in enumerate(parts):
+            if part.start < part.stop:
+                torch.mm(h_SH[part], mixture.gate_up_EHF[e], out=gate_up_SF[part])
+        hidden_SF = self._gate(gate_up_SF)
+        for e, part in enumerate(parts):
+            if part.start < part.stop:
+                torch.mm(hidden_SF[part], mixture.down_EFH[e], out=out_SH[part])
+        kernels.combine(out_SH.numpy(), place_BK, weights_BK.numpy().reshape(-1, K), x_BH.numpy())
 
 
-def lean_decoder(model: PreTrainedModel, positions: int) -> LeanDecoder | None:
-    """A decoder for `model` and sequences of up to `positions` tokens, or None where the model is of another shape.
+def lean_decoder(model: PreTrainedModel, positions: int, rows: int) -> LeanDecoder | None:
+    """A decoder for `model`, sequences of up to `positions` tokens and batches of `rows`; None where the model does not fit.
 
-    To be called while the model attends through `shared_prefix_attention`.
+    To be called without gradients, while the model attends through `shared_prefix_attention`.
     """
     rope = getattr(model.config, "rope_parameters", None) or {}
-    if model.dtype != torch.float32 or rope.get("rope_type", "default") not in ROTARY:
+    on_cpu = model.device.type == "cpu" and model.dtype == torch.float32
+    if not on_cpu or rope.get("rope_type", "default") not in ROTARY:
         return None
     try:
-        decoder = LeanDecoder(model, positions)
+        decoder = LeanDecoder(model, max(positions, 8), rows)
+        return decoder if _reproduces(decoder, model) else None
     except (AttributeError, TypeError, ValueError, RuntimeError):
         return None
-    return decoder if _reproduces(decoder, model) else None
 
 
 def _reproduces(decoder: LeanDecoder, model: PreTrainedModel) -> bool:
     """Whether the model's own logits come out: two prompts, two rows each, two steps."""
     vocabulary = decoder.embedding.shape[0]
-    prompt_ST = torch.arange(4, device=model.device).view(2, 2) * 7 % vocabulary
-    ids_B = torch.arange(4, device=model.device) * 11 % vocabulary
+    prompt_ST = torch.arange(4).view(2, 2) * 7 % vocabulary
+    ids_B = torch.arange(4) * 11 % vocabulary
     answers = []
     for lean in (False, True):
         cache = PrefixCache(2, 2, 2, 2, model.device)
         cache.begin_prefill(torch.ones_like(prompt_ST, dtype=torch.bool))
-        model(input_ids=prompt_ST, position_ids=torch.tensor([[0, 1]] * 2, device=model.device), use_cache=False, prefix_cache=cache)
+        model(input_ids=prompt_ST, position_ids=torch.tensor([[0, 1]] * 2), use_cache=False, prefix_cache=cache)
         for block in range(2):
             cache.place(block, block)
         for step in range(2):
             at_B = torch.full_like(ids_B, step)
             cache.begin_step(2, at_B, step + 1, 2)
             if lean:
-                logits_BV = decoder.logits(ids_B, at_B + 2, cache)
+                logits_BV = decoder.logits(ids_B, at_B + 2, cache).clone()
             else:
                 logits_BV = model(
                     input_ids=ids_B[:, None], position_ids=at_B[:, None] + 2, use_cache=False, prefix_cache=cache
                 ).logits[:, -1]
-        answers.append(logits_BV.float())
-    scale = answers[0].std() + 1e-6
-    return bool(((answers[0] - answers[1]).abs().max() / scale) < 1e-3)
+        answers.append(logits_BV)
+    return bool((answers[0] - answers[1]).abs().max() < 1e-3 * (answers[0].std() + 1e-6))
 
 
-def _read_layer(layer: Any, config: Any) -> _Layer:
-    """The parts of a decoder layer; AttributeError where it has others."""
-    attention, mlp = layer.self_attn, layer.mlp
-    before, after = layer.input_layernorm, layer.post_attention_layernorm
-    if {name for name, _ in layer.named_children()} != {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}:
+def _read_layer(layer: Any) -> _Layer:
+    """The parts of a decoder layer; an error of some kind where it has others."""
+    if {name for name, _ in layer.named_children()} != {
+        "self_attn", "mlp", "input_layernorm", "post_attention_layernorm",
+    }:  # fmt: skip
         raise ValueError("a layer with other parts")
+    attention, before, after = layer.self_attn, layer.input_layernorm, layer.post_attention_layernorm
     projections = [attention.q_proj, attention.k_proj, attention.v_proj]
     width = attention.head_dim
-    biases = [p.bias for p in projections]
-    dense = hasattr(mlp, "gate_proj")
-    if dense and (mlp.gate_proj.bias is not None or not isinstance(mlp.act_fn, nn.SiLU) and type(mlp.act_fn).__name__ != "SiLUActivation"):
-        raise ValueError("an MLP of another kind")
-    head_norm = None
+    heads = (attention.q_proj.out_features // width, attention.k_proj.out_features // width)
+    norm, norm_ND, norm_eps = NO_NORM, np.zeros((sum(heads), width), np.float32), 0.0
     if hasattr(attention, "q_norm"):
         weights = [attention.q_norm.weight, attention.k_norm.weight]
-        kind = "head" if weights[0].shape[0] == width else "width"
-        shapes = (attention.q_proj.out_features // width, attention.k_proj.out_features // width)
-        weight = torch.cat(
-            [w.expand(n, width) if kind == "head" else w.view(n, width) for w, n in zip(weights, shapes, strict=True)]
-        )
-        head_norm = (kind, weight, _eps(attention.q_norm))
+        norm = HEAD_NORM if len(weights[0]) == width else WIDTH_NORM
+        norm_ND = torch.cat([w.view(-1, width).expand(n, width) for w, n in zip(weights, heads, strict=True)]).numpy()
+        norm_eps = attention.q_norm.variance_epsilon
+    mixture = _read_mixture(layer.mlp, after.weight) if hasattr(layer.mlp, "experts") else None
     return _Layer(
         qkv_HF=(torch.cat([p.weight for p in projections]) * before.weight).t().contiguous(),
-        qkv_bias_F=None if biases[0] is None else torch.cat(biases),
+        qkv_bias_F=None if projections[0].bias is None else torch.cat([p.bias for p in projections]),
         out_FH=attention.o_proj.weight.t(),
         out_bias_H=attention.o_proj.bias,
-        query_heads=attention.q_proj.out_features // width,
-        key_heads=attention.k_proj.out_features // width,
-        head_norm=head_norm,
-        scale=attention.scaling,
-        window=getattr(attention, "sliding_window", None),
+        heads=heads,
+        norm=norm,
+        norm_ND=norm_ND,
+        norm_eps=np.float32(norm_eps),
+        scale=np.float32(attention.scaling),
+        window=getattr(attention, "sliding_window", None) or 0,
         eps=(_eps(before), _eps(after)),
-        gate_up_HF=(torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * after.weight).t().contiguous() if dense else None,
-        down_FH=mlp.down_proj.weight.t() if dense else None,
-        mixture=None if dense else mlp,
-        mixture_norm_H=None if dense else after.weight,
+        gate_up_HF=None if mixture else _gate_up(layer.mlp, after.weight),
+        down_FH=None if mixture else layer.mlp.down_proj.weight.t(),
+        mixture=mixture,
     )
 
 
-def _eps(norm: Any) -> float:
-    return float(norm.variance_epsilon)
+def _gate_up(mlp: Any, norm_H: Tensor) -> Tensor:
+    if mlp.gate_proj.bias is not None:
+        raise ValueError("an MLP with biases")
+    return (torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * norm_H).t().contiguous()
 
 
-def _unit(x: Tensor, eps: float) -> Tensor:
-    """x / √(mean x² + ε) over the last axis."""
-    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return x * length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+def _read_mixture(mlp: Any, norm_H: Tensor) -> _Mixture:
+    if {name for name, _ in mlp.named_children()} != {"gate", "experts"}:
+        raise ValueError("a mixture with other parts, such as shared experts")
+    experts = mlp.experts
+    return _Mixture(mlp.gate, experts.gate_up_proj.mT, experts.down_proj.mT, norm_H)
 
 
-def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return x @ weight if bias is None else torch.addmm(bias, x, weight)
-
-
-def _normalise_heads(qk_BND: Tensor, layer: _Layer) -> Tensor:
-    """Query-key normalisation: a head at a time (Qwen3), or over all query and all key heads (OLMoE)."""
-    assert layer.head_norm is not None
-    kind, weight_ND, eps = layer.head_norm
-    if kind == "head":
-        return _unit(qk_BND, eps).mul_(weight_ND)
-    B, N, D = qk_BND.shape
-    parts = qk_BND.split([layer.query_heads, layer.key_heads], 1)
-    return torch.cat([_unit(p.reshape(B, -1), eps).view(B, -1, D) for p in parts], 1).mul_(weight_ND)
+def _eps(norm: Any) -> np.float32:
+    return np.float32(norm.variance_epsilon)

@@ -8,8 +8,6 @@ undisturbed one bit for bit, on the same machine. Workers take every n-th part.
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-
-
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model, max_positions
 from reachlab.models.devices import choose_device
@@ -21,7 +19,7 @@ from reachlab.sampling.draws import sample_seed
 from reachlab.sampling.engine import Engine
 from reachlab.sampling.store import SampleStore, hash_problems
 from reachlab.sampling.transformers_engine import TransformersEngine
-from reachlab.tasks.base import Split, Task
+from reachlab.tasks.base import Split
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
 from reachlab.types import Problem, Sample
@@ -50,6 +48,7 @@ def sample(config: SampleConfig) -> SamplingResult:
     problems = task.problems(split, config.problems, config.problem_seed)
     if not problems:
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
+    device = choose_device(config.device)
     model, tokenizer = load_model(config.model, config.dtype)
     prompts = [encode_prompt(tokenizer, p.prompt) for p in problems]
     notes = _check_prompts(config, problems, prompts, tokenizer.unk_token_id)
@@ -71,16 +70,13 @@ def sample(config: SampleConfig) -> SamplingResult:
     if not folder.exists("problems.jsonl"):
         store.write_problems(problems)
 
-    model.to(choose_device(config.device))
+    model.to(device)
     engine = TransformersEngine(model, tokenizer, config.rows)
     size = config.part or PART_BATCHES * engine.choose_rows(config.decoding, max(map(len, prompts)))
     done = store.drawn()
     worker, workers = config.worker()
     mine = [part for i, part in enumerate(_parts(len(problems), config.samples, size)) if i % workers == worker]
-    missing = [
-        [(p, s) for p, s in part if s not in done.get(problems[p].id, ())]
-        for part in mine
-    ]
+    missing = [[(p, s) for p, s in part if s not in done.get(problems[p].id, ())] for part in mine]
     total, left = sum(map(len, mine)), sum(map(len, missing))
     with Judge(task, timeout_s=config.verify_timeout) as judge, track("sample", total, total - left) as advance:
         for part in missing:
@@ -148,7 +144,13 @@ def _check_prompts(
         notes.append(
             f"{strange} of {len(prompts)} prompts hold characters that the model's tokenizer lacks; they become <unk>"
         )
-    promised, needed = max_positions(config.model), max(map(len, prompts)) + config.decoding.max_tokens
+    promised, goes_on = max_positions(config.model)
+    needed = max(map(len, prompts)) + config.decoding.max_tokens
+    if promised is not None and needed > promised and not goes_on:
+        raise ReachlabError(
+            f"{config.model}: prompt and answer take up to {needed} tokens, and the model has {promised} positions; "
+            "lower --max-tokens"
+        )
     if promised is not None and needed > promised:
         notes.append(
             f"prompt and answer take up to {needed} tokens, the checkpoint promises {promised}; its rotary positions go "

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional as F  # noqa: N812
 from transformers import AttentionInterface, PreTrainedModel
@@ -104,6 +105,10 @@ class PrefixCache:
             visible_BT = torch.cat([prefix_GT.repeat_interleave(self.rows, 0), own_BT], 1)
             bias_BT = torch.zeros(visible_BT.shape, device=positions_B.device)
             self.bias_B1T = bias_BT.masked_fill_(~visible_BT, float("-inf"))[:, None]
+
+    def prefix_start_G(self) -> np.ndarray:  # noqa: N802
+        """The first real position of each active block's prefix, on the host."""
+        return self.prefix_tokens - self.prefix_valid_GT[: self.active].sum(1).numpy()
 
     def distance_BT(self) -> torch.Tensor:  # noqa: N802
         """How far key j of [prefix; own] is behind each row's query; prompts lie against the prefix's right edge."""

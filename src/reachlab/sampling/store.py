@@ -58,7 +58,7 @@ class SampleStore:
         if not self.folder.exists("problems.jsonl"):
             raise ReachlabError(f"{self.folder.url}: not a run of samples (no problems.jsonl)")
         rows = []
-        for number, line in enumerate(self.folder.fs.cat_file(path).decode().splitlines(), 1):
+        for number, line in enumerate(self.folder.fs.cat_file(path).decode().removesuffix("\n").split("\n"), 1):
             try:
                 row = json.loads(line)
                 prompt = row.pop("prompt")
@@ -109,20 +109,25 @@ class SampleStore:
             ReachlabError: a part that is not readable Parquet with the columns asked for.
         """
         wanted = None if columns is None else list(dict.fromkeys(["problem_id", "sample", *columns]))
-        tables = []
-        for part in self.parts():
-            try:
-                with self.folder.fs.open(part, "rb") as file:
-                    tables.append(pq.read_table(file, columns=wanted))
-            except (pa.ArrowException, OSError, ValueError) as error:
-                raise ReachlabError(
-                    f"{part}: not a readable part ({str(error).splitlines()[0]}); "
-                    "delete it and run the same command to draw its samples again"
-                ) from error
+        tables = [self._read_part(part, wanted) for part in self.parts()]
         if not tables:
             empty = SCHEMA.empty_table()
             return empty if wanted is None else empty.select([c for c in wanted if c in SCHEMA.names])
         return _each_once(pa.concat_tables(tables, promote_options="default"))
+
+    def _read_part(self, part: str, columns: Sequence[str] | None = None) -> pa.Table:
+        try:
+            with self.folder.fs.open(part, "rb") as file:
+                table = pq.read_table(file, columns=columns)
+            for field in SCHEMA if columns is None else [SCHEMA.field(c) for c in columns if c in SCHEMA.names]:
+                if field.name not in table.schema.names or table.schema.field(field.name).type != field.type:
+                    raise ValueError(f"no column {field.name} of type {field.type}")
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise ReachlabError(
+                f"{part}: not a readable part ({next(iter(str(error).splitlines()), type(error).__name__)}); "
+                "delete it and run the same command to draw its samples again"
+            ) from error
+        return table
 
     def drawn(self) -> dict[str, set[int]]:
         """Which sample indices each problem has."""
@@ -171,13 +176,11 @@ class SampleStore:
 
     def part(self, path: str) -> list[Sample]:
         """The samples of one part, in its row order."""
-        with self.folder.fs.open(path, "rb") as file:
-            return [_sample(row) for row in pq.read_table(file).to_pylist()]
+        return [_sample(row) for row in self._read_part(path).to_pylist()]
 
     def rejudge(self, part: str, verdicts: Sequence[Verdict]) -> None:
         """Replace the verdicts of one part (in its row order); the part changes whole or not at all."""
-        with self.folder.fs.open(part, "rb") as file:
-            table = pq.read_table(file)
+        table = self._read_part(part)
         for column, values in {
             "verdict": [v.status for v in verdicts],
             "score": [v.score for v in verdicts],

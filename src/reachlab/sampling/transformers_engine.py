@@ -184,7 +184,7 @@ class _Batch:
         )
         self.first_logits_GV: torch.Tensor | None = None
         with torch.no_grad():
-            self.lean = lean_decoder(self.model, longest + T)
+            self.lean = lean_decoder(self.model, longest + T, B)
         self.stop = _StopStrings(engine.tokenizer, decoding.stop) if decoding.stop else None
 
     @torch.no_grad()

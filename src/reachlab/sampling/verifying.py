@@ -32,6 +32,8 @@ def verify(config: VerifyConfig) -> dict[str, int]:
     with Judge(task, workers=config.workers, timeout_s=config.timeout) as judge, track("verify", len(parts)) as advance:
         for part in parts:
             rows = store.part(part)
+            if strange := next((r.problem_id for r in rows if r.problem_id not in problems), None):
+                raise ReachlabError(f"{part}: problem {strange!r} is not in the run's problems.jsonl")
             chosen = [i for i, r in enumerate(rows) if not config.only_unscored or r.verdict.status == "unscored"]
             verdicts = [r.verdict for r in rows]
             judged = judge.verify([(problems[rows[i].problem_id], rows[i].text) for i in chosen])

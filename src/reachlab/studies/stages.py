@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.progress import EVENTS, LOG_EVERY_S, bars
@@ -37,7 +38,12 @@ class _Running:
     log: "tempfile._TemporaryFileWrapper[bytes]"
     began: float
     pending: bytes = b""
-    last: dict[str, object] = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Let go of its pipe and its log."""
+        os.close(self.events)
+        self.log.close()
 
 
 def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
@@ -45,10 +51,10 @@ def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
 
     Raises:
         ReachlabError: a stage failed; its last line says why. The others are stopped, and go on when started again.
+        ValueError: stages that need each other, or one that is not there.
     """
     waiting, running, seconds = list(stages), dict[int, _Running](), dict[str, float]()
-    selector = selectors.DefaultSelector()
-    with bars() as progress:
+    with selectors.DefaultSelector() as selector, bars() as progress:
         shown = sys.stderr.isatty()
         tasks = {s.name: progress.add_task(s.name, total=None, start=False, info="waiting") for s in stages}
         told = time.monotonic()
@@ -62,6 +68,8 @@ def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
                         waiting.remove(stage)
                         progress.start_task(tasks[stage.name])
                         progress.update(tasks[stage.name], info="starting")
+                if not running:
+                    raise ValueError(f"stages that can never start: {', '.join(s.name for s in waiting)}")
                 for key, _ in selector.select(timeout=0.5):
                     run = running[key.fd]
                     data = os.read(key.fd, 65536)
@@ -85,8 +93,8 @@ def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
                     told = time.monotonic()
                     for run in running.values():
                         if run.last:
-                            spent, done = told - run.began, int(str(run.last["done"]))
-                            eta = spent / max(done, 1) * (int(str(run.last["total"])) - done)
+                            spent, done = told - run.began, run.last["done"]
+                            eta = spent / max(done, 1) * (run.last["total"] - done)
                             print(
                                 f"{run.stage.name}: {done}/{run.last['total']}  {spent:.0f} s, eta {eta:.0f} s  {run.last['info']}",
                                 file=sys.stderr,
@@ -97,6 +105,7 @@ def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
                 run.process.terminate()
             for run in running.values():
                 run.process.wait()
+                run.close()
     return seconds
 
 
@@ -119,11 +128,10 @@ def _start(stage: Stage) -> _Running:
 
 def _finish(run: _Running) -> None:
     """Reap a stage whose pipe closed."""
-    os.close(run.events)
     code = run.process.wait()
     run.log.seek(0)
     said = run.log.read().decode(errors="replace").strip()
-    run.log.close()
+    run.close()
     if code:
         command = " ".join(["reachlab", *run.stage.command])
         last = said.splitlines()[-1].removeprefix("error: ") if said else f"exit code {code}"

@@ -11,7 +11,7 @@ from reachlab.errors import ReachlabError
 from reachlab.tasks.base import GeneratedTask
 from reachlab.types import Problem, StepCheck, Verdict
 
-STEP = re.compile(r"(-?\d{1,18})([-+*])(\d{1,18})=(-?\d{1,18})")
+STEP = re.compile(r"(-?[0-9]{1,18})([-+*])([0-9]{1,18})=(-?[0-9]{1,18})")
 SYMBOLS = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
 
 

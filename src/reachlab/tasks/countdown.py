@@ -9,15 +9,17 @@ share of problems whose solution divides; in a *listed* problem it is proved tha
 gives a skill which a base model's corpus can lack and a teacher can show (arXiv 2504.13837, section 4.3).
 """
 
+import math
 import random
 import re
 from functools import lru_cache
+from itertools import combinations
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.base import GeneratedTask
 from reachlab.types import Problem, StepCheck, Verdict
 
-STEP = re.compile(r"(\d+)([-+*/])(\d+)=(\d+)")
+STEP = re.compile(r"([0-9]+)([-+*/])([0-9]+)=([0-9]+)")
 
 
 class Countdown(GeneratedTask):
@@ -53,7 +55,7 @@ class Countdown(GeneratedTask):
             if target == 0 or target in numbers:
                 continue
             # Proof is too slow for every training problem; there a solution that divides is enough.
-            if listed and divide and _reachable(tuple(numbers), target, "+-*", self.max_value):
+            if listed and divide and target in _results(tuple(sorted(numbers)), "+-*", math.inf):
                 continue
             # Shown in the order drawn; the identity ignores it, so a reshuffled copy stays in the same split.
             return Problem(
@@ -107,9 +109,12 @@ class Countdown(GeneratedTask):
         if rng.random() >= self.mistakes:
             return self.solve(problem, rng)
         ops = "+-*/" if problem.metadata["division"] else "+-*"
-        while (chain := self._random_chain(list(problem.answer["numbers"]), ops, rng)) is None:
-            pass
-        return chain
+        for _ in range(1000):
+            chain = self._random_chain(problem.answer["numbers"], ops, rng)
+            if chain is not None and int(chain.rsplit("=", 1)[1]) != problem.answer["target"]:
+                return chain
+        # With few small numbers, no chain may miss.
+        return self.solve(problem, rng)
 
     def alphabet(self) -> str:
         """Every character of a prompt or an answer."""
@@ -148,20 +153,18 @@ def _follow(numbers: list[int], text: str) -> tuple[list[int], str]:
 
 
 @lru_cache(maxsize=200_000)
-def _results(numbers: tuple[int, ...], ops: str, max_value: int) -> frozenset[int]:
+def _results(numbers: tuple[int, ...], ops: str, max_value: float) -> frozenset[int]:
     """Every value that a chain over all of `numbers` (sorted) can end at."""
     if len(numbers) == 1:
         return frozenset(numbers)
     found: set[int] = set()
-    for i in range(len(numbers)):
-        for j in range(len(numbers)):
-            if i == j:
-                continue
-            rest = [x for k, x in enumerate(numbers) if k not in (i, j)]
-            for op in ops:
-                value = _apply(numbers[i], op, numbers[j])
-                if value is not None and value <= max_value:
-                    found |= _results(tuple(sorted([*rest, value])), ops, max_value)
+    # The larger first; the other order gives nothing new (0 / b is 0 * b).
+    for j, i in combinations(range(len(numbers)), 2):
+        rest = [x for k, x in enumerate(numbers) if k not in (i, j)]
+        values = {_apply(numbers[i], op, numbers[j]) for op in ops}
+        for value in values:
+            if value is not None and value <= max_value:
+                found |= _results(tuple(sorted([*rest, value])), ops, max_value)
     return frozenset(found)
 
 

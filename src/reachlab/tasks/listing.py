@@ -5,6 +5,7 @@ from importlib import import_module
 from random import Random
 from typing import Any
 
+from reachlab.errors import ReachlabError
 from reachlab.tasks.base import Split
 from reachlab.tasks.registry import FAMILIES, load_task
 
@@ -28,7 +29,13 @@ def list_tasks() -> list[dict[str, Any]]:
 
 
 def show_task(spec: str, split: Split, n: int, seed: int) -> list[dict[str, Any]]:
-    """Some problems of a task, each with a right answer where the task knows one."""
+    """Some problems of a task, each with a right answer where the task knows one.
+
+    Raises:
+        ReachlabError: no such task, or fewer than one problem asked.
+    """
+    if n < 1:
+        raise ReachlabError(f"problems={n} must be 1 or more")
     task = load_task(spec)
     problems = task.problems(split)[:n] if task.finite else task.problems(split, n, seed)
     return [

@@ -57,6 +57,8 @@ def load_task(spec: str) -> Task:
             takes = ", ".join(k for k in known if k != "argument") or "none"
             what = "no argument after ':'" if key == "argument" else f"no setting {key!r}"
             raise ReachlabError(f"task {spec!r}: {family} has {what}; its settings: {takes}")
+        if key in known and known[key].annotation is int and type(settings[key]) is not int:
+            raise ReachlabError(f"task {spec!r}: {key}={settings[key]} is not a whole number")
     if "argument" in known and argument is None and known["argument"].default is inspect.Parameter.empty:
         raise ReachlabError(f"task {spec!r}: {family} needs an argument, as in: {FAMILIES[family][1]}")
     try:

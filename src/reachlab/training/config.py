@@ -88,7 +88,7 @@ class DistillConfig:
     batch: int = 128
     """Answers a step."""
     length: int = 256
-    """Longest prompt and answer together, in tokens; longer ones are left out."""
+    """Longest prompt and answer together, in tokens; longer ones are cut."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import load_tokenizer, save_folder, save_model
+from reachlab.models.checkpoint import load_tokenizer, restore_folder, save_folder, save_model
 from reachlab.models.devices import choose_device
 from reachlab.progress import track
 from reachlab.runs import RunFolder
@@ -34,21 +34,29 @@ class TrainingRun:
     def __init__(
         self,
         folder: RunFolder,
+        claim: Callable[[], None],
         loop: LoopConfig,
         optimizer: OptimizerConfig,
         start: Callable[[], tuple[PreTrainedModel, PreTrainedTokenizerBase]],
     ):
-        """`start` makes or loads the model that the run begins with; it is called even when the run resumes."""
+        """Prepare to begin, or to go on; nothing is written before `train`.
+
+        `claim` makes the folder this run's, or refuses; `start` makes or loads the model that the run begins with, and is
+        called even when the run resumes.
+        """
         if not folder.is_local:
             raise ReachlabError(f"{folder.url}: training runs live on a local disk; copy them away when they are done")
-        self.folder, self.loop, self.optimizer_config = folder, loop, optimizer
+        self.folder, self.claim, self.loop, self.optimizer_config = folder, claim, loop, optimizer
         self.path = Path(os.fspath(folder))
         if loop.threads:
             torch.set_num_threads(loop.threads)
         self.device = choose_device(loop.device)
         torch.manual_seed(loop.seed)
-        resuming = (self.path / "state").is_dir()
         self.model, self.tokenizer = start()
+        if folder.exists("run.json"):
+            claim()
+        restore_folder(self.path / "state")
+        resuming = (self.path / "state").is_dir() and not self.finished
         if resuming:
             # The very tokenizer the run began with: its ids are what the weights mean.
             self.tokenizer = load_tokenizer(self.path / "state")
@@ -63,6 +71,7 @@ class TrainingRun:
 
     def train(self, step: Callable[[int], Metrics], label: str) -> None:
         """Call `step(t)` for the steps that are left; it updates the weights and returns what to log."""
+        self.claim()
         self._drop_metrics_after(self.step)
         with track(label, self.loop.steps, self.step) as advance:
             while self.step < self.loop.steps:
@@ -104,7 +113,7 @@ class TrainingRun:
             state = torch.load(folder / "trainer.pt", map_location=self.device, weights_only=True)
             weights = type(self.model).from_pretrained(folder, dtype=self.model.dtype, local_files_only=True)
         except Exception as error:
-            raise ReachlabError(f"{folder}: not a state to go on from ({error}); delete it to start over") from error
+            raise ReachlabError(f"{folder}: not a state to go on from ({str(error).splitlines()[0]}); delete it to start over") from error
         self.model.load_state_dict(weights.state_dict())
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
@@ -122,4 +131,3 @@ class TrainingRun:
         """A killed run may have logged steps after its last saved state; they are about to be taken again."""
         rows = [r for r in self.folder.metrics() if r["step"] <= step]
         self.folder.write("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in rows).encode())
-

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -46,8 +47,8 @@ def train_rl(config: RLConfig) -> None:
     identity = asdict(config)
     del identity["out"], identity["loop"]["save_every"]
     identity["model"] = hash_model(config.model)
-    folder.claim("rl", identity, {"model_path": config.model})
-    run = TrainingRun(folder, config.loop, config.optimizer, lambda: load_model(config.model))
+    claim = partial(folder.claim, "rl", identity, {"model_path": config.model})
+    run = TrainingRun(folder, claim, config.loop, config.optimizer, lambda: load_model(config.model))
     if run.finished:
         return
     with Judge(task, timeout_s=config.verify_timeout) as judge:
@@ -73,6 +74,7 @@ class _Learner:
         self.engine = TransformersEngine(run.model, run.tokenizer)
         self.decoding = Decoding(temperature=config.temperature, max_tokens=config.max_tokens)
         self.keep = config.keep or config.rollouts
+        self.held_out = task.problems("test", config.eval_problems) if config.eval_every else []
         self.seconds: dict[str, float] = {}
 
     def step(self, t: int) -> Metrics:
@@ -170,10 +172,9 @@ class _Learner:
     def evaluate(self) -> Metrics:
         """pass@1 on held-out problems, one sample each."""
         with self._phase("eval"):
-            problems = self.task.problems("test", self.config.eval_problems)
-            seeds = [[sample_seed(self.config.loop.seed, f"eval {p.id}", 0)] for p in problems]
+            seeds = [[sample_seed(self.config.loop.seed, f"eval {p.id}", 0)] for p in self.held_out]
             seconds = dict(self.seconds)
-            rollouts = self._answer(problems, seeds, self.decoding)
+            rollouts = self._answer(self.held_out, seeds, self.decoding)
             self.seconds = seconds
         return {"eval_accuracy": _accuracy(rollouts.verdicts)}
 

@@ -5,10 +5,11 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
 import torch
 from torch.nn import functional as F  # noqa: N812
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.models.build import build_model
 from reachlab.models.checkpoint import hash_model, load_model
@@ -51,17 +52,14 @@ def pretrain(config: PretrainConfig) -> None:
         # A finite task's stream repeats; what it shows in one epoch is enough.
         vocabulary = [f"{prompt}{answer}" for prompt, answer in documents(0, VOCABULARY_DOCUMENTS)]
         vocabulary += list(task.alphabet() or "")
+
+    def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        tokenizer = train_tokenizer(config.model.tokenizer, vocabulary, config.model.vocab_size)
+        return build_model(config.model, tokenizer, seed), tokenizer
+
     folder = RunFolder(config.out)
-    folder.claim("pretrain", _identity(config), {"data": config.data})
-    run = TrainingRun(
-        folder,
-        config.loop,
-        config.optimizer,
-        lambda: (
-            build_model(config.model, tokenizer := train_tokenizer(config.model.tokenizer, vocabulary, config.model.vocab_size), seed),
-            tokenizer,
-        ),
-    )
+    claim = partial(folder.claim, "pretrain", _identity(config), {"data": config.data})
+    run = TrainingRun(folder, claim, config.loop, config.optimizer, start)
     if kind == "text":
         batches = text_batches(path, run.tokenizer, config.batch, config.length, seed)
     else:
@@ -81,11 +79,10 @@ def distill(config: DistillConfig) -> None:
         documents = solutions(task, seed)
     else:
         documents = correct_samples(SampleStore(RunFolder(config.teacher)), task, seed)
-    documents(0, 1)
     folder = RunFolder(config.out)
     identity = {**_identity(config), "model": hash_model(config.model)}
-    folder.claim("distill", identity, {"model_path": config.model, "teacher": config.teacher})
-    run = TrainingRun(folder, config.loop, config.optimizer, lambda: load_model(config.model))
+    claim = partial(folder.claim, "distill", identity, {"model_path": config.model, "teacher": config.teacher})
+    run = TrainingRun(folder, claim, config.loop, config.optimizer, lambda: load_model(config.model))
     batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=True)
     _train(run, batches, config.optimizer, "distill")
 
@@ -94,6 +91,7 @@ def _train(run: TrainingRun, batches: Callable[[int], Tokens], config: Optimizer
     """Predict every learned token, step after step."""
     if run.finished:
         return
+    batches(run.step)  # data that cannot be used is found before anything is written
     upcoming = ahead(batches, run.step, run.loop.steps)
     run.model.train()
 

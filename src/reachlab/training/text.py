@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -102,8 +102,13 @@ def document_batches(
         prompts, answers = [], []
         for prompt, answer in documents(step * batch, batch):
             prompts.append(encode_prompt(tokenizer, prompt))
-            answers.append([*tokenizer(answer)["input_ids"], tokenizer.eos_token_id])
-        return pad(prompts, answers, tokenizer.pad_token_id, length, answer_only)
+            # A tokenizer that opens a text with a token of its own has done so for the prompt.
+            ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
+            answers.append([*ids, tokenizer.eos_token_id])
+        tokens = pad(prompts, answers, tokenizer.pad_token_id, length, answer_only)
+        if not tokens.learn_BT[:, 1:].any():
+            raise ReachlabError(f"no prompt of step {step} leaves room for an answer in --length {length}; raise it")
+        return tokens
 
     return at
 
@@ -166,7 +171,7 @@ def read_text(path: str | Path) -> str:
     return text
 
 
-def ahead(make: Callable[[int], Tokens], start: int, stop: int) -> Iterator[Tokens]:
+def ahead(make: Callable[[int], Tokens], start: int, stop: int) -> Generator[Tokens, None, None]:
     """make(start), make(start + 1) ... made by a thread while the caller computes; two batches wait at most."""
     ready: queue.Queue[Tokens | BaseException] = queue.Queue(maxsize=2)
     ended = threading.Event()
