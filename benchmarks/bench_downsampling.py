@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench_passk import REPEATS, cpu, seconds
 from reachlab.rl.downsampling import RULES, max_variance
+from timing import REPEATS, cpu, seconds
 
 PROMPTS, ROLLOUTS, KEPT = 1024, 1024, 256
 PEER_PROMPTS = 32
@@ -34,9 +34,7 @@ def main() -> None:
     assert np.array_equal(ours_PM[:PEER_PROMPTS].numpy(), peer(few, KEPT))
 
     peer_time = seconds(lambda: peer(few, KEPT), repeats=3) * PROMPTS / PEER_PROMPTS
-    times = {
-        name: seconds(partial(rule, rewards_PN, KEPT, None)) for name, rule in RULES.items() if name != "none"
-    }
+    times = {name: seconds(partial(rule, rewards_PN, KEPT, None)) for name, rule in RULES.items() if name != "none"}
     binary_PN = (rewards_PN > 1).float()
     binary = seconds(lambda: max_variance(binary_PN, KEPT))
 
@@ -51,9 +49,7 @@ def main() -> None:
     print(f"  max_variance, 0/1 rewards  {1e3 * binary:9.1f} ms")
     print(f"  peer's loop over splits    {1e3 * peer_time:9.1f} ms   ({PEER_PROMPTS} prompts, scaled)")
     print(f"  peer / max_variance        {peer_time / times['max_variance']:9.0f} x")
-    print(
-        f"  limit: one int64 sort      {1e3 * limit:9.1f} ms   on one core; a copy takes {1e3 * copy:.1f} ms"
-    )
+    print(f"  limit: one int64 sort      {1e3 * limit:9.1f} ms   on one core; a copy takes {1e3 * copy:.1f} ms")
     print(f"  max_variance / limit       {times['max_variance'] / limit:9.1f} x")
 
 

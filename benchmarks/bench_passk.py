@@ -5,32 +5,16 @@ them, and the intervals of the curve over 10,000 resamples. Run: python benchmar
 """
 
 import os
-import platform
-import statistics
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reachlab.boundary.bootstrap import percentile_interval, resampling_weights
 from reachlab.boundary.passk import pass_at_k
+from timing import REPEATS, cpu, seconds
 
 PROBLEMS, SAMPLES, RESAMPLES = 500, 1024, 10_000
 PEER_PROBLEMS = 5
-REPEATS = 11
-
-
-def seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Median time of `work`, after one run that does not count."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 def peer(n_P: NDArray[np.int64], c_P: NDArray[np.int64], ks: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -40,13 +24,6 @@ def peer(n_P: NDArray[np.int64], c_P: NDArray[np.int64], ks: NDArray[np.int64]) 
         return float(1.0 - np.prod(1.0 - k / np.arange(n - c + 1, n + 1)))
 
     return np.array([[estimate(int(n), int(c), int(k)) for k in ks] for n, c in zip(n_P, c_P, strict=True)])
-
-
-def cpu() -> str:
-    """The processor's name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:
@@ -63,9 +40,7 @@ def main() -> None:
     table = seconds(lambda: pass_at_k(n_P, c_P, ks))
     weights = seconds(lambda: resampling_weights(PROBLEMS, RESAMPLES))
     interval = seconds(lambda: percentile_interval(table_PK, weights_BP))
-    whole = seconds(
-        lambda: percentile_interval(pass_at_k(n_P, c_P, ks), resampling_weights(PROBLEMS, RESAMPLES))
-    )
+    whole = seconds(lambda: percentile_interval(pass_at_k(n_P, c_P, ks), resampling_weights(PROBLEMS, RESAMPLES)))
 
     a, b = rng.random((2, 2048, 2048)).astype(np.float32)
     rate = 2 * 2048**3 / seconds(lambda: a @ b)

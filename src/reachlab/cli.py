@@ -97,7 +97,8 @@ def distill(config: Flat[DistillConfig]) -> None:
 def rl(config: Flat[RLConfig]) -> None:
     """Train a model by reinforcement learning on a task's verdicts (GRPO, with or without down-sampling).
 
-    Example: reachlab rl --model runs/base --task countdown --rollouts 64 --keep 16 --rule max_variance --max-tokens 24 --out runs/pods
+    Example: reachlab rl --model runs/base --task countdown --rollouts 64 --keep 16 --rule max_variance --max-tokens 24
+    --out runs/pods
     """
     from reachlab.training.rl import train_rl
 
@@ -109,7 +110,8 @@ def rl(config: Flat[RLConfig]) -> None:
 def sample(config: Flat[SampleConfig]) -> None:
     """Draw many answers to each problem, judge and store them; run again to draw only what is missing.
 
-    Example: reachlab sample --model runs/base --task countdown --problems 200 --samples 256 --max-tokens 24 --out runs/base-samples
+    Example: reachlab sample --model runs/base --task countdown --problems 200 --samples 256 --max-tokens 24 --out
+    runs/base-samples
     """
     from reachlab.sampling.run import sample
 

@@ -1,4 +1,5 @@
-"""A run is a folder: `run.json` says what it is, `metrics.jsonl` what happened, `samples/part-*.parquet` what was drawn.
+"""A run is a folder: `run.json` says what it is, `metrics.jsonl` what happened, `samples/part-*.parquet` what was
+drawn.
 
 Nothing here is ever half written: a file gets a temporary name, is fsynced, and is renamed into place. Paths may be any
 fsspec URL (``s3://...``); object stores put whole objects, which is the same promise.
@@ -178,4 +179,7 @@ def _git(folder: Path) -> dict[str, Any]:
         return done.stdout.strip()
 
     commit = ask("rev-parse", "HEAD")
-    return {"commit": commit, "dirty": bool(ask("status", "--porcelain", "--untracked-files=no")) if commit else None}
+    return {
+        "commit": commit,
+        "dirty": bool(ask("status", "--porcelain", "--untracked-files=no")) if commit else None,
+    }

@@ -20,8 +20,7 @@ def test_weights_are_multinomial() -> None:
     assert (weights_BP.sum(axis=1) == problems).all()
     found = Counter(tuple(int(x) for x in row) for row in weights_BP)
     truth = Counter(
-        tuple(drawn.count(p) for p in range(problems))
-        for drawn in itertools.product(range(problems), repeat=problems)
+        tuple(drawn.count(p) for p in range(problems)) for drawn in itertools.product(range(problems), repeat=problems)
     )
     assert set(found) == set(truth)
     for pattern, ways in truth.items():
@@ -62,9 +61,7 @@ def test_interval_matches_the_normal_one_for_many_problems() -> None:
     values_PK = np.random.default_rng(2).random((2000, 1))
     low_K, high_K = percentile_interval(values_PK, resampling_weights(2000, 4000))
     half = 1.96 * values_PK.std() / 2000**0.5
-    assert (low_K[0], high_K[0]) == pytest.approx(
-        (values_PK.mean() - half, values_PK.mean() + half), abs=half / 10
-    )
+    assert (low_K[0], high_K[0]) == pytest.approx((values_PK.mean() - half, values_PK.mean() + half), abs=half / 10)
 
 
 def test_certainty_stays_exact() -> None:

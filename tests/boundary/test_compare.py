@@ -39,9 +39,7 @@ def test_curves_are_means_of_pass_at_k(three: Comparison) -> None:
 def test_pairs_are_held_against_the_base(three: Comparison) -> None:
     sharp, wide = three.pairs
     assert (three.base, sharp.name, wide.name) == ("base", "sharp", "wide")
-    assert sharp.difference.values == pytest.approx(
-        three.models[0].curve.values - three.models[1].curve.values
-    )
+    assert sharp.difference.values == pytest.approx(three.models[0].curve.values - three.models[1].curve.values)
     assert sharp.verdict.label == "narrower"
     assert sharp.crossing.k is not None
     assert 1 < sharp.crossing.k < 64
@@ -91,9 +89,7 @@ def test_json(three: Comparison) -> None:
 
 
 def test_seed_decides() -> None:
-    first, again, other = (
-        compare([BASE, WIDE], ks=[1, 4], resamples=50, seed=s).to_dict() for s in (1, 1, 2)
-    )
+    first, again, other = (compare([BASE, WIDE], ks=[1, 4], resamples=50, seed=s).to_dict() for s in (1, 1, 2))
     assert first == again
     assert first["models"][0]["curve"] != other["models"][0]["curve"]
 
@@ -107,9 +103,7 @@ def test_grid() -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(
-        ReachlabError, match=r"k = 65 is outside 1 to 64: base has 64 scored samples of problem 'p0'"
-    ):
+    with pytest.raises(ReachlabError, match=r"k = 65 is outside 1 to 64: base has 64 scored samples of problem 'p0'"):
         compare([BASE, WIDE], ks=[65])
     with pytest.raises(ReachlabError, match="the same name"):
         compare([BASE, BASE])

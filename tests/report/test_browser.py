@@ -21,9 +21,7 @@ pytestmark = [
 PHONE, DESK = (360, 740), (1280, 800)
 THEMES = [("light", PHONE), ("light", DESK), ("dark", PHONE), ("dark", DESK)]
 
-TEXTS = (
-    "h1, h2, h3, h4, p, li, th, td, caption, figcaption, summary span, pre, small, .status, svg.main-svg text"
-)
+TEXTS = "h1, h2, h3, h4, p, li, th, td, caption, figcaption, summary span, pre, small, .status, svg.main-svg text"
 CONTRAST = """(elements) => {
   const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const luminance = ([r, g, b]) => {
@@ -97,9 +95,7 @@ class Opened:
         return str(self.page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
     def line_colours(self) -> list[str]:
-        found: list[str] = self.all(
-            "[data-figure=passk] path.js-line", "all.map((path) => path.style.stroke)"
-        )
+        found: list[str] = self.all("[data-figure=passk] path.js-line", "all.map((path) => path.style.stroke)")
         return found
 
     def repainted(self, before: list[str]) -> list[str]:
@@ -139,23 +135,17 @@ def quiet(opened: Opened) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "size"), THEMES)
-def test_it_opens_offline_fits_and_reads(
-    chromium: Any, report: Path, scheme: str, size: tuple[int, int]
-) -> None:
+def test_it_opens_offline_fits_and_reads(chromium: Any, report: Path, scheme: str, size: tuple[int, int]) -> None:
     with Opened(chromium, report, scheme, size) as opened:
         quiet(opened)
         opened.open_details()
         assert opened.page.evaluate("document.documentElement.scrollWidth") == size[0]
-        outside = (
-            "all.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML)"
-        )
+        outside = "all.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML)"
         assert opened.all("figure, .plot, .scroll, pre, summary, .bar, .key", outside) == []
         texts = opened.page.eval_on_selector_all(TEXTS, CONTRAST)
         assert len(texts) > 200
         assert [(round(ratio, 2), words) for ratio, words in texts if ratio < 4.5 and words] == []
-        lines = opened.page.eval_on_selector_all(
-            "path[stroke=currentColor]", CONTRAST.replace("fill", "stroke")
-        )
+        lines = opened.page.eval_on_selector_all("path[stroke=currentColor]", CONTRAST.replace("fill", "stroke"))
         assert len(lines) > 10
         assert min(ratio for ratio, _ in lines) >= 3
 
@@ -235,9 +225,7 @@ def test_print_is_light_and_fits_the_paper(chromium: Any, report: Path) -> None:
 
 
 def test_nothing_untrusted_runs(chromium: Any, tmp_path: Path, make: SimpleNamespace) -> None:
-    nasty = (
-        "</script><script>alert()</script><img src=x onerror=alert()><a href='javascript:alert()'>a</a>%{y}"
-    )
+    nasty = "</script><script>alert()</script><img src=x onerror=alert()><a href='javascript:alert()'>a</a>%{y}"
     problems = [Problem(id=nasty, prompt=({"role": nasty, "content": nasty},), answer=nasty)]
     options = {"problems": problems, "text": lambda p, n, right: nasty}
     runs = [make.samples(tmp_path / name, np.array([[0, 1, 1]]), **options) for name in "ab"]
@@ -264,9 +252,7 @@ def test_one_model_and_one_sample(chromium: Any, tmp_path: Path, make: SimpleNam
         assert opened.count(".key") == 0
 
 
-def test_eight_models_with_long_names_fit_a_phone(
-    chromium: Any, tmp_path: Path, make: SimpleNamespace
-) -> None:
+def test_eight_models_with_long_names_fit_a_phone(chromium: Any, tmp_path: Path, make: SimpleNamespace) -> None:
     rates = np.linspace(0, 0.9, 30)
     runs = [make.samples(tmp_path / f"m{i}", make.draw(rates ** (1 + i / 4), 16, i)) for i in range(8)]
     names = [f"organisation/a-model-with-a-very-long-name-{'x' * 60}-{i}" for i in range(8)]

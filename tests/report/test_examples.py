@@ -72,9 +72,7 @@ def test_long_texts_say_what_is_missing() -> None:
     assert cut("abcdef", 3) == "abc … (3 more characters)"
 
 
-@pytest.mark.parametrize(
-    ("answer", "text"), [("72", "72"), (72, "72"), ({"a": [1]}, '{"a": [1]}'), ("é", "é")]
-)
+@pytest.mark.parametrize(("answer", "text"), [("72", "72"), (72, "72"), ({"a": [1]}, '{"a": [1]}'), ("é", "é")])
 def test_answers_as_text(answer: object, text: str) -> None:
     assert written(answer) == text
 

@@ -28,9 +28,7 @@ def test_runs_that_moved_together_still_find_each_other(tmp_path: Path, make: Si
     assert [t.folder.path for t in ancestors(run.read_json("run.json"), run)] == [str(after / "base")]
 
 
-@pytest.mark.parametrize(
-    "facts", [None, {}, {"model_path": None}, {"model_path": "/no/such/folder"}, [], "x"]
-)
+@pytest.mark.parametrize("facts", [None, {}, {"model_path": None}, {"model_path": "/no/such/folder"}, [], "x"])
 def test_no_training_run_is_no_error(facts: object, tmp_path: Path) -> None:
     assert ancestors({"facts": facts}, RunFolder(tmp_path / "run")) == []
 

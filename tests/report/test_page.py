@@ -158,8 +158,7 @@ def test_one_model_one_sample_no_training(tmp_path: Path, make: SimpleNamespace)
 
 def test_the_base_comes_first_wherever_it_stood(tmp_path: Path, make: SimpleNamespace) -> None:
     runs = [
-        make.samples(tmp_path / n, make.draw(np.full(9, r), 8, i))
-        for i, (n, r) in enumerate([("x", 0.9), ("y", 0.2)])
+        make.samples(tmp_path / n, make.draw(np.full(9, r), 8, i)) for i, (n, r) in enumerate([("x", 0.9), ("y", 0.2)])
     ]
     comparison, _ = make.measure(runs, base=1)
     found = Page(write_report(comparison, runs, tmp_path / "r.html"))
@@ -177,9 +176,7 @@ def test_runs_must_be_those_compared(tmp_path: Path, make: SimpleNamespace, demo
     assert not (tmp_path / "r.html").exists()
 
 
-def test_problems_without_scored_samples_are_left_out_and_counted(
-    tmp_path: Path, make: SimpleNamespace
-) -> None:
+def test_problems_without_scored_samples_are_left_out_and_counted(tmp_path: Path, make: SimpleNamespace) -> None:
     run = make.samples(tmp_path / "a", np.array([[1, 1], [0, 1]]), unscored=2)
     found = Page(write(make.measure([run]), tmp_path / "r.html"))
     assert "1 problem " in found.flat

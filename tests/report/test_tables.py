@@ -25,9 +25,7 @@ def printed(comparison: Any, width: int = 100) -> str:
 
 
 def test_summary_holds_what_the_comparison_holds() -> None:
-    found = compare(
-        [outcomes("base", 64, [0, 8, 64]), outcomes("rl", 64, [1, 0, 64], unscored=5)], resamples=50
-    )
+    found = compare([outcomes("base", 64, [0, 8, 64]), outcomes("rl", 64, [1, 0, 64], unscored=5)], resamples=50)
     summary = summarise(found)
     assert summary.columns == ("pass@1", "pass@8", "pass@64", "crossing", "gained", "lost", "unscored")
     base, rl = summary.rows

@@ -69,9 +69,7 @@ def test_percentile_by_hand() -> None:
 @pytest.mark.parametrize("rule", SELECTING)
 def test_unscored_are_kept_only_for_want_of_others(rule: Rule) -> None:
     nan = torch.nan
-    rewards = torch.tensor(
-        [[nan, 1.0, nan, 0.0, 0.5], [nan, nan, nan, nan, 2.0], [nan] * 5, [3.0, 1.0, 2.0, 0.0, 4.0]]
-    )
+    rewards = torch.tensor([[nan, 1.0, nan, 0.0, 0.5], [nan, nan, nan, nan, 2.0], [nan] * 5, [3.0, 1.0, 2.0, 0.0, 4.0]])
     rewards[0, 0] = -rewards[0, 0]  # a NaN with its sign bit set
     kept = rule(rewards, 3, None)
     assert set(kept[0].tolist()) == {1, 3, 4}

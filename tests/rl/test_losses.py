@@ -30,9 +30,7 @@ def test_by_hand() -> None:
     assert loss.item() == pytest.approx(-((2.4 + 2.2) / 2 - 0.8) / 2)
     assert stats["clip_fraction"].item() == pytest.approx((1 / 2 + 1) / 2)
     assert stats["kl"].item() == pytest.approx(((k3[0] + k3[1]) / 2 + k3[2]) / 2)
-    loss, stats = policy_loss(
-        old_BT + ratio_BT.log(), old_BT, advantages_B, mask_BT, clip_high=0.4, aggregate="token"
-    )
+    loss, stats = policy_loss(old_BT + ratio_BT.log(), old_BT, advantages_B, mask_BT, clip_high=0.4, aggregate="token")
     assert loss.item() == pytest.approx(-(2.8 + 2.2 - 0.8) / 3)
     assert stats["clip_fraction"].item() == pytest.approx(2 / 3)
     assert stats["kl"].item() == pytest.approx(sum(k3) / 3)
@@ -102,9 +100,7 @@ def test_refuses() -> None:
 
 @pytest.mark.parametrize("chunk", [1, 40, 1 << 22])
 @pytest.mark.parametrize("temperature", [0.6, 1.0, 2.0])
-def test_token_logprobs_equal_log_softmax(
-    monkeypatch: pytest.MonkeyPatch, chunk: int, temperature: float
-) -> None:
+def test_token_logprobs_equal_log_softmax(monkeypatch: pytest.MonkeyPatch, chunk: int, temperature: float) -> None:
     monkeypatch.setattr(losses, "CHUNK_ELEMENTS", chunk)
     generator = torch.Generator().manual_seed(0)
     all_BTV = 3 * torch.randn(3, 8, 5, generator=generator, dtype=torch.float64)

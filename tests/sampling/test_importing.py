@@ -22,9 +22,7 @@ def write(path: Path, *rows: Any) -> str:
 
 
 def stored(out: Path | str) -> dict[tuple[str, int], tuple[str, str]]:
-    return {
-        (s.problem_id, s.index): (s.text, s.verdict.status) for s in SampleStore(RunFolder(out)).samples()
-    }
+    return {(s.problem_id, s.index): (s.text, s.verdict.status) for s in SampleStore(RunFolder(out)).samples()}
 
 
 ROW = {"question": "2+2?", "answer": "4"}
@@ -59,9 +57,7 @@ def test_one_row_a_problem_with_a_list(tmp_path: Path) -> None:
 
 def test_one_row_a_sample_in_any_order(tmp_path: Path) -> None:
     rows = [{**ROW, "text": "4"}, {"question": "3+3?", "answer": "6", "text": "7"}, {**ROW, "text": "5"}]
-    import_samples(
-        ImportConfig(file=write(tmp_path / "x.jsonl", *rows), out=str(tmp_path / "run"), workers=1)
-    )
+    import_samples(ImportConfig(file=write(tmp_path / "x.jsonl", *rows), out=str(tmp_path / "run"), workers=1))
     assert stored(tmp_path / "run") == {
         ("0", 0): ("4", "correct"),
         ("0", 1): ("5", "wrong"),
@@ -71,9 +67,7 @@ def test_one_row_a_sample_in_any_order(tmp_path: Path) -> None:
 
 def test_ids_and_numbers_of_the_files_own(tmp_path: Path) -> None:
     rows = [{**ROW, "problem_id": "p", "sample_index": i, "text": str(i)} for i in (9, 4)]
-    import_samples(
-        ImportConfig(file=write(tmp_path / "x.jsonl", *rows), out=str(tmp_path / "run"), workers=1)
-    )
+    import_samples(ImportConfig(file=write(tmp_path / "x.jsonl", *rows), out=str(tmp_path / "run"), workers=1))
     assert stored(tmp_path / "run") == {("p", 4): ("4", "correct"), ("p", 9): ("9", "wrong")}
 
 
@@ -83,9 +77,7 @@ def test_csv_and_parquet(tmp_path: Path, kind: str) -> None:
     if kind == "csv":
         file.write_text('q,gold,said,ok\n2+2?,4,"It is\n4.",True\n2+2?,4,#### 5,0\n')
     else:
-        table = pa.table(
-            {"q": ["2+2?"], "gold": [4], "said": [["It is\n4.", "#### 5"]], "ok": [[True, False]]}
-        )
+        table = pa.table({"q": ["2+2?"], "gold": [4], "said": [["It is\n4.", "#### 5"]], "ok": [[True, False]]})
         pq.write_table(table, file)
     config = ImportConfig(
         file=str(file),
@@ -158,13 +150,10 @@ def test_any_task_judges(tmp_path: Path) -> None:
     task = load_task("chain,length=2")
     asked = task.problems("test", 6, seed=3)
     rows = [
-        {"prompt": p.prompt, "completion": task.solve(p, random.Random(0)) if i else "no"}
-        for i, p in enumerate(asked)
+        {"prompt": p.prompt, "completion": task.solve(p, random.Random(0)) if i else "no"} for i, p in enumerate(asked)
     ]
     file = write(tmp_path / "x.jsonl", *rows)
-    config = ImportConfig(
-        file=file, out=str(tmp_path / "run"), task="chain,length=2", problems=6, problem_seed=3
-    )
+    config = ImportConfig(file=file, out=str(tmp_path / "run"), task="chain,length=2", problems=6, problem_seed=3)
     (run,) = import_samples(config)
     assert (run.problems, run.correct, run.wrong) == (6, 5, 1)
     assert SampleStore(RunFolder(tmp_path / "run")).problems() == asked

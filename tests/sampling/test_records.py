@@ -120,9 +120,7 @@ def test_what_a_star_stands_for() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.text(), st.text(min_size=1)), min_size=1))
-def test_csv_and_parquet_come_back(
-    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]
-) -> None:
+def test_csv_and_parquet_come_back(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]) -> None:
     def storable(text: str) -> str:
         return text.replace("\0", "").replace("\r", "")
 
@@ -177,9 +175,7 @@ def test_an_empty_parquet_file(tmp_path: Path) -> None:
 def test_values() -> None:
     assert as_texts("a", "f:1") == ["a"]
     assert as_texts(["a", ""], "f:1") == ["a", ""]
-    assert [as_label(v, "f:1") for v in (True, 1, "True", "1", 1.0, False, 0, "false")] == [True] * 5 + [
-        False
-    ] * 3
+    assert [as_label(v, "f:1") for v in (True, 1, "True", "1", 1.0, False, 0, "false")] == [True] * 5 + [False] * 3
     for bad in (None, 2, "yes?", [True]):
         with pytest.raises(ReachlabError, match="f:1: true or false wanted"):
             as_label(bad, "f:1")

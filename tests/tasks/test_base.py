@@ -54,9 +54,7 @@ class Fixed(FiniteTask):
 def task(request: pytest.FixtureRequest, tmp_path: Path) -> Task:
     if request.param == "math":
         path = tmp_path / "math.jsonl"
-        path.write_text(
-            "".join(f'{{"question": "What is {i} + {i}?", "answer": {2 * i}}}\n' for i in range(150))
-        )
+        path.write_text("".join(f'{{"question": "What is {i} + {i}?", "answer": {2 * i}}}\n' for i in range(150)))
         return load_task(f"math:{path}")
     own: dict[str, Callable[[], Task]] = {"numbers": lambda: Numbers(500), "fixed": lambda: Fixed(150)}
     return own.get(request.param, lambda: load_task(request.param))()

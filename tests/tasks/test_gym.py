@@ -34,9 +34,7 @@ def test_every_dataset_poses_a_problem_and_scores_its_own_answer(name: str) -> N
     assert (answer is None) == (name in NO_ORACLE)
     if answer is not None:
         assert task.verify(stored, answer).status == "correct"
-        assert (
-            task.verify(stored, f"So <answer>0</answer>, no: <answer>{answer}</answer>").status == "correct"
-        )
+        assert task.verify(stored, f"So <answer>0</answer>, no: <answer>{answer}</answer>").status == "correct"
 
 
 def test_items_are_those_of_reasoning_gym() -> None:
@@ -79,9 +77,7 @@ def test_a_dataset_that_follows_the_hash_seed_wants_it_fixed() -> None:
     )
     for seed, says in (("0", "correct"), ("random", "set PYTHONHASHSEED=0")):
         env = {**os.environ, "PYTHONHASHSEED": seed}
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
         assert says in (done.stdout if seed == "0" else done.stderr)
 
 

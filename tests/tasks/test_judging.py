@@ -72,9 +72,7 @@ def test_many_answers_from_several_threads() -> None:
         found: dict[int, list[Verdict]] = {}
 
         def judge_all(k: int) -> None:
-            found[k] = judge.verify(
-                [(p, p.answer if i % 3 == k else "no") for i, p in enumerate(task.all_problems)]
-            )
+            found[k] = judge.verify([(p, p.answer if i % 3 == k else "no") for i, p in enumerate(task.all_problems)])
 
         threads = [threading.Thread(target=judge_all, args=(k,)) for k in range(3)]
         for t in threads:
@@ -107,9 +105,7 @@ def test_equal_answers_are_judged_once_and_all_are_counted() -> None:
     task = Hostile()
     told: list[int] = []
     with Judge(task, workers=2) as judge:
-        verdicts = judge.verify(
-            [(task.all_problems[i % 2], "random") for i in range(20)], progress=told.append
-        )
+        verdicts = judge.verify([(task.all_problems[i % 2], "random") for i in range(20)], progress=told.append)
     assert len({v.reason for v in verdicts[0::2]}) == len({v.reason for v in verdicts[1::2]}) == 1
     assert verdicts[0] != verdicts[1]
     assert told == sorted(told)
@@ -156,9 +152,7 @@ def test_an_interrupted_call_leaves_nothing_for_the_next() -> None:
     with Judge(task, workers=2) as judge:
         with pytest.raises(KeyboardInterrupt):
             judge.verify([(p, "no") for p in task.all_problems], progress=interrupt)
-        assert [v.status for v in judge.verify([(p, p.answer) for p in task.all_problems])] == [
-            "correct"
-        ] * 20
+        assert [v.status for v in judge.verify([(p, p.answer) for p in task.all_problems])] == ["correct"] * 20
 
 
 def test_a_task_that_is_not_isolated_is_judged_in_place() -> None:
@@ -166,9 +160,7 @@ def test_a_task_that_is_not_isolated_is_judged_in_place() -> None:
     before = children()
     told: list[int] = []
     with Judge(task) as judge:
-        verdicts = judge.verify(
-            [(task.all_problems[0], t) for t in ("0", "raise", "no", "pid")], progress=told.append
-        )
+        verdicts = judge.verify([(task.all_problems[0], t) for t in ("0", "raise", "no", "pid")], progress=told.append)
         assert children() == before
     assert [v.status for v in verdicts] == ["correct", "unscored", "wrong", "wrong"]
     assert verdicts[1].reason == "ValueError: no such number"
@@ -211,7 +203,7 @@ def test_workers_of_a_killed_parent_end_by_themselves(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import os, signal, sys\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
         "from tests.tasks.hostile import Hostile\n"
         "from reachlab.tasks.judging import Judge\n"
         "task = Hostile()\n"

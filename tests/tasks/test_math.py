@@ -72,17 +72,13 @@ def test_every_shape_is_read(shape: str, tmp_path: Path) -> None:
 def test_a_compressed_file_blank_lines_and_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(
-        gzip.compress(
-            b'\xef\xbb\xbf\n{"question": "1?", "answer": "1"}\n\n{"question": "2?", "answer": "2"}\n'
-        )
+        gzip.compress(b'\xef\xbb\xbf\n{"question": "1?", "answer": "1"}\n\n{"question": "2?", "answer": "2"}\n')
     )
     assert [p.answer for p in Math(str(path)).problems("all")] == ["1", "2"]
 
 
 def test_an_id_that_some_rows_lack_is_not_the_id(tmp_path: Path) -> None:
-    path = write(
-        tmp_path / "a.jsonl", {"question": "1?", "answer": "1", "id": "a"}, {"question": "2?", "answer": "2"}
-    )
+    path = write(tmp_path / "a.jsonl", {"question": "1?", "answer": "1", "id": "a"}, {"question": "2?", "answer": "2"})
     assert [p.id for p in Math(path).problems("all")] == ["0", "1"]
 
 

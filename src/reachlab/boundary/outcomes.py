@@ -36,9 +36,7 @@ class Outcomes:
             object.__setattr__(self, field, counts_P)
         if len(set(self.problem_ids)) != len(self.problem_ids):
             twice = next(i for i in self.problem_ids if self.problem_ids.count(i) > 1)
-            raise ReachlabError(
-                f"{self.name}: problem id {twice!r} appears more than once; sum its counts first"
-            )
+            raise ReachlabError(f"{self.name}: problem id {twice!r} appears more than once; sum its counts first")
         if (bad_P := self.c_P > self.n_P).any():
             at = int(bad_P.argmax())
             raise ReachlabError(
@@ -49,9 +47,7 @@ class Outcomes:
         given: Sequence[int] | Ints = getattr(self, field)
         counts_P = np.array(given)
         if counts_P.shape != (len(self.problem_ids),):
-            raise ReachlabError(
-                f"{self.name}: {field} has shape {counts_P.shape} for {len(self.problem_ids)} problems"
-            )
+            raise ReachlabError(f"{self.name}: {field} has shape {counts_P.shape} for {len(self.problem_ids)} problems")
         if counts_P.size and (counts_P.dtype.kind not in "iu" or counts_P.min() < 0):
             raise ReachlabError(f"{self.name}: {field} must hold whole numbers, none below 0")
         return counts_P.astype(np.int64)

@@ -30,9 +30,7 @@ def pass_at_k(n_P: ArrayLike, c_P: ArrayLike, ks: Sequence[int] | NDArray[np.int
     """
     n_P, c_P, ks = np.asarray(n_P, np.int64), np.asarray(c_P, np.int64), np.asarray(ks, np.int64)
     if n_P.ndim != 1 or n_P.shape != c_P.shape:
-        raise ReachlabError(
-            f"pass@k: n and c must be lists of one length, not of shapes {n_P.shape}, {c_P.shape}"
-        )
+        raise ReachlabError(f"pass@k: n and c must be lists of one length, not of shapes {n_P.shape}, {c_P.shape}")
     if not ks.size or ks.min() < 1:
         raise ReachlabError(f"pass@k: every k must be at least 1, and there must be one: {ks.tolist()}")
     if (bad_P := (c_P < 0) | (c_P > n_P)).any():

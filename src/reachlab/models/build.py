@@ -16,11 +16,16 @@ def build_model(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: i
     Raises:
         ReachlabError: a shape that cannot be, with the field to change.
     """
+    for name in ("hidden", "layers", "heads", "positions"):
+        if getattr(config, name) < 1:
+            raise ReachlabError(f"{name}={getattr(config, name)} must be 1 or more")
     kv_heads = config.kv_heads or config.heads
     if config.hidden % config.heads or (config.hidden // config.heads) % 2:
         raise ReachlabError(f"hidden={config.hidden} must be heads={config.heads} times an even number")
-    if config.heads % kv_heads:
+    if kv_heads < 1 or config.heads % kv_heads:
         raise ReachlabError(f"heads={config.heads} must be a multiple of kv_heads={kv_heads}")
+    if config.intermediate < 0:
+        raise ReachlabError(f"intermediate={config.intermediate} must be 0 (chosen for you) or more")
     shape: dict[str, Any] = {
         "vocab_size": len(tokenizer),
         "hidden_size": config.hidden,
@@ -36,7 +41,7 @@ def build_model(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: i
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if config.family == "qwen3":
-            inner = config.intermediate or round(3 * config.hidden / 8) * 8
+            inner = config.intermediate or 2 * config.hidden
             head_dim = config.hidden // config.heads
             return Qwen3(Qwen3Config(**shape, intermediate_size=inner, head_dim=head_dim))
         if not 1 <= config.active_experts <= config.experts:

@@ -71,7 +71,9 @@ def load_model(path: str | Path, dtype: Dtype = "float32") -> tuple[PreTrainedMo
     if found["missing_keys"]:
         # transformers would go on with random numbers in their place.
         missing = sorted(found["missing_keys"])
-        raise ReachlabError(f"{folder}: the weights lack {missing[0]}" + f" and {len(missing) - 1} more" * (len(missing) > 1))
+        raise ReachlabError(
+            f"{folder}: the weights lack {missing[0]}" + f" and {len(missing) - 1} more" * (len(missing) > 1)
+        )
     model.eval()
     return model, tokenizer
 
@@ -81,7 +83,8 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     folder = find_checkpoint(folder)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise ReachlabError(
-            f"{folder}: a checkpoint without a tokenizer; copy tokenizer.json and tokenizer_config.json beside config.json"
+            f"{folder}: a checkpoint without a tokenizer; copy tokenizer.json and "
+            "tokenizer_config.json beside config.json"
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -127,7 +130,8 @@ def save_folder(folder: str | Path, fill: Callable[[Path], None]) -> None:
 
 
 def restore_folder(folder: str | Path) -> None:
-    """Clear away what a process that was killed inside `save_folder` left: the older folder comes back if none replaced it."""
+    """Clear away what a process that was killed inside `save_folder` left: the older folder comes back if none
+    replaced it."""
     folder = Path(folder)
     for old in folder.parent.glob(f".{glob.escape(folder.name)}.*.old"):
         if folder.exists():
@@ -162,7 +166,8 @@ def hash_model(path: str | Path) -> str:
 
 
 def max_positions(path: str | Path) -> tuple[int | None, bool]:
-    """The longest sequence the checkpoint promises to handle, and whether it can be exceeded (rotary positions go on)."""
+    """The longest sequence the checkpoint promises to handle, and whether it can be exceeded (rotary positions go
+    on)."""
     config = AutoConfig.from_pretrained(find_checkpoint(path), local_files_only=True).get_text_config()
     found = getattr(config, "max_position_embeddings", None)
     return int(found) if found else None, getattr(config, "rope_parameters", None) is not None

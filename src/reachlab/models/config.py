@@ -19,7 +19,7 @@ class ModelConfig:
     kv_heads: int = 0
     """Key/value heads (grouped-query attention); 0: as many as heads."""
     intermediate: int = 0
-    """Width inside an MLP or one expert; 0: three times the residual width, rounded to 8 (dense), or the width (MoE)."""
+    """Width inside an MLP or one expert; 0: twice the residual width (dense), or the width (MoE)."""
     experts: int = 8
     """Experts a layer (olmoe)."""
     active_experts: int = 2

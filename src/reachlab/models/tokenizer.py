@@ -1,12 +1,13 @@
 """Make a tokenizer from text: characters, whole numbers, or byte-level BPE.
 
 All three are `tokenizers` objects inside transformers' own class, so `AutoTokenizer.from_pretrained` reads them back.
-None adds a token of its own to a text: a prompt's tokens followed by its answer's tokens are what a model is trained on.
+None adds a token of its own to a text: a prompt's tokens followed by its answer's tokens are what a model is trained
+on.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -70,16 +71,28 @@ def _words(kind: Kind, texts: list[str]) -> list[str]:
     return sorted(counts, key=lambda word: (-counts[word], word))
 
 
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
-    """A prompt's tokens: its text as it stands, or its messages through the checkpoint's chat template.
+def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]) -> list[list[int]]:
+    """Each prompt's tokens: its text as it stands, or its messages through the checkpoint's chat template.
 
     Raises:
         ReachlabError: messages, and a tokenizer without a chat template.
     """
-    if isinstance(prompt, str):
-        return list(tokenizer(prompt)["input_ids"])
+    texts = [prompt if isinstance(prompt, str) else _chat(tokenizer, prompt) for prompt in prompts]
+    # A chat template writes the special tokens itself.
+    return encode(tokenizer, texts, special=all(isinstance(p, str) for p in prompts))
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bool = False) -> list[list[int]]:
+    """Tokens of many texts; `special` adds what the tokenizer puts around a text of its own (a BOS, say)."""
+    if not texts:
+        return []
+    found: list[list[int]] = tokenizer(list(texts), add_special_tokens=special, return_attention_mask=False)[
+        "input_ids"
+    ]
+    return found
+
+
+def _chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]]) -> str:
     if tokenizer.chat_template is None:
         raise ReachlabError("the prompt is a chat, and this checkpoint's tokenizer has no chat template")
-    return list(
-        tokenizer.apply_chat_template(list(prompt), add_generation_prompt=True, tokenize=True, return_dict=False)
-    )
+    return str(tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False))

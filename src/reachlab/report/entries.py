@@ -49,14 +49,11 @@ def read_entries(comparison: Comparison, runs: Sequence[RunFolder]) -> list[Entr
         ReachlabError: there is not one run a model, or a run lacks problems that the comparison has.
     """
     if len(runs) != len(comparison.models):
-        raise ReachlabError(
-            f"report: {len(runs)} runs for {len(comparison.models)} models; give one run a model"
-        )
+        raise ReachlabError(f"report: {len(runs)} runs for {len(comparison.models)} models; give one run a model")
     pairs = {pair.name: pair for pair in comparison.pairs}
     both = sorted(zip(comparison.models, runs, strict=True), key=lambda both: both[0].name != comparison.base)
     return [
-        _entry(comparison, model, pairs.get(model.name), run, Style(index))
-        for index, (model, run) in enumerate(both)
+        _entry(comparison, model, pairs.get(model.name), run, Style(index)) for index, (model, run) in enumerate(both)
     ]
 
 
@@ -81,18 +78,13 @@ def _alone(model: Model, comparison: Comparison) -> str:
     """A sentence about a model that is held against no other."""
     role = "base" if comparison.pairs else "measured"
     reach = f", {percent(model.curve.values[-1])} of problems solved within {comparison.ks[-1]}"
-    return (
-        f"{role}: {percent(model.curve.values[0])} of single samples right"
-        f"{reach if len(comparison.ks) > 1 else ''}"
-    )
+    return f"{role}: {percent(model.curve.values[0])} of single samples right{reach if len(comparison.ks) > 1 else ''}"
 
 
 def _outcomes(name: str, store: SampleStore, problem_ids: Sequence[str]) -> Outcomes:
     found = store.outcomes()
     position = {problem_id: at for at, problem_id in enumerate(found.problem_ids)}
     if missing := [i for i in problem_ids if i not in position]:
-        raise ReachlabError(
-            f"{store.folder.url}: no problem {missing[0]!r} here; the comparison is of other runs"
-        )
+        raise ReachlabError(f"{store.folder.url}: no problem {missing[0]!r} here; the comparison is of other runs")
     at_P = np.array([position[i] for i in problem_ids])
     return Outcomes(name, tuple(problem_ids), found.n_P[at_P], found.c_P[at_P], found.unscored_P[at_P])

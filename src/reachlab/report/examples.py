@@ -87,11 +87,7 @@ def kind(outcomes: Sequence[Outcomes], position: int) -> str:
     base, *others = (bool(o.c_P[position]) for o in outcomes)
     changed = [o.name for o, solved in zip(outcomes[1:], others, strict=True) if solved != base]
     if not changed:
-        return (
-            ("solved" if base else "not solved")
-            if not others
-            else ("solved by all" if base else "solved by none")
-        )
+        return ("solved" if base else "not solved") if not others else ("solved by all" if base else "solved by none")
     who = " and ".join(changed) if len(changed) < 3 else f"{len(changed)} models"
     return f"{'lost' if base else 'gained'} by {who}"
 

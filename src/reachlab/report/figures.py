@@ -155,9 +155,7 @@ def _add_lines(figure: go.Figure, lines: Sequence[Line], ticks: Sequence[int], f
         figure.add_scatter(
             x=line.x,
             y=line.y,
-            customdata=None
-            if line.low is None or line.high is None
-            else np.stack([line.low, line.high], axis=1),
+            customdata=None if line.low is None or line.high is None else np.stack([line.low, line.high], axis=1),
             mode="lines+markers",
             line={
                 "color": line.style.colour,
@@ -304,9 +302,7 @@ def training(lines: Sequence[Line]) -> go.Figure:
             legendgroup=line.name,
             name=plain(line.name, 28),
         )
-    figure.update_xaxes(
-        title_text="training step", rangemode="tozero", unifiedhovertitle={"text": "step %{x}"}
-    )
+    figure.update_xaxes(title_text="training step", rangemode="tozero", unifiedhovertitle={"text": "step %{x}"})
     figure.update_layout(hovermode="x unified")
     return figure
 

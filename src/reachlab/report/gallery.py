@@ -59,9 +59,7 @@ def of_samples(comparison: Comparison, entries: Sequence[Entry]) -> Iterator[tup
 
 
 def _line(entry: Entry, x: np.ndarray, curve: Any, at: np.ndarray) -> Line:
-    return Line(
-        name=entry.name, style=entry.style, x=x, y=curve.values[at], low=curve.low[at], high=curve.high[at]
-    )
+    return Line(name=entry.name, style=entry.style, x=x, y=curve.values[at], low=curve.low[at], high=curve.high[at])
 
 
 def trained(entries: Sequence[Entry]) -> list[tuple[Entry, Training]]:

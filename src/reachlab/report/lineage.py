@@ -35,9 +35,7 @@ class Training:
 
     def series(self, key: str) -> tuple[np.ndarray, np.ndarray]:
         """Steps and values of one quantity, wherever it was measured and finite, in the order of steps."""
-        found = [
-            (row["step"], row[key]) for row in self.rows if _number(row.get("step")) and _number(row.get(key))
-        ]
+        found = [(row["step"], row[key]) for row in self.rows if _number(row.get("step")) and _number(row.get(key))]
         pairs = np.array(sorted(found), float).reshape(-1, 2)
         return pairs[:, 0], pairs[:, 1]
 
@@ -47,9 +45,7 @@ class Training:
 
     def seconds(self) -> dict[str, float]:
         """Time per phase: the sums of ``seconds_PHASE``, and what is left of the whole step's ``seconds``."""
-        spent = {
-            key: float(self.series(key)[1].sum()) for key in self.measured() if key.startswith("seconds")
-        }
+        spent = {key: float(self.series(key)[1].sum()) for key in self.measured() if key.startswith("seconds")}
         whole = spent.pop("seconds", 0.0)
         phases = {key.removeprefix("seconds_"): value for key, value in spent.items()}
         rest = whole - sum(phases.values())
@@ -63,9 +59,7 @@ def ancestors(document: dict[str, Any], beside: RunFolder) -> list[Training]:
     A run that started from nothing, or from a checkpoint that no training run here wrote, ends the line.
     """
     found: list[Training] = []
-    while (training := _training(document, beside)) and training.folder.path not in {
-        t.folder.path for t in found
-    }:
+    while (training := _training(document, beside)) and training.folder.path not in {t.folder.path for t in found}:
         found.append(training)
         document, beside = training.document, training.folder
     return found

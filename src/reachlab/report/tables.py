@@ -68,15 +68,9 @@ def summarise(comparison: Comparison) -> Summary:
     rows = []
     for model in comparison.models:
         curve = model.curve
-        cells = [
-            Cell(percent(curve.values[i]), f"{100 * curve.low[i]:.1f}–{100 * curve.high[i]:.1f}") for i in at
-        ]
+        cells = [Cell(percent(curve.values[i]), f"{100 * curve.low[i]:.1f}–{100 * curve.high[i]:.1f}") for i in at]
         if pairs:
-            cells += (
-                _versus(pairs[model.name], comparison.ks)
-                if model.name in pairs
-                else [Cell("–")] * len(versus)
-            )
+            cells += _versus(pairs[model.name], comparison.ks) if model.name in pairs else [Cell("–")] * len(versus)
         rows.append(Row(model.name, (*cells, Cell(f"{model.unscored:,}"))))
     return Summary((*(f"pass@{k}" for k in ks), *versus, "unscored"), tuple(rows))
 
@@ -105,8 +99,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
         table.add_column(column, justify="right")
     for row in summary.rows:
         cells = (
-            f"{cell.text}\n[dim]{escape(cell.interval)}[/dim]" if cell.interval else cell.text
-            for cell in row.cells
+            f"{cell.text}\n[dim]{escape(cell.interval)}[/dim]" if cell.interval else cell.text for cell in row.cells
         )
         table.add_row(escape(row.name), *cells)
     console.print(table)

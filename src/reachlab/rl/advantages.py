@@ -15,9 +15,7 @@ from reachlab.errors import ReachlabError
 Normalise = Literal["kept", "all"]
 
 
-def group_advantages(
-    rewards_PN: Tensor, kept_PM: Tensor, normalise: Normalise = "kept", eps: float = 1e-6
-) -> Tensor:
+def group_advantages(rewards_PN: Tensor, kept_PM: Tensor, normalise: Normalise = "kept", eps: float = 1e-6) -> Tensor:
     """Advantages of the kept rollouts: (P, M), floating point as the rewards.
 
     Args:

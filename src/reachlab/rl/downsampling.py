@@ -69,9 +69,7 @@ def none(rewards_PN: Tensor, m: int, generator: torch.Generator | None = None) -
     """All rollouts, in their own order; M must be N."""
     prompts, n = rewards_PN.shape
     if m != n:
-        raise ReachlabError(
-            f"down-sampling: the rule 'none' keeps all {n} rollouts, not {m}; choose another rule"
-        )
+        raise ReachlabError(f"down-sampling: the rule 'none' keeps all {n} rollouts, not {m}; choose another rule")
     return torch.arange(n, device=rewards_PN.device).repeat(prompts, 1)
 
 
@@ -113,9 +111,7 @@ def _sort(rewards_PN: Tensor, m: int, generator: torch.Generator | None) -> _Sor
         raise ReachlabError(f"down-sampling: cannot keep {m} of {n} rollouts; choose 1 to {n}")
     rewards_PN = rewards_PN.detach().float()
     if rewards_PN.isinf().any():
-        raise ReachlabError(
-            "down-sampling: a reward is infinite; rewards must be finite, or NaN where unscored"
-        )
+        raise ReachlabError("down-sampling: a reward is infinite; rewards must be finite, or NaN where unscored")
     scored_P1 = n - rewards_PN.isnan().sum(dim=1, keepdim=True)
     column_N = torch.randperm(n, generator=generator, device=rewards_PN.device)
     bits_PN = rewards_PN.nan_to_num(nan=torch.inf).add_(0.0).view(torch.int32)  # + 0.0 turns −0.0 into 0.0

@@ -2,8 +2,8 @@
 
     token = min { v : Σ_{w ≤ v} p_w > u · Σ_w p_w }
 
-One uniform a token (and not one a vocabulary entry, as the Gumbel trick would take) keeps a draw a function of the sample's
-own counter, see `draws.py`.
+One uniform a token (and not one a vocabulary entry, as the Gumbel trick would take) keeps a draw a function of the
+sample's own counter, see `draws.py`.
 """
 
 import torch
@@ -50,7 +50,9 @@ def choose_tokens(
 
 def _check_finite(values: torch.Tensor) -> None:
     if not bool(values.isfinite().all()):
-        raise ReachlabError("the model's logits are not finite: its weights are damaged, or its dtype is too narrow for them")
+        raise ReachlabError(
+            "the model's logits are not finite: its weights are damaged, or its dtype is too narrow for them"
+        )
 
 
 def _logprob(logits_BV: torch.Tensor, tokens_B: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,9 @@
     seed(sample)  = blake2b(run seed, problem id, sample index)                                     63 bits
     u(sample, t)  = SplitMix64(seed + (t + 1) · γ) / 2^24   with γ = 0x9E3779B97F4A7C15             uniform on [0, 1)
 
-so token t of a sample is drawn with the same uniform whichever batch, process or machine the sample is in, and whatever was
-drawn before it. SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+so token t of a sample is drawn with the same uniform whichever batch, process or machine the sample is in, and
+whatever was drawn before it. SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+OOPSLA 2014.
 """
 
 import hashlib
@@ -28,4 +29,5 @@ def uniforms(seeds_B: np.ndarray, positions_B: np.ndarray) -> np.ndarray:
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)
     # 24 bits are exact in float32, so the largest value stays below 1.
-    return (z >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
+    u_B: np.ndarray = (z >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
+    return u_B

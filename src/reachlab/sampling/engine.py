@@ -14,8 +14,8 @@ from reachlab.types import Finish
 class Completion:
     """One answer as tokens: int32 ids, an end-of-text token included where the model wrote one.
 
-    `logprob` sums the model's own log-probabilities of these tokens (nats, temperature 1). `text` is the answer decoded,
-    without special tokens and without the stop string that ended it.
+    `logprob` sums the model's own log-probabilities of these tokens (nats, temperature 1). `text` is the answer
+    decoded, without special tokens and without the stop string that ended it.
     """
 
     tokens: np.ndarray

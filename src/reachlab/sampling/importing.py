@@ -85,9 +85,7 @@ class _Answer:
         return self.problem.id, self.index
 
 
-def import_samples(
-    config: ImportConfig, progress: Callable[[int, int], None] | None = None
-) -> list[ImportedRun]:
+def import_samples(config: ImportConfig, progress: Callable[[int, int], None] | None = None) -> list[ImportedRun]:
     """Import a file as one run, or as one run a match of ``*``; done again, only what is missing.
 
     `progress` is told how many answers are judged and how many there are.
@@ -160,9 +158,7 @@ class _Run:
         self.store.write_problems(self.problems)
         missing = self.missing()
         for start in range(0, len(missing), PART_SIZE):
-            self.store.write_part(
-                [_sample(a, self.verdicts[a.key]) for a in missing[start : start + PART_SIZE]]
-            )
+            self.store.write_part([_sample(a, self.verdicts[a.key]) for a in missing[start : start + PART_SIZE]])
         disagreements = tuple(_disagreements(self.answers, self.verdicts))
         labelled = sum(a.label is not None for a in self.answers)
         if labelled:
@@ -231,9 +227,7 @@ class _OwnProblems:
         asked = Problem(id=identity, prompt=question, answer=gold, metadata={"question": question})
         known, first = self._by_id.setdefault(identity, (asked, place))
         if known != asked:
-            raise ReachlabError(
-                f"{place}: problem {identity!r} has another question or answer than at {first}"
-            )
+            raise ReachlabError(f"{place}: problem {identity!r} has another question or answer than at {first}")
         return known
 
 
@@ -298,9 +292,7 @@ def _sample(answer: _Answer, verdict: Verdict) -> Sample:
     )
 
 
-def _disagreements(
-    answers: Iterable[_Answer], verdicts: Mapping[tuple[str, int], Verdict]
-) -> Iterator[Disagreement]:
+def _disagreements(answers: Iterable[_Answer], verdicts: Mapping[tuple[str, int], Verdict]) -> Iterator[Disagreement]:
     for a in answers:
         verdict = verdicts[a.key]
         if a.label is not None and verdict.status != ("correct" if a.label else "wrong"):

@@ -1,8 +1,8 @@
 """Fused kernels for decoding on a CPU: what lies between two matrix products of a layer, in one pass over memory.
 
-A step of a small model moves little data many times: head norm, rotation, append, scores, softmax and weighted sum are a
-dozen operations over buffers that fall out of the cache in between. `attend` does them row by row, with everything but the
-keys and values in registers or the first-level cache.
+A step of a small model moves little data many times: head norm, rotation, append, scores, softmax and weighted sum are
+a dozen operations over buffers that fall out of the cache in between. `attend` does them row by row, with everything
+but the keys and values in registers or the first-level cache.
 
 Numba compiles them at first use and keeps the result on disk. They release the GIL.
 """
@@ -171,7 +171,10 @@ def attend(head_width: int) -> Callable[..., None]:
             skip_prefix, skip_own = min(first, prompt), max(0, first - prompt)
             P, T = prompt - skip_prefix, at + 1 - skip_own
             for h in range(H):
-                pk, pv = prefix_keys[g, h, start_G[g] + skip_prefix :], prefix_values[g, h, start_G[g] + skip_prefix :]
+                pk, pv = (
+                    prefix_keys[g, h, start_G[g] + skip_prefix :],
+                    prefix_values[g, h, start_G[g] + skip_prefix :],
+                )
                 ok, ov = own_keys[b, h, skip_own:], own_values[b, h, skip_own:]
                 for j in range(group):
                     query = heads[h * group + j]
@@ -194,4 +197,5 @@ def attend(head_width: int) -> Callable[..., None]:
                     for d in range(D):
                         out[d] *= share
 
-    return kernel
+    fused: Callable[..., None] = kernel
+    return fused

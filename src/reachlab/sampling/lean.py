@@ -1,7 +1,7 @@
 """One decoding step of a Llama-shaped model on a CPU, in as few passes over memory as it takes.
 
-For a small model a step through the modules is mostly overhead: dozens of small operations a layer, each a pass over memory and
-a fresh allocation. The same function, with n(x) = x / √(mean x² + ε):
+For a small model a step through the modules is mostly overhead: dozens of small operations a layer, each a pass over
+memory and a fresh allocation. The same function, with n(x) = x / √(mean x² + ε):
 
     q, k, v = n(x) Wqkv          Wqkv = [Wq; Wk; Wv] diag(norm weight): one product
     a       = attention(q, k, v)                                        one kernel (`kernels.py`)
@@ -10,10 +10,10 @@ a fresh allocation. The same function, with n(x) = x / √(mean x² + ε):
     x       ← x + (silu(g) · u) Wd
     logits  = n(x) Wout
 
-A sparse mixture's tokens are sorted by expert, so that an expert is two products as well. It fits Llama, Mistral, Qwen2, Qwen3,
-OLMoE, Qwen3-MoE, Mixtral and their like. Whether it fits a given model is not guessed from its name: the structure is looked
-for, and then the model's own logits must come out on a probe; otherwise `lean_decoder` gives None and the engine goes through
-the modules. Weights are read when the decoder is made: make it anew after an update.
+A sparse mixture's tokens are sorted by expert, so that an expert is two products as well. It fits Llama, Mistral,
+Qwen2, Qwen3, OLMoE, Qwen3-MoE, Mixtral and their like. Whether it fits a given model is not guessed from its name: the
+structure is looked for, and then the model's own logits must come out on a probe; otherwise `lean_decoder` gives None
+and the engine goes through the modules. Weights are read when the decoder is made: make it anew after an update.
 """
 
 from dataclasses import dataclass
@@ -142,7 +142,8 @@ class LeanDecoder:
 
 
 def lean_decoder(model: PreTrainedModel, positions: int, rows: int) -> LeanDecoder | None:
-    """A decoder for `model`, sequences of up to `positions` tokens and batches of `rows`; None where the model does not fit.
+    """A decoder for `model`, sequences of up to `positions` tokens and batches of `rows`; None where the model does
+    not fit.
 
     To be called without gradients, while the model attends through `shared_prefix_attention`.
     """
@@ -176,7 +177,10 @@ def _reproduces(decoder: LeanDecoder, model: PreTrainedModel) -> bool:
                 logits_BV = decoder.logits(ids_B, at_B + 2, cache).clone()
             else:
                 logits_BV = model(
-                    input_ids=ids_B[:, None], position_ids=at_B[:, None] + 2, use_cache=False, prefix_cache=cache
+                    input_ids=ids_B[:, None],
+                    position_ids=at_B[:, None] + 2,
+                    use_cache=False,
+                    prefix_cache=cache,
                 ).logits[:, -1]
         answers.append(logits_BV)
     return bool((answers[0] - answers[1]).abs().max() < 1e-3 * (answers[0].std() + 1e-6))

@@ -104,9 +104,7 @@ def _csv(path: str) -> Iterator[Row]:
                 place = f"{path}:{reader.line_num}"
                 if None in row or None in row.values():
                     names = reader.fieldnames or []
-                    raise ReachlabError(
-                        f"{place}: not {len(names)} fields as in the header: {', '.join(names)}"
-                    )
+                    raise ReachlabError(f"{place}: not {len(names)} fields as in the header: {', '.join(names)}")
                 yield place, row
     except FileNotFoundError as error:
         raise ReachlabError(f"{path}: no such file") from error
@@ -224,9 +222,7 @@ def as_text(value: Any, where: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise ReachlabError(
-            f"{where}: character {error.start} is half of a surrogate pair; replace it"
-        ) from error
+        raise ReachlabError(f"{where}: character {error.start} is half of a surrogate pair; replace it") from error
     return value
 
 

@@ -1,7 +1,7 @@
 """`reachlab sample`: draw, judge, store; resume.
 
-The samples of a run, problem after problem, are cut into parts. A part is drawn as one piece of work, so what is in a batch
-together depends on the configuration and not on where an earlier process was killed: the finished run equals an
+The samples of a run, problem after problem, are cut into parts. A part is drawn as one piece of work, so what is in a
+batch together depends on the configuration and not on where an earlier process was killed: the finished run equals an
 undisturbed one bit for bit, on the same machine. Workers take every n-th part.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model, max_positions
 from reachlab.models.devices import choose_device
-from reachlab.models.tokenizer import encode_prompt
+from reachlab.models.tokenizer import encode_prompts
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig
@@ -24,7 +24,7 @@ from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
 from reachlab.types import Problem, Sample
 
-PART_BATCHES = 8
+PART_BATCHES = 4
 """A part is this many full batches: few enough to lose little when killed, enough to keep the batch full."""
 
 
@@ -50,7 +50,7 @@ def sample(config: SampleConfig) -> SamplingResult:
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
     device = choose_device(config.device)
     model, tokenizer = load_model(config.model, config.dtype)
-    prompts = [encode_prompt(tokenizer, p.prompt) for p in problems]
+    prompts = encode_prompts(tokenizer, [p.prompt for p in problems])
     notes = _check_prompts(config, problems, prompts, tokenizer.unk_token_id)
 
     folder = RunFolder(config.out)
@@ -72,13 +72,16 @@ def sample(config: SampleConfig) -> SamplingResult:
 
     model.to(device)
     engine = TransformersEngine(model, tokenizer, config.rows)
-    size = config.part or PART_BATCHES * engine.choose_rows(config.decoding, max(map(len, prompts)))
+    size = config.part or PART_BATCHES * engine.batches() * engine.choose_rows(config.decoding, max(map(len, prompts)))
     done = store.drawn()
     worker, workers = config.worker()
     mine = [part for i, part in enumerate(_parts(len(problems), config.samples, size)) if i % workers == worker]
     missing = [[(p, s) for p, s in part if s not in done.get(problems[p].id, ())] for part in mine]
     total, left = sum(map(len, mine)), sum(map(len, missing))
-    with Judge(task, timeout_s=config.verify_timeout) as judge, track("sample", total, total - left) as advance:
+    with (
+        Judge(task, timeout_s=config.verify_timeout) as judge,
+        track("sample", total, total - left) as advance,
+    ):
         for part in missing:
             if part:
                 store.write_part(_draw(engine, judge, problems, prompts, part, config, advance))
@@ -153,7 +156,7 @@ def _check_prompts(
         )
     if promised is not None and needed > promised:
         notes.append(
-            f"prompt and answer take up to {needed} tokens, the checkpoint promises {promised}; its rotary positions go "
-            "on, its answers may not make sense"
+            f"prompt and answer take up to {needed} tokens, the checkpoint promises {promised}; its rotary positions "
+            "go on, its answers may not make sense"
         )
     return notes

@@ -1,13 +1,14 @@
 """Attention over a prompt that many samples share, and the cache behind it.
 
-Rows come in blocks: G blocks of R rows, all rows of a block answering the same prompt. A decoding row b of block g attends to
+Rows come in blocks: G blocks of R rows, all rows of a block answering the same prompt. A decoding row b of block g
+attends to
 
     keys = [ prefix of g (Tp tokens, stored once a block) ; its own tokens (up to To, stored a row) ]
 
     o_b = softmax( s · [ q_b Kprefix_gᵀ ; q_b Kown_bᵀ ] + mask ) · [ Vprefix_g ; Vown_b ]
 
-so the prompt's keys are read once for R rows, as one matrix product (Bifurcated attention, arXiv 2403.08845). Everything is
-allocated once; decoding copies no cache.
+so the prompt's keys are read once for R rows, as one matrix product (Bifurcated attention, arXiv 2403.08845).
+Everything is allocated once; decoding copies no cache.
 
 The attention function is registered with transformers' `AttentionInterface`; the state travels as a keyword through the
 model's own forward pass, so no model is edited.
@@ -141,7 +142,9 @@ def attend(
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     if cache.prefilling:
         if layer != len(cache.shelf):
-            raise ReachlabError(f"{type(module).__name__}: layers share keys and values, which the engine cannot decode")
+            raise ReachlabError(
+                f"{type(module).__name__}: layers share keys and values, which the engine cannot decode"
+            )
         return _prefill(cache, query, key, value, scale, sliding_window, softcap), None
     out_BQD = decode_attention(
         cache, layer, query[:, :, 0], key[:, :, 0], value[:, :, 0], scale, sliding_window, softcap
@@ -234,7 +237,10 @@ def shared_prefix_attention(model: PreTrainedModel) -> Iterator[None]:
     """
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    if not getattr(model, "_supports_attention_backend", False) or not kinds <= {"full_attention", "sliding_attention"}:
+    if not getattr(model, "_supports_attention_backend", False) or not kinds <= {
+        "full_attention",
+        "sliding_attention",
+    }:
         raise ReachlabError(
             f"{type(model).__name__}: the transformers engine decodes families whose layers are full or sliding-window "
             f"attention through transformers' AttentionInterface; this one has {', '.join(sorted(kinds))}"

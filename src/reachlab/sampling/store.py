@@ -1,8 +1,8 @@
 """The store: a run's problems and samples, as Parquet that any reader can open.
 
 Parts are immutable and appear whole or not at all, so several writers need no lock: each writes parts of its own, named
-by what they hold. Two writers that drew the same samples write the same part twice, or parts that overlap; a reader keeps
-each (problem, index) once.
+by what they hold. Two writers that drew the same samples write the same part twice, or parts that overlap; a reader
+keeps each (problem, index) once.
 """
 
 import hashlib
@@ -75,7 +75,8 @@ class SampleStore:
         return self.folder.glob("samples/part-*.parquet")
 
     def write_part(self, samples: Sequence[Sample]) -> str:
-        """Store samples as one immutable part and return its name. A second write of the same samples changes nothing."""
+        """Store samples as one immutable part and return its name. A second write of the same samples changes
+        nothing."""
         keys = "\n".join(f"{s.problem_id}\t{s.index}" for s in samples)
         name = f"samples/part-{hashlib.blake2b(keys.encode(), digest_size=8).hexdigest()}.parquet"
         rows = [
@@ -118,10 +119,13 @@ class SampleStore:
     def _read_part(self, part: str, columns: Sequence[str] | None = None) -> pa.Table:
         try:
             with self.folder.fs.open(part, "rb") as file:
-                table = pq.read_table(file, columns=columns)
-            for field in SCHEMA if columns is None else [SCHEMA.field(c) for c in columns if c in SCHEMA.names]:
-                if field.name not in table.schema.names or table.schema.field(field.name).type != field.type:
-                    raise ValueError(f"no column {field.name} of type {field.type}")
+                parquet = pq.ParquetFile(file)
+                schema = parquet.schema_arrow
+                for field in SCHEMA:
+                    if field.name not in schema.names or schema.field(field.name).type != field.type:
+                        raise ValueError(f"no column {field.name} of type {field.type}")
+                # A column of a later day may be in some parts only; elsewhere it is null.
+                table = parquet.read(None if columns is None else [c for c in columns if c in schema.names])
         except (pa.ArrowException, OSError, ValueError) as error:
             raise ReachlabError(
                 f"{part}: not a readable part ({next(iter(str(error).splitlines()), type(error).__name__)}); "

@@ -1,17 +1,19 @@
 """The embedded engine: a decoding loop over transformers models, built for many samples a prompt.
 
 - A prompt is prefilled once, in batches; its keys are shared by its samples (`shared_prefix.py`).
-- The batch is G blocks of R rows. A row that finishes takes the next sample of its prompt; a block whose prompt is done takes
+- The batch is G blocks of R rows. A row that finishes takes the next sample of its prompt; a block whose prompt is
+done takes
   the next prompt, or helps another block's prompt; when nothing waits, the last block moves into the gap and the batch
   shrinks. So the batch stays full until the work runs out.
 - A prompt's first token is drawn from the prefill's logits: a sample of T tokens costs T - 1 forward passes.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,9 @@ BLOCK_ROWS = 16
 """Rows that share a prompt's keys. More rows share better; fewer leave fewer of them idle when a prompt runs out."""
 PREFILL_TOKENS = 8192
 CACHE_BYTES = 4 << 30
+MAX_ROWS = 512
+STEP_FLOPS = 5e10
+"""What a core computes in about a second."""
 
 
 class TransformersEngine:
@@ -44,14 +49,22 @@ class TransformersEngine:
         self.ends = np.array(sorted({int(e) for e in [*listed, tokenizer.eos_token_id] if e is not None}))
 
     def choose_rows(self, decoding: Decoding, longest_prompt: int) -> int:
-        """Rows of the batch: as asked, or what keeps the machine busy within a few GiB of cache."""
+        """Rows of one batch: as asked, or what keeps a core busy within a second a step and a few GiB of cache."""
         if self.rows:
             return self.rows
         config = self.model.config.get_text_config()
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         token = 2 * config.num_hidden_layers * heads * width * self.model.dtype.itemsize
-        return int(np.clip(CACHE_BYTES // (token * (decoding.max_tokens + longest_prompt / BLOCK_ROWS)), 1, 1024))
+        most = CACHE_BYTES / self.batches() / (token * (decoding.max_tokens + longest_prompt / BLOCK_ROWS))
+        if self.model.device.type == "cpu":
+            most = min(most, STEP_FLOPS / (2 * self.model.num_parameters()))
+        return int(np.clip(most, 8, MAX_ROWS))
+
+    def batches(self) -> int:
+        """Batches decoded side by side, a thread each: on a CPU as many as torch's threads, for small steps gain little
+        from being split."""
+        return torch.get_num_threads() if self.model.device.type == "cpu" else 1
 
     def generate(
         self,
@@ -68,23 +81,18 @@ class TransformersEngine:
         for number, prompt in enumerate(prompts):
             if not len(prompt):
                 raise ReachlabError(f"prompt {number} has no token")
-        shares = _shares([len(s) for s in seeds], self._workers())
+        shares = _shares([len(s) for s in seeds], self.batches())
         found: list[list[Completion]] = [[] for _ in prompts]
         with shared_prefix_attention(self.model), _one_thread_each(len(shares)) as run:
-            work = [
-                lambda share=share: _Batch(
-                    self, [prompts[p] for p, _ in share], [seeds[p][s] for p, s in share], decoding, progress
-                ).run()
-                for share in shares
-            ]
-            for share, results in zip(shares, run(work), strict=True):
+
+            def decode(share: list[tuple[int, slice]]) -> list[list[Completion]]:
+                asked = [prompts[p] for p, _ in share], [seeds[p][s] for p, s in share]
+                return _Batch(self, *asked, decoding, progress).run()
+
+            for share, results in zip(shares, run(decode, shares), strict=True):
                 for (p, _), completions in zip(share, results, strict=True):
                     found[p].extend(completions)
         return found
-
-    def _workers(self) -> int:
-        """Threads that decode a batch each: on a CPU all of torch's, for small steps gain little from being split."""
-        return torch.get_num_threads() if self.model.device.type == "cpu" else 1
 
 
 def _shares(counts: Sequence[int], workers: int) -> list[list[tuple[int, slice]]]:
@@ -93,7 +101,7 @@ def _shares(counts: Sequence[int], workers: int) -> list[list[tuple[int, slice]]
     cuts = [total * w // workers for w in range(workers + 1)]
     starts = np.concatenate([[0], np.cumsum(counts)])
     shares = []
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in pairwise(cuts):
         share = [
             (p, slice(max(low - start, 0), min(high - start, count)))
             for p, (start, count) in enumerate(zip(starts.tolist(), counts, strict=False))
@@ -105,15 +113,15 @@ def _shares(counts: Sequence[int], workers: int) -> list[list[tuple[int, slice]]
 
 
 @contextmanager
-def _one_thread_each(workers: int) -> Iterator[Callable[[list[Callable[[], Any]]], list[Any]]]:
-    """A function that runs pieces of work side by side, each in a thread of its own with one thread of torch."""
+def _one_thread_each(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """A `map` whose calls run side by side, each in a thread of its own with one thread of torch."""
     if workers <= 1:
-        yield lambda work: [piece() for piece in work]
+        yield map
         return
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield lambda work: [future.result() for future in [pool.submit(piece) for piece in work]]
+            yield pool.map
     finally:
         torch.set_num_threads(threads)
 
@@ -143,7 +151,14 @@ class _Rows:
         self.offset_B = np.zeros_like(self.count_B)
 
     def move(self, source: slice, target: slice) -> None:
-        for array in (self.tokens_BT, self.count_B, self.seed_B, self.logprob_B, self.sample_B, self.offset_B):
+        for array in (
+            self.tokens_BT,
+            self.count_B,
+            self.seed_B,
+            self.logprob_B,
+            self.sample_B,
+            self.offset_B,
+        ):
             array[target] = array[source]
 
 
@@ -160,9 +175,7 @@ class _Batch:
     ):
         self.engine, self.decoding, self.progress = engine, decoding, progress
         self.model, self.device = engine.model, engine.model.device
-        self.jobs = [
-            _Job(p, [None] * len(s), deque(enumerate(s))) for p, s in zip(prompts, seeds, strict=True)
-        ]
+        self.jobs = [_Job(p, [None] * len(s), deque(enumerate(s))) for p, s in zip(prompts, seeds, strict=True)]
         self.queue = deque(job for job in self.jobs if job.waiting)
         self.shelf: deque[_Job] = deque()
         self.shelf_size = 0

@@ -1,6 +1,7 @@
 """`reachlab verify`: judge a run's stored answers again, with its own task.
 
-For a verifier that was mended, or answers it could not decide in time. Texts, seeds and log-probabilities stay as they are.
+For a verifier that was mended, or answers it could not decide in time. Texts, seeds and log-probabilities stay as they
+are.
 """
 
 from collections import Counter
@@ -29,7 +30,10 @@ def verify(config: VerifyConfig) -> dict[str, int]:
     problems = {p.id: p for p in store.problems()}
     changes: Counter[str] = Counter()
     parts = store.parts()
-    with Judge(task, workers=config.workers, timeout_s=config.timeout) as judge, track("verify", len(parts)) as advance:
+    with (
+        Judge(task, workers=config.workers, timeout_s=config.timeout) as judge,
+        track("verify", len(parts)) as advance,
+    ):
         for part in parts:
             rows = store.part(part)
             if strange := next((r.problem_id for r in rows if r.problem_id not in problems), None):

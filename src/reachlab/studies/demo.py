@@ -1,10 +1,10 @@
 """The demo: results A and C on a laptop, from nothing, in minutes.
 
-A base model learns Countdown from ordinary attempts, half of them wrong, that never divide. From it come three models: GRPO
-on 16 rollouts; GRPO on 16 of 64 rollouts chosen for their reward variance (PODS); and a model distilled from a solver that
-does divide. Each answers the same held-out problems many times. What the paper found in large models (arXiv 2504.13837)
-can be looked for in the report: does RL make right answers likelier and yet solve fewer problems at large k than its base,
-and does distillation solve more?
+A base model learns Countdown from ordinary attempts, half of them wrong, that never divide. From it come three models:
+GRPO on 16 rollouts; GRPO on 16 of 64 rollouts chosen for their reward variance (PODS); and a model distilled from a
+solver that does divide. Each answers the same held-out problems many times. What the paper found in large models
+(arXiv 2504.13837) can be looked for in the report: does RL make right answers likelier and yet solve fewer problems at
+large k than its base, and does distillation solve more?
 """
 
 import os
@@ -37,16 +37,51 @@ def demo_stages(config: DemoConfig) -> list[Stage]:
         return f"{out}/{name}"
 
     shape = ("--family", "qwen3") if config.routing == "dense" else ("--family", "olmoe")
-    rl = ("rl", "--model", folder("base"), "--task", TASK, *steps(100), "--max-tokens", ANSWER_TOKENS, "--threads", "1", *seed)
+    rl = (
+        "rl",
+        "--model",
+        folder("base"),
+        "--task",
+        TASK,
+        *steps(100),
+        "--max-tokens",
+        ANSWER_TOKENS,
+        "--threads",
+        "1",
+        *seed,
+    )
     training = [
         Stage(
             "pretrain base",
-            ("pretrain", "--data", "countdown,division=0", *shape, *steps(800), "--threads", "2", *seed, "--out", folder("base")),
+            (
+                "pretrain",
+                "--data",
+                "countdown,division=0",
+                *shape,
+                *steps(800),
+                "--threads",
+                "2",
+                *seed,
+                "--out",
+                folder("base"),
+            ),
             threads=2,
         ),
         Stage(
             "distil",
-            ("distill", "--model", folder("base"), "--teacher", "solver", "--task", TASK, *steps(800), "--threads", "1", *seed)
+            (
+                "distill",
+                "--model",
+                folder("base"),
+                "--teacher",
+                "solver",
+                "--task",
+                TASK,
+                *steps(800),
+                "--threads",
+                "1",
+                *seed,
+            )
             + ("--out", folder("distilled")),
             needs=("pretrain base",),
         ),
@@ -62,7 +97,15 @@ def demo_stages(config: DemoConfig) -> list[Stage]:
         Stage(
             f"sample {name}",
             ("sample", "--model", folder(name), "--task", TASK, "--problems", str(config.problems))
-            + ("--samples", str(config.samples), "--max-tokens", ANSWER_TOKENS, *seed, "--out", f"{out}/samples/{name}"),
+            + (
+                "--samples",
+                str(config.samples),
+                "--max-tokens",
+                ANSWER_TOKENS,
+                *seed,
+                "--out",
+                f"{out}/samples/{name}",
+            ),
             needs=(made_by[name],),
         )
         for name in MODELS
@@ -79,7 +122,11 @@ def run_demo(config: DemoConfig) -> Path:
     print_comparison(comparison)
     times = {f"time of {name}": f"{taken:.0f} s" for name, taken in seconds.items()}
     page = write_report(
-        comparison, folders, Path(config.out) / "report.html", title="Demo: what RL and distilling added", extra=times
+        comparison,
+        folders,
+        Path(config.out) / "report.html",
+        title="Demo: what RL and distilling added",
+        extra=times,
     )
     Console().print(f"{time.monotonic() - began:.0f} s in all; the report is {page}", highlight=False)
     return page

@@ -88,7 +88,8 @@ class GeneratedTask(Task):
     def draw(self, rng: random.Random, *, listed: bool) -> Problem:
         """One problem of any split. Its `id` is its identity (see `split_of`).
 
-        `listed` problems are measured on and may be proved at length; training draws far more, and only needs them true.
+        `listed` problems are measured on and may be proved at length; training draws far more, and only needs them
+        true.
         """
 
     def draw_from(self, split: Split, rng: random.Random, *, listed: bool) -> Problem:

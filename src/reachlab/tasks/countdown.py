@@ -1,11 +1,11 @@
 """Countdown in steps: reach a target by using every given number once.
 
-Prompt ``12 11 9 3=36:``, answer ``11*3=33;33-9=24;24+12=36``. Each step takes two numbers that are on the table (given or
-made, each used once) and puts their result there; the last result must be the target. The answer needs search, and every
-step can be checked, so a right answer reached by a wrong chain cannot occur: the verifier reads the chain itself.
+Prompt ``12 11 9 3=36:``, answer ``11*3=33;33-9=24;24+12=36``. Each step takes two numbers that are on the table (given
+or made, each used once) and puts their result there; the last result must be the target. The answer needs search, and
+every step can be checked, so a right answer reached by a wrong chain cannot occur: the verifier reads the chain itself.
 
-Drawn forwards: numbers, then random steps; the last result is the target, so a solution is always known. `division` is the
-share of problems whose solution divides; in a *listed* problem it is proved that none without division exists. That
+Drawn forwards: numbers, then random steps; the last result is the target, so a solution is always known. `division` is
+the share of problems whose solution divides; in a *listed* problem it is proved that none without division exists. That
 gives a skill which a base model's corpus can lack and a teacher can show (arXiv 2504.13837, section 4.3).
 """
 
@@ -23,7 +23,8 @@ STEP = re.compile(r"([0-9]+)([-+*/])([0-9]+)=([0-9]+)")
 
 
 class Countdown(GeneratedTask):
-    """Numbers from 1 to `max_number`, no intermediate result above `max_value`, `mistakes` the share of attempts that fail."""
+    """Numbers from 1 to `max_number`, no intermediate result above `max_value`, `mistakes` the share of attempts that
+    fail."""
 
     def __init__(
         self,
@@ -36,7 +37,9 @@ class Countdown(GeneratedTask):
         if not 2 <= numbers <= 6:
             raise ReachlabError(f"countdown: numbers={numbers} must be 2 to 6")
         if not 2 <= max_number <= max_value:
-            raise ReachlabError(f"countdown: max_number={max_number} must be at least 2 and at most max_value={max_value}")
+            raise ReachlabError(
+                f"countdown: max_number={max_number} must be at least 2 and at most max_value={max_value}"
+            )
         if not (0 <= division <= 1 and 0 <= mistakes <= 1):
             raise ReachlabError(f"countdown: division={division} and mistakes={mistakes} are shares, 0 to 1")
         self.numbers, self.max_number, self.max_value = numbers, max_number, max_value

@@ -46,9 +46,7 @@ class Gym(GeneratedTask):
         for key in settings:
             if key not in known:
                 near = _near(key, known)
-                raise ReachlabError(
-                    f"gym:{argument} has no setting {key!r}{near}; there are: {', '.join(known)}"
-                )
+                raise ReachlabError(f"gym:{argument} has no setting {key!r}{near}; there are: {', '.join(known)}")
         if argument in HASH_SEEDED and sys.flags.hash_randomization:
             raise ReachlabError(
                 f"gym:{argument} draws other problems whenever Python's hash seed differs; "
@@ -70,9 +68,7 @@ class Gym(GeneratedTask):
             Exception: the dataset's scorer fails on the answer; `judging.Judge` makes it "unscored".
         """
         answer = extract_answer(text)
-        score = float(
-            self._dataset(0).score_answer(text.strip() if answer is None else answer, _entry_of(problem))
-        )
+        score = float(self._dataset(0).score_answer(text.strip() if answer is None else answer, _entry_of(problem)))
         return Verdict.correct() if score >= 1 else Verdict.wrong(score=max(0.0, score))
 
     def solve(self, problem: Problem, rng: random.Random) -> str | None:

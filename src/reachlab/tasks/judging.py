@@ -110,9 +110,7 @@ class Judge:
                 raise
         return cast(list[Verdict], found)
 
-    def _work(
-        self, asked: Sequence[Pair], waiting: deque[int], settle: Callable[[int, Verdict], None]
-    ) -> None:
+    def _work(self, asked: Sequence[Pair], waiting: deque[int], settle: Callable[[int, Verdict], None]) -> None:
         """Hand out `waiting` and take verdicts in until none is left; what a dead worker held waits again."""
         self._pool = [w for w in self._pool if w.lives()]  # one may have been killed while it was idle
         while waiting or any(w.todo for w in self._pool):
@@ -136,12 +134,8 @@ class Judge:
                     self._pool.remove(worker)
                     ended = worker.end()
                     if not worker.ready:
-                        raise ReachlabError(
-                            f"task {self.task.spec!r}: its judging process did not start: {ended}"
-                        )
-                    reason = (
-                        f"timed out after {self.timeout_s:g} s" if worker.late else f"verifier died: {ended}"
-                    )
+                        raise ReachlabError(f"task {self.task.spec!r}: its judging process did not start: {ended}")
+                    reason = f"timed out after {self.timeout_s:g} s" if worker.late else f"verifier died: {ended}"
                     if worker.todo:
                         settle(worker.todo.popleft(), Verdict.unscored(reason))
                         waiting.extendleft(reversed(worker.todo))

@@ -62,9 +62,7 @@ class Math(FiniteTask):
     def problems(self, split: Split, n: int | None = None, seed: int = 0) -> list[Problem]:
         """As of any finite task."""
         if not self.all_problems:
-            raise ReachlabError(
-                f"task {self.spec!r} has no problems of its own; name a file, as in: math:FILE"
-            )
+            raise ReachlabError(f"task {self.spec!r} has no problems of its own; name a file, as in: math:FILE")
         return super().problems(split, n, seed)
 
     def key(self, problem: Problem) -> str:

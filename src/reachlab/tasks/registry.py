@@ -21,7 +21,8 @@ FAMILIES: dict[str, tuple[str, str]] = {
 
 
 def parse_spec(spec: str) -> tuple[str, str | None, dict[str, Any]]:
-    """Split ``family[:argument][,key=value...]`` into (family, argument, settings); values are JSON where they can be."""
+    """Split ``family[:argument][,key=value...]`` into (family, argument, settings); values are JSON where they can
+    be."""
     # A comma ends a setting only before the next "key=": lists, and paths with commas in them, stay whole.
     head, *pairs = re.split(r",(?=\w+=)", spec)
     family, _, argument = head.partition(":")

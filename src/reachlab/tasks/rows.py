@@ -42,9 +42,7 @@ def _json_object(line: str, place: str) -> dict[str, Any]:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError) as error:
-        reason = (
-            f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-        )
+        reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
         raise ReachlabError(f"{place}: not JSON ({reason}); is the line truncated?") from error
     if not isinstance(found, dict):
         raise ReachlabError(f"{place}: {type(found).__name__} found, one JSON object a line is wanted")

@@ -62,9 +62,7 @@ class PretrainConfig:
     """Run folder, e.g. runs/base; the model ends up in its model/."""
     loop: LoopConfig = LoopConfig(steps=800)
     model: ModelConfig = ModelConfig()
-    optimizer: OptimizerConfig = OptimizerConfig(
-        method="muon", lr=4e-3, muon_lr=0.02, warmup=20, schedule="linear"
-    )
+    optimizer: OptimizerConfig = OptimizerConfig(method="muon", lr=4e-3, muon_lr=0.02, warmup=20, schedule="linear")
     batch: int = 128
     """Sequences a step."""
     length: int = 256

@@ -41,8 +41,8 @@ class TrainingRun:
     ):
         """Prepare to begin, or to go on; nothing is written before `train`.
 
-        `claim` makes the folder this run's, or refuses; `start` makes or loads the model that the run begins with, and is
-        called even when the run resumes.
+        `claim` makes the folder this run's, or refuses; `start` makes or loads the model that the run begins with, and
+        is called even when the run resumes.
         """
         if not folder.is_local:
             raise ReachlabError(f"{folder.url}: training runs live on a local disk; copy them away when they are done")
@@ -51,6 +51,7 @@ class TrainingRun:
         if loop.threads:
             torch.set_num_threads(loop.threads)
         self.device = choose_device(loop.device)
+        self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         torch.manual_seed(loop.seed)
         self.model, self.tokenizer = start()
         if folder.exists("run.json"):
@@ -83,8 +84,8 @@ class TrainingRun:
                 bad = [k for k, v in metrics.items() if k in ("loss", "grad_norm") and not math.isfinite(v)]
                 if bad:
                     raise ReachlabError(
-                        f"{self.folder.url}: {' and '.join(bad)} not finite at step {self.step}; the last good state is kept in "
-                        "state/. Lower the learning rate, or look at the data of this step"
+                        f"{self.folder.url}: {' and '.join(bad)} not finite at step {self.step}; the last good state "
+                        "is kept in state/. Lower the learning rate, or look at the data of this step"
                     )
                 if self.step % self.loop.save_every == 0 and self.step < self.loop.steps:
                     self.save()
@@ -113,7 +114,9 @@ class TrainingRun:
             state = torch.load(folder / "trainer.pt", map_location=self.device, weights_only=True)
             weights = type(self.model).from_pretrained(folder, dtype=self.model.dtype, local_files_only=True)
         except Exception as error:
-            raise ReachlabError(f"{folder}: not a state to go on from ({str(error).splitlines()[0]}); delete it to start over") from error
+            raise ReachlabError(
+                f"{folder}: not a state to go on from ({str(error).splitlines()[0]}); delete it to start over"
+            ) from error
         self.model.load_state_dict(weights.state_dict())
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)

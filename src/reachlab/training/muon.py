@@ -1,11 +1,12 @@
 """Muon: momentum, orthogonalised.
 
-    M ← μ M + G;   O = NewtonSchulz5(G + μ M) ≈ U Vᵀ of its singular value decomposition;   W ← W − η √max(1, rows/cols) O
+    M ← μ M + G;   O = NewtonSchulz5(G + μ M) ≈ U Vᵀ of its singular value decomposition;   W ← W − η √max(1,
+    rows/cols) O
 
-Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. torch.optim.Muon walks matrix by matrix in
-bfloat16, which on a CPU without bfloat16 instructions takes longer than the forward and backward pass of a small model;
-here all matrices of one shape go through one batched iteration in their own precision. Stacked expert weights
-(E, rows, cols) are E matrices.
+Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. torch.optim.Muon walks matrix
+by matrix in bfloat16, which on a CPU without bfloat16 instructions takes longer than the forward and backward pass of
+a small model; here all matrices of one shape go through one batched iteration in their own precision. Stacked expert
+weights (E, rows, cols) are E matrices.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +23,7 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     """Drive the singular values of each (…, rows, cols) matrix to about 1 (0.7 to 1.2)."""
     a, b, c = COEFFICIENTS
     tall = matrices.shape[-2] > matrices.shape[-1]
-    X = matrices.mT if tall else matrices
+    X: Tensor = matrices.mT if tall else matrices
     X = X / X.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     for _ in range(STEPS):
         A = X @ X.mT
@@ -33,28 +34,27 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Muon on matrices (2-D) and stacks of matrices (3-D), with Nesterov momentum and decoupled weight decay."""
 
-    def __init__(
-        self, params: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0
-    ):
+    def __init__(self, params: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """Move every parameter that has a gradient."""
         for group in self.param_groups:
-            shapes: dict[tuple[int, ...], list[Tensor]] = {}
+            shapes: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
             for p in group["params"]:
                 if p.grad is not None:
-                    shapes.setdefault(tuple(p.shape[-2:]), []).append(p)
-            for (rows, cols), params in shapes.items():
+                    shapes.setdefault((p.shape[-2], p.shape[-1]), []).append((p, p.grad))
+            for (rows, cols), pairs in shapes.items():
                 directions = []
-                for p in params:
+                for p, gradient in pairs:
                     state = self.state[p]
                     if "momentum" not in state:
-                        state["momentum"] = torch.zeros_like(p.grad)
-                    state["momentum"].mul_(group["momentum"]).add_(p.grad)
-                    directions.append(p.grad.add(state["momentum"], alpha=group["momentum"]).view(-1, rows, cols))
+                        state["momentum"] = torch.zeros_like(gradient)
+                    state["momentum"].mul_(group["momentum"]).add_(gradient)
+                    directions.append(gradient.add(state["momentum"], alpha=group["momentum"]).view(-1, rows, cols))
                 update = orthogonalise(torch.cat(directions))
                 scale = -group["lr"] * max(1.0, rows / cols) ** 0.5
-                for p, part in zip(params, update.split([len(d) for d in directions]), strict=True):
+                parts = torch.split(update, [len(d) for d in directions])
+                for (p, _), part in zip(pairs, parts, strict=True):
                     p.mul_(1 - group["lr"] * group["weight_decay"]).add_(part.view_as(p), alpha=scale)

@@ -10,7 +10,8 @@ from reachlab.training.muon import Muon
 
 
 def build_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
-    """One AdamW, and for "muon" a Muon for the matrices inside the blocks (not embeddings, heads or routers' biases)."""
+    """One AdamW, and for "muon" a Muon for the matrices inside the blocks (not embeddings, heads or routers'
+    biases)."""
     inside, matrices, vectors = [], [], []
     outer = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     head = getattr(model, "get_output_embeddings", lambda: None)()
@@ -40,7 +41,8 @@ def build_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.op
 
 
 def learning_rate_scale(config: OptimizerConfig, step: int, steps: int) -> float:
-    """What multiplies the learning rates at `step` (0-based) of `steps`: a function of the step alone, so it resumes."""
+    """What multiplies the learning rates at `step` (0-based) of `steps`: a function of the step alone, so it
+    resumes."""
     if step < config.warmup:
         return (step + 1) / (config.warmup + 1)
     left = (steps - step) / max(steps - config.warmup, 1)

@@ -1,7 +1,7 @@
 """Reinforcement learning on verifiable rewards: sample → verify → select → advantage → loss → update.
 
-GRPO (arXiv 2402.03300) on the rollouts that a down-sampling rule keeps (PODS, arXiv 2504.13818): N rollouts are generated and
-judged for each problem, the gradient is computed on M of them. No KL term, no critic.
+GRPO (arXiv 2402.03300) on the rollouts that a down-sampling rule keeps (PODS, arXiv 2504.13818): N rollouts are
+generated and judged for each problem, the gradient is computed on M of them. No KL term, no critic.
 """
 
 import time
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from reachlab.models.checkpoint import hash_model, load_model
-from reachlab.models.tokenizer import encode_prompt
+from reachlab.models.tokenizer import encode_prompts
 from reachlab.rl.advantages import group_advantages
 from reachlab.rl.downsampling import RULES
 from reachlab.rl.losses import policy_loss, token_logprobs
@@ -29,6 +29,7 @@ from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
 from reachlab.training.config import RLConfig
+from reachlab.training.gradient import backward
 from reachlab.training.loop import Metrics, TrainingRun
 from reachlab.training.optimizer import clip_and_step, set_learning_rates
 from reachlab.training.text import Tokens, pad
@@ -64,6 +65,15 @@ class Rollouts:
     answers: list[list[Completion]]
     rewards_PN: Tensor
     verdicts: list[Verdict] = field(repr=False)
+
+
+@dataclass
+class _KeptBatch:
+    """Kept rollouts as tokens, with their advantages and, where needed, log π of the policy that drew them."""
+
+    tokens: Tokens
+    advantages_B: Tensor
+    old_BT: Tensor | None = None
 
 
 class _Learner:
@@ -102,12 +112,10 @@ class _Learner:
 
     def _answer(self, problems: list[Problem], seeds: list[list[int]], decoding: Decoding) -> Rollouts:
         with self._phase("generate"):
-            prompts = [encode_prompt(self.run.tokenizer, p.prompt) for p in problems]
+            prompts = encode_prompts(self.run.tokenizer, [p.prompt for p in problems])
             answers = self.engine.generate(prompts, seeds, decoding)
         with self._phase("verify"):
-            verdicts = self.judge.verify(
-                [(p, a.text) for p, row in zip(problems, answers, strict=True) for a in row]
-            )
+            verdicts = self.judge.verify([(p, a.text) for p, row in zip(problems, answers, strict=True) for a in row])
         rewards = [v.score if v.status != "unscored" else float("nan") for v in verdicts]
         return Rollouts(problems, prompts, answers, torch.tensor(rewards).view(len(problems), -1), verdicts)
 
@@ -122,44 +130,58 @@ class _Learner:
         run, config = self.run, self.config
         with self._phase("update"):
             lr = set_learning_rates(run.optimizers, config.optimizer, t, config.loop.steps)
-            P, M = kept_PM.shape
-            prompts = [rollouts.prompts[p] for p in range(P) for _ in range(M)]
-            answers = [rollouts.answers[p][i].tokens.tolist() for p, row in enumerate(kept_PM.tolist()) for i in row]
-            advantages_B = advantages_PM.flatten()
-            pad_id = run.tokenizer.pad_token_id
-            shares = [range(u * P * M // config.updates, (u + 1) * P * M // config.updates) for u in range(config.updates)]
-            chunks = [
-                [list(share[i : i + config.micro_batch]) for i in range(0, len(share), config.micro_batch)] for share in shares
-            ]
-            batches = [[pad([prompts[b] for b in c], [answers[b] for b in c], pad_id) for c in row] for row in chunks]
             run.model.train()
-            # With one update the policy that drew the rollouts is the one being differentiated.
-            with torch.no_grad():
-                old = [[self._logprobs(b)[0] for b in row] for row in batches] if config.updates > 1 else None
-            totals: dict[str, float] = {"loss": 0.0, "kl": 0.0, "clip_fraction": 0.0, "entropy": 0.0, "grad_norm": 0.0}
-            for u, row in enumerate(batches):
-                tokens = float(sum(int(batch.learn_BT.sum()) for batch in row))
-                total = float(len(shares[u])) if config.aggregate == "sequence" else tokens
-                for c, batch in enumerate(row):
-                    logprobs_BT, entropy_BT = self._logprobs(batch)
-                    mask_BT = batch.learn_BT[:, 1:].to(run.device)
-                    loss, stats = policy_loss(
-                        logprobs_BT,
-                        logprobs_BT.detach() if old is None else old[u][c],
-                        advantages_B[chunks[u][c]].to(run.device),
-                        mask_BT,
-                        clip_low=config.clip_low,
-                        clip_high=config.clip_high,
-                        aggregate=config.aggregate,
-                        total=total,
-                    )
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    totals["loss"] += loss.item() / config.updates
-                    totals["entropy"] += float((entropy_BT * mask_BT).sum()) / tokens / config.updates
-                    for name, value in stats.items():
-                        totals[name] += float(value) / config.updates
-                totals["grad_norm"] += clip_and_step(run.model, run.optimizers, config.optimizer) / config.updates
+            batches = self._batches(rollouts, kept_PM, advantages_PM)
+            if config.updates > 1:
+                # With one update the policy that drew the rollouts is the one being differentiated.
+                with torch.no_grad():
+                    for batch in (b for row in batches for b in row):
+                        batch.old_BT = self._logprobs(batch.tokens)[0]
+            totals: Metrics = {}
+            for row in batches:
+                answers, tokens = sum(len(b.advantages_B) for b in row), sum(int(b.tokens.learn_BT.sum()) for b in row)
+                sums = backward(run.model, [partial(self._loss, b, answers, tokens) for b in row], run.threads)
+                sums["grad_norm"] = clip_and_step(run.model, run.optimizers, config.optimizer)
+                for name, value in sums.items():
+                    totals[name] = totals.get(name, 0.0) + value / config.updates
         return totals | {"lr": lr}
+
+    def _batches(self, rollouts: Rollouts, kept_PM: Tensor, advantages_PM: Tensor) -> list[list["_KeptBatch"]]:
+        """The kept rollouts as micro-batches: one list an update, of at least one batch a thread."""
+        P, M = kept_PM.shape
+        kept = [(p, i) for p, row in enumerate(kept_PM.tolist()) for i in row]
+        pad_id = self.run.tokenizer.pad_token_id
+        share = P // self.config.updates * M
+        size = min(self.config.micro_batch, -(-share // self.run.threads))
+        found = []
+        for start in range(0, P * M, share):
+            row = []
+            for at in range(start, start + share, size):
+                chosen = range(at, min(at + size, start + share))
+                prompts = [rollouts.prompts[kept[b][0]] for b in chosen]
+                answers = [rollouts.answers[kept[b][0]][kept[b][1]].tokens.tolist() for b in chosen]
+                row.append(
+                    _KeptBatch(pad(prompts, answers, pad_id), advantages_PM.flatten()[chosen.start : chosen.stop])
+                )
+            found.append(row)
+        return found
+
+    def _loss(self, batch: "_KeptBatch", answers: int, tokens: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """This batch's part of the loss of an update on `answers` answers of `tokens` tokens."""
+        config = self.config
+        logprobs_BT, entropy_BT = self._logprobs(batch.tokens)
+        mask_BT = batch.tokens.learn_BT[:, 1:].to(self.run.device)
+        loss, stats = policy_loss(
+            logprobs_BT,
+            logprobs_BT.detach() if batch.old_BT is None else batch.old_BT,
+            batch.advantages_B.to(self.run.device),
+            mask_BT,
+            clip_low=config.clip_low,
+            clip_high=config.clip_high,
+            aggregate=config.aggregate,
+            total=float(answers if config.aggregate == "sequence" else tokens),
+        )
+        return loss, {**stats, "entropy": (entropy_BT * mask_BT).sum() / tokens}
 
     def _logprobs(self, batch: Tokens) -> tuple[Tensor, Tensor]:
         """log π of every token after the first, and the entropy there; (B, T - 1)."""

@@ -1,6 +1,6 @@
 """Next-token training: pretraining on text, distilling a teacher's right answers.
 
-    loss = − mean over learned tokens of log p(y_t | y_<t)
+loss = − mean over learned tokens of log p(y_t | y_<t)
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.training.config import DistillConfig, OptimizerConfig, PretrainConfig
+from reachlab.training.gradient import backward
 from reachlab.training.loop import Metrics, TrainingRun
 from reachlab.training.optimizer import clip_and_step, set_learning_rates
 from reachlab.training.text import (
@@ -98,10 +99,11 @@ def _train(run: TrainingRun, batches: Callable[[int], Tokens], config: Optimizer
     def step(t: int) -> Metrics:
         batch = next(upcoming)
         lr = set_learning_rates(run.optimizers, config, t, run.loop.steps)
-        loss = next_token_loss(run.model, batch, run.device)
-        loss.backward()  # type: ignore[no-untyped-call]
+        learned = float(batch.learn_BT[:, 1:].sum())
+        pieces = [partial(next_token_loss, run.model, b, run.device, learned) for b in batch.split(run.threads)]
+        sums = backward(run.model, pieces, run.threads)
         norm = clip_and_step(run.model, run.optimizers, config)
-        return {"loss": loss.item(), "lr": lr, "grad_norm": norm, "tokens": float(batch.learn_BT.sum())}
+        return {**sums, "lr": lr, "grad_norm": norm, "tokens": learned}
 
     try:
         run.train(step, label)
@@ -109,8 +111,13 @@ def _train(run: TrainingRun, batches: Callable[[int], Tokens], config: Optimizer
         upcoming.close()
 
 
-def next_token_loss(model: PreTrainedModel, batch: Tokens, device: torch.device) -> torch.Tensor:
-    """Mean cross-entropy (nats) of the learned tokens, plus a sparse model's load-balancing loss at its own weight."""
+def next_token_loss(
+    model: PreTrainedModel, batch: Tokens, device: torch.device, learned: float
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Cross-entropy (nats) of the learned tokens over `learned`, the number of them in the whole batch.
+
+    A sparse model's load-balancing loss is added at the model's own weight, in proportion to this piece's share.
+    """
     ids_BT, learn_BT = batch.ids_BT.to(device), batch.learn_BT[:, 1:].to(device)
     balance = getattr(model.config, "router_aux_loss_coef", 0.0)
     if balance:
@@ -119,8 +126,12 @@ def next_token_loss(model: PreTrainedModel, batch: Tokens, device: torch.device)
     else:
         # Padding lies to the right, where a causal model cannot see it; a mask would only cost time.
         out = model(input_ids=ids_BT, use_cache=False)
-    loss = F.cross_entropy(out.logits[:, :-1][learn_BT].float(), ids_BT[:, 1:][learn_BT])
-    return loss + balance * out.aux_loss if balance else loss
+    chosen = learn_BT.nonzero(as_tuple=True)
+    loss = F.cross_entropy(out.logits[chosen].float(), ids_BT[:, 1:][chosen], reduction="sum") / learned
+    if not balance:
+        return loss, {}
+    share = len(chosen[0]) / learned
+    return loss + balance * share * out.aux_loss, {"balance": share * out.aux_loss.detach()}
 
 
 def _identity(config: PretrainConfig | DistillConfig) -> dict[str, object]:

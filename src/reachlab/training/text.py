@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.tokenizer import encode_prompt
+from reachlab.models.tokenizer import encode, encode_prompts
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.base import Task
 from reachlab.types import Problem, Prompt
@@ -28,6 +28,11 @@ class Tokens:
     ids_BT: Tensor
     attention_BT: Tensor
     learn_BT: Tensor
+
+    def split(self, pieces: int) -> "list[Tokens]":
+        """At most `pieces` batches of nearly equal size, in order."""
+        parts = (t.tensor_split(min(pieces, len(self.ids_BT))) for t in (self.ids_BT, self.attention_BT, self.learn_BT))
+        return [Tokens(*part) for part in zip(*parts, strict=True)]
 
 
 Documents = Callable[[int, int], list[tuple[Prompt, str]]]
@@ -65,14 +70,12 @@ def correct_samples(store: SampleStore, task: Task, seed: int) -> Documents:
     """
     problems = {p.id: p for p in store.problems() if task.split_of(p) == "train"}
     pairs: list[tuple[Prompt, str]] = [
-        (problems[s.problem_id].prompt, s.text)
-        for s in store.samples(problems)
-        if s.verdict.status == "correct"
+        (problems[s.problem_id].prompt, s.text) for s in store.samples(problems) if s.verdict.status == "correct"
     ]
     if not pairs:
         raise ReachlabError(
-            f"{store.folder.url}: no correct sample of a training problem to learn from; draw the teacher's samples with "
-            "--split train"
+            f"{store.folder.url}: no correct sample of a training problem to learn from; draw the teacher's "
+            "samples with --split train"
         )
 
     def documents(start: int, n: int) -> list[tuple[Prompt, str]]:
@@ -99,12 +102,10 @@ def document_batches(
     """
 
     def at(step: int) -> Tokens:
-        prompts, answers = [], []
-        for prompt, answer in documents(step * batch, batch):
-            prompts.append(encode_prompt(tokenizer, prompt))
-            # A tokenizer that opens a text with a token of its own has done so for the prompt.
-            ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
-            answers.append([*ids, tokenizer.eos_token_id])
+        pairs = documents(step * batch, batch)
+        prompts = encode_prompts(tokenizer, [prompt for prompt, _ in pairs])
+        # A tokenizer that opens a text with a token of its own has done so for the prompt.
+        answers = [[*ids, tokenizer.eos_token_id] for ids in encode(tokenizer, [answer for _, answer in pairs])]
         tokens = pad(prompts, answers, tokenizer.pad_token_id, length, answer_only)
         if not tokens.learn_BT[:, 1:].any():
             raise ReachlabError(f"no prompt of step {step} leaves room for an answer in --length {length}; raise it")

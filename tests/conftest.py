@@ -1,0 +1,85 @@
+"""Tiny models for all rooms. One thread, so that tests may run side by side; set before torch is imported."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Command = Callable[..., tuple[int, str, str]]
+"""command(*words): exit code, what it printed, what it said on stderr."""
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> "PreTrainedTokenizerBase":
+    """A token a character."""
+    from tests.tiny import tiny_tokenizer
+
+    return tiny_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def qwen3() -> "PreTrainedModel":
+    """A tiny dense model; leave its weights as they are."""
+    from tests.tiny import tiny_model
+
+    return tiny_model("qwen3")
+
+
+@pytest.fixture(scope="session")
+def olmoe() -> "PreTrainedModel":
+    """A tiny mixture of experts; leave its weights as they are."""
+    from tests.tiny import tiny_model
+
+    return tiny_model("olmoe")
+
+
+@pytest.fixture(scope="session")
+def checkpoint(
+    tmp_path_factory: pytest.TempPathFactory, qwen3: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase"
+) -> Path:
+    """The dense model on disk; leave the folder as it is."""
+    from reachlab.models.checkpoint import save_model
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "qwen3"
+    save_model(folder, qwen3, tokenizer)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def moe_checkpoint(
+    tmp_path_factory: pytest.TempPathFactory, olmoe: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase"
+) -> Path:
+    """The mixture of experts on disk; leave the folder as it is."""
+    from reachlab.models.checkpoint import save_model
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "olmoe"
+    save_model(folder, olmoe, tokenizer)
+    return folder
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run a command in this process, through the same `main` as a user's."""
+    from reachlab.cli import main
+
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["reachlab", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run

@@ -1,0 +1,212 @@
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from reachlab.errors import ReachlabError
+from reachlab.models.checkpoint import (
+    find_checkpoint,
+    hash_model,
+    load_model,
+    load_tokenizer,
+    max_positions,
+    restore_folder,
+    save_folder,
+    save_model,
+)
+
+
+@pytest.fixture
+def copy(checkpoint: Path, tmp_path: Path) -> Path:
+    """A checkpoint to damage."""
+    return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+
+
+def same(a: PreTrainedModel, b: PreTrainedModel) -> bool:
+    left, right = a.state_dict(), b.state_dict()
+    return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
+
+
+@pytest.mark.parametrize("family", ["checkpoint", "moe_checkpoint"])
+def test_what_is_saved_is_transformers_own_format(family: str, request: pytest.FixtureRequest) -> None:
+    folder = request.getfixturevalue(family)
+    made = request.getfixturevalue("qwen3" if family == "checkpoint" else "olmoe")
+    ours, tokenizer = load_model(folder)
+    theirs = AutoModelForCausalLM.from_pretrained(folder)
+    assert same(ours, made)
+    assert same(theirs, made)
+    assert not ours.training
+    text = "12 11=23:"
+    assert AutoTokenizer.from_pretrained(folder)(text)["input_ids"] == tokenizer(text)["input_ids"]
+
+
+def test_a_model_in_bfloat16(checkpoint: Path) -> None:
+    model, _ = load_model(checkpoint, "bfloat16")
+    assert model.dtype == torch.bfloat16
+
+
+def test_a_training_run_stands_for_its_model(checkpoint: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text("{}")
+    with pytest.raises(ReachlabError, match="this training run has not finished: run its command again"):
+        find_checkpoint(run)
+    shutil.copytree(checkpoint, run / "model")
+    assert find_checkpoint(run) == run / "model"
+    assert hash_model(run) == hash_model(checkpoint)
+    load_model(run)
+
+
+def test_no_folder_and_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(ReachlabError, match="nothing: no such model folder"):
+        load_model(tmp_path / "nothing")
+    with pytest.raises(ReachlabError, match=r"no checkpoint here, config\.json is missing$"):
+        load_model(tmp_path)
+
+
+def _without(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def _garbage(name: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        (folder / name).write_bytes(b"\x00garbage")
+
+    return spoil
+
+
+def _without_a_tensor(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def _other_shape(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 40}))
+
+
+def _other_architecture(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": "vit"}')
+
+
+def _no_end(folder: Path) -> None:
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    del settings["eos_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (_without("tokenizer.json"), r"a checkpoint without a tokenizer; copy tokenizer\.json"),
+        (_without("model.safetensors"), r"no weights here \(\*\.safetensors\)"),
+        (_garbage("model.safetensors"), "not loadable as a causal language model: "),
+        (_garbage("tokenizer.json"), "its tokenizer cannot be loaded: "),
+        (_garbage("config.json"), "cannot be loaded|not loadable"),
+        (_without_a_tensor, r"the weights lack model\.layers\.1\.mlp\.up_proj\.weight$"),
+        (_other_shape, "not loadable as a causal language model: "),
+        (_other_architecture, "not loadable as a causal language model: "),
+        (_no_end, r"no end-of-text token \(eos_token in tokenizer_config\.json\)"),
+    ],
+)
+def test_a_damaged_checkpoint_is_named(copy: Path, damage: Callable[[Path], None], says: str) -> None:
+    damage(copy)
+    with pytest.raises(ReachlabError, match=says) as error:
+        load_model(copy)
+    assert str(copy) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_tokenizer_without_padding_pads_with_its_end(copy: Path) -> None:
+    settings = json.loads((copy / "tokenizer_config.json").read_text())
+    del settings["pad_token"]
+    (copy / "tokenizer_config.json").write_text(json.dumps(settings))
+    tokenizer = load_tokenizer(copy)
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id == 1
+
+
+def test_the_hash_follows_whatever_decides_an_answer(copy: Path, checkpoint: Path) -> None:
+    before = hash_model(copy)
+    assert before == hash_model(checkpoint)
+    (copy / "README.md").write_text("words")
+    os.utime(copy / "config.json")
+    assert hash_model(copy) == before
+    seen = {before}
+    for name in ("config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja"):
+        with (copy / name).open("a") as file:
+            file.write(" ")
+        seen.add(hash_model(copy))
+    weights = load_file(copy / "model.safetensors")
+    weights["model.norm.weight"] = weights["model.norm.weight"] + 1e-6
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    seen.add(hash_model(copy))
+    assert len(seen) == 6
+
+
+def test_positions(copy: Path) -> None:
+    assert max_positions(copy) == (64, True)
+    (copy / "config.json").write_text('{"model_type": "gpt2", "n_positions": 32}')
+    assert max_positions(copy) == (32, False)
+    (copy / "config.json").write_text('{"model_type": "mamba"}')
+    assert max_positions(copy) == (None, False)
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    def fill(path: Path) -> None:
+        (path / "a").write_text("new")
+
+    def fail(path: Path) -> None:
+        (path / "a").write_text("half")
+        raise OSError(28, "No space left on device")
+
+    target = tmp_path / "state"
+    with pytest.raises(ReachlabError, match=r"state: not written: \[Errno 28\] No space left on device"):
+        save_folder(target, fail)
+    assert os.listdir(tmp_path) == []
+    save_folder(target, fill)
+    with pytest.raises(ReachlabError, match="not written"):
+        save_folder(target, fail)
+    assert (target / "a").read_text() == "new"
+    save_folder(target, fill)
+    assert os.listdir(tmp_path) == ["state"]
+
+
+def test_an_interrupted_replacement_is_put_right(tmp_path: Path) -> None:
+    target = tmp_path / "state"
+    (tmp_path / ".state.1234abcd.old").mkdir()
+    (tmp_path / ".state.1234abcd.old" / "a").write_text("last good")
+    (tmp_path / ".state.1234abcd.tmp").mkdir()
+    (tmp_path / ".state2.1234abcd.tmp").mkdir()
+    restore_folder(target)
+    assert sorted(os.listdir(tmp_path)) == [".state2.1234abcd.tmp", "state"]
+    assert (target / "a").read_text() == "last good"
+    (tmp_path / ".state.99999999.old").mkdir()
+    restore_folder(target)
+    assert sorted(os.listdir(tmp_path)) == [".state2.1234abcd.tmp", "state"]
+    assert (target / "a").read_text() == "last good"
+
+
+def test_a_disk_that_fills_up_while_a_model_is_saved(
+    tmp_path: Path,
+    qwen3: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save_model(tmp_path / "model", qwen3, tokenizer)
+    before = hash_model(tmp_path / "model")
+
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(type(qwen3), "save_pretrained", full)
+    with pytest.raises(ReachlabError, match="model: not written: .*No space left"):
+        save_model(tmp_path / "model", qwen3, tokenizer)
+    assert hash_model(tmp_path / "model") == before
+    assert os.listdir(tmp_path) == ["model"]

@@ -1,0 +1,39 @@
+import pytest
+
+from reachlab.errors import ReachlabError
+from reachlab.tasks.listing import list_tasks, show_task
+from reachlab.tasks.registry import FAMILIES, load_task
+from reachlab.types import Problem, Verdict
+
+
+def test_every_family_and_every_dataset_is_listed() -> None:
+    rows = list_tasks()
+    names = [row["task"] for row in rows]
+    assert names[: len(FAMILIES)] == list(FAMILIES)
+    assert "gym:gsm_symbolic" in names
+    assert len(names) == len(set(names)) > 80
+    assert "numbers=4" in rows[0]["settings"]
+    assert all(row["what"] for row in rows)
+
+
+def test_a_shown_problem_is_the_one_that_is_sampled() -> None:
+    shown = show_task("countdown,numbers=3", "test", 4, 7)
+    task = load_task("countdown,numbers=3")
+    problems = task.problems("test", 4, 7)
+    assert [row["id"] for row in shown] == [p.id for p in problems]
+    for row, problem in zip(shown, problems, strict=True):
+        again = Problem(id=row["id"], prompt=row["prompt"], answer=row["answer"])
+        assert again.prompt == problem.prompt
+        assert task.verify(again, row["solution"]) == Verdict.correct()
+
+
+@pytest.mark.parametrize(("spec", "n"), [("countdown", 0), ("countdown", -1), ("chain", 0)])
+def test_no_problem_to_show(spec: str, n: int) -> None:
+    with pytest.raises(ReachlabError, match=f"problems={n} must be 1 or more"):
+        show_task(spec, "test", n, 0)
+
+
+@pytest.mark.parametrize("setting", ["numbers=3.5", "numbers=true", 'numbers="3"', "max_value=[]"])
+def test_a_setting_that_is_no_whole_number(setting: str) -> None:
+    with pytest.raises(ReachlabError, match="is not a whole number"):
+        load_task(f"countdown,{setting}")

@@ -1,0 +1,77 @@
+"""The house's one rule: a room imports only from floors below its own, and from itself."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import reachlab
+
+FLOORS = {
+    **dict.fromkeys(("errors", "types", "boundary", "rl"), 1),
+    **dict.fromkeys(("runs", "progress"), 1.5),  # the second floor's two files without a room, which its rooms use
+    **dict.fromkeys(("tasks", "models"), 2),
+    "sampling": 3,
+    **dict.fromkeys(("training", "report"), 4),
+    "studies": 5,
+    "cli": 6,
+    "__main__": 7,
+}
+ROOT = Path(reachlab.__file__).parent
+MODULES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
+HEAVY = {"torch", "transformers", "plotly", "reasoning_gym", "math_verify", "pandas"}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Names of the modules that a syntax tree imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            yield str(node.module)
+            if node.module == "reachlab":
+                yield from (f"reachlab.{alias.name}" for alias in node.names)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def ours(path: Path) -> set[str]:
+    """The rooms that a module imports."""
+    names = imported(ast.parse(path.read_text(encoding="utf-8")))
+    return {name.split(".")[1] for name in names if name.startswith("reachlab.")} - {"__version__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_run_one_way(path: Path) -> None:
+    own = room(path)
+    above = {r for r in ours(path) if r != own and FLOORS[r] >= FLOORS[own]}
+    if own in ("boundary", "rl"):
+        above = ours(path) - {own, "errors", "types"}
+    assert not above, f"{own} (floor {FLOORS[own]}) imports {', '.join(sorted(above))}"
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room(p) for p in MODULES} == set(FLOORS)
+
+
+def test_a_module_that_only_configures_is_light() -> None:
+    """`reachlab --help` must not wait for torch: nothing the command line imports at its top may be heavy."""
+    seen: set[str] = set()
+    waiting = ["reachlab.cli"]
+    while waiting:
+        name = waiting.pop()
+        path = ROOT.parent / (name.replace(".", "/") + ".py")
+        if name in seen or not path.is_file():
+            continue
+        seen.add(name)
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        # Only what runs at import: functions are left out.
+        top = ast.Module([n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)], [])
+        found = set(imported(top))
+        assert not {n.split(".")[0] for n in found} & HEAVY, name
+        waiting.extend(n for n in found if n.startswith("reachlab."))
+    assert "reachlab.training.config" in seen

@@ -1,0 +1,83 @@
+"""Models and tokenizers small enough to test with, and the command line as a user meets it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from reachlab.models.build import build_model
+from reachlab.models.config import ModelConfig
+from reachlab.models.tokenizer import train_tokenizer
+from reachlab.runs import RunFolder
+from reachlab.sampling.store import SampleStore
+from reachlab.tasks.registry import load_task
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+TASK = "countdown,numbers=3"
+
+
+def tiny_config(family: Literal["qwen3", "olmoe"] = "qwen3") -> ModelConfig:
+    """Width 32, two layers, two query heads a key head."""
+    return ModelConfig(
+        family=family,
+        hidden=32,
+        layers=2,
+        heads=4,
+        kv_heads=2,
+        intermediate=48,
+        experts=4,
+        active_experts=2,
+        positions=64,
+        tokenizer="char",
+    )
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerBase:
+    """A token a character, for the prompts and answers of the arithmetic tasks."""
+    task = load_task(TASK)
+    texts = [f"{p.prompt}{task.solve(p, Random(0))}" for p in task.problems("all", 20)]
+    return train_tokenizer("char", [*texts, task.alphabet() or ""])
+
+
+def loud(model: PreTrainedModel, scale: float = 0.3) -> PreTrainedModel:
+    """The model with larger weights: a new model's own are so small that all its answers are alike."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=scale, generator=generator)
+    return model.eval()
+
+
+def tiny_model(family: Literal["qwen3", "olmoe"] = "qwen3") -> PreTrainedModel:
+    """A tiny model whose answers differ from prompt to prompt."""
+    return loud(build_model(tiny_config(family), tiny_tokenizer(), seed=0))
+
+
+def reachlab(*words: str | Path, timeout: float = 120, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "reachlab", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**ENVIRONMENT, **environment},
+        check=False,
+    )
+
+
+def rows_of(folder: str | Path) -> list[dict[str, Any]]:
+    """All samples of a run, sorted, as plain rows."""
+    rows: list[dict[str, Any]] = SampleStore(RunFolder(folder)).read().to_pylist()
+    return sorted(rows, key=lambda row: (row["problem_id"], row["sample"]))
+
+
+def timeless(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Metrics without what a clock said."""
+    return [{k: v for k, v in row.items() if not k.startswith("seconds")} for row in rows]
