@@ -1,9 +1,11 @@
 """Models and tokenizers small enough to test with, and the command line as a user meets it."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
@@ -81,3 +83,30 @@ def rows_of(folder: str | Path) -> list[dict[str, Any]]:
 def timeless(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Metrics without what a clock said."""
     return [{k: v for k, v in row.items() if not k.startswith("seconds")} for row in rows]
+
+
+def in_a_fork(work: Callable[[], object]) -> int:
+    """Do `work` in a copy of this process, which has everything imported; returns its process id."""
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        work()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def kill_again_and_again(work: Callable[[], object], seconds: float, kills: int, seed: int) -> int:
+    """Kill `work` with SIGKILL at random moments of the `seconds` it takes, then let it end; how often it was hit."""
+    rng, hits = Random(seed), 0
+    for _ in range(kills):
+        process = in_a_fork(work)
+        time.sleep(rng.uniform(0, seconds))
+        os.kill(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+        hits += os.WIFSIGNALED(status)
+    _, status = os.waitpid(in_a_fork(work), 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    return hits

@@ -77,6 +77,8 @@ class SampleConfig:
             raise ReachlabError(f"problems={self.problems} must be 1 or more")
         if self.rows < 0 or self.part < 0:
             raise ReachlabError("rows and part must be 0 (chosen for you) or more")
+        if not self.verify_timeout > 0:
+            raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
         self.worker()
 
     def worker(self) -> tuple[int, int]:

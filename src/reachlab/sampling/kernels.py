@@ -7,8 +7,6 @@ but the keys and values in registers or the first-level cache.
 Numba compiles them at first use and keeps the result on disk. They release the GIL.
 """
 
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -76,126 +74,123 @@ def combine(out_SH: Any, place_BK: Any, weights_BK: Any, x_BH: Any) -> None:
                 x_BH[b, i] += weight * out_SH[place, i]
 
 
-@lru_cache
-def attend(head_width: int) -> Callable[..., None]:
-    """The attention kernel for heads of a given width, a constant to the compiler."""
-    D, half = head_width, head_width // 2
+@njit(inline="always", fastmath=True)
+def _dots(query: Any, keys: Any, count: int, scores: Any, width: Any) -> None:
+    """scores[t] = query · keys[t]; four at a time, so that the query stays in registers."""
+    for t in range(0, count - 3, 4):
+        a, b, c, e = _ZERO, _ZERO, _ZERO, _ZERO
+        for d in range(len(width)):
+            a += query[d] * keys[t, d]
+            b += query[d] * keys[t + 1, d]
+            c += query[d] * keys[t + 2, d]
+            e += query[d] * keys[t + 3, d]
+        scores[t], scores[t + 1], scores[t + 2], scores[t + 3] = a, b, c, e
+    for t in range(count - count % 4, count):
+        a = _ZERO
+        for d in range(len(width)):
+            a += query[d] * keys[t, d]
+        scores[t] = a
 
-    @njit(inline="always", fastmath=True)
-    def dots(query: Any, keys: Any, count: int, scores: Any) -> None:
-        """scores[t] = query · keys[t]; four at a time, so that the query stays in registers."""
-        for t in range(0, count - 3, 4):
-            a, b, c, e = _ZERO, _ZERO, _ZERO, _ZERO
-            for d in range(D):
-                a += query[d] * keys[t, d]
-                b += query[d] * keys[t + 1, d]
-                c += query[d] * keys[t + 2, d]
-                e += query[d] * keys[t + 3, d]
-            scores[t], scores[t + 1], scores[t + 2], scores[t + 3] = a, b, c, e
-        for t in range(count - count % 4, count):
-            a = _ZERO
-            for d in range(D):
-                a += query[d] * keys[t, d]
-            scores[t] = a
 
-    @njit(inline="always", fastmath=True)
-    def add_weighted(weights: Any, values: Any, count: int, out: Any) -> None:
-        """out += Σ_t weights[t] · values[t]; four at a time, so that out is loaded and stored less often."""
-        for t in range(0, count - 3, 4):
-            a, b, c, e = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
-            for d in range(D):
-                out[d] += a * values[t, d] + b * values[t + 1, d] + c * values[t + 2, d] + e * values[t + 3, d]
-        for t in range(count - count % 4, count):
-            for d in range(D):
-                out[d] += weights[t] * values[t, d]
+@njit(inline="always", fastmath=True)
+def _add_weighted(weights: Any, values: Any, count: int, out: Any, width: Any) -> None:
+    """out += Σ_t weights[t] · values[t]; four at a time, so that out is loaded and stored less often."""
+    for t in range(0, count - 3, 4):
+        a, b, c, e = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
+        for d in range(len(width)):
+            out[d] += a * values[t, d] + b * values[t + 1, d] + c * values[t + 2, d] + e * values[t + 3, d]
+    for t in range(count - count % 4, count):
+        for d in range(len(width)):
+            out[d] += weights[t] * values[t, d]
 
-    @njit(nogil=True, fastmath=True, cache=True)
-    def kernel(
-        qkv_BF: Any,  # (B, (Q + 2 H) · D): queries, keys, values
-        cos_Bd: Any,  # (B, D / 2)
-        sin_Bd: Any,
-        norm_ND: Any,  # (Q + H, D) weights of the query-key norm
-        norm: int,  # 0 none, 1 a head at a time, 2 over all query and all key heads
-        eps: Any,
-        prefix_keys: Any,  # (G, H, Tp, D)
-        prefix_values: Any,
-        start_G: Any,  # first real position of each prefix
-        own_keys: Any,  # (B, H, To, D)
-        own_values: Any,
-        at_B: Any,  # where this token goes among the row's own
-        scale: Any,
-        window: int,  # 0 none
-        out_BF: Any,  # (B, Q · D)
-    ) -> None:
-        B, H, Tp = qkv_BF.shape[0], own_keys.shape[1], prefix_keys.shape[2]
-        Q = out_BF.shape[1] // D
-        R, group = B // prefix_keys.shape[0], Q // H
-        heads = np.empty((Q + H, D), np.float32)
-        scores = np.empty(Tp + own_keys.shape[2], np.float32)
-        for b in range(B):
-            g, at = b // R, at_B[b]
-            # Norm and rotation of queries and keys.
-            query_scale, key_scale = _ONE, _ONE
-            if norm == 2:
+
+@njit(nogil=True, fastmath=True, cache=True)
+def attend(
+    width: Any,  # a tuple as long as a head is wide: its length is a constant to the compiler
+    qkv_BF: Any,  # (B, (Q + 2 H) · D): queries, keys, values
+    cos_Bd: Any,  # (B, D / 2)
+    sin_Bd: Any,
+    norm_ND: Any,  # (Q + H, D) weights of the query-key norm
+    norm: int,  # 0 none, 1 a head at a time, 2 over all query and all key heads
+    eps: Any,
+    prefix_keys: Any,  # (G, H, Tp, D)
+    prefix_values: Any,
+    start_G: Any,  # first real position of each prefix
+    own_keys: Any,  # (B, H, To, D)
+    own_values: Any,
+    at_B: Any,  # where this token goes among the row's own
+    scale: Any,
+    window: int,  # 0 none
+    out_BF: Any,  # (B, Q · D)
+) -> None:
+    """Head norm, rotation, append to the cache, attention over prefix and own tokens."""
+    D, half = len(width), len(width) // 2
+    B, H, Tp = qkv_BF.shape[0], own_keys.shape[1], prefix_keys.shape[2]
+    Q = out_BF.shape[1] // D
+    R, group = B // prefix_keys.shape[0], Q // H
+    heads = np.empty((Q + H, D), np.float32)
+    scores = np.empty(Tp + own_keys.shape[2], np.float32)
+    for b in range(B):
+        g, at = b // R, at_B[b]
+        # Norm and rotation of queries and keys.
+        query_scale, key_scale = _ONE, _ONE
+        if norm == 2:
+            total = _ZERO
+            for i in range(Q * D):
+                total += qkv_BF[b, i] * qkv_BF[b, i]
+            query_scale = _ONE / np.sqrt(total / np.float32(Q * D) + eps)
+            total = _ZERO
+            for i in range(Q * D, (Q + H) * D):
+                total += qkv_BF[b, i] * qkv_BF[b, i]
+            key_scale = _ONE / np.sqrt(total / np.float32(H * D) + eps)
+        for n in range(Q + H):
+            source = qkv_BF[b, n * D : (n + 1) * D]
+            factor = query_scale if n < Q else key_scale
+            if norm == 1:
                 total = _ZERO
-                for i in range(Q * D):
-                    total += qkv_BF[b, i] * qkv_BF[b, i]
-                query_scale = _ONE / np.sqrt(total / np.float32(Q * D) + eps)
-                total = _ZERO
-                for i in range(Q * D, (Q + H) * D):
-                    total += qkv_BF[b, i] * qkv_BF[b, i]
-                key_scale = _ONE / np.sqrt(total / np.float32(H * D) + eps)
-            for n in range(Q + H):
-                source = qkv_BF[b, n * D : (n + 1) * D]
-                factor = query_scale if n < Q else key_scale
-                if norm == 1:
-                    total = _ZERO
-                    for d in range(D):
-                        total += source[d] * source[d]
-                    factor = _ONE / np.sqrt(total / np.float32(D) + eps)
-                head = heads[n]
-                for d in range(half):
-                    left, right = source[d] * factor, source[half + d] * factor
-                    if norm:
-                        left *= norm_ND[n, d]
-                        right *= norm_ND[n, half + d]
-                    head[d] = left * cos_Bd[b, d] - right * sin_Bd[b, d]
-                    head[half + d] = right * cos_Bd[b, d] + left * sin_Bd[b, d]
-            for h in range(H):
                 for d in range(D):
-                    own_keys[b, h, at, d] = heads[Q + h, d]
-                    own_values[b, h, at, d] = qkv_BF[b, (Q + H + h) * D + d]
-            # Keys in order: the prompt's real ones, then the row's own; a window sees the last of them.
-            prompt = Tp - start_G[g]
-            first = max(0, prompt + at + 1 - window) if window else 0
-            skip_prefix, skip_own = min(first, prompt), max(0, first - prompt)
-            P, T = prompt - skip_prefix, at + 1 - skip_own
-            for h in range(H):
-                pk, pv = (
-                    prefix_keys[g, h, start_G[g] + skip_prefix :],
-                    prefix_values[g, h, start_G[g] + skip_prefix :],
-                )
-                ok, ov = own_keys[b, h, skip_own:], own_values[b, h, skip_own:]
-                for j in range(group):
-                    query = heads[h * group + j]
-                    dots(query, pk, P, scores)
-                    dots(query, ok, T, scores[P:])
-                    highest = scores[0]
-                    for t in range(1, P + T):
-                        highest = max(highest, scores[t])
-                    total = _ZERO
-                    for t in range(P + T):
-                        weight = _exp((scores[t] - highest) * scale)
-                        scores[t] = weight
-                        total += weight
-                    out = out_BF[b, (h * group + j) * D : (h * group + j + 1) * D]
-                    for d in range(D):
-                        out[d] = _ZERO
-                    add_weighted(scores, pv, P, out)
-                    add_weighted(scores[P:], ov, T, out)
-                    share = _ONE / total
-                    for d in range(D):
-                        out[d] *= share
-
-    fused: Callable[..., None] = kernel
-    return fused
+                    total += source[d] * source[d]
+                factor = _ONE / np.sqrt(total / np.float32(D) + eps)
+            head = heads[n]
+            for d in range(half):
+                left, right = source[d] * factor, source[half + d] * factor
+                if norm:
+                    left *= norm_ND[n, d]
+                    right *= norm_ND[n, half + d]
+                head[d] = left * cos_Bd[b, d] - right * sin_Bd[b, d]
+                head[half + d] = right * cos_Bd[b, d] + left * sin_Bd[b, d]
+        for h in range(H):
+            for d in range(D):
+                own_keys[b, h, at, d] = heads[Q + h, d]
+                own_values[b, h, at, d] = qkv_BF[b, (Q + H + h) * D + d]
+        # Keys in order: the prompt's real ones, then the row's own; a window sees the last of them.
+        prompt = Tp - start_G[g]
+        first = max(0, prompt + at + 1 - window) if window else 0
+        skip_prefix, skip_own = min(first, prompt), max(0, first - prompt)
+        P, T = prompt - skip_prefix, at + 1 - skip_own
+        for h in range(H):
+            pk, pv = (
+                prefix_keys[g, h, start_G[g] + skip_prefix :],
+                prefix_values[g, h, start_G[g] + skip_prefix :],
+            )
+            ok, ov = own_keys[b, h, skip_own:], own_values[b, h, skip_own:]
+            for j in range(group):
+                query = heads[h * group + j]
+                _dots(query, pk, P, scores, width)
+                _dots(query, ok, T, scores[P:], width)
+                highest = scores[0]
+                for t in range(1, P + T):
+                    highest = max(highest, scores[t])
+                total = _ZERO
+                for t in range(P + T):
+                    weight = _exp((scores[t] - highest) * scale)
+                    scores[t] = weight
+                    total += weight
+                out = out_BF[b, (h * group + j) * D : (h * group + j + 1) * D]
+                for d in range(D):
+                    out[d] = _ZERO
+                _add_weighted(scores, pv, P, out, width)
+                _add_weighted(scores[P:], ov, T, out, width)
+                share = _ONE / total
+                for d in range(D):
+                    out[d] *= share

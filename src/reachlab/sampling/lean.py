@@ -12,8 +12,8 @@ memory and a fresh allocation. The same function, with n(x) = x / √(mean x² +
 
 A sparse mixture's tokens are sorted by expert, so that an expert is two products as well. It fits Llama, Mistral,
 Qwen2, Qwen3, OLMoE, Qwen3-MoE, Mixtral and their like. Whether it fits a given model is not guessed from its name: the
-structure is looked for, and then the model's own logits must come out on a probe; otherwise `lean_decoder` gives None
-and the engine goes through the modules. Weights are read when the decoder is made: make it anew after an update.
+structure is looked for, and then the model's own logits must come out on a probe (`fits`); otherwise the engine
+goes through the modules. Weights are read when the decoder is made: make it anew after an update.
 """
 
 from dataclasses import dataclass
@@ -59,8 +59,12 @@ class _Layer:
 
 
 class LeanDecoder:
-    """Computes logits of one token a row, given a `PrefixCache` that is ready for the step. One thread at a time."""
+    """Computes logits of one token a row, given a `PrefixCache` that is ready for the step. One thread at a time.
 
+    Made for a model that `fits`, sequences of up to `positions` tokens and batches of `rows`.
+    """
+
+    @torch.no_grad()
     def __init__(self, model: Any, positions: int, rows: int):
         body = model.model
         self.embedding: Tensor = body.embed_tokens.weight
@@ -92,8 +96,8 @@ class LeanDecoder:
             attended_BF = self.buffer("attended", B, layer.out_FH.shape[0])
             prefix_keys, prefix_values = (t[: cache.active].numpy() for t in prefix)
             own_keys, own_values = (t[: cache.active].flatten(0, 1).numpy() for t in own)
-            kernels.attend(own_keys.shape[-1])(
-                qkv_BF.numpy(), *angles, layer.norm_ND, layer.norm, layer.norm_eps,
+            kernels.attend(
+                (0,) * own_keys.shape[-1], qkv_BF.numpy(), *angles, layer.norm_ND, layer.norm, layer.norm_eps,
                 prefix_keys, prefix_values, start_G, own_keys, own_values, at_B,
                 layer.scale, layer.window, attended_BF.numpy(),
             )  # fmt: skip
@@ -141,21 +145,17 @@ class LeanDecoder:
         kernels.combine(out_SH.numpy(), place_BK, weights_BK.numpy().reshape(-1, K), x_BH.numpy())
 
 
-def lean_decoder(model: PreTrainedModel, positions: int, rows: int) -> LeanDecoder | None:
-    """A decoder for `model`, sequences of up to `positions` tokens and batches of `rows`; None where the model does
-    not fit.
-
-    To be called without gradients, while the model attends through `shared_prefix_attention`.
-    """
+@torch.no_grad()
+def fits(model: PreTrainedModel) -> bool:
+    """Whether a `LeanDecoder` computes what `model` does; to be asked within `shared_prefix_attention`."""
     rope = getattr(model.config, "rope_parameters", None) or {}
     on_cpu = model.device.type == "cpu" and model.dtype == torch.float32
     if not on_cpu or rope.get("rope_type", "default") not in ROTARY:
-        return None
+        return False
     try:
-        decoder = LeanDecoder(model, max(positions, 8), rows)
-        return decoder if _reproduces(decoder, model) else None
+        return _reproduces(LeanDecoder(model, 8, 4), model)
     except (AttributeError, TypeError, ValueError, RuntimeError):
-        return None
+        return False
 
 
 def _reproduces(decoder: LeanDecoder, model: PreTrainedModel) -> bool:

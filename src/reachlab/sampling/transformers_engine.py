@@ -25,7 +25,7 @@ from reachlab.sampling.choose import choose_tokens
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import uniforms
 from reachlab.sampling.engine import Completion
-from reachlab.sampling.lean import lean_decoder
+from reachlab.sampling.lean import LeanDecoder, fits
 from reachlab.sampling.shared_prefix import PrefixCache, shared_prefix_attention
 
 BLOCK_ROWS = 16
@@ -44,6 +44,7 @@ class TransformersEngine:
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: int = 0):
         self.model, self.tokenizer, self.rows = model, tokenizer, rows
+        self.lean: bool | None = None  # whether the model fits `lean.py`; asked once, weights may change
         ends = model.generation_config.eos_token_id if model.generation_config is not None else None
         listed = ends if isinstance(ends, list) else [ends]
         self.ends = np.array(sorted({int(e) for e in [*listed, tokenizer.eos_token_id] if e is not None}))
@@ -84,6 +85,8 @@ class TransformersEngine:
         shares = _shares([len(s) for s in seeds], self.batches())
         found: list[list[Completion]] = [[] for _ in prompts]
         with shared_prefix_attention(self.model), _one_thread_each(len(shares)) as run:
+            if self.lean is None:
+                self.lean = fits(self.model)
 
             def decode(share: list[tuple[int, slice]]) -> list[list[Completion]]:
                 asked = [prompts[p] for p, _ in share], [seeds[p][s] for p, s in share]
@@ -196,8 +199,7 @@ class _Batch:
             sample_B=np.full(B, -1, np.int64),
         )
         self.first_logits_GV: torch.Tensor | None = None
-        with torch.no_grad():
-            self.lean = lean_decoder(self.model, longest + T, B)
+        self.lean = LeanDecoder(self.model, longest + T, B) if engine.lean else None
         self.stop = _StopStrings(engine.tokenizer, decoding.stop) if decoding.stop else None
 
     @torch.no_grad()

@@ -1,0 +1,228 @@
+import json
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
+
+from reachlab.errors import ReachlabError
+from reachlab.models.checkpoint import hash_model, save_model
+from reachlab.runs import RunFolder
+from reachlab.sampling.config import Decoding, SampleConfig
+from reachlab.sampling.run import sample
+from reachlab.sampling.store import SampleStore
+from reachlab.tasks.registry import load_task
+from tests.tiny import TASK, kill_again_and_again, rows_of
+
+PROBLEMS, SAMPLES = 6, 30
+
+
+@pytest.fixture
+def settings(checkpoint: Path, tmp_path: Path) -> dict[str, Any]:
+    """A run of twelve small parts."""
+    return {
+        "model": str(checkpoint),
+        "task": TASK,
+        "out": str(tmp_path / "run"),
+        "problems": PROBLEMS,
+        "samples": SAMPLES,
+        "decoding": Decoding(max_tokens=8),
+        "rows": 16,
+        "part": 15,
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """All rows of a run that nobody disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    sample(
+        SampleConfig(
+            model=str(checkpoint), task=TASK, out=str(out), problems=PROBLEMS, samples=SAMPLES,
+            decoding=Decoding(max_tokens=8), rows=16, part=15,
+        )
+    )  # fmt: skip
+    return rows_of(out)
+
+
+def test_a_run_holds_every_sample_judged(settings: dict[str, Any], whole: list[dict[str, Any]]) -> None:
+    result = sample(SampleConfig(**settings))
+    assert (result.drawn, result.stored, result.notes) == (180, 180, ())
+    assert rows_of(settings["out"]) == whole
+    store = SampleStore(RunFolder(settings["out"]))
+    task = load_task(TASK)
+    problems = {p.id: p for p in task.problems("test", PROBLEMS)}
+    assert store.problems() == list(problems.values())
+    assert store.drawn() == {p: set(range(SAMPLES)) for p in problems}
+    for row in whole:
+        assert task.verify(problems[row["problem_id"]], row["text"]).status == row["verdict"]
+        assert 1 <= row["tokens"] <= 8
+        assert row["finish"] == "stop" or row["tokens"] == 8
+        assert row["engine"] == "transformers"
+    assert len({row["seed"] for row in whole}) == 180
+    assert len(store.parts()) == 12
+
+
+def test_a_finished_run_draws_nothing(settings: dict[str, Any]) -> None:
+    sample(SampleConfig(**settings))
+    before = {p.name: p.stat().st_mtime_ns for p in Path(settings["out"]).rglob("*")}
+    assert sample(SampleConfig(**settings)).drawn == 0
+    assert {p.name: p.stat().st_mtime_ns for p in Path(settings["out"]).rglob("*")} == before
+
+
+def test_a_run_killed_again_and_again_equals_an_undisturbed_one(
+    settings: dict[str, Any], whole: list[dict[str, Any]]
+) -> None:
+    began = time.perf_counter()
+    sample(SampleConfig(**{**settings, "out": settings["out"] + "-timed"}))
+    seconds = time.perf_counter() - began
+    hits = kill_again_and_again(lambda: sample(SampleConfig(**settings)), seconds, kills=10, seed=1)
+    assert hits >= 3
+    assert rows_of(settings["out"]) == whole
+
+
+def test_lost_parts_are_drawn_again(settings: dict[str, Any], whole: list[dict[str, Any]]) -> None:
+    sample(SampleConfig(**settings))
+    for part in SampleStore(RunFolder(settings["out"])).parts()[::3]:
+        os.unlink(part)
+    assert sample(SampleConfig(**settings)).drawn == 60
+    assert rows_of(settings["out"]) == whole
+
+
+def test_workers_that_share_a_run_equal_one(settings: dict[str, Any], whole: list[dict[str, Any]]) -> None:
+    first = sample(SampleConfig(**settings, shard="0/2"))
+    second = sample(SampleConfig(**settings, shard="1/2"))
+    assert (first.drawn, first.stored, second.drawn, second.stored) == (90, 90, 90, 180)
+    assert rows_of(settings["out"]) == whole
+
+
+def test_rows_and_parts_do_not_change_a_sample(settings: dict[str, Any], whole: list[dict[str, Any]]) -> None:
+    sample(SampleConfig(**{**settings, "rows": 3, "part": 0}))
+    found = rows_of(settings["out"])
+    exact = ("problem_id", "sample", "text", "tokens", "finish", "seed", "verdict")
+    assert [[row[k] for k in exact] for row in found] == [[row[k] for k in exact] for row in whole]
+    assert [row["logprob"] for row in found] == pytest.approx([row["logprob"] for row in whole], abs=1e-4)
+
+
+def test_more_samples_begin_with_the_same(settings: dict[str, Any], whole: list[dict[str, Any]]) -> None:
+    sample(SampleConfig(**{**settings, "samples": SAMPLES + 3, "problems": 2}))
+    wanted = {(r["problem_id"], r["sample"]): r["text"] for r in whole}
+    found = {(r["problem_id"], r["sample"]): r["text"] for r in rows_of(settings["out"])}
+    assert len(found) == 2 * (SAMPLES + 3)
+    assert {key: found[key] for key in found.keys() & wanted.keys()} == {
+        key: text for key, text in wanted.items() if key in found
+    }
+
+
+def test_another_seed_draws_others(settings: dict[str, Any], whole: list[dict[str, Any]]) -> None:
+    sample(SampleConfig(**settings, seed=1))
+    found = rows_of(settings["out"])
+    assert not {r["seed"] for r in found} & {r["seed"] for r in whole}
+    assert sum(a["text"] != b["text"] for a, b in zip(found, whole, strict=True)) > 90
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"decoding": Decoding(max_tokens=8, temperature=0.5)}, "decoding.temperature was 1.0, now 0.5"),
+        ({"decoding": Decoding(max_tokens=8, stop=(";",))}, r'decoding.stop was \[\], now \[";"\]'),
+        ({"samples": 31}, "samples was 30, now 31"),
+        ({"problems": 5}, "problems was 6, now 5"),
+        ({"problem_seed": 1}, "task_hash was "),
+        ({"task": "countdown,numbers=2"}, 'task was "countdown,numbers=3", now "countdown,numbers=2"'),
+        ({"seed": 1}, "seed was 0, now 1"),
+        ({"dtype": "bfloat16"}, 'dtype was "float32", now "bfloat16"'),
+    ],
+)
+def test_another_configuration_is_refused(settings: dict[str, Any], change: dict[str, Any], says: str) -> None:
+    sample(SampleConfig(**{**settings, "samples": 30, "shard": "0/12"}))
+    before = rows_of(settings["out"])
+    with pytest.raises(ReachlabError, match=says):
+        sample(SampleConfig(**{**settings, **change}))
+    assert rows_of(settings["out"]) == before
+
+
+def test_another_model_is_refused_and_a_moved_one_is_not(
+    settings: dict[str, Any], moe_checkpoint: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    sample(SampleConfig(**settings, shard="0/12"))
+    moved = shutil.copytree(checkpoint, tmp_path / "moved")
+    assert sample(SampleConfig(**{**settings, "model": str(moved), "shard": "1/12"})).stored == 30
+    with pytest.raises(ReachlabError, match=f'model was "{hash_model(checkpoint)}", now "{hash_model(moe_checkpoint)}"'):
+        sample(SampleConfig(**{**settings, "model": str(moe_checkpoint)}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "/nowhere"},
+        {"task": "chess"},
+        {"task": "countdown,numbers=9"},
+        {"device": "cuda:99"},
+        {"task": "math:/nowhere.jsonl"},
+    ],
+)
+def test_bad_input_writes_nothing(settings: dict[str, Any], change: dict[str, Any]) -> None:
+    with pytest.raises(ReachlabError):
+        sample(SampleConfig(**{**settings, **change}))
+    assert not Path(settings["out"]).exists()
+
+
+def test_a_mixture_of_experts(settings: dict[str, Any], moe_checkpoint: Path) -> None:
+    result = sample(SampleConfig(**{**settings, "model": str(moe_checkpoint), "problems": 2}))
+    assert result.stored == 60
+
+
+def test_a_run_behind_a_url(settings: dict[str, Any], whole: list[dict[str, Any]]) -> None:
+    url = "memory://runs/sampled"
+    sample(SampleConfig(**{**settings, "out": url, "shard": "1/3"}))
+    sample(SampleConfig(**{**settings, "out": url}))
+    assert rows_of(url) == whole
+    RunFolder(url).fs.rm("/runs", recursive=True)
+
+
+def test_prompts_the_model_was_not_made_for(settings: dict[str, Any], tmp_path: Path) -> None:
+    long = "x" * 80 + "Größe?"
+    problems = [{"question": long, "answer": "1"}, {"question": "1+1=", "answer": "2"}]
+    file = tmp_path / "math.jsonl"
+    file.write_text("".join(json.dumps(p) + "\n" for p in problems))
+    result = sample(SampleConfig(**{**settings, "task": f"math:{file}", "problems": None, "samples": 4}))
+    assert result.stored == 8
+    assert len(result.notes) == 2
+    assert "2 of 2 prompts hold characters that the model's tokenizer lacks" in result.notes[0]
+    assert re.search(r"prompt and answer take up to \d+ tokens, the checkpoint promises 64", result.notes[1])
+
+
+def test_learned_positions_end(settings: dict[str, Any], tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    torch.manual_seed(0)
+    shape = {"vocab_size": len(tokenizer), "n_positions": 16, "n_embd": 32, "n_layer": 1, "n_head": 2}
+    gpt2 = GPT2LMHeadModel(GPT2Config(**shape, eos_token_id=1, bos_token_id=None, pad_token_id=0))
+    save_model(tmp_path / "gpt2", gpt2, tokenizer)
+    settings |= {"model": str(tmp_path / "gpt2"), "samples": 2}
+    with pytest.raises(ReachlabError, match=r"prompt and answer take up to \d+ tokens, and the model has 16 positions"):
+        sample(SampleConfig(**{**settings, "decoding": Decoding(max_tokens=16)}))
+    assert sample(SampleConfig(**{**settings, "decoding": Decoding(max_tokens=4)})).stored == 12
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"samples": 0}, "samples=0 must be 1 or more"),
+        ({"problems": 0}, "problems=0 must be 1 or more"),
+        ({"rows": -1}, "rows and part must be 0"),
+        ({"part": -1}, "rows and part must be 0"),
+        ({"shard": "2/2"}, "shard='2/2' must be i/n with 0 <= i < n"),
+        ({"shard": "1"}, "shard='1' must be i/n"),
+        ({"shard": "-1/2"}, "shard='-1/2' must be i/n"),
+        ({"shard": "a/b"}, "shard='a/b' must be i/n"),
+        ({"verify_timeout": 0.0}, "verify_timeout=0.0 must be above 0"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, Any], change: dict[str, Any], says: str) -> None:
+    with pytest.raises(ReachlabError, match=says):
+        SampleConfig(**{**settings, **change})
