@@ -54,7 +54,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "installing into $(VENV), once; this takes a few minutes"
 	command -v nvidia-smi >/dev/null \
 	  || $(PIP) -c constraints.txt torch==$(TORCH)+cpu 2>/dev/null \
-	  || { $(PIP) uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend=cpu -c constraints.txt torch==$(TORCH); } \
+	  || { $(PIP) uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend=cpu -c constraints.txt torch==$(TORCH) 2>/dev/null; } \
 	  || echo "no CPU build of torch within reach: taking the ordinary one"
 	$(PIP) -c constraints.txt -e '.[dev]'
 	touch $@

@@ -1,9 +1,10 @@
 import json
 import os
+import sys
+import time
 
 import pytest
 
-from reachlab import progress
 from reachlab.progress import EVENTS, describe, track
 
 
@@ -37,7 +38,7 @@ def test_a_log_gets_a_line_at_the_end_and_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter([0.0, 5.0, 20.0, 22.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     with track("rl", 8, 2) as advance:
         advance(1)
         advance(2, reward=0.25)
@@ -48,7 +49,7 @@ def test_a_log_gets_a_line_at_the_end_and_now_and_then(
 
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with track("pretrain", 4, 1) as advance:
         advance(3, loss=1.5)
     shown = capsys.readouterr().err

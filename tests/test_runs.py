@@ -1,5 +1,4 @@
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.tiny import names
 
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder, differences, provenance, write_atomically
@@ -115,7 +115,7 @@ def test_writing_is_whole_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     write_atomically(target, b"old")
     write_atomically(target, b"new")
     assert target.read_bytes() == b"new"
-    assert os.listdir(target.parent) == ["file"]
+    assert names(target.parent) == ["file"]
 
 
 def test_a_failed_rename_keeps_the_old_file_and_no_temporary_one(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_failed_rename_keeps_the_old_file_and_no_temporary_one(tmp_path: Path)
     (target / "inside").write_text("kept")
     with pytest.raises(ReachlabError, match="file: not written: "):
         write_atomically(target, b"new")
-    assert os.listdir(tmp_path) == ["file"]
+    assert names(tmp_path) == ["file"]
     assert (target / "inside").read_text() == "kept"
 
 
@@ -159,7 +159,7 @@ def test_a_file_size_limit_is_an_error_and_the_old_file_stays(tmp_path: Path) ->
     assert done.returncode == 2, done.stderr
     assert done.stdout == f"{target}: not written: File too large\n"
     assert target.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["part"]
+    assert names(tmp_path) == ["part"]
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_a_full_disk_is_an_error_and_what_was_stored_stays(small_disk: Path) -> 
     with pytest.raises(ReachlabError, match=r"part-2\.parquet: not written: No space left on device") as error:
         run.write("samples/part-2.parquet", b"x" * 300_000)
     assert "\n" not in str(error.value)
-    assert os.listdir(small_disk / "run" / "samples") == ["part-1.parquet"]
+    assert names(small_disk / "run" / "samples") == ["part-1.parquet"]
     run.write("samples/part-3.parquet", b"there is room again")
 
 

@@ -80,6 +80,11 @@ def rows_of(folder: str | Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["problem_id"], row["sample"]))
 
 
+def names(folder: str | Path) -> list[str]:
+    """What lies in a folder, hidden files too, in name order."""
+    return sorted(p.name for p in Path(folder).iterdir())
+
+
 def timeless(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Metrics without what a clock said."""
     return [{k: v for k, v in row.items() if not k.startswith("seconds")} for row in rows]

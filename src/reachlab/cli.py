@@ -136,9 +136,11 @@ def import_(config: Flat[ImportCommand]) -> None:
 
     Example: reachlab import answers.jsonl --task math:problems.jsonl --text response --out runs/other
     """
+    from reachlab.progress import track_count
     from reachlab.sampling.importing import import_samples
 
-    runs = import_samples(config.samples)
+    with track_count("import") as tell:
+        runs = import_samples(config.samples, tell)
     if config.json:
         _print_json([asdict(r) | {"agreement": r.agreement} for r in runs])
         return

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -47,6 +47,23 @@ def track(label: str, total: int, done: int = 0) -> Iterator[Advance]:
             yield advance
     else:
         yield _log(label, total, done)
+
+
+@contextmanager
+def track_count(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Like `track`, for work that tells how much is done and how much there is as it goes: tell(done, total)."""
+    with ExitStack() as stack:
+        advance: Advance | None = None
+        told = 0
+
+        def tell(done: int, total: int) -> None:
+            nonlocal advance, told
+            if advance is None:
+                advance = stack.enter_context(track(label, total))
+            advance(done - told)
+            told = done
+
+        yield tell
 
 
 def bars() -> Progress:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.tiny import names
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
@@ -169,13 +170,13 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "state"
     with pytest.raises(ReachlabError, match=r"state: not written: \[Errno 28\] No space left on device"):
         save_folder(target, fail)
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
     save_folder(target, fill)
     with pytest.raises(ReachlabError, match="not written"):
         save_folder(target, fail)
     assert (target / "a").read_text() == "new"
     save_folder(target, fill)
-    assert os.listdir(tmp_path) == ["state"]
+    assert names(tmp_path) == ["state"]
 
 
 def test_an_interrupted_replacement_is_put_right(tmp_path: Path) -> None:
@@ -185,11 +186,11 @@ def test_an_interrupted_replacement_is_put_right(tmp_path: Path) -> None:
     (tmp_path / ".state.1234abcd.tmp").mkdir()
     (tmp_path / ".state2.1234abcd.tmp").mkdir()
     restore_folder(target)
-    assert sorted(os.listdir(tmp_path)) == [".state2.1234abcd.tmp", "state"]
+    assert names(tmp_path) == [".state2.1234abcd.tmp", "state"]
     assert (target / "a").read_text() == "last good"
     (tmp_path / ".state.99999999.old").mkdir()
     restore_folder(target)
-    assert sorted(os.listdir(tmp_path)) == [".state2.1234abcd.tmp", "state"]
+    assert names(tmp_path) == [".state2.1234abcd.tmp", "state"]
     assert (target / "a").read_text() == "last good"
 
 
@@ -206,7 +207,7 @@ def test_a_disk_that_fills_up_while_a_model_is_saved(
         raise RuntimeError("I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr(type(qwen3), "save_pretrained", full)
-    with pytest.raises(ReachlabError, match="model: not written: .*No space left"):
+    with pytest.raises(ReachlabError, match=r"model: not written: .*No space left"):
         save_model(tmp_path / "model", qwen3, tokenizer)
     assert hash_model(tmp_path / "model") == before
-    assert os.listdir(tmp_path) == ["model"]
+    assert names(tmp_path) == ["model"]

@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import shutil
 import time
@@ -8,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.tiny import TASK, kill_again_and_again, rows_of
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
@@ -17,7 +17,6 @@ from reachlab.sampling.config import Decoding, SampleConfig
 from reachlab.sampling.run import sample
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.registry import load_task
-from tests.tiny import TASK, kill_again_and_again, rows_of
 
 PROBLEMS, SAMPLES = 6, 30
 
@@ -89,7 +88,7 @@ def test_a_run_killed_again_and_again_equals_an_undisturbed_one(
 def test_lost_parts_are_drawn_again(settings: dict[str, Any], whole: list[dict[str, Any]]) -> None:
     sample(SampleConfig(**settings))
     for part in SampleStore(RunFolder(settings["out"])).parts()[::3]:
-        os.unlink(part)
+        Path(part).unlink()
     assert sample(SampleConfig(**settings)).drawn == 60
     assert rows_of(settings["out"]) == whole
 
@@ -153,7 +152,9 @@ def test_another_model_is_refused_and_a_moved_one_is_not(
     sample(SampleConfig(**settings, shard="0/12"))
     moved = shutil.copytree(checkpoint, tmp_path / "moved")
     assert sample(SampleConfig(**{**settings, "model": str(moved), "shard": "1/12"})).stored == 30
-    with pytest.raises(ReachlabError, match=f'model was "{hash_model(checkpoint)}", now "{hash_model(moe_checkpoint)}"'):
+    with pytest.raises(
+        ReachlabError, match=f'model was "{hash_model(checkpoint)}", now "{hash_model(moe_checkpoint)}"'
+    ):
         sample(SampleConfig(**{**settings, "model": str(moe_checkpoint)}))
 
 

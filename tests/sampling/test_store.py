@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,12 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.tiny import ENVIRONMENT, names
 
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore, hash_problems
 from reachlab.types import Problem, Sample, Verdict
-from tests.tiny import ENVIRONMENT
 
 PROBLEMS = [
     Problem(id="a", prompt="1+1=", answer={"numbers": [1, 1]}, metadata={"division": False}),
@@ -237,4 +236,4 @@ def test_several_processes_may_write_at_once(tmp_path: Path) -> None:
         assert all(s.text == str(s.index) for s in store.samples())
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     assert store.drawn() == {"a": set(range(155))}
-    assert not [name for name in os.listdir(tmp_path / "samples") if not name.startswith("part-")]
+    assert not [name for name in names(tmp_path / "samples") if not name.startswith("part-")]

@@ -89,7 +89,7 @@ def generate(model: PreTrainedModel, prompt: list[int], tokens: int) -> list[int
         "pad_token_id": 0,
         "eos_token_id": 1,
     }
-    found: torch.Tensor = model.generate(ids, attention_mask=mask, **settings)  # type: ignore[operator]
+    found: torch.Tensor = model.generate(ids, attention_mask=mask, **settings)
     return found[0, len(prompt) :].tolist()
 
 

@@ -94,7 +94,7 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         raise ReachlabError(f"{folder}: its tokenizer has no end-of-text token (eos_token in tokenizer_config.json)")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer  # type: ignore[no-any-return]
+    return tokenizer
 
 
 def save_folder(folder: str | Path, fill: Callable[[Path], None]) -> None:

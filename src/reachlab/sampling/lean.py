@@ -213,7 +213,8 @@ def _read_layer(layer: Any) -> _Layer:
         norm_ND=norm_ND,
         norm_eps=np.float32(norm_eps),
         scale=np.float32(attention.scaling),
-        window=getattr(attention, "sliding_window", None) or 0,
+        # Families with windows in some layers keep them in the layer; the others read the configuration.
+        window=getattr(attention, "sliding_window", getattr(attention.config, "sliding_window", None)) or 0,
         eps=(_eps(before), _eps(after)),
         gate_up_HF=None if mixture else _gate_up(layer.mlp, after.weight),
         down_FH=None if mixture else layer.mlp.down_proj.weight.t(),

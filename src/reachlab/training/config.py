@@ -50,6 +50,8 @@ class LoopConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.save_every < 1:
             raise ReachlabError(f"steps={self.steps} and save_every={self.save_every} must be 1 or more")
+        if self.threads < 0:
+            raise ReachlabError(f"threads={self.threads} must be 0 (torch's own) or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,9 @@ class PretrainConfig:
     """Sequences a step."""
     length: int = 256
     """Longest sequence, in tokens; text files are cut into windows of this length."""
+
+    def __post_init__(self) -> None:
+        _check_batch(self.batch, self.length)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +92,9 @@ class DistillConfig:
     """Answers a step."""
     length: int = 256
     """Longest prompt and answer together, in tokens; longer ones are cut."""
+
+    def __post_init__(self) -> None:
+        _check_batch(self.batch, self.length)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +141,7 @@ class RLConfig:
     """Seconds a verifier may take for one answer."""
 
     def __post_init__(self) -> None:
-        for name in ("prompts", "rollouts", "updates", "micro_batch", "max_tokens"):
+        for name in ("prompts", "rollouts", "updates", "micro_batch", "max_tokens", "eval_problems"):
             if getattr(self, name) < 1:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
         if not 0 <= self.keep <= self.rollouts:
@@ -142,7 +150,19 @@ class RLConfig:
             raise ReachlabError(f"keep={self.keep} of rollouts={self.rollouts} needs a --rule, e.g. max_variance")
         if self.rule != "none" and not self.keep:
             raise ReachlabError(f"--rule {self.rule} needs --keep, the number of rollouts to update on")
-        if self.temperature <= 0:
+        for name in ("clip_low", "clip_high", "eval_every"):
+            if not getattr(self, name) >= 0:
+                raise ReachlabError(f"{name}={getattr(self, name)} must be 0 or more")
+        if not self.verify_timeout > 0:
+            raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
+        if not 0 < self.temperature < float("inf"):
             raise ReachlabError(f"temperature={self.temperature} must be above 0: greedy rollouts teach nothing")
         if self.prompts % self.updates:
             raise ReachlabError(f"prompts={self.prompts} must be a multiple of updates={self.updates}")
+
+
+def _check_batch(batch: int, length: int) -> None:
+    if batch < 1:
+        raise ReachlabError(f"batch={batch} must be 1 or more")
+    if length < 2:
+        raise ReachlabError(f"length={length} must be 2 or more: a token to read and one to predict")

@@ -1,0 +1,22 @@
+"""A task that a tiny model learns in a few steps: begin the answer with an odd digit."""
+
+import random
+
+from reachlab.tasks.base import GeneratedTask
+from reachlab.types import Problem, Verdict
+
+
+class Letters(GeneratedTask):
+    """Right answers begin with an odd digit; the share `unscored` of the problems is never judged."""
+
+    def __init__(self, unscored: float = 0.0) -> None:
+        self.unscored, self.spec = unscored, "letters"
+
+    def draw(self, rng: random.Random, *, listed: bool) -> Problem:
+        number = rng.randrange(1000)
+        return Problem(id=str(number), prompt=f"{number}=", answer=number)
+
+    def verify(self, problem: Problem, text: str) -> Verdict:
+        if random.Random(problem.id + text).random() < self.unscored:
+            return Verdict.unscored("the judge is out")
+        return Verdict.correct() if text[:1] in set("13579") else Verdict.wrong()

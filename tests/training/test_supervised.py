@@ -1,0 +1,327 @@
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.tiny import TASK, kill_again_and_again, names, timeless, tiny_config
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from reachlab.errors import ReachlabError
+from reachlab.models.checkpoint import hash_model, load_model
+from reachlab.runs import RunFolder
+from reachlab.sampling.config import Decoding, SampleConfig
+from reachlab.sampling.run import sample
+from reachlab.sampling.store import SampleStore
+from reachlab.training import loop as loop_module
+from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
+from reachlab.training.supervised import distill, next_token_loss, pretrain
+from reachlab.training.text import Tokens
+from reachlab.types import Verdict
+
+GOLDEN = [3.0767, 3.0293, 2.9874, 2.8007, 2.7822]
+"""Losses of the first three and the last two steps of `pretraining`."""
+LOOP = LoopConfig(steps=14, save_every=4, seed=0, device="cpu", threads=1)
+
+
+def pretraining(out: Path, **changes: Any) -> PretrainConfig:
+    settings: dict[str, Any] = {
+        "data": TASK,
+        "out": str(out),
+        "loop": LOOP,
+        "model": tiny_config(),
+        "optimizer": OptimizerConfig(method="muon", lr=4e-3, muon_lr=0.02, warmup=2, schedule="linear"),
+        "batch": 8,
+        "length": 48,
+    }
+    return PretrainConfig(**{**settings, **changes})
+
+
+def distilling(model: Path, out: Path, **changes: Any) -> DistillConfig:
+    settings: dict[str, Any] = {
+        "model": str(model), "teacher": "solver", "task": TASK, "out": str(out), "loop": LOOP,
+        "optimizer": OptimizerConfig(method="adamw", lr=3e-3), "batch": 8, "length": 48,
+    }  # fmt: skip
+    return DistillConfig(**{**settings, **changes})
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model" / "model.safetensors")
+
+
+def same(a: Path, b: Path) -> bool:
+    left, right = weights(a), weights(b)
+    return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    return timeless(RunFolder(run).metrics())
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pretraining run that nobody disturbed."""
+    out = tmp_path_factory.mktemp("pretrained") / "base"
+    pretrain(pretraining(out))
+    return out
+
+
+def test_the_golden_curve(pretrained: Path) -> None:
+    """Loss of the first steps, as this configuration has always given it; a change of it is a change of the method."""
+    rows = metrics(pretrained)
+    assert [row["step"] for row in rows] == list(range(1, 15))
+    assert [row["loss"] for row in rows[:3] + rows[-2:]] == pytest.approx(GOLDEN, rel=2e-3)
+    assert [row["lr"] for row in rows[:4]] == pytest.approx([4e-3 / 3, 8e-3 / 3, 4e-3, 4e-3 * 11 / 12])
+
+
+def test_a_run_folder_is_complete_and_loads_in_transformers(pretrained: Path) -> None:
+    assert names(pretrained) == ["metrics.jsonl", "model", "run.json"]
+    AutoModelForCausalLM.from_pretrained(pretrained / "model")
+    tokenizer = AutoTokenizer.from_pretrained(pretrained / "model")
+    assert tokenizer.decode(tokenizer("12 11 9=32:")["input_ids"]) == "12 11 9=32:"
+    found = RunFolder(pretrained).read_json("run.json")
+    assert found["kind"] == "pretrain"
+    assert found["config"]["optimizer"]["muon_lr"] == 0.02
+
+
+def test_a_finished_run_is_left_alone(pretrained: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in pretrained.rglob("*")}
+    pretrain(pretraining(pretrained))
+    assert {p: p.stat().st_mtime_ns for p in pretrained.rglob("*")} == before
+
+
+def _end(work: Callable[[], object], out: Path) -> float:
+    """Do `work` on a run that is thrown away; the seconds it takes."""
+    began = time.perf_counter()
+    work()
+    shutil.rmtree(out)
+    return time.perf_counter() - began
+
+
+def test_a_pretraining_killed_again_and_again_ends_with_the_same_weights(pretrained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "base"
+    seconds = _end(lambda: pretrain(pretraining(out)), out)
+    hits = kill_again_and_again(lambda: pretrain(pretraining(out)), seconds, kills=6, seed=3)
+    assert hits >= 2
+    assert same(out, pretrained)
+    assert metrics(out) == metrics(pretrained)
+    assert names(out) == ["metrics.jsonl", "model", "run.json"]
+
+
+def test_a_distillation_killed_again_and_again_ends_with_the_same_weights(pretrained: Path, tmp_path: Path) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "killed"
+    began = time.perf_counter()
+    distill(distilling(pretrained, whole))
+    seconds = time.perf_counter() - began
+    assert kill_again_and_again(lambda: distill(distilling(pretrained, out)), seconds, kills=4, seed=5) >= 1
+    assert same(out, whole)
+    assert metrics(out) == metrics(whole)
+    assert not same(whole, pretrained)
+
+
+def _stop_at(step: int) -> Callable[..., None]:
+    def log(run: loop_module.TrainingRun, found: dict[str, float]) -> None:
+        if run.step == step:
+            raise KeyboardInterrupt
+        ORIGINAL_LOG(run, found)
+
+    return log
+
+
+ORIGINAL_LOG = loop_module.TrainingRun._log
+
+
+@pytest.mark.parametrize("stop", [1, 4, 5, 8, 14])
+def test_a_run_stopped_at_any_step_goes_on_exactly(
+    stop: int, pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_module.TrainingRun, "_log", _stop_at(stop))
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(pretraining(tmp_path / "base"))
+    assert (tmp_path / "base" / "state").exists() == (stop > 4)
+    torch.rand(5)  # whatever else the process did
+    pretrain(pretraining(tmp_path / "base", loop=replace(LOOP, save_every=100)))
+    assert same(tmp_path / "base", pretrained)
+    assert metrics(tmp_path / "base") == metrics(pretrained)
+
+
+def test_a_run_killed_while_it_cleared_up_is_finished(pretrained: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(pretrained, tmp_path / "base"))
+    (out / "state").mkdir()
+    (out / "state" / "config.json").write_text("{}")
+    pretrain(pretraining(out))
+    assert same(out, pretrained)
+
+
+def test_a_damaged_state_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_module.TrainingRun, "_log", _stop_at(6))
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(pretraining(tmp_path / "base"))
+    (tmp_path / "base" / "state" / "trainer.pt").write_bytes(b"garbage")
+    with pytest.raises(ReachlabError, match=r"state: not a state to go on from .*; delete it to start over") as error:
+        pretrain(pretraining(tmp_path / "base"))
+    assert "\n" not in str(error.value)
+
+
+def test_another_configuration_is_refused(pretrained: Path) -> None:
+    before = hash_model(pretrained)
+    for change, says in (
+        ({"batch": 9}, "batch was 8, now 9"),
+        ({"loop": replace(LOOP, steps=15)}, "loop.steps was 14, now 15"),
+        ({"optimizer": OptimizerConfig()}, 'optimizer.method was "muon", now "adamw"'),
+        ({"model": tiny_config("olmoe")}, 'model.family was "qwen3", now "olmoe"'),
+    ):
+        with pytest.raises(ReachlabError, match=says):
+            pretrain(pretraining(pretrained, **change))
+    assert hash_model(pretrained) == before
+
+
+def test_a_mixture_of_experts_learns_and_balances(tmp_path: Path) -> None:
+    pretrain(pretraining(tmp_path / "moe", model=tiny_config("olmoe")))
+    rows = metrics(tmp_path / "moe")
+    assert rows[-1]["loss"] < rows[0]["loss"] - 0.3
+    assert all(row["balance"] >= 0.99 for row in rows)
+
+
+def test_a_text_file_is_learned(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("the quick brown fox jumps over the lazy dog. " * 20)
+    loop = replace(LOOP, steps=40)
+    pretrain(pretraining(tmp_path / "run", data=f"text:{tmp_path / 'text'}", loop=loop, length=24))
+    rows = metrics(tmp_path / "run")
+    assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+    assert all(row["tokens"] == 8 * 23 for row in rows)
+
+
+def test_distilling_lowers_the_loss_on_right_answers(pretrained: Path, tmp_path: Path) -> None:
+    distill(distilling(pretrained, tmp_path / "run", loop=replace(LOOP, steps=40)))
+    losses = [row["loss"] for row in metrics(tmp_path / "run")]
+    assert sum(losses[-5:]) < sum(losses[:5]) - 0.5
+
+
+def test_a_model_teaches_by_its_right_samples(pretrained: Path, tmp_path: Path, checkpoint: Path) -> None:
+    teacher = tmp_path / "teacher"
+    decoding = Decoding(max_tokens=4)
+    sample(
+        SampleConfig(
+            model=str(checkpoint), task=TASK, out=str(teacher), split="train", problems=3, samples=4, decoding=decoding
+        )
+    )
+    store = SampleStore(RunFolder(teacher))
+    with pytest.raises(ReachlabError, match="no correct sample of a training problem"):
+        distill(distilling(pretrained, tmp_path / "student", teacher=str(teacher)))
+    assert not (tmp_path / "student").exists()
+    for part in store.parts():
+        store.rejudge(part, [Verdict.correct() for _ in store.part(part)])
+    distill(distilling(pretrained, tmp_path / "student", teacher=str(teacher), loop=replace(LOOP, steps=40)))
+    losses = [row["loss"] for row in metrics(tmp_path / "student")]
+    assert losses[-1] < losses[0] - 1
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
+    pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reachlab.training import supervised
+
+    calls = 0
+
+    def poisoned(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        loss, others = next_token_loss(*arguments)
+        return (loss * float("nan") if calls == 7 else loss), others
+
+    with monkeypatch.context() as patch:
+        patch.setattr(supervised, "next_token_loss", poisoned)
+        with pytest.raises(ReachlabError, match="loss and grad_norm not finite at step 7") as error:
+            pretrain(pretraining(tmp_path / "base"))
+    assert "Lower the learning rate" in str(error.value)
+    assert not (tmp_path / "base" / "model").exists()
+    pretrain(pretraining(tmp_path / "base"))
+    assert same(tmp_path / "base", pretrained)
+
+
+@pytest.mark.parametrize("family", ["qwen3", "olmoe"])
+def test_the_loss_is_the_mean_over_learned_tokens(family: str, request: pytest.FixtureRequest) -> None:
+    model: PreTrainedModel = request.getfixturevalue(family)
+    ids = torch.tensor([[5, 6, 7, 8], [9, 10, 0, 0]])
+    attention = ids > 0
+    learn = torch.tensor([[False, False, True, True], [False, True, False, False]])
+    batch = Tokens(ids, attention, learn)
+    with torch.no_grad():
+        loss, others = next_token_loss(model, batch, torch.device("cpu"), 3.0)
+        wanted = 0.0
+        for b, t in ((0, 2), (0, 3), (1, 1)):
+            logits = model(input_ids=ids[b : b + 1, :t]).logits[0, -1]
+            wanted -= float(logits.log_softmax(-1)[ids[b, t]]) / 3
+    balance = float(others.get("balance", torch.tensor(0.0))) * getattr(model.config, "router_aux_loss_coef", 0.0)
+    assert float(loss) == pytest.approx(wanted + balance, abs=1e-4)
+    assert (family == "olmoe") == (balance > 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"data": "chess"}, "unknown task family"),
+        ({"data": "text:/nowhere"}, "/nowhere: No such file"),
+        ({"model": replace(tiny_config(), heads=5)}, "must be heads=5 times an even number"),
+        ({"loop": replace(LOOP, device="cuda:99")}, "device 'cuda:99' is not usable here"),
+    ],
+)
+def test_bad_input_writes_nothing(change: dict[str, Any], says: str, tmp_path: Path) -> None:
+    with pytest.raises(ReachlabError, match=says):
+        pretrain(pretraining(tmp_path / "run", **change))
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_are_too_short_write_nothing(tmp_path: Path, pretrained: Path) -> None:
+    (tmp_path / "short").write_text("12")
+    with pytest.raises(ReachlabError, match="2 tokens, fewer than one window of --length 48"):
+        pretrain(pretraining(tmp_path / "run", data=f"text:{tmp_path / 'short'}"))
+    with pytest.raises(ReachlabError, match="no prompt of step 0 leaves room for an answer in --length 3"):
+        distill(distilling(pretrained, tmp_path / "run", length=3))
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_is_local() -> None:
+    with pytest.raises(ReachlabError, match="training runs live on a local disk"):
+        pretrain(PretrainConfig(data=TASK, out="memory://runs/base", model=tiny_config()))
+
+
+def test_a_student_without_a_checkpoint_writes_nothing(tmp_path: Path, checkpoint: Path) -> None:
+    bare = Path(shutil.copytree(checkpoint, tmp_path / "bare"))
+    (bare / "tokenizer.json").unlink()
+    for model, says in ((tmp_path / "nothing", "no such model folder"), (bare, "a checkpoint without a tokenizer")):
+        with pytest.raises(ReachlabError, match=says):
+            distill(distilling(model, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: LoopConfig(steps=0), "steps=0 and save_every=100 must be 1 or more"),
+        (lambda: LoopConfig(steps=1, save_every=0), "save_every=0 must be 1 or more"),
+        (lambda: LoopConfig(steps=1, threads=-1), "threads=-1 must be 0"),
+        (lambda: pretraining(Path("x"), batch=0), "batch=0 must be 1 or more"),
+        (lambda: pretraining(Path("x"), length=1), "length=1 must be 2 or more"),
+        (lambda: distilling(Path("m"), Path("x"), batch=0), "batch=0 must be 1 or more"),
+    ],
+)
+def test_settings_that_cannot_be(make: Callable[[], object], says: str) -> None:
+    with pytest.raises(ReachlabError, match=says):
+        make()
+
+
+def test_weights_start_from_the_checkpoint_and_the_checkpoint_stays(pretrained: Path, tmp_path: Path) -> None:
+    before = hash_model(pretrained)
+    still = OptimizerConfig(method="adamw", lr=0.0)
+    distill(distilling(pretrained, tmp_path / "run", optimizer=still, loop=replace(LOOP, steps=2)))
+    assert same(tmp_path / "run", pretrained)
+    assert hash_model(pretrained) == before
+    load_model(tmp_path / "run")
