@@ -5,7 +5,7 @@ Rooms are imported inside the commands, so that `reachlab --help` does not wait 
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import tyro
@@ -52,6 +52,10 @@ class TasksConfig:
     """Which problems a generated task draws."""
     json: bool = False
     """Print JSON."""
+
+    def __post_init__(self) -> None:
+        if self.problems < 1:
+            raise ReachlabError(f"problems={self.problems} must be 1 or more")
 
 
 @app.command(name="tasks")
@@ -239,6 +243,9 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
         raise ReachlabError("name at least one run folder")
     folders = [RunFolder(run) for run in config.runs]
     outcomes = [SampleStore(folder).outcomes() for folder in folders]
+    if len({o.name for o in outcomes}) < len(outcomes):
+        # Folders of one name in different places: the places tell them apart.
+        outcomes = [replace(o, name=folder.url.rstrip("/")) for o, folder in zip(outcomes, folders, strict=True)]
     comparison = compare(
         outcomes, ks=config.k or None, resamples=config.resamples, level=config.level, seed=config.seed
     )

@@ -106,6 +106,12 @@ def _events(descriptor: int, label: str, total: int, done: int) -> Advance:
     return advance
 
 
+def log_line(label: str, done: int, total: int, seconds: float, since: int, info: str) -> str:
+    """Progress as a line: `since` units took `seconds`. No ETA before the first is done."""
+    eta = f", eta {seconds / since * (total - done):.0f} s" if since else ""
+    return f"{label}: {done}/{total}  {seconds:.0f} s{eta}  {info}".rstrip()
+
+
 def _log(label: str, total: int, done: int) -> Advance:
     began = last = time.monotonic()
     first = done
@@ -116,12 +122,7 @@ def _log(label: str, total: int, done: int) -> Advance:
         now = time.monotonic()
         if now - last >= LOG_EVERY_S or (n and done >= total):
             last = now
-            spent = now - began
-            eta = spent / max(done - first, 1) * (total - done)
-            print(
-                f"{label}: {done}/{total}  {spent:.0f} s, eta {eta:.0f} s  {describe(info)}".rstrip(),
-                file=sys.stderr,
-                flush=True,
-            )
+            line = log_line(label, done, total, now - began, done - first, describe(info))
+            print(line, file=sys.stderr, flush=True)
 
     return advance

@@ -22,7 +22,7 @@ import fsspec
 
 from reachlab.errors import ReachlabError
 
-PACKAGES = ("reachlab", "torch", "transformers", "numpy", "pyarrow", "math-verify", "reasoning-gym")
+PACKAGES = ("reachlab", "torch", "transformers", "numpy", "numba", "pyarrow", "math-verify", "reasoning-gym")
 
 
 class RunFolder:

@@ -18,6 +18,7 @@ from reachlab.sampling.config import Decoding, SampleConfig
 from reachlab.sampling.run import sample
 from reachlab.sampling.store import SampleStore
 from reachlab.training import loop as loop_module
+from reachlab.training import supervised
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
 from reachlab.training.supervised import distill, next_token_loss, pretrain
 from reachlab.training.text import Tokens
@@ -150,6 +151,24 @@ def test_a_run_stopped_at_any_step_goes_on_exactly(
     assert metrics(tmp_path / "base") == metrics(pretrained)
 
 
+def test_random_numbers_of_a_step_go_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As dropout draws them."""
+
+    def noisy(*arguments: Any) -> Any:
+        loss, others = next_token_loss(*arguments)
+        return loss * (1 + torch.rand(())), others
+
+    monkeypatch.setattr(supervised, "next_token_loss", noisy)
+    pretrain(pretraining(tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_module.TrainingRun, "_log", _stop_at(7))
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(pretraining(tmp_path / "stopped"))
+    pretrain(pretraining(tmp_path / "stopped"))
+    assert metrics(tmp_path / "stopped") == metrics(tmp_path / "whole")
+    assert same(tmp_path / "stopped", tmp_path / "whole")
+
+
 def test_a_run_killed_while_it_cleared_up_is_finished(pretrained: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(pretrained, tmp_path / "base"))
     (out / "state").mkdir()
@@ -226,8 +245,6 @@ def test_a_model_teaches_by_its_right_samples(pretrained: Path, tmp_path: Path, 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
     pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reachlab.training import supervised
-
     calls = 0
 
     def poisoned(*arguments: Any) -> Any:

@@ -25,7 +25,7 @@ Weights = NDArray[np.float32]
 def resampling_weights(problems: int, resamples: int, seed: int = 0) -> Weights:
     """How often each of P problems is drawn in each of B resamples: (B, P), each row's sum is P."""
     if problems < 1 or resamples < 2:
-        raise ReachlabError(f"bootstrap: {problems} problems, {resamples} resamples; it takes at least 1 and 2")
+        raise ReachlabError(f"bootstrap: resamples={resamples} must be 2 or more, and problems={problems} 1 or more")
     rng = np.random.default_rng(seed)
     weights_BP = np.empty((resamples, problems), np.float32)
     for start in range(0, resamples, CHUNK_ROWS):

@@ -44,11 +44,16 @@ def find_checkpoint(path: str | Path) -> Path:
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise ReachlabError(f"{folder}: no such model folder")
+        what = "a file; name the folder it lies in" if folder.exists() else "no such model folder"
+        raise ReachlabError(f"{folder}: {what}")
     for candidate in (folder, folder / "model"):
         if (candidate / "config.json").is_file():
             return candidate
-    hint = " (this training run has not finished: run its command again)" if (folder / "run.json").is_file() else ""
+    hint = ""
+    if (folder / "problems.jsonl").is_file():
+        hint = " (this is a run of samples, not a model)"
+    elif (folder / "run.json").is_file():
+        hint = " (this training run has not finished: run its command again)"
     raise ReachlabError(f"{folder}: no checkpoint here, config.json is missing{hint}")
 
 

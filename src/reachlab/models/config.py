@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from reachlab.errors import ReachlabError
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -30,3 +32,10 @@ class ModelConfig:
     """char: a character a token; number: a whole number a token; bpe: byte-level BPE."""
     vocab_size: int = 2048
     """Upper bound of the vocabulary."""
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "layers", "heads", "experts", "active_experts", "positions", "vocab_size"):
+            if getattr(self, name) < 1:
+                raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+        if self.kv_heads < 0 or self.intermediate < 0:
+            raise ReachlabError("kv_heads and intermediate must be 0 (chosen for you) or more")

@@ -87,13 +87,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     """Print the summary and every verdict to the terminal."""
     console = console or Console()
     summary = summarise(comparison)
-    table = Table(
-        title=_title(comparison),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=0,
-    )
+    console.print(_title(comparison), highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("model", min_width=8, overflow="fold")
     for column in summary.columns:
         table.add_column(column, justify="right")

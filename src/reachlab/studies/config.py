@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from reachlab.errors import ReachlabError
+
 
 @dataclass(frozen=True, kw_only=True)
 class DemoConfig:
@@ -20,3 +22,9 @@ class DemoConfig:
     """Answers a problem and model."""
     scale: float = 1.0
     """Multiplies the training steps; below 1 is quicker and shows less."""
+
+    def __post_init__(self) -> None:
+        if self.problems < 1 or self.samples < 1:
+            raise ReachlabError(f"problems={self.problems} and samples={self.samples} must be 1 or more")
+        if not 0 < self.scale < float("inf"):
+            raise ReachlabError(f"scale={self.scale} must be above 0")

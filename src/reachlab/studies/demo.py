@@ -28,89 +28,28 @@ ANSWER_TOKENS = "14"
 
 def demo_stages(config: DemoConfig) -> list[Stage]:
     """Every command of the demo. Each can be run by hand."""
-    out, seed = config.out, ("--seed", str(config.seed))
+    made_by = {"base": "pretrain base", "grpo": "RL, GRPO 16", "pods": "RL, PODS 64 to 16", "distilled": "distil"}
 
-    def steps(n: int) -> tuple[str, str]:
-        return "--steps", str(max(2, round(n * config.scale)))
+    def stage(name: str, folder: str, words: str, model: str = "", threads: int = 1) -> Stage:
+        where = ("--seed", str(config.seed), "--out", f"{config.out}/{folder}")
+        source = ("--model", f"{config.out}/{model}") if model else ()
+        return Stage(name, (*words.split(), *source, *where), (made_by[model],) if model else (), threads)
 
-    def folder(name: str) -> str:
-        return f"{out}/{name}"
+    def train(name: str, words: str, steps: int, model: str = "", threads: int = 1) -> Stage:
+        length = f"--steps {max(2, round(steps * config.scale))} --threads {threads}"
+        return stage(made_by[name], name, f"{words} {length}", model, threads)
 
-    shape = ("--family", "qwen3") if config.routing == "dense" else ("--family", "olmoe")
-    rl = (
-        "rl",
-        "--model",
-        folder("base"),
-        "--task",
-        TASK,
-        *steps(100),
-        "--max-tokens",
-        ANSWER_TOKENS,
-        "--threads",
-        "1",
-        *seed,
-    )
-    training = [
-        Stage(
-            "pretrain base",
-            (
-                "pretrain",
-                "--data",
-                "countdown,division=0",
-                *shape,
-                *steps(800),
-                "--threads",
-                "2",
-                *seed,
-                "--out",
-                folder("base"),
-            ),
-            threads=2,
-        ),
-        Stage(
-            "distil",
-            (
-                "distill",
-                "--model",
-                folder("base"),
-                "--teacher",
-                "solver",
-                "--task",
-                TASK,
-                *steps(800),
-                "--threads",
-                "1",
-                *seed,
-            )
-            + ("--out", folder("distilled")),
-            needs=("pretrain base",),
-        ),
-        Stage(
-            "RL, PODS 64 to 16",
-            (*rl, "--rollouts", "64", "--keep", "16", "--rule", "max_variance", "--out", folder("pods")),
-            needs=("pretrain base",),
-        ),
-        Stage("RL, GRPO 16", (*rl, "--rollouts", "16", "--out", folder("grpo")), needs=("pretrain base",)),
+    family = "qwen3" if config.routing == "dense" else "olmoe"
+    rl = f"rl --task {TASK} --max-tokens {ANSWER_TOKENS}"
+    asked = f"--task {TASK} --problems {config.problems} --samples {config.samples} --max-tokens {ANSWER_TOKENS}"
+    return [
+        train("base", f"pretrain --data countdown,division=0 --family {family}", 600, threads=2),
+        # The longest first, so that no core waits at the end.
+        train("pods", f"{rl} --rollouts 64 --keep 16 --rule max_variance", 80, "base"),
+        train("distilled", f"distill --teacher solver --task {TASK}", 450, "base"),
+        train("grpo", f"{rl} --rollouts 16", 80, "base"),
+        *(stage(f"sample {name}", f"samples/{name}", f"sample {asked}", name) for name in MODELS),
     ]
-    made_by = dict(zip(MODELS, ("pretrain base", "RL, GRPO 16", "RL, PODS 64 to 16", "distil"), strict=True))
-    sampling = [
-        Stage(
-            f"sample {name}",
-            ("sample", "--model", folder(name), "--task", TASK, "--problems", str(config.problems))
-            + (
-                "--samples",
-                str(config.samples),
-                "--max-tokens",
-                ANSWER_TOKENS,
-                *seed,
-                "--out",
-                f"{out}/samples/{name}",
-            ),
-            needs=(made_by[name],),
-        )
-        for name in MODELS
-    ]
-    return training + sampling
 
 
 def run_demo(config: DemoConfig) -> Path:

@@ -12,12 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from reachlab.errors import ReachlabError
-from reachlab.progress import EVENTS, LOG_EVERY_S, bars
+from reachlab.progress import EVENTS, LOG_EVERY_S, bars, log_line
 
 KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
@@ -47,6 +47,14 @@ class _Running:
     pending: bytes = b""
     last: dict[str, Any] = field(default_factory=dict)
 
+    def heard(self) -> bool:
+        """Read its events; False when it has closed its pipe, which is when it ends."""
+        data = os.read(self.events, 65536)
+        *lines, self.pending = (self.pending + data).split(b"\n")
+        if lines:
+            self.last = json.loads(lines[-1])
+        return bool(data)
+
     def close(self) -> None:
         """Let go of its pipe and its log."""
         os.close(self.events)
@@ -61,10 +69,7 @@ def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
         ValueError: stages that need each other, or one that is not there.
     """
     waiting, running, seconds = list(stages), dict[int, _Running](), dict[str, float]()
-    with selectors.DefaultSelector() as selector, bars() as progress:
-        shown = sys.stderr.isatty()
-        tasks = {s.name: progress.add_task(s.name, total=None, start=False, info="waiting") for s in stages}
-        told = time.monotonic()
+    with selectors.DefaultSelector() as selector, _Board(stages) as board:
         try:
             while waiting or running:
                 for stage in [s for s in waiting if set(s.needs) <= set(seconds)]:
@@ -73,48 +78,20 @@ def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
                         running[started.events] = started
                         selector.register(started.events, selectors.EVENT_READ)
                         waiting.remove(stage)
-                        progress.start_task(tasks[stage.name])
-                        progress.update(tasks[stage.name], info="starting")
+                        board.start(stage.name)
                 if not running:
                     raise ValueError(f"stages that can never start: {', '.join(s.name for s in waiting)}")
                 for key, _ in selector.select(timeout=0.5):
                     run = running[key.fd]
-                    data = os.read(key.fd, 65536)
-                    if not data:
-                        selector.unregister(key.fd)
-                        del running[key.fd]
-                        _finish(run)
-                        seconds[run.stage.name] = time.monotonic() - run.began
-                        total = run.last.get("total") or 1
-                        progress.update(tasks[run.stage.name], completed=total, total=total)
-                        if not shown:
-                            print(
-                                f"{run.stage.name}: done in {seconds[run.stage.name]:.0f} s",
-                                file=sys.stderr,
-                                flush=True,
-                            )
+                    if run.heard():
+                        board.show(run)
                         continue
-                    *lines, run.pending = (run.pending + data).split(b"\n")
-                    if lines:
-                        run.last = event = json.loads(lines[-1])
-                        progress.update(
-                            tasks[run.stage.name],
-                            completed=event["done"],
-                            total=event["total"],
-                            info=event["info"],
-                        )
-                if not shown and time.monotonic() - told > LOG_EVERY_S:
-                    told = time.monotonic()
-                    for run in running.values():
-                        if run.last:
-                            spent, done = told - run.began, run.last["done"]
-                            eta = spent / max(done, 1) * (run.last["total"] - done)
-                            times = f"{spent:.0f} s, eta {eta:.0f} s"
-                            print(
-                                f"{run.stage.name}: {done}/{run.last['total']}  {times}  {run.last['info']}",
-                                file=sys.stderr,
-                                flush=True,
-                            )
+                    selector.unregister(key.fd)
+                    del running[key.fd]
+                    _finish(run)
+                    seconds[run.stage.name] = time.monotonic() - run.began
+                    board.finish(run, seconds[run.stage.name])
+                board.log(running.values())
         finally:
             for run in running.values():
                 run.process.terminate()
@@ -122,6 +99,50 @@ def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
                 run.process.wait()
                 run.close()
     return seconds
+
+
+class _Board:
+    """A bar a stage on a terminal; elsewhere a line a stage now and then."""
+
+    def __init__(self, stages: Sequence[Stage]):
+        self.live, self.told = sys.stderr.isatty(), time.monotonic()
+        self.progress = bars()
+        self.tasks = {s.name: self.progress.add_task(s.name, total=None, start=False, info="waiting") for s in stages}
+
+    def __enter__(self) -> "_Board":
+        if self.live:
+            self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live:
+            self.progress.stop()
+
+    def start(self, name: str) -> None:
+        self.progress.start_task(self.tasks[name])
+        self.progress.update(self.tasks[name], info="starting")
+
+    def show(self, run: _Running) -> None:
+        if run.last:
+            done, total, info = (run.last[key] for key in ("done", "total", "info"))
+            self.progress.update(self.tasks[run.stage.name], completed=done, total=total, info=info)
+
+    def finish(self, run: _Running, seconds: float) -> None:
+        total = run.last.get("total") or 1
+        info = run.last.get("info", "was done already")
+        self.progress.update(self.tasks[run.stage.name], completed=total, total=total, info=info)
+        if not self.live:
+            print(f"{run.stage.name}: done in {seconds:.0f} s", file=sys.stderr, flush=True)
+
+    def log(self, running: Iterable[_Running]) -> None:
+        now = time.monotonic()
+        if self.live or now - self.told < LOG_EVERY_S:
+            return
+        self.told = now
+        for run in running:
+            if run.last:
+                done, total, info = (run.last[key] for key in ("done", "total", "info"))
+                print(log_line(run.stage.name, done, total, now - run.began, done, info), file=sys.stderr, flush=True)
 
 
 def _start(stage: Stage) -> _Running:

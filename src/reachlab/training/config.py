@@ -166,3 +166,9 @@ def _check_batch(batch: int, length: int) -> None:
         raise ReachlabError(f"batch={batch} must be 1 or more")
     if length < 2:
         raise ReachlabError(f"length={length} must be 2 or more: a token to read and one to predict")
+
+
+def _at_least_one(config: object, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < 1:
+            raise ReachlabError(f"{name}={getattr(config, name)} must be 1 or more")
