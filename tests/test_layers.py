@@ -10,7 +10,8 @@ import reachlab
 
 FLOORS = {
     **dict.fromkeys(("errors", "types", "boundary", "rl"), 1),
-    **dict.fromkeys(("runs", "progress"), 1.5),  # the second floor's two files without a room, which its rooms use
+    # The second floor's files without a room, which its rooms use.
+    **dict.fromkeys(("runs", "progress", "threads"), 1.5),
     **dict.fromkeys(("tasks", "models"), 2),
     "sampling": 3,
     **dict.fromkeys(("training", "report"), 4),

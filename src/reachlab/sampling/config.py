@@ -64,7 +64,8 @@ class SampleConfig:
     rows: int = 0
     """Sequences decoded together; 0 chooses by machine."""
     part: int = 0
-    """Samples a part of the store; 0 chooses. A killed run draws the part in progress again."""
+    """Samples a part of the store; 0 lets the run's first worker choose. A killed run draws the part in progress
+    again."""
     shard: str = "0/1"
     """i/n draws every n-th part from the i-th on: start n such commands to share the work."""
     verify_timeout: float = 5.0

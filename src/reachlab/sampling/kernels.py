@@ -22,7 +22,8 @@ _ONE, _ZERO, _HALF = np.float32(1), np.float32(0), np.float32(0.5)
 def _exp(x: Any) -> Any:
     """e^x for x ≤ 0, to float32 rounding; below e^-87 it stays there. Written to be vectorised."""
     scaled = max(x, np.float32(-87)) * _LOG2E
-    whole = np.int32(scaled - _HALF)
+    # The bounds hold by themselves, but for a NaN: what it becomes as an integer is anybody's guess.
+    whole = min(max(np.int32(scaled - _HALF), np.int32(-128)), np.int32(0))
     f = (scaled - np.float32(whole)) * _LN2
     series = _ONE + f * (_ONE + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * _C6)))))
     return series * _POWERS[-whole]

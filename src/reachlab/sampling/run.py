@@ -72,7 +72,7 @@ def sample(config: SampleConfig) -> SamplingResult:
 
     model.to(device)
     engine = TransformersEngine(model, tokenizer, config.rows)
-    size = config.part or PART_BATCHES * engine.batches() * engine.choose_rows(config.decoding, max(map(len, prompts)))
+    size = config.part or _part_size(folder, engine, config, max(map(len, prompts)))
     done = store.drawn()
     worker, workers = config.worker()
     mine = [part for i, part in enumerate(_parts(len(problems), config.samples, size)) if i % workers == worker]
@@ -86,6 +86,14 @@ def sample(config: SampleConfig) -> SamplingResult:
             if part:
                 store.write_part(_draw(engine, judge, problems, prompts, part, config, advance))
     return SamplingResult(left, len(store.read(["sample"])), tuple(notes))
+
+
+def _part_size(folder: RunFolder, engine: TransformersEngine, config: SampleConfig, longest: int) -> int:
+    """Samples a part: what the run's first worker found fit for its machine, so that all cut the work alike."""
+    if not folder.exists("part.json"):
+        size = PART_BATCHES * engine.batches() * engine.choose_rows(config.decoding, longest)
+        folder.write("part.json", f'{{"samples": {size}}}\n'.encode())
+    return int(folder.read_json("part.json")["samples"])
 
 
 def _parts(problems: int, samples: int, size: int) -> Iterator[list[tuple[int, int]]]:

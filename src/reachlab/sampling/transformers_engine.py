@@ -9,12 +9,9 @@ done takes
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +24,7 @@ from reachlab.sampling.draws import uniforms
 from reachlab.sampling.engine import Completion
 from reachlab.sampling.lean import LeanDecoder, fits
 from reachlab.sampling.shared_prefix import PrefixCache, shared_prefix_attention
+from reachlab.threads import side_by_side
 
 BLOCK_ROWS = 16
 """Rows that share a prompt's keys. More rows share better; fewer leave fewer of them idle when a prompt runs out."""
@@ -84,7 +82,7 @@ class TransformersEngine:
                 raise ReachlabError(f"prompt {number} has no token")
         shares = _shares([len(s) for s in seeds], self.batches())
         found: list[list[Completion]] = [[] for _ in prompts]
-        with shared_prefix_attention(self.model), _one_thread_each(len(shares)) as run:
+        with shared_prefix_attention(self.model):
             if self.lean is None:
                 self.lean = fits(self.model)
 
@@ -92,7 +90,7 @@ class TransformersEngine:
                 asked = [prompts[p] for p, _ in share], [seeds[p][s] for p, s in share]
                 return _Batch(self, *asked, decoding, progress).run()
 
-            for share, results in zip(shares, run(decode, shares), strict=True):
+            for share, results in zip(shares, side_by_side(decode, shares, len(shares)), strict=True):
                 for (p, _), completions in zip(share, results, strict=True):
                     found[p].extend(completions)
         return found
@@ -113,20 +111,6 @@ def _shares(counts: Sequence[int], workers: int) -> list[list[tuple[int, slice]]
         if share:
             shares.append(share)
     return shares
-
-
-@contextmanager
-def _one_thread_each(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """A `map` whose calls run side by side, each in a thread of its own with one thread of torch."""
-    if workers <= 1:
-        yield map
-        return
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool.map
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass

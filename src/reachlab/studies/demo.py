@@ -40,14 +40,14 @@ def demo_stages(config: DemoConfig) -> list[Stage]:
         return stage(made_by[name], name, f"{words} {length}", model, threads)
 
     family = "qwen3" if config.routing == "dense" else "olmoe"
-    rl = f"rl --task {TASK} --max-tokens {ANSWER_TOKENS}"
+    rl = f"rl --task {TASK} --prompts 24 --max-tokens {ANSWER_TOKENS}"
     asked = f"--task {TASK} --problems {config.problems} --samples {config.samples} --max-tokens {ANSWER_TOKENS}"
     return [
-        train("base", f"pretrain --data countdown,division=0 --family {family}", 600, threads=2),
+        train("base", f"pretrain --data countdown,division=0 --family {family}", 480, threads=2),
         # The longest first, so that no core waits at the end.
-        train("pods", f"{rl} --rollouts 64 --keep 16 --rule max_variance", 80, "base"),
-        train("distilled", f"distill --teacher solver --task {TASK}", 450, "base"),
-        train("grpo", f"{rl} --rollouts 16", 80, "base"),
+        train("pods", f"{rl} --rollouts 64 --keep 16 --rule max_variance", 70, "base"),
+        train("distilled", f"distill --teacher solver --task {TASK}", 320, "base"),
+        train("grpo", f"{rl} --rollouts 16", 70, "base"),
         *(stage(f"sample {name}", f"samples/{name}", f"sample {asked}", name) for name in MODELS),
     ]
 

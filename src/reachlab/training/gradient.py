@@ -9,10 +9,11 @@ the pieces' order, so it does not depend on which thread was first.
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
+
+from reachlab.threads import side_by_side
 
 Piece = Callable[[], tuple[Tensor, dict[str, Tensor]]]
 """Computes its part of the loss, and its parts of other sums to report."""
@@ -23,15 +24,7 @@ def backward(model: nn.Module, pieces: Sequence[Piece], threads: int) -> dict[st
     parameters = [p for p in model.parameters() if p.requires_grad]
     workers = min(threads, len(pieces))
     shares = [pieces[w * len(pieces) // workers : (w + 1) * len(pieces) // workers] for w in range(workers)]
-    if workers == 1:
-        results = [_differentiate(shares[0], parameters)]
-    else:
-        before = torch.get_num_threads()
-        try:
-            with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                results = list(pool.map(lambda share: _differentiate(share, parameters), shares))
-        finally:
-            torch.set_num_threads(before)
+    results = side_by_side(lambda share: _differentiate(share, parameters), shares, workers)
     sums: dict[str, float] = defaultdict(float)
     for found, gradients in results:
         for name, value in found.items():

@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,18 @@ from reachlab.models.checkpoint import load_tokenizer, restore_folder, save_fold
 from reachlab.models.devices import choose_device
 from reachlab.progress import track
 from reachlab.runs import RunFolder
-from reachlab.training.config import LoopConfig, OptimizerConfig
+from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig, RLConfig
 from reachlab.training.optimizer import build_optimizers
 
 Metrics = dict[str, float]
+
+
+def identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Any]:
+    """What the weights depend on: everything but where they go and how often they are saved."""
+    found = asdict(config)
+    del found["out"], found["loop"]["save_every"]
+    found["loop"]["threads"] = config.loop.threads or torch.get_num_threads()
+    return found
 
 
 class TrainingRun:
@@ -126,7 +135,9 @@ class TrainingRun:
     def _log(self, metrics: Metrics) -> None:
         try:
             with (self.path / "metrics.jsonl").open("a") as file:
-                file.write(json.dumps({"step": self.step, **metrics}) + "\n")
+                # JSON has no NaN; a reward of which nothing was scored is null.
+                row = {k: v if math.isfinite(v) else None for k, v in metrics.items()}
+                file.write(json.dumps({"step": self.step, **row}) + "\n")
         except OSError as error:
             raise ReachlabError(f"{self.path / 'metrics.jsonl'}: not written: {error.strerror}") from error
 

@@ -7,7 +7,7 @@ generated and judged for each problem, the gradient is computed on M of them. No
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
@@ -30,7 +30,7 @@ from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
 from reachlab.training.config import RLConfig
 from reachlab.training.gradient import backward
-from reachlab.training.loop import Metrics, TrainingRun
+from reachlab.training.loop import Metrics, TrainingRun, identity
 from reachlab.training.optimizer import clip_and_step, set_learning_rates
 from reachlab.training.text import Tokens, pad
 from reachlab.types import Problem, Verdict
@@ -45,10 +45,8 @@ def train_rl(config: RLConfig) -> None:
     task = load_task(config.task)
     next(task.stream("train", config.loop.seed))
     folder = RunFolder(config.out)
-    identity = asdict(config)
-    del identity["out"], identity["loop"]["save_every"]
-    identity["model"] = hash_model(config.model)
-    claim = partial(folder.claim, "rl", identity, {"model_path": config.model})
+    known = {**identity(config), "model": hash_model(config.model)}
+    claim = partial(folder.claim, "rl", known, {"model_path": config.model})
     run = TrainingRun(folder, claim, config.loop, config.optimizer, lambda: load_model(config.model))
     if run.finished:
         return

@@ -4,7 +4,6 @@ loss = − mean over learned tokens of log p(y_t | y_<t)
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 
 import torch
@@ -19,7 +18,7 @@ from reachlab.sampling.store import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.training.config import DistillConfig, OptimizerConfig, PretrainConfig
 from reachlab.training.gradient import backward
-from reachlab.training.loop import Metrics, TrainingRun
+from reachlab.training.loop import Metrics, TrainingRun, identity
 from reachlab.training.optimizer import clip_and_step, set_learning_rates
 from reachlab.training.text import (
     Tokens,
@@ -59,7 +58,7 @@ def pretrain(config: PretrainConfig) -> None:
         return build_model(config.model, tokenizer, seed), tokenizer
 
     folder = RunFolder(config.out)
-    claim = partial(folder.claim, "pretrain", _identity(config), {"data": config.data})
+    claim = partial(folder.claim, "pretrain", identity(config), {"data": config.data})
     run = TrainingRun(folder, claim, config.loop, config.optimizer, start)
     if kind == "text":
         batches = text_batches(path, run.tokenizer, config.batch, config.length, seed)
@@ -81,8 +80,8 @@ def distill(config: DistillConfig) -> None:
     else:
         documents = correct_samples(SampleStore(RunFolder(config.teacher)), task, seed)
     folder = RunFolder(config.out)
-    identity = {**_identity(config), "model": hash_model(config.model)}
-    claim = partial(folder.claim, "distill", identity, {"model_path": config.model, "teacher": config.teacher})
+    known = {**identity(config), "model": hash_model(config.model)}
+    claim = partial(folder.claim, "distill", known, {"model_path": config.model, "teacher": config.teacher})
     run = TrainingRun(folder, claim, config.loop, config.optimizer, lambda: load_model(config.model))
     batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=True)
     _train(run, batches, config.optimizer, "distill")
@@ -100,7 +99,10 @@ def _train(run: TrainingRun, batches: Callable[[int], Tokens], config: Optimizer
         batch = next(upcoming)
         lr = set_learning_rates(run.optimizers, config, t, run.loop.steps)
         learned = float(batch.learn_BT[:, 1:].sum())
-        pieces = [partial(next_token_loss, run.model, b, run.device, learned) for b in batch.split(run.threads)]
+        # The balance of a sparse model's load is one of the whole batch: it does not add up from pieces.
+        whole = bool(getattr(run.model.config, "router_aux_loss_coef", 0.0))
+        parts = batch.split(1 if whole else run.threads)
+        pieces = [partial(next_token_loss, run.model, b, run.device, learned) for b in parts]
         sums = backward(run.model, pieces, run.threads)
         norm = clip_and_step(run.model, run.optimizers, config)
         return {**sums, "lr": lr, "grad_norm": norm, "tokens": learned}
@@ -116,7 +118,7 @@ def next_token_loss(
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Cross-entropy (nats) of the learned tokens over `learned`, the number of them in the whole batch.
 
-    A sparse model's load-balancing loss is added at the model's own weight, in proportion to this piece's share.
+    A sparse model's load-balancing loss is added at the model's own weight.
     """
     ids_BT, learn_BT = batch.ids_BT.to(device), batch.learn_BT[:, 1:].to(device)
     balance = getattr(model.config, "router_aux_loss_coef", 0.0)
@@ -130,13 +132,4 @@ def next_token_loss(
     loss = F.cross_entropy(out.logits[chosen].float(), ids_BT[:, 1:][chosen], reduction="sum") / learned
     if not balance:
         return loss, {}
-    share = len(chosen[0]) / learned
-    return loss + balance * share * out.aux_loss, {"balance": share * out.aux_loss.detach()}
-
-
-def _identity(config: PretrainConfig | DistillConfig) -> dict[str, object]:
-    """What the weights depend on: everything but where they go and how often they are saved."""
-    found = asdict(config)
-    del found["out"]
-    del found["loop"]["save_every"]
-    return found
+    return loss + balance * out.aux_loss, {"balance": out.aux_loss.detach()}

@@ -1,0 +1,30 @@
+"""Work side by side on a CPU: one thread of torch each.
+
+A small model's operations are too short to be split between cores: the threads of one operation wait for each other at
+its end, thousands of times a second, and for a core that something else keeps busy. Independent pieces of work, each
+computed by one thread, wait once. The threads are kept: a new one would begin with fresh memory and fault its pages in
+again.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+import torch
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+def side_by_side(work: Callable[[In], Out], pieces: Iterable[In], threads: int) -> list[Out]:
+    """`work` of every piece, in order, computed by up to `threads` threads at a time."""
+    if threads <= 1:
+        return [work(piece) for piece in pieces]
+    return list(_pool(threads).map(work, pieces))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    # For OpenMP the count is a thread's own; for MKL it is the process's, and the main thread's products get one too.
+    return ThreadPoolExecutor(threads, thread_name_prefix="reachlab", initializer=torch.set_num_threads, initargs=(1,))
