@@ -5,6 +5,7 @@ Rooms are imported inside the commands, so that `reachlab --help` does not wait 
 
 import json
 import sys
+import textwrap
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -33,8 +34,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for name in rows[0]:
         table.add_column(name, overflow="fold")
     for row in rows:
-        # As Text: a prompt may hold what rich would take for markup.
-        table.add_row(*(Text(str(value)) for value in row.values()))
+        # As Text: a prompt may hold what rich would take for markup. --json has what is cut here.
+        table.add_row(*(Text(textwrap.shorten(str(value), 400, placeholder=" ...")) for value in row.values()))
     Console().print(table)
 
 
@@ -119,9 +120,7 @@ def sample(config: Flat[SampleConfig]) -> None:
     """
     from reachlab.sampling.run import sample
 
-    result = sample(config)
-    for note in result.notes:
-        print(f"note: {note}", file=sys.stderr)
+    result = sample(config, lambda remark: print(f"note: {remark}", file=sys.stderr, flush=True))
     print(f"{config.out}: {result.stored} samples stored, {result.drawn} drawn now")
 
 

@@ -51,7 +51,7 @@ def whole(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> list[di
 
 def test_a_run_holds_every_sample_judged(settings: dict[str, Any], whole: list[dict[str, Any]]) -> None:
     result = sample(SampleConfig(**settings))
-    assert (result.drawn, result.stored, result.notes) == (180, 180, ())
+    assert (result.drawn, result.stored) == (180, 180)
     assert rows_of(settings["out"]) == whole
     store = SampleStore(RunFolder(settings["out"]))
     task = load_task(TASK)
@@ -192,11 +192,12 @@ def test_prompts_the_model_was_not_made_for(settings: dict[str, Any], tmp_path: 
     problems = [{"question": long, "answer": "1"}, {"question": "1+1=", "answer": "2"}]
     file = tmp_path / "math.jsonl"
     file.write_text("".join(json.dumps(p) + "\n" for p in problems))
-    result = sample(SampleConfig(**{**settings, "task": f"math:{file}", "problems": None, "samples": 4}))
-    assert result.stored == 8
-    assert len(result.notes) == 2
-    assert "2 of 2 prompts hold characters that the model's tokenizer lacks" in result.notes[0]
-    assert re.search(r"prompt and answer take up to \d+ tokens, the checkpoint promises 64", result.notes[1])
+    remarks: list[str] = []
+    config = SampleConfig(**{**settings, "task": f"math:{file}", "problems": None, "samples": 4})
+    assert sample(config, remarks.append).stored == 8
+    assert len(remarks) == 2
+    assert "2 of 2 prompts hold characters that the model's tokenizer lacks" in remarks[0]
+    assert re.search(r"prompt and answer take up to \d+ tokens, the checkpoint promises 64", remarks[1])
 
 
 def test_learned_positions_end(settings: dict[str, Any], tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -77,7 +77,7 @@ def summarise(comparison: Comparison) -> Summary:
 
 def _versus(pair: Pair, ks: np.ndarray) -> list[Cell]:
     return [
-        crossing_cell(pair.crossing, ks),
+        crossing_cell(pair.crossing, ks) if np.any(pair.difference.values) else Cell("–"),
         Cell(str(len(pair.coverage.gained))),
         Cell(str(len(pair.coverage.lost))),
     ]

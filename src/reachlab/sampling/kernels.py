@@ -75,34 +75,46 @@ def combine(out_SH: Any, place_BK: Any, weights_BK: Any, x_BH: Any) -> None:
                 x_BH[b, i] += weight * out_SH[place, i]
 
 
+# The helpers of `attend` take whole arrays and where to look in them: a slice would count references, row by row.
+
+
 @njit(inline="always", fastmath=True)
-def _dots(query: Any, keys: Any, count: int, scores: Any, width: Any) -> None:
-    """scores[t] = query · keys[t]; four at a time, so that the query stays in registers."""
+def _dots(
+    query_ND: Any, n: int, keys: Any, i: int, h: int, first: int, count: int, scores: Any, at: int, width: Any
+) -> None:
+    """scores[at + t] = query n · keys[i, h, first + t]; four at a time, so that the query stays in registers."""
     for t in range(0, count - 3, 4):
         a, b, c, e = _ZERO, _ZERO, _ZERO, _ZERO
         for d in range(len(width)):
-            a += query[d] * keys[t, d]
-            b += query[d] * keys[t + 1, d]
-            c += query[d] * keys[t + 2, d]
-            e += query[d] * keys[t + 3, d]
-        scores[t], scores[t + 1], scores[t + 2], scores[t + 3] = a, b, c, e
+            a += query_ND[n, d] * keys[i, h, first + t, d]
+            b += query_ND[n, d] * keys[i, h, first + t + 1, d]
+            c += query_ND[n, d] * keys[i, h, first + t + 2, d]
+            e += query_ND[n, d] * keys[i, h, first + t + 3, d]
+        scores[at + t], scores[at + t + 1], scores[at + t + 2], scores[at + t + 3] = a, b, c, e
     for t in range(count - count % 4, count):
         a = _ZERO
         for d in range(len(width)):
-            a += query[d] * keys[t, d]
-        scores[t] = a
+            a += query_ND[n, d] * keys[i, h, first + t, d]
+        scores[at + t] = a
 
 
 @njit(inline="always", fastmath=True)
-def _add_weighted(weights: Any, values: Any, count: int, out: Any, width: Any) -> None:
-    """out += Σ_t weights[t] · values[t]; four at a time, so that out is loaded and stored less often."""
+def _add_weighted(
+    weights: Any, at: int, values: Any, i: int, h: int, first: int, count: int, sum_D: Any, width: Any
+) -> None:
+    """sum += Σ_t weights[at + t] · values[i, h, first + t]; four at a time, so that the sum is stored less often."""
     for t in range(0, count - 3, 4):
-        a, b, c, e = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
+        a, b, c, e = weights[at + t], weights[at + t + 1], weights[at + t + 2], weights[at + t + 3]
         for d in range(len(width)):
-            out[d] += a * values[t, d] + b * values[t + 1, d] + c * values[t + 2, d] + e * values[t + 3, d]
+            sum_D[d] += (
+                a * values[i, h, first + t, d]
+                + b * values[i, h, first + t + 1, d]
+                + c * values[i, h, first + t + 2, d]
+                + e * values[i, h, first + t + 3, d]
+            )
     for t in range(count - count % 4, count):
         for d in range(len(width)):
-            out[d] += weights[t] * values[t, d]
+            sum_D[d] += weights[at + t] * values[i, h, first + t, d]
 
 
 @njit(nogil=True, fastmath=True, cache=True)
@@ -130,7 +142,7 @@ def attend(
     Q = out_BF.shape[1] // D
     R, group = B // prefix_keys.shape[0], Q // H
     heads = np.empty((Q + H, D), np.float32)
-    scores = np.empty(Tp + own_keys.shape[2], np.float32)
+    scores, sum_D = np.empty(Tp + own_keys.shape[2], np.float32), np.empty(D, np.float32)
     for b in range(B):
         g, at = b // R, at_B[b]
         # Norm and rotation of queries and keys.
@@ -145,21 +157,19 @@ def attend(
                 total += qkv_BF[b, i] * qkv_BF[b, i]
             key_scale = _ONE / np.sqrt(total / np.float32(H * D) + eps)
         for n in range(Q + H):
-            source = qkv_BF[b, n * D : (n + 1) * D]
             factor = query_scale if n < Q else key_scale
             if norm == 1:
                 total = _ZERO
                 for d in range(D):
-                    total += source[d] * source[d]
+                    total += qkv_BF[b, n * D + d] * qkv_BF[b, n * D + d]
                 factor = _ONE / np.sqrt(total / np.float32(D) + eps)
-            head = heads[n]
             for d in range(half):
-                left, right = source[d] * factor, source[half + d] * factor
+                left, right = qkv_BF[b, n * D + d] * factor, qkv_BF[b, n * D + half + d] * factor
                 if norm:
                     left *= norm_ND[n, d]
                     right *= norm_ND[n, half + d]
-                head[d] = left * cos_Bd[b, d] - right * sin_Bd[b, d]
-                head[half + d] = right * cos_Bd[b, d] + left * sin_Bd[b, d]
+                heads[n, d] = left * cos_Bd[b, d] - right * sin_Bd[b, d]
+                heads[n, half + d] = right * cos_Bd[b, d] + left * sin_Bd[b, d]
         for h in range(H):
             for d in range(D):
                 own_keys[b, h, at, d] = heads[Q + h, d]
@@ -168,30 +178,23 @@ def attend(
         prompt = Tp - start_G[g]
         first = max(0, prompt + at + 1 - window) if window else 0
         skip_prefix, skip_own = min(first, prompt), max(0, first - prompt)
-        P, T = prompt - skip_prefix, at + 1 - skip_own
-        for h in range(H):
-            pk, pv = (
-                prefix_keys[g, h, start_G[g] + skip_prefix :],
-                prefix_values[g, h, start_G[g] + skip_prefix :],
-            )
-            ok, ov = own_keys[b, h, skip_own:], own_values[b, h, skip_own:]
-            for j in range(group):
-                query = heads[h * group + j]
-                _dots(query, pk, P, scores, width)
-                _dots(query, ok, T, scores[P:], width)
-                highest = scores[0]
-                for t in range(1, P + T):
-                    highest = max(highest, scores[t])
-                total = _ZERO
-                for t in range(P + T):
-                    weight = _exp((scores[t] - highest) * scale)
-                    scores[t] = weight
-                    total += weight
-                out = out_BF[b, (h * group + j) * D : (h * group + j + 1) * D]
-                for d in range(D):
-                    out[d] = _ZERO
-                _add_weighted(scores, pv, P, out, width)
-                _add_weighted(scores[P:], ov, T, out, width)
-                share = _ONE / total
-                for d in range(D):
-                    out[d] *= share
+        P, T, begin = prompt - skip_prefix, at + 1 - skip_own, start_G[g] + skip_prefix
+        for n in range(Q):
+            h = n // group
+            _dots(heads, n, prefix_keys, g, h, begin, P, scores, 0, width)
+            _dots(heads, n, own_keys, b, h, skip_own, T, scores, P, width)
+            highest = scores[0]
+            for t in range(1, P + T):
+                highest = max(highest, scores[t])
+            total = _ZERO
+            for t in range(P + T):
+                weight = _exp((scores[t] - highest) * scale)
+                scores[t] = weight
+                total += weight
+            for d in range(D):
+                sum_D[d] = _ZERO
+            _add_weighted(scores, 0, prefix_values, g, h, begin, P, sum_D, width)
+            _add_weighted(scores, P, own_values, b, h, skip_own, T, sum_D, width)
+            share = _ONE / total
+            for d in range(D):
+                out_BF[b, n * D + d] = sum_D[d] * share

@@ -5,7 +5,7 @@ batch together depends on the configuration and not on where an earlier process 
 undisturbed one bit for bit, on the same machine. Workers take every n-th part.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from reachlab.errors import ReachlabError
@@ -30,15 +30,14 @@ PART_BATCHES = 4
 
 @dataclass(frozen=True)
 class SamplingResult:
-    """What `sample` did: samples drawn now, samples the run holds, and remarks for the user."""
+    """What `sample` did: samples drawn now, and samples the run holds."""
 
     drawn: int
     stored: int
-    notes: tuple[str, ...]
 
 
-def sample(config: SampleConfig) -> SamplingResult:
-    """Draw what the run lacks of its samples.
+def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: None) -> SamplingResult:
+    """Draw what the run lacks of its samples. `tell` hears remarks for the user before the work begins.
 
     Raises:
         ReachlabError: a model, task or folder that cannot be used; what is stored stays.
@@ -51,7 +50,8 @@ def sample(config: SampleConfig) -> SamplingResult:
     device = choose_device(config.device)
     model, tokenizer = load_model(config.model, config.dtype)
     prompts = encode_prompts(tokenizer, [p.prompt for p in problems])
-    notes = _check_prompts(config, problems, prompts, tokenizer.unk_token_id)
+    for remark in _check_prompts(config, problems, prompts, tokenizer.unk_token_id):
+        tell(remark)
 
     folder = RunFolder(config.out)
     identity = {
@@ -85,7 +85,7 @@ def sample(config: SampleConfig) -> SamplingResult:
         for part in missing:
             if part:
                 store.write_part(_draw(engine, judge, problems, prompts, part, config, advance))
-    return SamplingResult(left, len(store.read(["sample"])), tuple(notes))
+    return SamplingResult(left, len(store.read(["sample"])))
 
 
 def _part_size(folder: RunFolder, engine: TransformersEngine, config: SampleConfig, longest: int) -> int:
