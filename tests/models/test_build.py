@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from tests.tiny import tiny_config
@@ -43,18 +45,18 @@ def test_zeros_mean_the_documented_defaults(tokenizer: PreTrainedTokenizerBase) 
 
 
 @pytest.mark.parametrize(
-    ("config", "says"),
+    ("shape", "says"),
     [
-        (ModelConfig(hidden=33), "hidden=33 must be heads=4 times an even number"),
-        (ModelConfig(hidden=12, heads=4), "hidden=12 must be heads=4 times an even number"),
-        (ModelConfig(kv_heads=3), "heads=4 must be a multiple of kv_heads=3"),
-        (ModelConfig(family="olmoe", active_experts=9), "active_experts=9 must be 1 to experts=8"),
-        (ModelConfig(family="olmoe", active_experts=0), "active_experts=0 must be 1 to experts=8"),
-        (ModelConfig(heads=0), "heads=0 must be 1 or more"),
-        (ModelConfig(layers=0), "layers=0 must be 1 or more"),
-        (ModelConfig(hidden=-32), "hidden=-32 must be 1 or more"),
+        ({"hidden": 33}, "hidden=33 must be heads=4 times an even number"),
+        ({"hidden": 12, "heads": 4}, "hidden=12 must be heads=4 times an even number"),
+        ({"kv_heads": 3}, "heads=4 must be a multiple of kv_heads=3"),
+        ({"family": "olmoe", "active_experts": 9}, "active_experts=9 must be 1 to experts=8"),
+        ({"family": "olmoe", "active_experts": 0}, "active_experts=0 must be 1 or more"),
+        ({"heads": 0}, "heads=0 must be 1 or more"),
+        ({"layers": 0}, "layers=0 must be 1 or more"),
+        ({"hidden": -32}, "hidden=-32 must be 1 or more"),
     ],
 )
-def test_shapes_that_cannot_be(config: ModelConfig, says: str, tokenizer: PreTrainedTokenizerBase) -> None:
+def test_shapes_that_cannot_be(shape: dict[str, Any], says: str, tokenizer: PreTrainedTokenizerBase) -> None:
     with pytest.raises(ReachlabError, match=says):
-        build_model(config, tokenizer, 0)
+        build_model(ModelConfig(**shape), tokenizer, 0)

@@ -16,9 +16,6 @@ def build_model(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: i
     Raises:
         ReachlabError: a shape that cannot be, with the field to change.
     """
-    for name in ("hidden", "layers", "heads", "positions"):
-        if getattr(config, name) < 1:
-            raise ReachlabError(f"{name}={getattr(config, name)} must be 1 or more")
     kv_heads = config.kv_heads or config.heads
     if config.hidden % config.heads or (config.hidden // config.heads) % 2:
         raise ReachlabError(f"hidden={config.hidden} must be heads={config.heads} times an even number")
@@ -44,7 +41,7 @@ def build_model(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: i
             inner = config.intermediate or 2 * config.hidden
             head_dim = config.hidden // config.heads
             return Qwen3(Qwen3Config(**shape, intermediate_size=inner, head_dim=head_dim))
-        if not 1 <= config.active_experts <= config.experts:
+        if config.active_experts > config.experts:
             raise ReachlabError(f"active_experts={config.active_experts} must be 1 to experts={config.experts}")
         return OlmoeForCausalLM(
             OlmoeConfig(
