@@ -6,6 +6,7 @@ computed by one thread, wait once. The threads are kept: a new one would begin w
 again.
 """
 
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -26,5 +27,7 @@ def side_by_side(work: Callable[[In], Out], pieces: Iterable[In], threads: int) 
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
+    # Between two operations a thread needs the interpreter's lock for microseconds; by default it may wait 5 ms for it.
+    sys.setswitchinterval(0.0005)
     # For OpenMP the count is a thread's own; for MKL it is the process's, and the main thread's products get one too.
     return ThreadPoolExecutor(threads, thread_name_prefix="reachlab", initializer=torch.set_num_threads, initargs=(1,))
