@@ -16,7 +16,8 @@ from reachlab.errors import ReachlabError
 from reachlab.sampling.config import SampleConfig, VerifyConfig
 from reachlab.sampling.records import ImportConfig
 from reachlab.studies.config import DemoConfig
-from reachlab.training.config import DistillConfig, PretrainConfig, RLConfig
+from reachlab.training.config import DistillConfig, PretrainConfig
+from reachlab.training.rl_config import RLConfig
 
 app = tyro.extras.SubcommandApp()
 

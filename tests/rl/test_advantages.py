@@ -2,45 +2,120 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
-from reachlab.errors import ReachlabError
-from reachlab.rl.advantages import group_advantages, grpo
+from reachlab.rl.advantages import (
+    agree,
+    centred,
+    discounted_sums,
+    gae,
+    shaped_rewards,
+    standardised,
+    token_rewards,
+    whiten,
+)
+from reachlab.rl.algorithm import Normalise, Scored
 
 NAN = torch.nan
+
+
+def group(rewards: Tensor, kept_PM: Tensor | None = None, normalise: Normalise = "kept") -> Scored:
+    """Whole groups unless told what is kept; answers of one token."""
+    if kept_PM is None:
+        kept_PM = torch.arange(rewards.shape[1]).repeat(len(rewards), 1)
+    mask_PMT = torch.ones(*kept_PM.shape, 1).bool()
+    return Scored(rewards_PN=rewards, kept_PM=kept_PM, mask_PMT=mask_PMT, normalise=normalise)
 
 
 def test_by_hand() -> None:
     rewards = torch.tensor([[1.0, 0.0, 0.0, 0.0], [2.0, 4.0, 6.0, 8.0]], dtype=torch.float64)
     root3, root5 = 3**0.5, 5**0.5
     expected = [[root3, -1 / root3, -1 / root3, -1 / root3], [-3 / root5, -1 / root5, 1 / root5, 3 / root5]]
-    assert grpo(rewards, eps=0.0).tolist() == [pytest.approx(row) for row in expected]
-    assert grpo(rewards, eps=1.0)[1, 3].item() == pytest.approx(3 / (root5 + 1))
+    assert standardised(group(rewards)).tolist() == [pytest.approx(row, rel=1e-5) for row in expected]
+    assert centred(group(rewards)).tolist() == [[0.75, -0.25, -0.25, -0.25], [-3.0, -1.0, 1.0, 3.0]]
 
 
-@given(st.floats(-1e6, 1e6, width=32), st.integers(1, 9), st.integers(0, 3))
-def test_agreement_gives_exactly_zero(reward: float, scored: int, unscored: int) -> None:
-    rewards = torch.tensor([[reward] * scored + [NAN] * unscored])
-    assert grpo(rewards).tolist() == [[0.0] * (scored + unscored)]
-
-
-@given(st.lists(st.one_of(st.just(NAN), st.integers(-5, 5).map(float)), min_size=1, max_size=9))
-def test_unscored_enter_no_statistic(row: list[float]) -> None:
-    scored = [r for r in row if r == r]
-    found = grpo(torch.tensor([row]))[0].tolist()
-    expected = iter(grpo(torch.tensor([scored]))[0].tolist() if scored else [])
-    for reward, advantage in zip(row, found, strict=True):
-        assert advantage == (pytest.approx(next(expected), abs=1e-6) if reward == reward else 0.0)
+@given(st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=9).filter(lambda r: len(set(r)) > 1))
+def test_standardised_has_mean_zero_and_deviation_one(row: list[float]) -> None:
+    found = standardised(group(torch.tensor([row], dtype=torch.float64)))
+    assert found.mean().item() == pytest.approx(0.0, abs=1e-9)
+    assert found.std(correction=0).item() == pytest.approx(1.0, abs=1e-5)
 
 
 def test_within_the_kept_or_over_all() -> None:
     rewards = torch.tensor([[0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 1.0]])
     kept = torch.tensor([[0, 3], [2, 3]])
-    assert group_advantages(rewards, kept).tolist() == [pytest.approx([-1.0, 1.0], abs=1e-5), [0.0, 0.0]]
-    over_all = group_advantages(rewards, kept, "all")
-    assert torch.allclose(over_all, grpo(rewards).gather(1, kept))
+    assert standardised(group(rewards, kept)).tolist() == [pytest.approx([-1.0, 1.0], abs=1e-5), [0.0, 0.0]]
+    over_all = standardised(group(rewards, kept, "all"))
+    assert torch.allclose(over_all, standardised(group(rewards)).gather(1, kept))
     assert over_all[1, 0] > 0.5
+    assert centred(group(rewards, kept, "all")).tolist() == [[-0.25, 0.75], [0.25, 0.25]]
 
 
-def test_refuses_other_words() -> None:
-    with pytest.raises(ReachlabError, match="choose 'kept' or 'all'"):
-        group_advantages(torch.zeros(1, 2), torch.zeros(1, 1, dtype=torch.long), "batch")  # type: ignore[arg-type]
+def test_agreement() -> None:
+    rewards = torch.tensor([[1.0, 1.0, NAN], [NAN, NAN, NAN], [0.1, 0.1, 0.2], [NAN, NAN, 3.0]])
+    assert agree(rewards).tolist() == [True, True, False, True]
+
+
+def test_rewards_of_tokens_by_hand() -> None:
+    mask_PMT = torch.tensor([[[1, 1, 0], [1, 1, 1], [0, 0, 0], [1, 1, 0]]]).bool()
+    penalty_PMT = torch.tensor([[[0.1, 0.2, 0.0], [0.3, 0.0, 0.1], [0.0, 0.0, 0.0], [0.5, 0.5, 0.0]]])
+    scored = Scored(
+        rewards_PN=torch.tensor([[9.0, 1.0, 2.0, 3.0, NAN]]),
+        kept_PM=torch.tensor([[1, 2, 3, 4]]),
+        mask_PMT=mask_PMT,
+        penalty_PMT=penalty_PMT,
+    )
+    expected = [[-0.1, 0.8, 0.0], [-0.3, 0.0, 1.9], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    assert token_rewards(scored)[0].tolist() == [pytest.approx(row) for row in expected]
+    assert shaped_rewards(scored)[0, :3].tolist() == pytest.approx([0.7, 1.6, 3.0])
+    assert shaped_rewards(scored)[0, 3].isnan()
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
+    """Rewards and values of tokens, and their mask; off the mask, values are NaN."""
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 999)))
+    mask_PMT = torch.arange(6) < torch.randint(7, (2, 3, 1), generator=generator)
+    rewards_PMT = torch.randn(2, 3, 6, generator=generator, dtype=torch.float64).masked_fill(~mask_PMT, 0.0)
+    values_PMT = torch.randn(2, 3, 6, generator=generator, dtype=torch.float64).masked_fill(~mask_PMT, NAN)
+    return rewards_PMT, values_PMT, mask_PMT
+
+
+@given(answers(), st.sampled_from([1.0, 0.9, 0.5]), st.sampled_from([1.0, 0.95, 0.3, 0.0]))
+def test_gae_equals_the_double_sum(given: tuple[Tensor, Tensor, Tensor], gamma: float, lam: float) -> None:
+    rewards_PMT, values_PMT, mask_PMT = given
+    advantages_PMT, returns_PMT = gae(rewards_PMT, values_PMT, mask_PMT, gamma, lam)
+    for p, m in torch.cartesian_prod(torch.arange(2), torch.arange(3)).tolist():
+        length = int(mask_PMT[p, m].sum())
+        r, v = rewards_PMT[p, m].tolist(), values_PMT[p, m].tolist()[:length] + [0.0]
+        deltas = [r[t] + gamma * v[t + 1] - v[t] for t in range(length)]
+        for t in range(length):
+            expected = sum((gamma * lam) ** (u - t) * deltas[u] for u in range(t, length))
+            assert advantages_PMT[p, m, t].item() == pytest.approx(expected)
+            assert returns_PMT[p, m, t].item() == pytest.approx(expected + v[t])
+    assert not advantages_PMT[~mask_PMT].any()
+    assert not returns_PMT[~mask_PMT].any()
+
+
+@given(answers(), st.sampled_from([1.0, 0.9]))
+def test_lambda_one_is_return_less_value(given: tuple[Tensor, Tensor, Tensor], gamma: float) -> None:
+    rewards_PMT, values_PMT, mask_PMT = given
+    _, returns_PMT = gae(rewards_PMT, values_PMT, mask_PMT, gamma, 1.0)
+    assert torch.allclose(returns_PMT, discounted_sums(rewards_PMT, gamma), atol=1e-12)
+
+
+@given(answers())
+def test_whitened_tokens(given: tuple[Tensor, Tensor, Tensor]) -> None:
+    _, values_PMT, mask_PMT = given
+    found_PMT = whiten(values_PMT, mask_PMT, lambda x: x)
+    assert not found_PMT[~mask_PMT].any()
+    if mask_PMT.sum() > 1:
+        assert found_PMT[mask_PMT].mean().item() == pytest.approx(0.0, abs=1e-9)
+        assert found_PMT[mask_PMT].std(correction=0).item() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_whitening_keeps_the_kind_of_number() -> None:
+    x = torch.tensor([[[1e4 + 1, 1e4 - 1]]])
+    assert whiten(x, torch.ones_like(x).bool(), lambda s: s).tolist() == [[[1.0, -1.0]]]
+    assert whiten(x, torch.ones_like(x).bool(), lambda s: s).dtype == torch.float32

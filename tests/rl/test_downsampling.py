@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.rl.downsampling import RULES, Rule, max_reward, max_variance, none, percentile, random
+from reachlab.rl.downsampling import RULES, Rule, max_reward, max_variance, none, percentile, random, saturated
 
 SELECTING = [max_variance, max_reward, random, percentile]
 
@@ -94,7 +94,7 @@ def test_equal_rewards_are_chosen_alike(rule: Rule) -> None:
     # 4 ones and 8 zeros, 6 kept: rollouts of one reward must be kept equally often.
     generator = torch.Generator().manual_seed(0)
     rewards = torch.tensor([[0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0]])
-    trials = 3000
+    trials = 1000
     kept = torch.cat([rule(rewards, 6, generator) for _ in range(trials)])
     share_N = torch.bincount(kept.flatten(), minlength=12) / trials
     for value in (0.0, 1.0):
@@ -146,3 +146,65 @@ def test_refuses_infinite_rewards() -> None:
 
 def test_names() -> None:
     assert set(RULES) == {"max_variance", "max_reward", "random", "percentile", "none"}
+
+
+ends = st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (0.1, 0.7)])
+
+
+@st.composite
+def growing(draw: st.DrawFn) -> tuple[Tensor, Tensor, int, float, float]:
+    """Rewards so far and more of them, all in [low, high] and often at its ends."""
+    low, high = draw(ends)
+    inside = st.one_of(st.just(low), st.just(high), st.floats(0.0, 1.0).map(lambda u: low + u * (high - low)))
+    reward = draw(st.sampled_from([st.sampled_from([low, high]), inside, st.one_of(inside, st.just(torch.nan))]))
+    first = draw(st.lists(reward, min_size=1, max_size=9))
+    more = draw(st.lists(reward, max_size=6))
+    m = draw(st.integers(1, len(first)))
+    return torch.tensor([first]).clamp(low, high), torch.tensor([more]).clamp(low, high), m, low, high
+
+
+@pytest.mark.parametrize("name", ["max_variance", "max_reward"])
+@given(growing())
+def test_saturated_is_final(name: str, grown: tuple[Tensor, Tensor, int, float, float]) -> None:
+    first, more, m, low, high = grown
+    if not saturated(name, first, m, low, high):
+        return
+    both = torch.cat([first, more.view(1, -1)], dim=1)
+    kept, later = (rewards.gather(1, RULES[name](rewards, m, None)).sort(dim=1).values for rewards in (first, both))
+    assert torch.equal(kept, later)
+
+
+@given(growing())
+def test_not_saturated_can_change(grown: tuple[Tensor, Tensor, int, float, float]) -> None:
+    """Some rewards to come would change what is kept; for odd M, at least at the second of two ends."""
+    first, _, m, low, high = grown
+    if m == 1 or first.isnan().any() or saturated("max_variance", first, m, low, high):
+        return
+    best = variance(torch.tensor([low] * (m // 2) + [high] * (m - m // 2)))
+    kept = variance(first.gather(1, max_variance(first, m))[0])
+    ends_of = [int((first == end).sum()) for end in (low, high)]
+    assert kept < best - 1e-9 or (m % 2 == 1 and min(ends_of) == m // 2)
+
+
+def test_saturated_by_hand() -> None:
+    nan = torch.nan
+    rewards = torch.tensor([[1.0, 0.0, 1.0, 0.0], [1.0, 1.0, 1.0, 0.0], [1.0, 0.5, 0.0, nan], [nan, nan, nan, nan]])
+    assert saturated("max_variance", rewards, 4).tolist() == [True, False, False, False]
+    assert saturated("max_variance", rewards, 2).tolist() == [True, True, True, False]
+    assert saturated("max_variance", rewards, 3).tolist() == [True, False, False, False]
+    assert saturated("max_variance", rewards, 2, low=0.0, high=2.0).tolist() == [False] * 4
+    assert saturated("max_reward", rewards, 2).tolist() == [True, True, False, False]
+    for rule in ("random", "none"):
+        assert saturated(rule, rewards, 4).tolist() == [True, True, False, False]
+        assert saturated(rule, rewards, 3).tolist() == [True, True, True, False]
+    assert not saturated("percentile", rewards, 1).any()
+
+
+def test_saturated_refuses() -> None:
+    rewards = torch.tensor([[0.0, 2.0]])
+    with pytest.raises(ReachlabError, match="no rule 'best'"):
+        saturated("best", rewards, 1)
+    with pytest.raises(ReachlabError, match=r"outside \[0.0, 1.0\]"):
+        saturated("max_variance", rewards, 1)
+    with pytest.raises(ReachlabError, match="must be the lower"):
+        saturated("max_variance", rewards, 1, 1.0, 1.0)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -147,11 +147,16 @@ def restore_folder(folder: str | Path) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def save_model(folder: str | Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Save weights, configuration and tokenizer, whole or not at all."""
+def save_model(
+    folder: str | Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Save weights, configuration and tokenizer, whole or not at all; `weights` stand for the model's own."""
 
     def fill(path: Path) -> None:
-        model.save_pretrained(path)
+        model.save_pretrained(path, state_dict=weights)
         tokenizer.save_pretrained(path)
 
     save_folder(folder, fill)

@@ -1,1 +1,1 @@
-"""Policy optimisation as pure functions on tensors: which rollouts to keep, their advantages, the loss."""
+"""Policy optimisation as pure functions on tensors: which rollouts to draw and keep, their advantages, the loss."""

@@ -1,48 +1,132 @@
-"""Group-relative advantages: A = (r − mean r) / (std r + ε), over the rollouts of one prompt.
+"""Advantage estimators that more than one algorithm uses.
 
-Source: GRPO, *DeepSeekMath* (arXiv 2402.03300). After down-sampling the statistics are those of the kept
-rollouts, as in PODS (arXiv 2504.13818), or of all N. The deviation is the population's, so that a group of
-one is defined (and gives 0).
+*Within a group*, the rollouts of one prompt: A = r − mean r, divided by std r or not. The deviation is the
+population's, so that a group of one is defined (and gives 0). After down-sampling the statistics are those of the kept
+rollouts, as in PODS (arXiv 2504.13818), or of all N. Where the KL is in the reward, r is the task's reward less the
+answer's whole KL.
+
+*Along an answer*: rewards of tokens, their discounted sums, and GAE (arXiv 1506.02438),
+
+    A_t = Σ_u (γλ)^u δ_{t+u},   δ_t = r_t + γ V_{t+1} − V_t
+
+where the state after the last token has value 0, also when the answer was cut off: its verdict is final.
+
+*Over the batch*: whitening, (A − mean A) / std A over all tokens of a step, on all processes.
 """
 
-from typing import Literal
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from reachlab.errors import ReachlabError
+from reachlab.rl.algorithm import Scored
 
-Normalise = Literal["kept", "all"]
+
+def shaped_rewards(scored: Scored) -> Tensor:
+    """The reward of each kept answer less its KL penalty: (P, M); NaN where unscored."""
+    rewards_PM = scored.rewards_PM
+    return rewards_PM if scored.penalty_PMT is None else rewards_PM - scored.penalty_PMT.sum(dim=2)
 
 
-def group_advantages(rewards_PN: Tensor, kept_PM: Tensor, normalise: Normalise = "kept", eps: float = 1e-6) -> Tensor:
-    """Advantages of the kept rollouts: (P, M), floating point as the rewards.
+def group_rewards(scored: Scored) -> tuple[Tensor, Tensor]:
+    """Rewards of the kept answers, (P, M), and those that their group's statistics are over, (P, M) or (P, N)."""
+    rewards_PM = shaped_rewards(scored)
+    return rewards_PM, scored.rewards_PN if scored.over_all else rewards_PM
+
+
+def agree(rewards_PN: Tensor) -> Tensor:
+    """Which groups' scored rewards are all the same, or none: bool (P,)."""
+    highest_P = rewards_PN.nan_to_num(-torch.inf).amax(dim=1)
+    return highest_P <= rewards_PN.nan_to_num(torch.inf).amin(dim=1)
+
+
+def centred(scored: Scored) -> Tensor:
+    """r − mean r over the group: (P, M); exactly 0 for unscored rollouts and groups that agree."""
+    return _centre(*group_rewards(scored))
+
+
+def standardised(scored: Scored) -> Tensor:
+    """(r − mean r) / (std r + 10⁻⁶) over the group: (P, M); exactly 0 for unscored rollouts and groups that agree."""
+    rewards_PM, over = group_rewards(scored)
+    deviation_P1 = (over - over.nanmean(dim=1, keepdim=True)).square().nanmean(dim=1, keepdim=True).sqrt()
+    # A group without any reward has no deviation, and advantages that are 0 already.
+    return _centre(rewards_PM, over) / (deviation_P1.nan_to_num(0.0) + 1e-6)
+
+
+def _centre(rewards_PM: Tensor, over: Tensor) -> Tensor:
+    # Where all agree, rounding may set a reward apart from its mean, and a division would blow that up.
+    nothing_PM = agree(over)[:, None] | rewards_PM.isnan()
+    return (rewards_PM - over.nanmean(dim=1, keepdim=True)).masked_fill(nothing_PM, 0.0)
+
+
+def learnable(scored: Scored) -> Tensor:
+    """The tokens of the kept answers that have a reward: bool (P, M, T)."""
+    return scored.mask_PMT.bool() & ~scored.rewards_PM.isnan()[:, :, None]
+
+
+def token_rewards(scored: Scored) -> Tensor:
+    """The task's reward on the last token, less each token's KL penalty: (P, M, T); 0 for unscored rollouts."""
+    mask_PMT = learnable(scored)
+    last_PMT = mask_PMT & ~pad(mask_PMT, (0, 1))[:, :, 1:]
+    rewards_PMT = torch.where(last_PMT, scored.rewards_PM[:, :, None], 0.0)
+    if scored.penalty_PMT is not None:
+        rewards_PMT = rewards_PMT - scored.penalty_PMT
+    return rewards_PMT.masked_fill(~mask_PMT, 0.0)
+
+
+def discounted_sums(steps_PMT: Tensor, discount: float) -> Tensor:
+    """y_t = x_t + discount · y_{t+1}: (P, M, T). Padding on the right is 0."""
+    sums_PMT = steps_PMT.clone()
+    for t in range(steps_PMT.shape[2] - 2, -1, -1):
+        sums_PMT[:, :, t] += discount * sums_PMT[:, :, t + 1]
+    return sums_PMT
+
+
+def gae(
+    rewards_PMT: Tensor, values_PMT: Tensor, mask_PMT: Tensor, gamma: float = 1.0, lam: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Advantages A_t and the returns A_t + V_t that a critic should learn: (P, M, T) both, 0 off the mask.
 
     Args:
-        rewards_PN: rewards of all rollouts; NaN is unscored, enters no statistic and gets advantage 0.
-        kept_PM: indices of the kept rollouts of each prompt, as a down-sampling rule gives them.
-        normalise: take mean and deviation over the ``kept`` rollouts or over ``all`` N.
-        eps: added to the deviation.
+        rewards_PMT: a reward a token (`token_rewards`).
+        values_PMT: V_t, the critic's value of the state the token was drawn in, in units of reward.
+        mask_PMT: true on answer tokens, from the left; the other tensors may hold anything elsewhere.
+        gamma: γ. lam: λ; 1 gives return − value, 0 one-step differences.
+    """
+    values_PMT = values_PMT.masked_fill(~mask_PMT, 0.0)
+    following_PMT = pad(values_PMT, (0, 1))[:, :, 1:]
+    deltas_PMT = (rewards_PMT + gamma * following_PMT - values_PMT).masked_fill(~mask_PMT, 0.0)
+    advantages_PMT = discounted_sums(deltas_PMT, gamma * lam)
+    return advantages_PMT, advantages_PMT + values_PMT
+
+
+def whiten(values_PMT: Tensor, mask_PMT: Tensor, total: Callable[[Tensor], Tensor], eps: float = 1e-8) -> Tensor:
+    """(x − mean x) / (std x + ε) over the masked tokens of all processes: (P, M, T), 0 elsewhere.
+
+    Args:
+        values_PMT: x; off the mask anything. mask_PMT: which tokens count.
+        total: sums a tensor of statistics over processes (`Scored.total`).
+        eps: added to the deviation, which is the population's.
+    """
+    wide_PMT = values_PMT.double().masked_fill(~mask_PMT, 0.0)
+    count, summed = total(torch.stack([mask_PMT.sum().double(), wide_PMT.sum()]))
+    apart_PMT = (wide_PMT - summed / count.clamp(min=1)).masked_fill(~mask_PMT, 0.0)
+    squares = total(apart_PMT.square().sum()[None])
+    deviation = (squares / count.clamp(min=1)).sqrt()
+    whitened_PMT: Tensor = apart_PMT / (deviation + eps)
+    return whitened_PMT.to(values_PMT.dtype)
+
+
+def refuse_over_all(scored: Scored, name: str) -> None:
+    """Refuse statistics over rollouts that are not kept, for an algorithm whose statistics are over tokens.
 
     Raises:
-        ReachlabError: `normalise` is neither of the two.
+        ReachlabError: ``normalise='all'`` while fewer than all are kept.
     """
-    rewards_PM = rewards_PN.gather(1, kept_PM)
-    if normalise not in ("kept", "all"):
-        raise ReachlabError(f"advantages: normalise = {normalise!r}; choose 'kept' or 'all'")
-    return _standardise(rewards_PM, over=rewards_PM if normalise == "kept" else rewards_PN, eps=eps)
-
-
-def grpo(rewards_PM: Tensor, eps: float = 1e-6) -> Tensor:
-    """Advantages of whole groups: (P, M); exactly 0 where all scored rewards of a group agree."""
-    return _standardise(rewards_PM, over=rewards_PM, eps=eps)
-
-
-def _standardise(rewards_PM: Tensor, over: Tensor, eps: float) -> Tensor:
-    centre_P1 = over.nanmean(dim=1, keepdim=True)
-    deviation_P1 = (over - centre_P1).square().nanmean(dim=1, keepdim=True).sqrt()
-    # Where all agree, rounding may set a reward apart from its mean, and the division would blow that up.
-    highest_P1 = over.nan_to_num(-torch.inf).amax(dim=1, keepdim=True)
-    lowest_P1 = over.nan_to_num(torch.inf).amin(dim=1, keepdim=True)
-    advantages_PM = (rewards_PM - centre_P1) / (deviation_P1 + eps)
-    return advantages_PM.masked_fill((highest_P1 == lowest_P1) | rewards_PM.isnan(), 0.0)
+    if scored.over_all:
+        raise ReachlabError(
+            f"{name}: its statistics are over tokens, and those of rollouts that are not kept are not at hand; "
+            "choose normalise='kept'"
+        )

@@ -82,6 +82,40 @@ RULES: dict[str, Rule] = {
 }
 
 
+def saturated(rule: str, rewards_PN: Tensor, m: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+    """Which prompts' kept rewards no further rollout with a reward in [low, high] could change: bool (P,).
+
+    - *max_variance*: ⌈M/2⌉ rollouts at either end. Half at one end and half at the other is the largest variance that
+      M numbers in [low, high] can have. An odd M may put its middle one at either end, and needs both at hand for the
+      rule to choose as it would among more.
+    - *max_reward*: M rollouts at `high`.
+    - *random*, *none*: M scored rollouts, as more would only change which of them are kept.
+    - *percentile*: never.
+
+    Args:
+        rule: a name of `RULES`.
+        rewards_PN: rewards so far; NaN is unscored or not drawn yet.
+        m: how many rollouts the rule keeps. low, high: the least and the largest reward that there can be.
+
+    Raises:
+        ReachlabError: an unknown rule; low ≥ high; a reward outside [low, high].
+    """
+    if rule not in RULES:
+        raise ReachlabError(f"down-sampling: no rule {rule!r}; choose one of {', '.join(RULES)}")
+    if not low < high:
+        raise ReachlabError(f"down-sampling: rewards cannot lie in [{low}, {high}]; the first must be the lower")
+    if ((rewards_PN < low) | (rewards_PN > high)).any():
+        raise ReachlabError(f"down-sampling: a reward lies outside [{low}, {high}]; say what range rewards have")
+    if rule == "max_variance":
+        ends = torch.minimum((rewards_PN == low).sum(dim=1), (rewards_PN == high).sum(dim=1))
+        return 2 * ends >= m
+    if rule == "max_reward":
+        return (rewards_PN == high).sum(dim=1) >= m
+    if rule == "percentile":
+        return torch.zeros(len(rewards_PN), dtype=torch.bool, device=rewards_PN.device)
+    return (~rewards_PN.isnan()).sum(dim=1) >= m
+
+
 @dataclass(frozen=True, slots=True)
 class _Sorted:
     """Rewards in ascending order, unscored last; the M highest scored ones begin at ``to_highest_P1``."""

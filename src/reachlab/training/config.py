@@ -1,4 +1,4 @@
-"""What the training commands take. No torch here: the command line reads this."""
+"""What every training command takes; what pretraining and distilling take. No torch here: the command line reads it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -46,10 +46,16 @@ class LoopConfig:
     """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
     threads: int = 0
     """CPU threads; 0 leaves it to torch. It is part of a run's identity: sums in another order are other weights."""
+    max_seconds: float = 0.0
+    """Finish after the step in which this much time has gone into training (evaluation left out); 0 takes all steps."""
+    track: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
+    """Trackers that the metrics also go to; W&B stays offline unless WANDB_MODE says otherwise."""
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.save_every < 1:
             raise ReachlabError(f"steps={self.steps} and save_every={self.save_every} must be 1 or more")
+        if not 0 <= self.max_seconds < float("inf"):
+            raise ReachlabError(f"max_seconds={self.max_seconds} must be 0 (off) or more")
         if self.threads < 0:
             raise ReachlabError(f"threads={self.threads} must be 0 (torch's own) or more")
 
@@ -97,78 +103,8 @@ class DistillConfig:
         _check_batch(self.batch, self.length)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RLConfig:
-    """Reinforcement learning on verifiable rewards (GRPO), updating on the rollouts that a down-sampling rule keeps."""
-
-    model: str
-    """Checkpoint to start from."""
-    task: str
-    """The task whose training problems are tried and whose verifier gives the reward."""
-    out: str
-    """Run folder; the model ends up in its model/."""
-    loop: LoopConfig = LoopConfig(steps=100, save_every=10)
-    optimizer: OptimizerConfig = OptimizerConfig(method="adamw", lr=1e-3)
-    prompts: int = 32
-    """Problems a step."""
-    rollouts: int = 16
-    """Rollouts generated a problem (n)."""
-    keep: int = 0
-    """Rollouts a problem that the update uses (m); 0 keeps all."""
-    rule: Literal["none", "max_variance", "max_reward", "random", "percentile"] = "none"
-    """Which rollouts are kept; max_variance is PODS."""
-    normalise: Literal["kept", "all"] = "kept"
-    """Which rollouts an advantage's mean and deviation are taken over."""
-    updates: int = 1
-    """Optimizer updates a step, each on its share of the step's problems; from the second on, clipping matters."""
-    clip_low: float = 0.2
-    """A probability ratio below 1 - clip_low gets no further push down."""
-    clip_high: float = 0.2
-    """A probability ratio above 1 + clip_high gets no further push up."""
-    aggregate: Literal["sequence", "token"] = "sequence"
-    """Mean over each answer's tokens and then over answers (GRPO), or over all tokens."""
-    temperature: float = 1.0
-    """Of the rollouts, and of the policy that is optimized."""
-    max_tokens: int = 256
-    """Longest rollout."""
-    micro_batch: int = 256
-    """Rollouts in one forward and backward pass; the gradient does not depend on it."""
-    eval_every: int = 0
-    """Steps between evaluations on held-out problems; 0 never evaluates."""
-    eval_problems: int = 64
-    """Held-out problems of an evaluation."""
-    verify_timeout: float = 5.0
-    """Seconds a verifier may take for one answer."""
-
-    def __post_init__(self) -> None:
-        for name in ("prompts", "rollouts", "updates", "micro_batch", "max_tokens", "eval_problems"):
-            if getattr(self, name) < 1:
-                raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
-        if not 0 <= self.keep <= self.rollouts:
-            raise ReachlabError(f"keep={self.keep} must be 0 (all) to rollouts={self.rollouts}")
-        if self.rule == "none" and self.keep not in (0, self.rollouts):
-            raise ReachlabError(f"keep={self.keep} of rollouts={self.rollouts} needs a --rule, e.g. max_variance")
-        if self.rule != "none" and not self.keep:
-            raise ReachlabError(f"--rule {self.rule} needs --keep, the number of rollouts to update on")
-        for name in ("clip_low", "clip_high", "eval_every"):
-            if not getattr(self, name) >= 0:
-                raise ReachlabError(f"{name}={getattr(self, name)} must be 0 or more")
-        if not self.verify_timeout > 0:
-            raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
-        if not 0 < self.temperature < float("inf"):
-            raise ReachlabError(f"temperature={self.temperature} must be above 0: greedy rollouts teach nothing")
-        if self.prompts % self.updates:
-            raise ReachlabError(f"prompts={self.prompts} must be a multiple of updates={self.updates}")
-
-
 def _check_batch(batch: int, length: int) -> None:
     if batch < 1:
         raise ReachlabError(f"batch={batch} must be 1 or more")
     if length < 2:
         raise ReachlabError(f"length={length} must be 2 or more: a token to read and one to predict")
-
-
-def _at_least_one(config: object, *names: str) -> None:
-    for name in names:
-        if getattr(config, name) < 1:
-            raise ReachlabError(f"{name}={getattr(config, name)} must be 1 or more")

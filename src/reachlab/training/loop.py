@@ -10,35 +10,44 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_tokenizer, restore_folder, save_folder, save_model
 from reachlab.models.devices import choose_device
-from reachlab.progress import track
+from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder
-from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig, RLConfig
-from reachlab.training.optimizer import build_optimizers
+from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
+from reachlab.training.lora import merged
+from reachlab.training.optimizer import build_optimizers, clip, learning_rate_scale
+from reachlab.training.processes import Processes
+from reachlab.training.rl_config import RLConfig
+from reachlab.training.trackers import Trackers
 
 Metrics = dict[str, float]
 
 
 def identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Any]:
-    """What the weights depend on: everything but where they go and how often they are saved."""
+    """What the weights depend on: everything but where they go, how often they are saved and who is told."""
     found = asdict(config)
-    del found["out"], found["loop"]["save_every"]
+    del found["out"], found["loop"]["save_every"], found["loop"]["track"]
     found["loop"]["threads"] = config.loop.threads or torch.get_num_threads()
     return found
 
 
 class TrainingRun:
-    """A model on its way: the folder, the weights, the optimizers, the step reached."""
+    """A model on its way: the folder, the weights, the optimizers, the step reached.
+
+    `modules` are what is trained: "policy", the model, and whatever stands beside it.
+    """
 
     def __init__(
         self,
@@ -47,11 +56,14 @@ class TrainingRun:
         loop: LoopConfig,
         optimizer: OptimizerConfig,
         start: Callable[[], tuple[PreTrainedModel, PreTrainedTokenizerBase]],
+        processes: Processes | None = None,
+        beside: Callable[[PreTrainedModel], Mapping[str, tuple[nn.Module, OptimizerConfig]]] | None = None,
     ):
         """Prepare to begin, or to go on; nothing is written before `train`.
 
         `claim` makes the folder this run's, or refuses; `start` makes or loads the model that the run begins with, and
-        is called even when the run resumes.
+        is called even when the run resumes; `beside` gets that model, on its device and with the weights it begins
+        with, and returns what else is trained.
         """
         if not folder.is_local:
             raise ReachlabError(f"{folder.url}: training runs live on a local disk; copy them away when they are done")
@@ -59,20 +71,27 @@ class TrainingRun:
         self.path = Path(os.fspath(folder))
         if loop.threads:
             torch.set_num_threads(loop.threads)
-        self.device = choose_device(loop.device)
+        self.processes = processes or Processes.start(choose_device(loop.device))
+        self.device = self.processes.device
         self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         torch.manual_seed(loop.seed)
         self.model, self.tokenizer = start()
         if folder.exists("run.json"):
-            claim()
-        restore_folder(self.path / "state")
+            self._by_main(claim)
+        self._by_main(lambda: restore_folder(self.path / "state"))
         resuming = (self.path / "state").is_dir() and not self.finished
         if resuming:
             # The very tokenizer the run began with: its ids are what the weights mean.
             self.tokenizer = load_tokenizer(self.path / "state")
         self.model.to(self.device)
-        self.optimizers = build_optimizers(self.model, optimizer)
-        self.step = self._resume() if resuming else 0
+        trained = {"policy": (self.model, optimizer), **(beside(self.model) if beside else {})}
+        self.modules: dict[str, nn.Module] = {name: module for name, (module, _) in trained.items()}
+        for module in self.modules.values():
+            self.processes.prepare(module)
+        self.optimizers = {name: build_optimizers(module, moves) for name, (module, moves) in trained.items()}
+        self.step, self.moved = 0, False
+        if resuming:
+            self._resume()
 
     @property
     def finished(self) -> bool:
@@ -80,59 +99,135 @@ class TrainingRun:
         return (self.path / "model" / "config.json").is_file()
 
     def train(self, step: Callable[[int], Metrics], label: str) -> None:
-        """Call `step(t)` for the steps that are left; it updates the weights and returns what to log."""
-        self.claim()
-        self._drop_metrics_after(self.step)
-        with track(label, self.loop.steps, self.step) as advance:
-            while self.step < self.loop.steps:
+        """Call `step(t)` for the steps that are left; it updates the weights and returns what to log.
+
+        Raises:
+            ReachlabError: what the step raises, or a loss that is not finite; the state before that step is saved.
+        """
+        self._by_main(self.claim)
+        self._by_main(lambda: self._drop_metrics_after(self.step))
+        spent = self._seconds_so_far()
+        with ExitStack() as stack:
+            advance = self._open_progress(stack, label)
+            trackers = self._open_trackers(stack)
+            while self.step < self.loop.steps and not 0 < self.loop.max_seconds <= spent:
                 began = time.perf_counter()
-                metrics = step(self.step)
+                metrics = self._take(step)
                 self.step += 1
-                metrics = {**metrics, "seconds": time.perf_counter() - began}
+                metrics["seconds"] = time.perf_counter() - began
+                spent = self.processes.same(spent + _training_seconds(metrics))
                 self._log(metrics)
-                bad = [k for k, v in metrics.items() if k in ("loss", "grad_norm") and not math.isfinite(v)]
-                if bad:
-                    raise ReachlabError(
-                        f"{self.folder.url}: {' and '.join(bad)} not finite at step {self.step}; the last good state "
-                        "is kept in state/. Lower the learning rate, or look at the data of this step"
-                    )
+                trackers.log(metrics, self.step)
                 if self.step % self.loop.save_every == 0 and self.step < self.loop.steps:
                     self.save()
                 advance(1, **{k: metrics[k] for k in ("loss", "reward") if k in metrics})
-        save_model(self.path / "model", self.model, self.tokenizer)
-        shutil.rmtree(self.path / "state", ignore_errors=True)
+        self._write_model()
+
+    def optimize(self, t: int) -> dict[str, float]:
+        """Move every module's weights by its gradient and clear it; returns the norms before clipping, by module.
+
+        Nothing moves where a norm is not finite: `train` then stops with the state that led there.
+        """
+        scale = self._scale(t)
+        norms = {name: clip(module, self.optimizer_config.clip) for name, module in self.modules.items()}
+        optimizers = [o for group in self.optimizers.values() for o in group]
+        if all(math.isfinite(norm) for norm in norms.values()):
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = group["base_lr"] * scale
+                optimizer.step()
+            self.moved = True
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        return norms
+
+    def _scale(self, t: int) -> float:
+        return learning_rate_scale(self.optimizer_config, t, self.loop.steps)
 
     def save(self) -> None:
         """Put all it takes to go on into `state/`."""
+        state: dict[str, Any] = {
+            "step": self.step,
+            "random": torch.get_rng_state(),
+            **{name: self.processes.state(m, self.optimizers[name]) for name, m in self.modules.items()},
+        }
+        if self.device.type == "cuda":
+            state["random_cuda"] = torch.cuda.get_rng_state(self.device)
 
         def fill(path: Path) -> None:
-            self.model.save_pretrained(path)
             self.tokenizer.save_pretrained(path)
-            state: dict[str, Any] = {
-                "step": self.step,
-                "optimizers": [o.state_dict() for o in self.optimizers],
-                "random": torch.get_rng_state(),
-            }
+            self.model.config.save_pretrained(path)
             torch.save(state, path / "trainer.pt")
 
-        save_folder(self.path / "state", fill)
+        self._by_main(lambda: save_folder(self.path / "state", fill))
 
-    def _resume(self) -> int:
-        folder = self.path / "state"
+    def _take(self, step: Callable[[int], Metrics]) -> Metrics:
+        """One step; one that fails leaves the state before it on disk, where no weight has moved yet."""
+        self.moved = False
         try:
-            state = torch.load(folder / "trainer.pt", map_location=self.device, weights_only=True)
-            weights = type(self.model).from_pretrained(folder, dtype=self.model.dtype, local_files_only=True)
+            metrics = step(self.step)
+            metrics["lr"] = self.optimizer_config.lr * self._scale(self.step)
+            bad = [k for k, v in metrics.items() if k in ("loss", "grad_norm") and not math.isfinite(v)]
+            if bad:
+                raise ReachlabError(
+                    f"{self.folder.url}: {' and '.join(bad)} not finite at step {self.step + 1}. "
+                    "Lower the learning rate, or look at the data of this step"
+                )
+        except ReachlabError as error:
+            if not self.moved:
+                self.save()
+            raise ReachlabError(f"{error}; the last good state is in {self.path / 'state'}") from error
+        return metrics
+
+    def _resume(self) -> None:
+        path = self.path / "state" / "trainer.pt"
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            for name, module in self.modules.items():
+                self.processes.load_state(module, self.optimizers[name], state[name])
         except Exception as error:
             raise ReachlabError(
-                f"{folder}: not a state to go on from ({str(error).splitlines()[0]}); delete it to start over"
+                f"{path.parent}: not a state to go on from ({str(error).splitlines()[0]}); delete it to start over"
             ) from error
-        self.model.load_state_dict(weights.state_dict())
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        torch.set_rng_state(state["random"].cpu())
-        return int(state["step"])
+        torch.set_rng_state(state["random"])
+        if self.device.type == "cuda" and "random_cuda" in state:
+            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+        self.step = int(state["step"])
+
+    def _write_model(self) -> None:
+        with merged(self.model):
+            # A sharded model's weights are gathered; any other's are its own.
+            weights = self.processes.state(self.model, []).get("model") if self.processes.sharded else None
+            self._by_main(lambda: save_model(self.path / "model", self.model, self.tokenizer, weights))
+        self._by_main(lambda: shutil.rmtree(self.path / "state", ignore_errors=True))
+
+    def _by_main(self, work: Callable[[], None]) -> None:
+        """What touches the disk is done by one process; its error is everybody's."""
+        error: Exception | None = None
+        if self.processes.main:
+            try:
+                work()
+            except Exception as caught:
+                error = caught
+        self.processes.failing(error)
+
+    def _open_progress(self, stack: ExitStack, label: str) -> Advance:
+        if self.processes.main:
+            return stack.enter_context(track(label, self.loop.steps, self.step))
+        return lambda *_, **__: None
+
+    def _open_trackers(self, stack: ExitStack) -> Trackers:
+        names = self.loop.track if self.processes.main else ()
+        config: Mapping[str, Any] = self.folder.read_json("run.json")["config"] if names else {}
+        return stack.enter_context(Trackers(names, self.path, self.folder.name, config))
+
+    def _seconds_so_far(self) -> float:
+        mine = sum(map(_training_seconds, self.folder.metrics())) if self.processes.main else 0.0
+        return float(self.processes.same(mine))
 
     def _log(self, metrics: Metrics) -> None:
+        if not self.processes.main:
+            return
         try:
             with (self.path / "metrics.jsonl").open("a") as file:
                 # JSON has no NaN; a reward of which nothing was scored is null.
@@ -145,3 +240,8 @@ class TrainingRun:
         """A killed run may have logged steps after its last saved state; they are about to be taken again."""
         rows = [r for r in self.folder.metrics() if r["step"] <= step]
         self.folder.write("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in rows).encode())
+
+
+def _training_seconds(metrics: Mapping[str, Any]) -> float:
+    """A step's time without its evaluation."""
+    return float(metrics["seconds"]) - float(metrics.get("seconds_eval", 0.0))

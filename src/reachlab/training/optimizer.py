@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from reachlab.training.config import OptimizerConfig
 from reachlab.training.muon import Muon
@@ -53,23 +54,7 @@ def learning_rate_scale(config: OptimizerConfig, step: int, steps: int) -> float
     return 1.0
 
 
-def set_learning_rates(
-    optimizers: list[torch.optim.Optimizer], config: OptimizerConfig, step: int, steps: int
-) -> float:
-    """Set every group's learning rate for `step`; returns AdamW's."""
-    scale = learning_rate_scale(config, step, steps)
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = group["base_lr"] * scale
-    return float(optimizers[0].param_groups[0]["lr"])
-
-
-def clip_and_step(model: nn.Module, optimizers: list[torch.optim.Optimizer], config: OptimizerConfig) -> float:
-    """Clip the gradient, move the weights, clear the gradient; returns the norm before clipping."""
-    norm = float(nn.utils.clip_grad_norm_(model.parameters(), config.clip or math.inf))
-    if math.isfinite(norm):
-        for optimizer in optimizers:
-            optimizer.step()
-    for optimizer in optimizers:
-        optimizer.zero_grad(set_to_none=True)
-    return norm
+def clip(module: nn.Module, most: float) -> float:
+    """Scale the gradient down to the norm `most` (0: any); returns the norm it had, over all shards."""
+    found = nn.utils.clip_grad_norm_(module.parameters(), most or math.inf)
+    return float(found.full_tensor() if isinstance(found, DTensor) else found)

@@ -1,39 +1,42 @@
 """Reinforcement learning on verifiable rewards: sample → verify → select → advantage → loss → update.
 
-GRPO (arXiv 2402.03300) on the rollouts that a down-sampling rule keeps (PODS, arXiv 2504.13818): N rollouts are
-generated and judged for each problem, the gradient is computed on M of them. No KL term, no critic.
+N rollouts of each problem are generated and judged, a rule keeps M of them (PODS, arXiv 2504.13818), an algorithm turns
+their rewards into advantages (`rl/algorithms/`), and the gradient is computed on the kept ones alone: so are the passes
+of the reference model and the critic, where an algorithm has them.
 """
 
-import time
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from itertools import islice
+from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model
-from reachlab.models.tokenizer import encode_prompts
-from reachlab.rl.advantages import group_advantages
+from reachlab.models.devices import choose_device
+from reachlab.rl.algorithm import Algorithm, Scored
+from reachlab.rl.algorithms import ALGORITHMS
+from reachlab.rl.algorithms.ppo import critic_targets
 from reachlab.rl.downsampling import RULES
-from reachlab.rl.losses import policy_loss, token_logprobs
+from reachlab.rl.weighting import select_weighted
 from reachlab.runs import RunFolder
-from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import sample_seed
-from reachlab.sampling.engine import Completion
-from reachlab.sampling.transformers_engine import TransformersEngine
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
-from reachlab.training.config import RLConfig
-from reachlab.training.gradient import backward
+from reachlab.tasks.reward import Rewarded
+from reachlab.training.config import OptimizerConfig
+from reachlab.training.critic import Critic
 from reachlab.training.loop import Metrics, TrainingRun, identity
-from reachlab.training.optimizer import clip_and_step, set_learning_rates
-from reachlab.training.text import Tokens, pad
-from reachlab.types import Problem, Verdict
+from reachlab.training.lora import add_lora
+from reachlab.training.passes import Batch, Passes, PolicyEngine
+from reachlab.training.processes import Processes
+from reachlab.training.rl_config import ObjectiveConfig, RLConfig
+from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
 
 
 def train_rl(config: RLConfig) -> None:
@@ -42,185 +45,189 @@ def train_rl(config: RLConfig) -> None:
     Raises:
         ReachlabError: no checkpoint, no problems, a folder that holds another run.
     """
+    with learner(config) as found:
+        if not found.run.finished:
+            found.run.train(found.step, "rl")
+
+
+@contextmanager
+def learner(config: RLConfig) -> Iterator["Learner"]:
+    """What trains, ready for its next step; nothing is written yet.
+
+    Raises:
+        ReachlabError: as `train_rl`.
+    """
     task = load_task(config.task)
+    if config.reward:
+        task = Rewarded(task, config.reward)
     next(task.stream("train", config.loop.seed))
     folder = RunFolder(config.out)
     known = {**identity(config), "model": hash_model(config.model)}
-    claim = partial(folder.claim, "rl", known, {"model_path": config.model})
-    run = TrainingRun(folder, claim, config.loop, config.optimizer, lambda: load_model(config.model))
-    if run.finished:
-        return
-    with Judge(task, timeout_s=config.verify_timeout) as judge:
-        run.train(_Learner(run, config, task, judge).step, "rl")
+    processes = Processes.start(choose_device(config.loop.device))
+    try:
+        with Judge(task, timeout_s=config.verify_timeout) as judge:
+            yield Learner(config, task, judge, processes, folder, known)
+    finally:
+        processes.close()
 
 
-@dataclass
-class Rollouts:
-    """N answers to each of P problems. `rewards_PN` is NaN where the verifier could not decide."""
+def resolve(config: RLConfig) -> Algorithm:
+    """The algorithm's row, with the user's own choices in it.
 
-    problems: list[Problem]
-    prompts: list[list[int]]
-    answers: list[list[Completion]]
-    rewards_PN: Tensor
-    verdicts: list[Verdict] = field(repr=False)
-
-
-@dataclass
-class _KeptBatch:
-    """Kept rollouts as tokens, with their advantages and, where needed, log π of the policy that drew them."""
-
-    tokens: Tokens
-    advantages_B: Tensor
-    old_BT: Tensor | None = None
+    Raises:
+        ReachlabError: choices that cannot go together.
+    """
+    row = _resolve(config.objective)
+    over_all = config.selection.normalise == "all" and config.keep < config.budget.rollouts
+    if over_all and (row.kl_place == "reward" or row.name in ("ppo", "reinforce_pp")):
+        raise ReachlabError(
+            f"{row.name}{' with a KL in the reward' if row.kl_place == 'reward' else ''} needs --normalise kept: the "
+            "tokens of rollouts that are not kept are not looked at"
+        )
+    return row
 
 
-class _Learner:
+def _resolve(config: ObjectiveConfig) -> Algorithm:
+    found = ALGORITHMS[config.algorithm]
+    chosen: dict[str, Any] = {
+        "aggregate": None if config.aggregate == "auto" else config.aggregate,
+        "clip_low": config.clip_low,
+        "clip_high": config.clip_high,
+        "overlong": config.overlong,
+        "kl_estimator": None if config.kl_estimator == "auto" else config.kl_estimator,
+        "kl_place": None if config.kl_place == "auto" else config.kl_place,
+    }
+    if not config.kl:
+        chosen["kl_place"] = "none"
+    elif found.kl_place == "none" and chosen["kl_place"] is None:
+        chosen["kl_place"] = "loss"  # the algorithm has none of its own, and the user asks for one
+    return replace(found, **{name: value for name, value in chosen.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The M rollouts of each problem to learn from; fewer where fewer were drawn.
+
+    `weights_PM` undo the selection's bias, where asked for; `drawn_PM` is false where the rule had nothing to choose.
+    """
+
+    indices_PM: Tensor
+    drawn_PM: Tensor
+    weights_PM: Tensor | None
+
+
+class Learner:
     """What a step needs, and the step."""
 
-    def __init__(self, run: TrainingRun, config: RLConfig, task: Task, judge: Judge):
-        self.run, self.config, self.task, self.judge = run, config, task, judge
-        self.engine = TransformersEngine(run.model, run.tokenizer)
-        self.decoding = Decoding(temperature=config.temperature, max_tokens=config.max_tokens)
-        self.keep = config.keep or config.rollouts
-        self.held_out = task.problems("test", config.eval_problems) if config.eval_every else []
-        self.seconds: dict[str, float] = {}
+    def __init__(
+        self,
+        config: RLConfig,
+        task: Task,
+        judge: Judge,
+        processes: Processes,
+        folder: RunFolder,
+        known: Mapping[str, Any],
+    ):
+        self.config, self.processes, self.clock = config, processes, Clock()
+        self.algorithm = resolve(config)
+        self.run = TrainingRun(
+            folder,
+            lambda: folder.claim("rl", known, {"model_path": config.model}),
+            config.loop,
+            config.optimizer,
+            self._load,
+            processes,
+            self._beside,
+        )
+        run = self.run
+        engine = PolicyEngine(run.model, run.tokenizer, processes, self.passes.dtype)
+        self.source = RolloutSource(config, self.algorithm, task, run.tokenizer, engine, judge, processes, self.clock)
+
+    def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        model, tokenizer = load_model(self.config.model)
+        weights = self.config.weights
+        if weights.lora_rank:
+            if self.processes.sharded:
+                raise ReachlabError("--lora-rank leaves little to shard: launch without --use_fsdp")
+            add_lora(model, weights.lora_rank, weights.lora_alpha)
+        return model, tokenizer
+
+    def _beside(self, model: PreTrainedModel) -> dict[str, tuple[nn.Module, OptimizerConfig]]:
+        self.passes = Passes(self.config, self.algorithm, model, self.processes)
+        if not self.algorithm.critic:
+            return {}
+        moves = replace(self.config.optimizer, method="adamw", lr=self.config.objective.critic_lr)
+        return {"critic": (Critic(model), moves)}
 
     def step(self, t: int) -> Metrics:
         """One step of RL."""
-        self.seconds = {}
-        rollouts = self.sample(t)
-        kept_PM = self.select(rollouts, t)
-        advantages_PM = group_advantages(rollouts.rewards_PN, kept_PM, self.config.normalise)
-        metrics = self.update(rollouts, kept_PM, advantages_PM, t)
-        metrics |= _describe(rollouts)
-        if self.config.eval_every and (t + 1) % self.config.eval_every == 0:
-            metrics |= self.evaluate()
-        return metrics | {f"seconds_{name}": value for name, value in self.seconds.items()}
+        self.clock.seconds.clear()
+        with self._agreed():
+            rollouts, sums = self.source.draw(t)
+            kept = self.select(rollouts, t)
+        with self.clock.phase("logprobs"):
+            watched = self.passes.watch(rollouts, t, self.run.threads)
+            batch = self.passes.prepare(
+                rollouts, kept.indices_PM, kept.drawn_PM, self.run.threads, self.run.modules.get("critic")
+            )
+        with self.clock.phase("advantage"):
+            self.advantages(rollouts, kept, batch)
+        with self.clock.phase("update"):
+            metrics = self.passes.update(self.run, batch, t)
+        metrics |= describe(self.processes.sums(sums | watched))
+        every = self.config.evaluation.eval_every
+        if every and (t + 1) % every == 0:
+            metrics |= self.source.evaluate()
+        return metrics | {f"seconds_{name}": value for name, value in self.clock.seconds.items()}
 
-    def sample(self, t: int) -> Rollouts:
-        """Generate N rollouts for each of this step's problems, and judge them."""
-        seed = self.config.loop.seed
-        problems = list(islice(self.task.stream("train", seed, t * self.config.prompts), self.config.prompts))
-        seeds = [
-            # The place keeps the rollouts apart when a step draws the same problem twice.
-            [sample_seed(seed, f"step {t} place {place} {p.id}", i) for i in range(self.config.rollouts)]
-            for place, p in enumerate(problems)
-        ]
-        return self._answer(problems, seeds, self.decoding)
-
-    def _answer(self, problems: list[Problem], seeds: list[list[int]], decoding: Decoding) -> Rollouts:
-        with self._phase("generate"):
-            prompts = encode_prompts(self.run.tokenizer, [p.prompt for p in problems])
-            answers = self.engine.generate(prompts, seeds, decoding)
-        with self._phase("verify"):
-            verdicts = self.judge.verify([(p, a.text) for p, row in zip(problems, answers, strict=True) for a in row])
-        rewards = [v.score if v.status != "unscored" else float("nan") for v in verdicts]
-        return Rollouts(problems, prompts, answers, torch.tensor(rewards).view(len(problems), -1), verdicts)
-
-    def select(self, rollouts: Rollouts, t: int) -> Tensor:
-        """Indices of the M rollouts of each problem to learn from."""
-        with self._phase("select"):
+    def select(self, rollouts: Rollouts, t: int) -> Kept:
+        """Which rollouts to learn from; a function of the step's seed and rewards, in however many processes."""
+        selection, (P, N) = self.config.selection, (self.config.prompts, self.config.budget.rollouts)
+        with self.clock.phase("select"):
             generator = torch.Generator().manual_seed(sample_seed(self.config.loop.seed, "select", t))
-            return RULES[self.config.rule](rollouts.rewards_PN, self.keep, generator)
-
-    def update(self, rollouts: Rollouts, kept_PM: Tensor, advantages_PM: Tensor, t: int) -> Metrics:
-        """Move the weights, `updates` times, each on its share of the problems."""
-        run, config = self.run, self.config
-        with self._phase("update"):
-            lr = set_learning_rates(run.optimizers, config.optimizer, t, config.loop.steps)
-            run.model.train()
-            batches = self._batches(rollouts, kept_PM, advantages_PM)
-            if config.updates > 1:
-                # With one update the policy that drew the rollouts is the one being differentiated.
-                with torch.no_grad():
-                    for batch in (b for row in batches for b in row):
-                        batch.old_BT = self._logprobs(batch.tokens)[0]
-            totals: Metrics = {}
-            for row in batches:
-                answers, tokens = sum(len(b.advantages_B) for b in row), sum(int(b.tokens.learn_BT.sum()) for b in row)
-                sums = backward(run.model, [partial(self._loss, b, answers, tokens) for b in row], run.threads)
-                sums["grad_norm"] = clip_and_step(run.model, run.optimizers, config.optimizer)
-                for name, value in sums.items():
-                    totals[name] = totals.get(name, 0.0) + value / config.updates
-        return totals | {"lr": lr}
-
-    def _batches(self, rollouts: Rollouts, kept_PM: Tensor, advantages_PM: Tensor) -> list[list["_KeptBatch"]]:
-        """The kept rollouts as micro-batches: one list an update, of at least one batch a thread."""
-        P, M = kept_PM.shape
-        kept = [(p, i) for p, row in enumerate(kept_PM.tolist()) for i in row]
-        pad_id = self.run.tokenizer.pad_token_id
-        share = P // self.config.updates * M
-        size = min(self.config.micro_batch, -(-share // self.run.threads))
-        found = []
-        for start in range(0, P * M, share):
-            row = []
-            for at in range(start, start + share, size):
-                chosen = range(at, min(at + size, start + share))
-                prompts = [rollouts.prompts[kept[b][0]] for b in chosen]
-                answers = [rollouts.answers[kept[b][0]][kept[b][1]].tokens.tolist() for b in chosen]
-                row.append(
-                    _KeptBatch(pad(prompts, answers, pad_id), advantages_PM.flatten()[chosen.start : chosen.stop])
+            # In the whole step's shape, so that the lots a problem draws do not depend on who holds it.
+            rewards_PN = torch.full((P, N), math.nan)
+            rewards_PN[rollouts.places] = rollouts.rewards_PN
+            if selection.lot:
+                kept_PM, weights_PM = select_weighted(
+                    selection.rule, rewards_PN, self.config.keep, selection.lot, generator
                 )
-            found.append(row)
-        return found
+                weights_PM = weights_PM[rollouts.places]
+            else:
+                kept_PM, weights_PM = RULES[selection.rule](rewards_PN, self.config.keep, generator), None
+            kept_PM = kept_PM[rollouts.places]
+            drawn_P1 = torch.tensor([[len(row)] for row in rollouts.answers])
+            return Kept(kept_PM, kept_PM < drawn_P1, weights_PM)
 
-    def _loss(self, batch: "_KeptBatch", answers: int, tokens: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """This batch's part of the loss of an update on `answers` answers of `tokens` tokens."""
-        config = self.config
-        logprobs_BT, entropy_BT = self._logprobs(batch.tokens)
-        mask_BT = batch.tokens.learn_BT[:, 1:].to(self.run.device)
-        loss, stats = policy_loss(
-            logprobs_BT,
-            logprobs_BT.detach() if batch.old_BT is None else batch.old_BT,
-            batch.advantages_B.to(self.run.device),
-            mask_BT,
-            clip_low=config.clip_low,
-            clip_high=config.clip_high,
-            aggregate=config.aggregate,
-            total=float(answers if config.aggregate == "sequence" else tokens),
+    def advantages(self, rollouts: Rollouts, kept: Kept, batch: Batch) -> None:
+        """Give every kept rollout of the batch its advantage and its weight."""
+        objective = self.config.objective
+        scored = Scored(
+            rewards_PN=rollouts.rewards_PN,
+            kept_PM=kept.indices_PM,
+            normalise=self.config.selection.normalise,
+            penalty_PMT=batch.penalty_PMT,
+            mask_PMT=batch.mask_PMT,
+            values_PMT=batch.values_PMT,
+            greedy_P=rollouts.greedy_P,
+            gamma=objective.gamma,
+            lam=objective.lam,
+            total=self.processes.sum,
         )
-        return loss, {**stats, "entropy": (entropy_BT * mask_BT).sum() / tokens}
-
-    def _logprobs(self, batch: Tokens) -> tuple[Tensor, Tensor]:
-        """log π of every token after the first, and the entropy there; (B, T - 1)."""
-        ids_BT = batch.ids_BT.to(self.run.device)
-        logits_BTV = self.run.model(input_ids=ids_BT, use_cache=False).logits[:, :-1]
-        logprobs_BT, entropy_BT = token_logprobs(logits_BTV, ids_BT[:, 1:], self.config.temperature, entropy=True)
-        assert entropy_BT is not None
-        return logprobs_BT, entropy_BT
-
-    def evaluate(self) -> Metrics:
-        """pass@1 on held-out problems, one sample each."""
-        with self._phase("eval"):
-            seeds = [[sample_seed(self.config.loop.seed, f"eval {p.id}", 0)] for p in self.held_out]
-            seconds = dict(self.seconds)
-            rollouts = self._answer(self.held_out, seeds, self.decoding)
-            self.seconds = seconds
-        return {"eval_accuracy": _accuracy(rollouts.verdicts)}
+        batch.advantages = self.algorithm.advantage(scored)
+        if self.algorithm.critic:
+            batch.targets = critic_targets(scored)
+        if kept.weights_PM is not None:
+            batch.weights_PM = kept.weights_PM
+            scored_PN = ~rollouts.rewards_PN.isnan()
+            batch.drawn_tokens_P = rollouts.lengths_PN.where(scored_PN, 0).sum(1) / scored_PN.sum(1).clamp(min=1)
 
     @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
-
-
-def _accuracy(verdicts: list[Verdict]) -> float:
-    scored = [v.status == "correct" for v in verdicts if v.status != "unscored"]
-    return float(np.mean(scored)) if scored else float("nan")
-
-
-def _describe(rollouts: Rollouts) -> Metrics:
-    """What a step's rollouts say: reward, accuracy, groups that teach nothing, lengths."""
-    answers = [a for row in rollouts.answers for a in row]
-    rewards_PN = rollouts.rewards_PN
-    scored = rewards_PN[~rewards_PN.isnan()]
-    agree_P = (rewards_PN.nan_to_num(-torch.inf).amax(1) == rewards_PN.nan_to_num(torch.inf).amin(1)).float()
-    return {
-        "reward": float(scored.mean()) if len(scored) else float("nan"),
-        "accuracy": _accuracy(rollouts.verdicts),
-        "unscored": float(rewards_PN.isnan().float().mean()),
-        "groups_without_signal": float(agree_P.mean()),
-        "answer_tokens": float(np.mean([len(a.tokens) for a in answers])),
-        "truncated": float(np.mean([a.finish == "length" for a in answers])),
-    }
+    def _agreed(self) -> Iterator[None]:
+        """A phase without communication: where one process fails, all stop."""
+        error: Exception | None = None
+        try:
+            yield
+        except Exception as caught:
+            error = caught
+        self.processes.failing(error)

@@ -16,10 +16,9 @@ from reachlab.models.tokenizer import train_tokenizer
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.registry import load_task
-from reachlab.training.config import DistillConfig, OptimizerConfig, PretrainConfig
+from reachlab.training.config import DistillConfig, PretrainConfig
 from reachlab.training.gradient import backward
 from reachlab.training.loop import Metrics, TrainingRun, identity
-from reachlab.training.optimizer import clip_and_step, set_learning_rates
 from reachlab.training.text import (
     Tokens,
     ahead,
@@ -64,7 +63,7 @@ def pretrain(config: PretrainConfig) -> None:
         batches = text_batches(path, run.tokenizer, config.batch, config.length, seed)
     else:
         batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=False)
-    _train(run, batches, config.optimizer, "pretrain")
+    _train(run, batches, "pretrain")
 
 
 def distill(config: DistillConfig) -> None:
@@ -84,10 +83,10 @@ def distill(config: DistillConfig) -> None:
     claim = partial(folder.claim, "distill", known, {"model_path": config.model, "teacher": config.teacher})
     run = TrainingRun(folder, claim, config.loop, config.optimizer, lambda: load_model(config.model))
     batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=True)
-    _train(run, batches, config.optimizer, "distill")
+    _train(run, batches, "distill")
 
 
-def _train(run: TrainingRun, batches: Callable[[int], Tokens], config: OptimizerConfig, label: str) -> None:
+def _train(run: TrainingRun, batches: Callable[[int], Tokens], label: str) -> None:
     """Predict every learned token, step after step."""
     if run.finished:
         return
@@ -97,15 +96,13 @@ def _train(run: TrainingRun, batches: Callable[[int], Tokens], config: Optimizer
 
     def step(t: int) -> Metrics:
         batch = next(upcoming)
-        lr = set_learning_rates(run.optimizers, config, t, run.loop.steps)
         learned = float(batch.learn_BT[:, 1:].sum())
         # The balance of a sparse model's load is one of the whole batch: it does not add up from pieces.
         whole = bool(getattr(run.model.config, "router_aux_loss_coef", 0.0))
         parts = batch.split(1 if whole else run.threads)
         pieces = [partial(next_token_loss, run.model, b, run.device, learned) for b in parts]
         sums = backward(run.model, pieces, run.threads)
-        norm = clip_and_step(run.model, run.optimizers, config)
-        return {**sums, "lr": lr, "grad_norm": norm, "tokens": learned}
+        return {**sums, "grad_norm": run.optimize(t)["policy"], "tokens": learned}
 
     try:
         run.train(step, label)

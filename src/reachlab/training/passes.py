@@ -1,0 +1,345 @@
+"""The model's passes over a step's rollouts: the policy's, the reference's, the critic's; and the updates.
+
+All of them run on packs (`packing.py`): the kept answers of some prompts in one row, each prompt once. On a CPU packs
+are passed side by side; with sharded weights one after the other, and equally many on every process.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from reachlab.rl.algorithm import Algorithm
+from reachlab.rl.kl import estimate_kl, k3
+from reachlab.rl.losses import policy_loss, value_loss
+from reachlab.sampling.config import Decoding
+from reachlab.sampling.draws import sample_seed
+from reachlab.sampling.engine import Completion
+from reachlab.sampling.transformers_engine import TransformersEngine
+from reachlab.threads import side_by_side
+from reachlab.training.gradient import Piece
+from reachlab.training.loop import Metrics, TrainingRun
+from reachlab.training.lora import merged, without_adapters
+from reachlab.training.packing import Pack, Packer
+from reachlab.training.processes import Processes
+from reachlab.training.rl_config import RLConfig
+from reachlab.training.rollouts import Rollouts
+
+Row = tuple[int, int]
+"""(p, m): a kept rollout, by problem and place among the kept."""
+Out = TypeVar("Out")
+
+
+class PolicyEngine:
+    """Samples from the policy as it is at each call, straight from the weights that are being trained."""
+
+    name = TransformersEngine.name
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, processes: Processes, dtype: torch.dtype
+    ):
+        self.model, self.tokenizer, self.processes, self.dtype = model, tokenizer, processes, dtype
+        self.engine: TransformersEngine | None = None
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        seeds: Sequence[Sequence[int]],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[list[Completion]]:
+        """See `Engine.generate`."""
+        with self.processes.whole(self.model) as model, merged(model):
+            self.engine = self.engine or TransformersEngine(model, self.tokenizer)
+            # On a CPU the sampler's own kernels in float32 are faster than bfloat16.
+            with autocast(self.dtype if model.device.type != "cpu" else torch.float32, model.device):
+                return self.engine.generate(prompts, seeds, decoding, progress)
+
+
+@dataclass(kw_only=True)
+class Batch:
+    """The kept rollouts of a step as tokens, and what the passes before the update found. T: the longest answer."""
+
+    places: list[int]
+    prompts: list[list[int]]
+    answers: list[list[list[int]]]
+    """Tokens of the kept answers, by problem; empty where fewer than M were drawn."""
+    mask_PMT: Tensor
+    reference_PMT: Tensor | None = None
+    policy_PMT: Tensor | None = None
+    values_PMT: Tensor | None = None
+    penalty_PMT: Tensor | None = None
+    advantages: Tensor | None = None
+    """(P, M), or (P, M, T) where the tokens of an answer differ."""
+    weights_PM: Tensor | None = None
+    targets: tuple[Tensor, Tensor] | None = None
+    """What the critic should have said, and where it is known: (P, M, T) both."""
+    drawn_tokens_P: Tensor | None = None
+    """Mean number of tokens of all scored rollouts of a problem, kept or not."""
+
+    def rows(self, problems: Sequence[int], wanted_PM: Tensor | None = None) -> list[Row]:
+        """The drawn rollouts of some problems; of these only the `wanted` ones."""
+        return [
+            (p, m)
+            for p in problems
+            for m, answer in enumerate(self.answers[p])
+            if answer and (wanted_PM is None or wanted_PM[p, m])
+        ]
+
+
+@dataclass
+class _Share:
+    """What one update learns from: packs, and for each what its rows bring along."""
+
+    packs: list[Pack]
+    rows: list[list[Row]]
+    old: list[Tensor | None]
+    reference: list[Tensor | None]
+    answers: float
+    """Answers of the whole update, over all processes, those that teach nothing too."""
+    tokens: float
+
+
+class Passes:
+    """The passes of a run. Made with the weights that the run begins with: they are the reference."""
+
+    def __init__(self, config: RLConfig, algorithm: Algorithm, model: PreTrainedModel, processes: Processes):
+        self.config, self.algorithm, self.model, self.processes = config, algorithm, model, processes
+        self.packer = Packer(model)
+        self.dtype = getattr(torch, config.weights.dtype)
+        self.reference: PreTrainedModel | None = None
+        if not config.weights.lora_rank and (config.evaluation.watch or config.objective.kl):
+            self.reference = deepcopy(model).requires_grad_(False)
+            processes.prepare(self.reference)
+
+    # -- before the update ------------------------------------------------------------------------------------------
+
+    def prepare(
+        self, rollouts: Rollouts, kept_PM: Tensor, drawn_PM: Tensor, threads: int, critic: nn.Module | None
+    ) -> Batch:
+        """The kept rollouts, with what advantages need of them: KL penalties and values."""
+        answers = [
+            [rollouts.answers[p][i].tokens.tolist() if drawn else [] for i, drawn in zip(row, there, strict=True)]
+            for p, (row, there) in enumerate(zip(kept_PM.tolist(), drawn_PM.tolist(), strict=True))
+        ]
+        lengths_PM = torch.tensor([[len(a) for a in row] for row in answers])
+        longest = max(1, int(lengths_PM.max()))
+        batch = Batch(
+            places=rollouts.places,
+            prompts=rollouts.prompts,
+            answers=answers,
+            mask_PMT=torch.arange(longest) < lengths_PM[:, :, None],
+        )
+        in_reward = self.algorithm.kl_place == "reward"
+        if not (in_reward or self.algorithm.critic):
+            return batch
+        rows = batch.rows(range(len(answers)))
+        packs, places = self._pack(batch, rows, threads)
+        if in_reward:
+            with self.original() as original:
+                batch.reference_PMT = _spread(batch, places, self._no_grad(packs, self._logprobs(original), threads))
+            batch.policy_PMT = _spread(batch, places, self._no_grad(packs, self._logprobs(self.model), threads))
+            estimate_PMT = estimate_kl(batch.policy_PMT - batch.reference_PMT, self.algorithm.kl_estimator)
+            batch.penalty_PMT = (self.config.objective.kl * estimate_PMT).masked_fill(~batch.mask_PMT, 0.0)
+        if critic is not None:
+            batch.values_PMT = _spread(batch, places, self._no_grad(packs, partial(critic, self.packer), threads))
+        return batch
+
+    def watch(self, rollouts: Rollouts, t: int, threads: int) -> Metrics:
+        """Sums over one rollout of each problem, whatever came of it: entropy, and KL to what the run began with.
+
+        Not over the kept ones: what a rule picks is not how the policy is.
+        """
+        if not self.config.evaluation.watch:
+            return {}
+        seed = self.config.loop.seed
+        chosen = [
+            [rollouts.answers[p][sample_seed(seed, f"watch {t}", place) % rollouts.first].tokens.tolist()]
+            for p, place in enumerate(rollouts.places)
+        ]
+        packs = self.packer.pack(rollouts.prompts, chosen, self.config.pass_tokens, threads)
+        policy = self._no_grad(packs, self._logprobs(self.model, entropy=True), threads)
+        with self.original() as original:
+            reference = self._no_grad(packs, self._logprobs(original), threads)
+        sums = {"watched": 0.0, "entropy": 0.0, "kl_start": 0.0}
+        for pack, (logprobs_BT, entropy_BT), start_BT in zip(packs, policy, reference, strict=True):
+            mask_BT = pack.mask_BT
+            sums["watched"] += float(mask_BT.sum())
+            sums["entropy"] += float(entropy_BT[mask_BT].sum())
+            sums["kl_start"] += float(k3(logprobs_BT - start_BT)[mask_BT].sum())
+        return sums
+
+    @contextmanager
+    def original(self) -> Iterator[nn.Module]:
+        """The model as it was when the run began."""
+        if self.reference is not None:
+            yield self.reference
+        else:
+            with without_adapters(self.model):
+                yield self.model
+
+    # -- the update -------------------------------------------------------------------------------------------------
+
+    def update(self, run: TrainingRun, batch: Batch, t: int) -> Metrics:
+        """Move the weights: `epochs` times over the batch, in `updates` updates, each on its share of the problems.
+
+        Returns the means of what the updates say of themselves, the same on every process.
+        """
+        config = self.config
+        several = config.updates * config.epochs > 1
+        shares = [self._share(batch, u, run.threads, several) for u in range(config.updates)]
+        totals: Metrics = {}
+        for share in shares * config.epochs:
+            sums = self._add_gradient(run, self.model, share, [
+                partial(self._policy_loss, batch, share, i) for i in range(len(share.packs))
+            ])  # fmt: skip
+            if (critic := run.modules.get("critic")) is not None:
+                found = self._add_gradient(run, critic, share, [
+                    partial(self._value_loss, critic, batch, share, i) for i in range(len(share.packs))
+                ])  # fmt: skip
+                sums |= {"value_loss": found.pop("loss", 0.0), **found}
+            norms = run.optimize(t)
+            sums["grad_norm"] = norms["policy"]
+            sums |= {"value_grad_norm": norms["critic"]} if "critic" in norms else {}
+            for name, value in sums.items():
+                totals[name] = totals.get(name, 0.0) + value / len(shares) / config.epochs
+        return totals
+
+    def _share(self, batch: Batch, number: int, threads: int, several: bool) -> _Share:
+        """What update `number` learns from. Rollouts that move nothing are counted, and not computed."""
+        config, algorithm = self.config, self.algorithm
+        size = config.prompts // config.updates
+        problems = [p for p, place in enumerate(batch.places) if place // size == number]
+        everything = batch.rows(problems)
+        assert batch.advantages is not None
+        wanted_PM = None
+        if not algorithm.critic and algorithm.kl_place != "loss":
+            wanted_PM = batch.advantages.flatten(2).any(2) if batch.advantages.ndim == 3 else batch.advantages != 0
+        packs, rows = self._pack(batch, batch.rows(problems, wanted_PM), threads)
+        lengths = [float(len(batch.answers[p][m])) for p, m in everything]
+        if batch.weights_PM is not None and batch.drawn_tokens_P is not None:
+            # The number of tokens that M of all rollouts have in the mean: it does not depend on which are kept.
+            lengths = [float(batch.drawn_tokens_P[p]) for p, _ in everything]
+        totals = self.processes.sums({"answers": float(len(everything)), "tokens": math.fsum(lengths)})
+        old: list[Tensor | None] = [None] * len(packs)
+        reference: list[Tensor | None] = [None] * len(packs)
+        if several:
+            # With one update the policy that drew the rollouts is the one being differentiated.
+            old = [*self._no_grad(packs, self._logprobs(self.model), threads)]
+        if algorithm.kl_place == "loss":
+            with self.original() as original:
+                reference = [*self._no_grad(packs, self._logprobs(original), threads)]
+        return _Share(packs, rows, old, reference, totals["answers"], totals["tokens"])
+
+    def _policy_loss(self, batch: Batch, share: _Share, i: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Pack i's part of the loss of an update."""
+        config, algorithm, pack, rows = self.config, self.algorithm, share.packs[i], share.rows[i]
+        logprobs_BT = self._logprobs(self.model)(pack)
+        old_BT = share.old[i]
+        assert batch.advantages is not None
+        return policy_loss(
+            logprobs_BT,
+            logprobs_BT.detach() if old_BT is None else old_BT,
+            _gather(batch.advantages, rows, pack),
+            pack.mask_BT,
+            clip_low=algorithm.clip_low,
+            clip_high=algorithm.clip_high,
+            aggregate=algorithm.aggregate,
+            total=share.tokens if algorithm.aggregate == "token" else share.answers,
+            max_tokens=config.max_tokens,
+            weights_B=None if batch.weights_PM is None else _gather(batch.weights_PM, rows, pack),
+            ref_logprobs_BT=share.reference[i],
+            kl_coef=config.objective.kl if algorithm.kl_place == "loss" else 0.0,
+            kl_estimator=algorithm.kl_estimator,
+        )
+
+    def _value_loss(self, critic: nn.Module, batch: Batch, share: _Share, i: int) -> tuple[Tensor, dict[str, Tensor]]:
+        pack, rows = share.packs[i], share.rows[i]
+        assert batch.values_PMT is not None
+        assert batch.targets is not None
+        returns_PMT, known_PMT = batch.targets
+        with autocast(self.dtype, pack.ids_RL.device):
+            values_BT = critic(self.packer, pack)
+        old_BT, returns_BT, known_BT = (_gather(x, rows, pack) for x in (batch.values_PMT, returns_PMT, known_PMT))
+        return value_loss(values_BT.float(), old_BT, returns_BT, known_BT, total=share.tokens)
+
+    def _add_gradient(self, run: TrainingRun, module: nn.Module, share: _Share, pieces: list[Piece]) -> Metrics:
+        """Add the pieces' gradient, summed over processes, to the module's; returns the sums of what they say."""
+        if self.processes.sharded:
+            idle = partial(self._idle, module)
+            pieces = pieces + [idle] * (self.processes.most(len(pieces)) - len(pieces))
+        sums = self.processes.add_gradients(module, pieces, run.threads)
+        self.processes.sum_gradients(module)
+        return {"loss": 0.0, **self.processes.sums(sums)}
+
+    def _idle(self, module: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+        """A pass that adds nothing, for a process that has fewer packs than another."""
+        (pack,) = self.packer.pack([[0]], [[[0]]], 2)
+        pack = pack.to(self.model.device)
+        found = self._logprobs(module)(pack) if module is self.model else module(self.packer, pack)
+        return found.sum() * 0.0, {}
+
+    # -- passes -----------------------------------------------------------------------------------------------------
+
+    def _pack(self, batch: Batch, rows: list[Row], threads: int) -> tuple[list[Pack], list[list[Row]]]:
+        """Packs of some rollouts, and which of them each row of each pack is."""
+        answers: list[list[list[int]]] = [[] for _ in batch.prompts]
+        for p, m in rows:
+            answers[p].append(batch.answers[p][m])
+        packs = self.packer.pack(batch.prompts, answers, self.config.pass_tokens, threads)
+        packs = [pack.to(self.model.device) for pack in packs]
+        return packs, [[rows[i] for i in pack.index_B.tolist()] for pack in packs]
+
+    def _logprobs(self, model: nn.Module, entropy: bool = False) -> Callable[[Pack], Any]:
+        def compute(pack: Pack) -> Any:
+            with autocast(self.dtype, pack.ids_RL.device):
+                found = self.packer.logprobs(model, pack, self.config.temperature, entropy)
+            return found if entropy else found[0]
+
+        return compute
+
+    def _no_grad(self, packs: Sequence[Pack], compute: Callable[[Pack], Out], threads: int) -> list[Out]:
+        """What `compute` says of each pack, without gradient."""
+
+        def work(pack: Pack) -> Out:
+            with torch.no_grad():
+                return compute(pack)
+
+        if not self.processes.sharded:
+            return side_by_side(work, packs, min(threads, len(packs)))
+        found = [work(pack) for pack in packs]
+        for _ in range(self.processes.most(len(packs)) - len(packs)):
+            (pack,) = self.packer.pack([[0]], [[[0]]], 2)
+            work(pack.to(self.model.device))
+        return found
+
+
+def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[Any]:
+    """Compute in `dtype` where it is a narrow one; weights stay what they are."""
+    if dtype == torch.float32:
+        return nullcontext()
+    # Several threads pass at once, and the cache of converted weights is one for all of them.
+    return torch.autocast(device.type, dtype, cache_enabled=False)
+
+
+def _gather(values: Tensor, rows: list[Row], pack: Pack) -> Tensor:
+    """The values of a pack's rows: (B,) of (P, M), or (B, T) of (P, M, T)."""
+    p, m = torch.tensor(rows).T
+    found = values[p, m]
+    return (found[:, : pack.T] if found.ndim == 2 else found).to(pack.mask_BT.device)
+
+
+def _spread(batch: Batch, rows: list[list[Row]], values: list[Tensor]) -> Tensor:
+    """What was found for each pack's rows, as (P, M, T)."""
+    found = torch.zeros(batch.mask_PMT.shape)
+    for row, value_BT in zip(rows, values, strict=True):
+        p, m = torch.tensor(row).T
+        found[p, m, : value_BT.shape[1]] = value_BT.detach().float().cpu()
+    return found

@@ -1,0 +1,208 @@
+"""What `reachlab rl` takes. No torch here: the command line reads this."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reachlab.errors import ReachlabError
+from reachlab.training.config import LoopConfig, OptimizerConfig
+
+AlgorithmName = Literal["grpo", "dr_grpo", "rloo", "remax", "reinforce_pp", "dapo", "ppo"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """What is maximised. What is left to `auto` is the algorithm's own choice."""
+
+    algorithm: AlgorithmName = "grpo"
+    """A row of choices: grpo, dr_grpo, rloo, remax, reinforce_pp, dapo or ppo (docs/rl.md has the table)."""
+    aggregate: Literal["auto", "sequence", "token", "constant", "sum"] = "auto"
+    """How tokens become a loss: mean over each answer's tokens and then over answers; mean over all tokens; sum over
+    answers * max_tokens; sum over an answer's tokens and mean over answers."""
+    clip_low: float | None = None
+    """A probability ratio below 1 - clip_low gets no further push down; default the algorithm's own."""
+    clip_high: float | None = None
+    """A probability ratio above 1 + clip_high gets no further push up; default the algorithm's own."""
+    kl: float = 0.0
+    """Weight of the KL divergence to the model the run began with; 0 leaves it out."""
+    kl_place: Literal["auto", "loss", "reward"] = "auto"
+    """Where the KL goes when its weight is not 0."""
+    kl_estimator: Literal["auto", "k1", "k2", "k3"] = "auto"
+    """How it is estimated from the tokens drawn."""
+    overlong: float | None = None
+    """Share of max_tokens over which long answers are punished softly, down to -1 (DAPO's 0.2); 0 does not."""
+    gamma: float = 1.0
+    """Discount of later rewards (PPO, REINFORCE++)."""
+    lam: float = 1.0
+    """λ of PPO's generalised advantage estimation."""
+    critic_lr: float = 1e-3
+    """Learning rate of PPO's critic."""
+
+    def __post_init__(self) -> None:
+        for name in ("clip_low", "clip_high", "kl", "overlong", "critic_lr"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < float("inf"):
+                raise ReachlabError(f"{name}={value} must be 0 or more")
+        if self.overlong is not None and self.overlong > 1:
+            raise ReachlabError(f"overlong={self.overlong} is a share of max_tokens: 0 to 1")
+        for name in ("gamma", "lam"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ReachlabError(f"{name}={getattr(self, name)} must lie in 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionConfig:
+    """Which rollouts are learned from."""
+
+    rule: Literal["none", "max_variance", "max_reward", "random", "percentile"] = "none"
+    """Which rollouts of a problem are kept; max_variance is PODS."""
+    keep: int = 0
+    """How many (m); 0 keeps all."""
+    normalise: Literal["kept", "all"] = "kept"
+    """Which rollouts an advantage's baseline and deviation are taken over."""
+    lot: int = 0
+    """Of the kept rollouts, this many are drawn by lot and all are weighted so that the gradient is that of all
+    rollouts, unbiased; 0 does not weight. Needs --normalise all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetConfig:
+    """Which rollouts are generated."""
+
+    rollouts: int = 16
+    """Rollouts a problem may get (n)."""
+    budget: Literal["all", "waves", "pilot_commit"] = "all"
+    """all: n at once. waves: a problem stops when no further rollout could improve its kept subset. pilot_commit
+    (arXiv 2605.26606): a pilot estimates the success rate, problems outside a band get no more and are left out."""
+    wave: int = 0
+    """Rollouts a problem in the first wave or in the pilot; 0 takes `keep` (waves) or a quarter of n (pilot)."""
+    band: tuple[float, float] = (0.125, 0.75)
+    """Mean rewards of the pilot from the first to the second get the rest (pilot_commit)."""
+    reward_range: tuple[float, float] = (0.0, 1.0)
+    """What the lowest and the highest reward can be; waves use it to know that nothing better can come."""
+    redraws: int | None = None
+    """Dynamic sampling: problems whose rollouts all got one reward are replaced by new ones, up to this many times;
+    default 3 for dapo and 0 for the others."""
+
+    def __post_init__(self) -> None:
+        if self.rollouts < 1:
+            raise ReachlabError(f"rollouts={self.rollouts} must be 1 or more")
+        if not 0 <= self.wave <= self.rollouts:
+            raise ReachlabError(f"wave={self.wave} must be 0 (chosen for you) to rollouts={self.rollouts}")
+        if not 0 <= self.band[0] <= self.band[1] <= 1:
+            raise ReachlabError(f"band={self.band} must be two mean rewards, low and high, in 0 to 1")
+        if not -float("inf") < self.reward_range[0] < self.reward_range[1] < float("inf"):
+            raise ReachlabError(f"reward_range={self.reward_range} must be two numbers, low and high")
+        if self.redraws is not None and self.redraws < 0:
+            raise ReachlabError(f"redraws={self.redraws} must be 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """What is measured on held-out problems while training."""
+
+    eval_every: int = 0
+    """Steps between two evaluations; 0 never evaluates."""
+    eval_problems: int = 64
+    """Held-out problems of an evaluation."""
+    eval_samples: int = 1
+    """Answers a problem: pass@1 is their share of right ones, pass@k with k = eval_samples that any is right."""
+
+    watch: bool = True
+    """Measure, each step, the entropy and the KL to the start on one rollout of each problem; it takes a copy of the
+    starting weights."""
+
+    def __post_init__(self) -> None:
+        if self.eval_every < 0:
+            raise ReachlabError(f"eval_every={self.eval_every} must be 0 or more")
+        for name in ("eval_problems", "eval_samples"):
+            if getattr(self, name) < 1:
+                raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsConfig:
+    """What of the model moves, and in which precision it computes."""
+
+    lora_rank: int = 0
+    """Train low-rank adapters of this rank (LoRA, through peft) instead of the weights; 0 trains the weights."""
+    lora_alpha: int = 0
+    """Scale of the adapters: alpha / rank multiplies them; 0 takes twice the rank."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the passes compute in; the weights and the optimizer stay float32."""
+
+    def __post_init__(self) -> None:
+        if self.lora_rank < 0 or self.lora_alpha < 0:
+            raise ReachlabError(f"lora_rank={self.lora_rank} and lora_alpha={self.lora_alpha} must be 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLConfig:
+    """Reinforcement learning on verifiable rewards, updating on the rollouts that a down-sampling rule keeps."""
+
+    model: str
+    """Checkpoint to start from."""
+    task: str
+    """The task whose training problems are tried and whose verifier gives the reward."""
+    out: str
+    """Run folder; the model ends up in its model/."""
+    reward: str = ""
+    """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score."""
+    prompts: int = 32
+    """Problems a step, over all processes."""
+    temperature: float = 1.0
+    """Of the rollouts, and of the policy that is optimized."""
+    max_tokens: int = 256
+    """Longest rollout."""
+    updates: int = 1
+    """Optimizer updates a pass over the step's rollouts, each on its share of the problems."""
+    epochs: int = 1
+    """Passes over the step's rollouts. From the second update on, clipping matters."""
+    pass_tokens: int = 8192
+    """Tokens in one forward and backward pass; the gradient does not depend on it."""
+    verify_timeout: float = 5.0
+    """Seconds a verifier may take for one answer."""
+    objective: ObjectiveConfig = ObjectiveConfig()
+    selection: SelectionConfig = SelectionConfig()
+    budget: BudgetConfig = BudgetConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    weights: WeightsConfig = WeightsConfig()
+    optimizer: OptimizerConfig = OptimizerConfig(method="adamw", lr=1e-3)
+    loop: LoopConfig = LoopConfig(steps=100, save_every=10)
+
+    def __post_init__(self) -> None:
+        for name in ("prompts", "updates", "epochs", "pass_tokens", "max_tokens"):
+            if getattr(self, name) < 1:
+                raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+        if not self.verify_timeout > 0:
+            raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
+        if not 0 < self.temperature < float("inf"):
+            raise ReachlabError(f"temperature={self.temperature} must be above 0: greedy rollouts teach nothing")
+        if self.prompts % self.updates:
+            raise ReachlabError(f"prompts={self.prompts} must be a multiple of updates={self.updates}")
+        self._check_selection()
+
+    def _check_selection(self) -> None:
+        rule, keep, rollouts = self.selection.rule, self.selection.keep, self.budget.rollouts
+        if not 0 <= keep <= rollouts:
+            raise ReachlabError(f"keep={keep} must be 0 (all) to rollouts={rollouts}")
+        if rule == "none" and keep not in (0, rollouts):
+            raise ReachlabError(f"keep={keep} of rollouts={rollouts} needs a --rule, e.g. max_variance")
+        if rule != "none" and not keep:
+            raise ReachlabError(f"--rule {rule} needs --keep, the number of rollouts to update on")
+        if not 0 <= self.selection.lot <= self.keep:
+            raise ReachlabError(f"lot={self.selection.lot} must be 0 to keep={self.keep}")
+        if self.selection.lot and self.selection.normalise != "all":
+            raise ReachlabError("--lot makes the gradient that of all rollouts: add --normalise all")
+        if self.budget.budget != "all" and self.selection.normalise == "all":
+            raise ReachlabError(
+                f"--normalise all needs all rollouts, and --budget {self.budget.budget} does not draw all"
+            )
+        if self.budget.budget == "waves" and rule == "none":
+            raise ReachlabError(
+                "--budget waves stops when the kept subset is the best possible: give a --rule and --keep"
+            )
+
+    @property
+    def keep(self) -> int:
+        """Rollouts a problem that the update uses (m)."""
+        return self.selection.keep or self.budget.rollouts

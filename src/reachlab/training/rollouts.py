@@ -1,0 +1,287 @@
+"""Where a step's rollouts come from: problems, answers by the current weights, verdicts, rewards.
+
+A rollout is a function of (seed, step, place, problem, index) and the weights: which process draws it, and in which
+wave, changes nothing. `rl/budgets.py` decides how many each problem gets; dynamic sampling (DAPO, arXiv 2503.14476)
+replaces problems whose rollouts all got one reward, for they teach nothing.
+"""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reachlab.errors import ReachlabError
+from reachlab.models.tokenizer import encode_prompts
+from reachlab.rl.algorithm import Algorithm
+from reachlab.rl.algorithms.dapo import informative, overlong_penalty
+from reachlab.rl.budgets import BUDGETS
+from reachlab.sampling.config import Decoding
+from reachlab.sampling.draws import sample_seed
+from reachlab.sampling.engine import Completion, Engine
+from reachlab.tasks.base import Task
+from reachlab.tasks.judging import Judge
+from reachlab.training.loop import Metrics
+from reachlab.training.processes import Processes
+from reachlab.training.rl_config import RLConfig
+from reachlab.types import Problem, Verdict
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class Clock:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time what happens inside; what it raises is not timed."""
+        began = time.perf_counter()
+        yield
+        self.seconds[name] += time.perf_counter() - began
+
+
+@dataclass(kw_only=True)
+class Rollouts:
+    """Answers to P problems, up to N each. `rewards_PN` is NaN where one was not drawn or could not be scored.
+
+    `places` are the problems' places in the whole step, over all processes; the first `first` rollouts of every problem
+    were drawn whatever came out, so statistics over them are those of the policy.
+    """
+
+    places: list[int]
+    problems: list[Problem]
+    prompts: list[list[int]]
+    answers: list[list[Completion]]
+    verdicts: list[list[Verdict]]
+    rewards_PN: Tensor
+    first: int
+    greedy_P: Tensor | None = None
+
+    def put(self, at: Sequence[int], others: "Rollouts") -> None:
+        """Replace the problems `at` by `others`."""
+        for i, p in enumerate(at):
+            self.problems[p], self.prompts[p] = others.problems[i], others.prompts[i]
+            self.answers[p], self.verdicts[p] = others.answers[i], others.verdicts[i]
+        self.rewards_PN[list(at)] = others.rewards_PN
+
+    @property
+    def lengths_PN(self) -> Tensor:  # noqa: N802
+        """Tokens of each answer, 0 where none was drawn."""
+        return _lengths(self.answers, self.rewards_PN.shape[1])
+
+    def drawn(self) -> int:
+        """How many there are."""
+        return sum(map(len, self.answers))
+
+
+class RolloutSource:
+    """Draws and judges rollouts. The engine reads the weights as they are at each call."""
+
+    def __init__(
+        self,
+        config: RLConfig,
+        algorithm: Algorithm,
+        task: Task,
+        tokenizer: "PreTrainedTokenizerBase",
+        engine: Engine,
+        judge: Judge,
+        processes: Processes,
+        clock: Clock,
+    ):
+        self.config, self.algorithm, self.task, self.tokenizer = config, algorithm, task, tokenizer
+        self.engine, self.judge, self.processes, self.clock = engine, judge, processes, clock
+        self.decoding = Decoding(temperature=config.temperature, max_tokens=config.max_tokens)
+        self.redraws = config.budget.redraws
+        if self.redraws is None:
+            self.redraws = 3 if algorithm.dynamic_sampling else 0
+        self.budget = _budget(config)
+        every = config.evaluation
+        self.held_out = task.problems("test", every.eval_problems) if every.eval_every else []
+
+    def draw(self, t: int) -> tuple[Rollouts, Metrics]:
+        """This process's rollouts of step t, and sums that describe them (see `describe`).
+
+        Raises:
+            ReachlabError: none of them could be scored, or a reward is not a number.
+        """
+        rollouts = self._groups(t, 0, list(self.processes.mine(self.config.prompts)))
+        sums = _sums(rollouts)
+        for attempt in range(1, (self.redraws or 0) + 1):
+            dull = (~informative(rollouts.rewards_PN)).nonzero()[:, 0].tolist()
+            if not dull:
+                break
+            fresh = self._groups(t, attempt, [rollouts.places[p] for p in dull])
+            sums["rollouts"] += fresh.drawn()
+            rollouts.put(dull, fresh)
+        if self.algorithm.greedy_baseline:
+            greedy = replace(self.decoding, temperature=0.0)
+            answers, verdicts = self._answer(
+                rollouts.problems, rollouts.prompts, [[0] for _ in rollouts.prompts], greedy
+            )
+            rollouts.greedy_P = self._rewards(answers, verdicts, 1)[:, 0]
+        _refuse_nothing_scored(rollouts)
+        return rollouts, sums
+
+    def evaluate(self) -> Metrics:
+        """pass@1 on held-out problems and, from several samples each, pass@k; over all processes."""
+        k = self.config.evaluation.eval_samples
+        with self.clock.phase("eval"):
+            seed, started = self.config.loop.seed, dict(self.clock.seconds)
+            mine = [self.held_out[i] for i in range(self.processes.rank, len(self.held_out), self.processes.world)]
+            sums = dict.fromkeys(("problems", "right", "any"), 0.0)
+            if mine:
+                seeds = [[sample_seed(seed, f"eval {p.id}", i) for i in range(k)] for p in mine]
+                _, verdicts = self._answer(
+                    mine, encode_prompts(self.tokenizer, [p.prompt for p in mine]), seeds, self.decoding
+                )
+                scored = [[v.status == "correct" for v in row if v.status != "unscored"] for row in verdicts]
+                shares = [float(np.mean(row)) for row in scored if row]
+                sums = {"problems": len(shares), "right": sum(shares), "any": sum(share > 0 for share in shares)}
+            self.clock.seconds.clear()
+            self.clock.seconds.update(started)  # what it takes to answer and judge belongs to the evaluation
+            sums = self.processes.sums(sums)
+        problems = sums["problems"] or math.nan
+        found = {"eval_pass1": sums["right"] / problems}
+        return found if k == 1 else {**found, f"eval_pass{k}": sums["any"] / problems}
+
+    def _groups(self, t: int, attempt: int, places: list[int]) -> Rollouts:
+        """Rollouts of the problems at `places` of step t, as many as the budget gives each."""
+        config, n = self.config, self.config.budget.rollouts
+        problems = self._problems(t, attempt, places)
+        prompts = encode_prompts(self.tokenizer, [p.prompt for p in problems])
+        answers: list[list[Completion]] = [[] for _ in problems]
+        verdicts: list[list[Verdict]] = [[] for _ in problems]
+        rewards_PN = torch.full((len(problems), n), math.nan)
+        first = 0
+        while True:
+            drawn_P = torch.tensor([len(row) for row in answers])
+            more_P = self.budget(rewards_PN, drawn_P, config.keep, n)
+            asked = more_P.nonzero()[:, 0].tolist()
+            if not asked:
+                break
+            seeds = [
+                [
+                    # The place keeps the rollouts apart when a step draws the same problem twice.
+                    sample_seed(config.loop.seed, f"step {t} draw {attempt} place {places[p]} {problems[p].id}", i)
+                    for i in range(len(answers[p]), len(answers[p]) + int(more_P[p]))
+                ]
+                for p in asked
+            ]
+            new_answers, new_verdicts = self._answer(
+                [problems[p] for p in asked], [prompts[p] for p in asked], seeds, self.decoding
+            )
+            for p, row, judged in zip(asked, new_answers, new_verdicts, strict=True):
+                answers[p] += row
+                verdicts[p] += judged
+            rewards_PN = self._rewards(answers, verdicts, n)
+            first = first or int(more_P.min())
+        return Rollouts(
+            places=places, problems=problems, prompts=prompts, answers=answers, verdicts=verdicts,
+            rewards_PN=rewards_PN, first=first,
+        )  # fmt: skip
+
+    def _problems(self, t: int, attempt: int, places: list[int]) -> list[Problem]:
+        """The stream is cut into steps, a step into draws, a draw into places."""
+        start = (t * ((self.redraws or 0) + 1) + attempt) * self.config.prompts
+        stream = islice(self.task.stream("train", self.config.loop.seed, start), self.config.prompts)
+        wanted = set(places)
+        return [problem for place, problem in enumerate(stream) if place in wanted]
+
+    def _answer(
+        self, problems: Sequence[Problem], prompts: Sequence[Sequence[int]], seeds: list[list[int]], decoding: Decoding
+    ) -> tuple[list[list[Completion]], list[list[Verdict]]]:
+        """An answer a seed, and its verdict."""
+        with self.clock.phase("generate"):
+            answers = self.engine.generate(prompts, seeds, decoding)
+        with self.clock.phase("verify"):
+            pairs = [(p, a.text) for p, row in zip(problems, answers, strict=True) for a in row]
+            verdicts = self.judge.verify(pairs)
+        for (problem, text), verdict in zip(pairs, verdicts, strict=True):
+            if not math.isfinite(verdict.score):
+                raise ReachlabError(
+                    f"{self.config.reward or self.task.spec}: the reward of {text[:80]!r} for problem {problem.id!r} "
+                    f"is {verdict.score}; return a finite number, or raise an exception for what cannot be scored"
+                )
+        rest = iter(verdicts)
+        return answers, [list(islice(rest, len(row))) for row in answers]
+
+    def _rewards(self, answers: list[list[Completion]], verdicts: list[list[Verdict]], n: int) -> Tensor:
+        """Scores, less what the algorithm takes off for length: (P, n), NaN where there is none."""
+        rewards_PN = np.full((len(answers), n), np.nan, np.float32)
+        for p, judged in enumerate(verdicts):
+            rewards_PN[p, : len(judged)] = [v.score if v.status != "unscored" else math.nan for v in judged]
+        found = torch.from_numpy(rewards_PN)
+        if self.algorithm.overlong:
+            found += overlong_penalty(_lengths(answers, n), self.config.max_tokens, self.algorithm.overlong)
+        return found
+
+
+def describe(sums: Metrics) -> Metrics:
+    """What a step's rollouts say, from sums over all processes: reward, accuracy, lengths, and the policy's entropy."""
+    scored, asked, first = sums["scored"] or math.nan, sums["problems"] or math.nan, sums["first"] or math.nan
+    watched: Metrics = {name: sums[name] / sums["watched"] for name in ("entropy", "kl_start") if name in sums}
+    return {
+        **watched,
+        "reward": sums["reward"] / scored,
+        "accuracy": sums["right"] / scored,
+        "unscored": sums["unscored"] / first,
+        "groups_without_signal": sums["dull"] / asked,
+        "answer_tokens": sums["tokens"] / first,
+        "truncated": sums["truncated"] / first,
+        "rollouts": sums["rollouts"],
+    }
+
+
+def _budget(config: RLConfig) -> Callable[[Tensor, Tensor, int, int], Tensor]:
+    """The chosen budget with its settings."""
+    chosen, wave = config.budget, config.budget.wave or None
+    if chosen.budget == "waves":
+        low, high = chosen.reward_range
+        return partial(BUDGETS["waves"], rule=config.selection.rule, low=low, high=high, wave=wave)
+    if chosen.budget == "pilot_commit":
+        return partial(BUDGETS["pilot_commit"], pilot=wave, band=chosen.band)
+    return BUDGETS["all"]
+
+
+def _sums(rollouts: Rollouts) -> Metrics:
+    """Over the rollouts that were drawn whatever came out: a problem that stops early must not weigh less."""
+    answers = [a for row in rollouts.answers for a in row[: rollouts.first]]
+    verdicts = [v for row in rollouts.verdicts for v in row[: rollouts.first]]
+    rewards_PN = rollouts.rewards_PN[:, : rollouts.first]
+    return {
+        "problems": float(len(rollouts.problems)),
+        "first": float(len(answers)),
+        "scored": float((~rewards_PN.isnan()).sum()),
+        "reward": float(rewards_PN.nansum()),
+        "right": float(sum(v.status == "correct" for v in verdicts)),
+        "unscored": float(sum(v.status == "unscored" for v in verdicts)),
+        "dull": float((~informative(rollouts.rewards_PN)).sum()),
+        "tokens": float(sum(len(a.tokens) for a in answers)),
+        "truncated": float(sum(a.finish == "length" for a in answers)),
+        "rollouts": float(rollouts.drawn()),
+    }
+
+
+def _lengths(answers: list[list[Completion]], n: int) -> Tensor:
+    lengths_PN = torch.zeros(len(answers), n, dtype=torch.int64)
+    for p, row in enumerate(answers):
+        lengths_PN[p, : len(row)] = torch.tensor([len(a.tokens) for a in row])
+    return lengths_PN
+
+
+def _refuse_nothing_scored(rollouts: Rollouts) -> None:
+    verdicts = [v for row in rollouts.verdicts for v in row]
+    if verdicts and all(v.status == "unscored" for v in verdicts):
+        raise ReachlabError(f"not one of {len(verdicts)} rollouts could be scored; the last: {verdicts[-1].reason}")
