@@ -14,6 +14,7 @@ from reachlab.rl.regime import (
     Schedule,
     World,
     fit_beta,
+    gain_target,
     grpo,
     race,
     regime_map,
@@ -82,7 +83,7 @@ def test_without_noise_only_costs_differ(costs: tuple[float, float, float]) -> N
     speedups = (seconds_few / seconds_pods, seconds_many / seconds_pods)
     assert found.speedups(given) == pytest.approx(speedups, rel=1e-9)
     assert found.over_better(given) == pytest.approx(min(speedups), rel=1e-9)
-    assert found.interval(given) == pytest.approx((min(speedups),) * 2, rel=1e-9)
+    assert found.intervals([given])[0] == pytest.approx((min(speedups),) * 2, rel=1e-9)
 
 
 def test_free_updates_or_free_rollouts_leave_the_steps() -> None:
@@ -148,11 +149,17 @@ def test_reach_by_hand() -> None:
     assert course.reach(0.4) == pytest.approx((1.5, 3.5))
     assert course.reach(0.3, np.array([0, 0])) == pytest.approx((1.5, 4.0))
     assert course.reach(0.51) == (math.inf, math.inf)
-    assert course.seconds(0.4, Costs(generate=1.0, train=10.0, step=100.0)) == pytest.approx(150 + 3 * (3.5 + 30))
+    costs = Costs(generate=1.0, train=10.0, step=100.0)
+    assert course.seconds(course.reach(0.4), costs) == pytest.approx(150 + 3 * (3.5 + 30))
     waves = replace(course, plan=Plan(rollouts=8, keep=2, waves=True))
-    once, again = (c.seconds(0.4, Costs(generate=0.0, train=0.0, wave=100.0)) for c in (course, waves))
+    once, again = (c.seconds(c.reach(0.4), Costs(generate=0.0, train=0.0, wave=100.0)) for c in (course, waves))
     assert (once, again) == pytest.approx((100 * 1.5, 100 * 3.5 / 2))
-    assert course.seconds(0.51, Costs(generate=1.0, train=1.0)) == math.inf
+    assert course.seconds(course.reach(0.51), costs) == math.inf
+
+
+def test_the_target_is_a_share_of_the_gain() -> None:
+    # 99 % of the best accuracy would be met before the first step.
+    assert gain_target(np.array([[0.90, 0.90, 0.91], [0.98, 1.0, 0.98]])) == pytest.approx(0.94 + 0.99 * 0.01)
 
 
 def test_a_plan_that_never_arrives_is_no_gain() -> None:
@@ -188,7 +195,7 @@ def test_a_map_is_its_races() -> None:
         costs = Costs(generate=1.0, train=ratio)
         assert (found.over_few_WR[1, r], found.over_many_WR[1, r]) == pytest.approx(single.speedups(costs))
         assert found.over_better()[1, r] == pytest.approx(single.over_better(costs))
-        assert (found.low_WR[1, r], found.high_WR[1, r]) == pytest.approx(single.interval(costs))
+        assert (found.low_WR[1, r], found.high_WR[1, r]) == pytest.approx(tuple(single.intervals([costs])[0]))
     assert found.steps_WC[1] == pytest.approx(single.steps())
     # The dearer an update, the better for training on fewer.
     assert (np.diff(found.over_few_WR, axis=1) > 0).all()

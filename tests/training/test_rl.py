@@ -1,9 +1,11 @@
+import json
 import math
 import shutil
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -11,12 +13,15 @@ from safetensors.torch import load_file
 from tests.tiny import kill_again_and_again, timeless
 
 from reachlab.errors import ReachlabError
-from reachlab.rl import losses
+from reachlab.models.checkpoint import load_model
+from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.runs import RunFolder
+from reachlab.sampling.transformers_engine import TransformersEngine
 from reachlab.tasks.registry import FAMILIES
-from reachlab.training import rl as rl_module
-from reachlab.training.config import LoopConfig, OptimizerConfig, RLConfig
-from reachlab.training.rl import train_rl
+from reachlab.training.config import LoopConfig, OptimizerConfig
+from reachlab.training.packing import Packer
+from reachlab.training.rl import resolve, train_rl
+from reachlab.training.rl_config import AlgorithmName, RLConfig
 
 LOOP = LoopConfig(steps=3, save_every=2, seed=0, device="cpu", threads=1)
 
@@ -35,6 +40,17 @@ def settings(checkpoint: Path, tmp_path: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def rl_config(**flat: Any) -> RLConfig:
+    """A configuration from names as the command line has them, without the groups they lie in."""
+    nested = {}
+    for field in fields(RLConfig):
+        default = field.default
+        if is_dataclass(default) and not is_dataclass(flat.get(field.name)):
+            own = {f.name: flat.pop(f.name) for f in fields(default) if f.name in flat}
+            nested[field.name] = replace(default, **own)  # type: ignore[type-var]
+    return RLConfig(**flat, **nested)
+
+
 def weights(run: str | Path) -> dict[str, torch.Tensor]:
     return load_file(Path(run) / "model" / "model.safetensors")
 
@@ -49,30 +65,58 @@ def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
 
 def train(settings: dict[str, Any], name: str, **changes: Any) -> Path:
     out = Path(settings["out"]).with_name(name)
-    train_rl(RLConfig(**{**settings, **changes, "out": str(out)}))
+    train_rl(rl_config(**{**settings, **changes, "out": str(out)}))
     return out
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"rollouts": 16, "keep": 8, "rule": "max_variance"}],
+    ids=["all rollouts", "half of them"],
+)
+def test_every_algorithm_learns_a_trivial_reward(
+    settings: dict[str, Any], algorithm: str, changes: dict[str, Any]
+) -> None:
+    changes = {"overlong": 0.0, **changes}  # every answer is as long as it may be
+    out = train(settings, "rl", loop=replace(LOOP, steps=35, save_every=100), prompts=8, algorithm=algorithm, **changes)
+    rewards = [row["reward"] for row in metrics(out)]
+    assert sum(rewards[:4]) / 4 < 0.6
+    assert sum(rewards[-4:]) / 4 > 0.8
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
-        {"rollouts": 16, "keep": 8, "rule": "max_variance"},
         {"aggregate": "token", "updates": 2},
+        {"epochs": 2, "updates": 2},
+        {"kl": 0.01},
+        {"algorithm": "rloo", "kl": 0.01},
+        {"algorithm": "ppo", "kl": 0.01, "gamma": 0.99, "lam": 0.95},
+        {"algorithm": "dr_grpo", "kl": 0.01, "kl_estimator": "k2"},
+        {"rollouts": 16, "keep": 8, "rule": "max_variance", "lot": 2, "normalise": "all"},
+        {"rollouts": 16, "keep": 8, "rule": "max_variance", "budget": "waves", "wave": 4},
+        {"rollouts": 16, "keep": 8, "rule": "max_variance", "budget": "pilot_commit"},
+        {"lora_rank": 4, "lr": 0.02},
+        {"dtype": "bfloat16"},
     ],
-    ids=["grpo", "pods", "two updates"],
+    ids=lambda changes: " ".join(f"{k}={v}" for k, v in changes.items()),
 )
-def test_a_trivial_reward_is_learned(settings: dict[str, Any], changes: dict[str, Any]) -> None:
-    out = train(settings, "rl", loop=replace(LOOP, steps=40, save_every=100), prompts=8, **changes)
+def test_every_variant_learns_too(settings: dict[str, Any], changes: dict[str, Any]) -> None:
+    changes = dict(changes)
+    if "lr" in changes:
+        changes["optimizer"] = OptimizerConfig(lr=changes.pop("lr"))
+    out = train(settings, "rl", loop=replace(LOOP, steps=35, save_every=100), prompts=8, **changes)
     rewards = [row["reward"] for row in metrics(out)]
-    assert sum(rewards[:5]) / 5 < 0.5
-    assert sum(rewards[-5:]) / 5 > 0.8
+    assert sum(rewards[:4]) / 4 < 0.6
+    assert sum(rewards[-4:]) / 4 > 0.75
+    load_model(out)  # what comes out is an ordinary checkpoint
 
 
 def test_what_a_step_says_of_itself(settings: dict[str, Any]) -> None:
-    out = train(settings, "rl", eval_every=2, eval_problems=5)
+    out = train(settings, "rl", eval_every=2, eval_problems=5, eval_samples=3)
     rows = RunFolder(out).metrics()
-    phases = {"seconds_generate", "seconds_verify", "seconds_select", "seconds_update"}
+    phases = {"seconds_generate", "seconds_verify", "seconds_select", "seconds_logprobs", "seconds_update"}
     for row in rows:
         assert phases <= row.keys()
         assert 0 <= row["reward"] == row["accuracy"] <= 1
@@ -85,8 +129,13 @@ def test_what_a_step_says_of_itself(settings: dict[str, Any]) -> None:
         assert abs(row["kl"]) < 1e-6
         assert row["clip_fraction"] == 0
         assert row["lr"] == 3e-3
-    assert [("eval_accuracy" in row) for row in rows] == [False, True, False]
-    assert rows[1]["eval_accuracy"] in [i / 5 for i in range(6)]
+        assert row["rollouts"] == 4 * 8
+    assert rows[0]["kl_start"] == pytest.approx(0, abs=1e-6)
+    assert rows[2]["kl_start"] > 1e-5
+    assert [("eval_pass1" in row) for row in rows] == [False, True, False]
+    assert [("eval_pass3" in row) for row in rows] == [False, True, False]
+    assert rows[1]["eval_pass3"] in [i / 5 for i in range(6)]
+    assert rows[1]["eval_pass1"] <= rows[1]["eval_pass3"]
 
 
 @pytest.mark.parametrize("aggregate", ["sequence", "token"])
@@ -104,8 +153,8 @@ def test_micro_batches_do_not_change_the_weights(
     whole = train(settings, "whole", **common)
     start = load_file(Path(settings["model"]) / "model.safetensors")
     assert distance(weights(whole), start) > 1e-2
-    for size in (1, 3, 7):
-        pieces = train(settings, f"pieces{size}", micro_batch=size, **common)
+    for size in (1, 15, 40):
+        pieces = train(settings, f"pieces{size}", pass_tokens=size, **common)
         assert distance(weights(pieces), weights(whole)) < 1e-5
         for ours, theirs in zip(metrics(pieces), metrics(whole), strict=True):
             assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-6)
@@ -125,17 +174,197 @@ def test_every_rule_trains(settings: dict[str, Any], rule: str, normalise: str) 
     assert distance(weights(out), load_file(Path(settings["model"]) / "model.safetensors")) > 0
 
 
-def test_only_the_kept_rollouts_are_differentiated(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    rows: list[int] = []
-    inner = losses.token_logprobs
+@pytest.mark.parametrize(
+    ("changes", "passes"),
+    [
+        ({}, 1),
+        ({"updates": 2}, 2),  # the policy that drew them is looked at first
+        ({"kl": 0.1}, 2),
+        ({"algorithm": "rloo", "kl": 0.1}, 3),
+        ({"algorithm": "ppo"}, 1),
+    ],
+    ids=lambda value: str(value),
+)
+def test_only_kept_rollouts_are_passed_through_the_model(
+    settings: dict[str, Any], changes: dict[str, Any], passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {"logprobs": 0, "values": 0}
+    for name in answers:
+        monkeypatch.setattr(Packer, name, counting(name, answers, getattr(Packer, name)))
+    train(settings, "rl", rule="random", keep=2, watch=False, loop=replace(LOOP, steps=1), **changes)
+    kept = 4 * 2
+    assert 0 < answers["logprobs"] <= passes * kept
+    assert answers["values"] == (2 * kept if changes.get("algorithm") == "ppo" else 0)
 
-    def counted(logits_BTV: torch.Tensor, *rest: Any, **named: Any) -> Any:
-        rows.append(len(logits_BTV))
-        return inner(logits_BTV, *rest, **named)
 
-    monkeypatch.setattr(rl_module, "token_logprobs", counted)
-    train(settings, "rl", rule="max_variance", keep=2, loop=replace(LOOP, steps=1))
-    assert sum(rows) == 4 * 2
+def counting(name: str, counts: dict[str, int], inner: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(*args: Any, **named: Any) -> Any:
+        pack = next(a for a in [*args, *named.values()] if hasattr(a, "mask_BT"))
+        counts[name] += pack.B
+        return inner(*args, **named)
+
+    return counted
+
+
+def test_waves_draw_no_more_than_it_takes_and_teach_the_same(settings: dict[str, Any]) -> None:
+    common = {"rollouts": 32, "keep": 4, "rule": "max_variance", "prompts": 8, "loop": replace(LOOP, steps=3)}
+    whole, waves = (metrics(train(settings, b, budget=b, **common)) for b in ("all", "waves"))
+    assert all(row["rollouts"] == 8 * 32 for row in whole)
+    assert all(8 * 4 <= row["rollouts"] < 8 * 32 for row in waves)
+    # Before anything is learned, both see the same policy: the waves' first four rollouts are a sample of it.
+    assert waves[0]["reward"] == pytest.approx(whole[0]["reward"], abs=0.3)
+
+
+def test_a_wave_of_all_rollouts_is_no_wave(settings: dict[str, Any]) -> None:
+    common = {"rollouts": 8, "keep": 4, "rule": "max_variance"}
+    whole = train(settings, "whole", **common)
+    waves = train(settings, "waves", budget="waves", wave=8, **common)
+    assert distance(weights(whole), weights(waves)) == 0
+
+
+def test_dynamic_sampling_replaces_what_teaches_nothing(settings: dict[str, Any]) -> None:
+    common = {"rollouts": 2, "algorithm": "dapo", "overlong": 0.0, "loop": replace(LOOP, steps=2)}
+    never = metrics(train(settings, "never", redraws=0, **common))
+    often = metrics(train(settings, "often", redraws=6, **common))
+    assert never[0]["groups_without_signal"] > 0
+    assert never[0]["rollouts"] == 4 * 2 < often[0]["rollouts"]
+
+
+def test_a_problem_outside_the_band_is_left_out(settings: dict[str, Any]) -> None:
+    common = {"rollouts": 8, "keep": 4, "rule": "max_variance", "budget": "pilot_commit", "wave": 2}
+    rows = metrics(train(settings, "rl", band=(0.4, 0.6), **common))
+    assert all(row["rollouts"] in range(4 * 2, 4 * 8 + 1, 6) for row in rows)
+    nobody = train(settings, "nobody", band=(0.001, 0.002), **common)
+    assert distance(weights(nobody), start_of(settings)) == 0
+
+
+def start_of(settings: dict[str, Any]) -> dict[str, torch.Tensor]:
+    return load_file(Path(settings["model"]) / "model.safetensors")
+
+
+def test_adapters_move_and_the_checkpoint_holds_their_sum(settings: dict[str, Any]) -> None:
+    out = train(settings, "rl", lora_rank=2, optimizer=OptimizerConfig(lr=0.02))
+    before, after = start_of(settings), weights(out)
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert before.keys() == after.keys()
+    assert moved
+    assert all("proj" in name for name in moved)
+    assert max(torch.linalg.matrix_rank(after[name] - before[name], rtol=1e-4) for name in moved) <= 2
+    rows = metrics(out)
+    assert rows[0]["kl_start"] == pytest.approx(0, abs=1e-6)
+    assert rows[-1]["kl_start"] > 1e-5
+
+
+def test_an_overlong_answer_costs(settings: dict[str, Any]) -> None:
+    free = metrics(train(settings, "free", overlong=0.0, loop=replace(LOOP, steps=1)))
+    shaped = metrics(train(settings, "shaped", overlong=1.0, loop=replace(LOOP, steps=1)))
+    assert shaped[0]["accuracy"] == free[0]["accuracy"]
+    assert shaped[0]["reward"] < free[0]["reward"]
+
+
+REWARDS = """
+import time
+
+def digits(problem, answer):
+    return sum(c.isdigit() for c in answer) - 1.5
+
+def broken(problem, answer):
+    raise KeyError("no such thing")
+
+def undefined(problem, answer):
+    return float("nan")
+
+def endless(problem, answer):
+    if answer[:1] == "1":
+        time.sleep(1000)
+    return float(answer[:1] == "7")
+"""
+
+
+@pytest.fixture
+def rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module `my_rewards` in the current folder."""
+    (tmp_path / "my_rewards.py").write_text(REWARDS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.mark.usefixtures("rewards")
+def test_a_users_own_reward(settings: dict[str, Any]) -> None:
+    rows = metrics(train(settings, "rl", reward="my_rewards:digits", loop=replace(LOOP, steps=25), prompts=8))
+    assert rows[-1]["reward"] > max(rows[0]["reward"], 0.5)
+    assert rows[0]["reward"] != rows[0]["accuracy"]  # what is right is still the task's to say
+
+
+@pytest.mark.usefixtures("rewards")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("broken", "not one of 32 rollouts could be scored; the last: KeyError: 'no such thing'"),
+        ("undefined", "my_rewards:undefined: the reward of .* for problem '\\d+' is nan"),
+    ],
+)
+def test_a_reward_that_is_none_stops_with_a_state(settings: dict[str, Any], name: str, says: str) -> None:
+    with pytest.raises(ReachlabError, match=says):
+        train(settings, "rl", reward=f"my_rewards:{name}")
+    assert (Path(settings["out"]) / "state" / "trainer.pt").is_file()
+
+
+@pytest.mark.usefixtures("rewards")
+def test_a_reward_that_hangs_does_not_hang_the_run(settings: dict[str, Any]) -> None:
+    loop = replace(LOOP, steps=1)
+    rows = metrics(train(settings, "rl", reward="my_rewards:endless", verify_timeout=0.5, loop=loop, rollouts=4))
+    assert 0 < rows[0]["unscored"] < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nothing", "must be MODULE:FUNCTION"),
+        ("no_such_module:f", "reward 'no_such_module:f' cannot be imported: ModuleNotFoundError"),
+        ("json:nothing", "cannot be imported: AttributeError"),
+        ("json:__name__", "is not a function"),
+    ],
+)
+def test_a_reward_that_is_not_there(settings: dict[str, Any], name: str, says: str) -> None:
+    with pytest.raises(ReachlabError, match=says):
+        train(settings, "rl", reward=name)
+    assert not Path(settings["out"]).exists()
+
+
+def test_a_loss_that_is_not_a_number_stops_with_the_state_before_it(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(settings, "whole", loop=replace(LOOP, steps=4))
+    steps = []
+    inner = Packer.logprobs
+
+    def poisoned(self: Packer, *args: Any, **named: Any) -> Any:
+        logprobs_BT, entropy_BT = inner(self, *args, **named)
+        poison = len(steps) == 2 and logprobs_BT.requires_grad
+        return logprobs_BT * math.nan if poison else logprobs_BT, entropy_BT
+
+    def counted(self: TransformersEngine, *args: Any, **named: Any) -> Any:
+        steps.append(0)
+        return generate(self, *args, **named)
+
+    generate = TransformersEngine.generate
+    with monkeypatch.context() as patch:
+        patch.setattr(Packer, "logprobs", poisoned)
+        patch.setattr(TransformersEngine, "generate", counted)
+        with pytest.raises(ReachlabError, match=r"loss and grad_norm not finite at step 2.*the last good state is in"):
+            train(settings, "rl", loop=replace(LOOP, steps=4, save_every=100))
+    out = train(settings, "rl", loop=replace(LOOP, steps=4, save_every=100))
+    assert distance(weights(out), weights(whole)) == 0
+    assert metrics(out) == metrics(whole)
+
+
+def test_a_run_that_is_short_of_time_finishes_early(settings: dict[str, Any]) -> None:
+    out = train(settings, "rl", loop=replace(LOOP, steps=10_000, max_seconds=0.5), eval_every=3)
+    rows = RunFolder(out).metrics()
+    spent = [row["seconds"] - row.get("seconds_eval", 0.0) for row in rows]
+    assert sum(spent[:-1]) < 0.5 <= sum(spent)
+    assert weights(out)
 
 
 @pytest.mark.parametrize(
@@ -149,14 +378,21 @@ def test_what_was_not_scored_poisons_nothing(settings: dict[str, Any], changes: 
     assert all(bool(w.isfinite().all()) for w in weights(out).values())
 
 
-def test_nothing_scored_teaches_nothing(settings: dict[str, Any]) -> None:
-    out = train(settings, "rl", task="letters,unscored=1.0", optimizer=OptimizerConfig(lr=0.1))
-    rows = metrics(out)
-    assert all(row["unscored"] == 1 and row["loss"] == 0 and row["grad_norm"] == 0 for row in rows)
-    assert distance(weights(out), load_file(Path(settings["model"]) / "model.safetensors")) == 0
+def test_nothing_scored_is_an_error(settings: dict[str, Any]) -> None:
+    with pytest.raises(ReachlabError, match="not one of 32 rollouts could be scored; the last: the judge is out"):
+        train(settings, "rl", task="letters,unscored=1.0")
 
 
-@pytest.mark.parametrize("changes", [{}, {"rule": "random", "keep": 3, "updates": 2}], ids=["grpo", "random"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"rule": "random", "keep": 3, "updates": 2},
+        {"algorithm": "ppo", "kl": 0.1},
+        {"lora_rank": 2, "rule": "max_variance", "keep": 4, "budget": "waves", "wave": 2},
+    ],
+    ids=["grpo", "random", "ppo", "lora and waves"],
+)
 def test_a_run_killed_again_and_again_ends_with_the_same_weights(
     settings: dict[str, Any], changes: dict[str, Any]
 ) -> None:
@@ -205,7 +441,21 @@ def test_bad_input_writes_nothing(settings: dict[str, Any], checkpoint: Path, tm
     [
         ({"prompts": 0}, "prompts=0 must be 1 or more"),
         ({"rollouts": 0}, "rollouts=0 must be 1 or more"),
-        ({"micro_batch": 0}, "micro_batch=0 must be 1 or more"),
+        ({"pass_tokens": 0}, "pass_tokens=0 must be 1 or more"),
+        ({"epochs": 0}, "epochs=0 must be 1 or more"),
+        ({"kl": -1.0}, "kl=-1.0 must be 0 or more"),
+        ({"overlong": 1.5}, "overlong=1.5 is a share of max_tokens"),
+        ({"gamma": 1.1}, "gamma=1.1 must lie in 0 to 1"),
+        ({"wave": 9}, r"wave=9 must be 0 \(chosen for you\) to rollouts=8"),
+        ({"band": (0.5, 0.2)}, "band=.* must be two mean rewards"),
+        ({"reward_range": (1.0, 0.0)}, "reward_range=.* must be two numbers"),
+        ({"redraws": -1}, "redraws=-1 must be 0 or more"),
+        ({"eval_samples": 0}, "eval_samples=0 must be 1 or more"),
+        ({"lora_rank": -1}, "lora_rank=-1 and lora_alpha=0 must be 0 or more"),
+        ({"rule": "random", "keep": 4, "lot": 1}, "add --normalise all"),
+        ({"rule": "random", "keep": 4, "lot": 5, "normalise": "all"}, "lot=5 must be 0 to keep=4"),
+        ({"rule": "random", "keep": 4, "budget": "waves", "normalise": "all"}, "--normalise all needs all rollouts"),
+        ({"budget": "waves"}, "give a --rule and --keep"),
         ({"max_tokens": 0}, "max_tokens=0 must be 1 or more"),
         ({"eval_problems": 0}, "eval_problems=0 must be 1 or more"),
         ({"eval_every": -1}, "eval_every=-1 must be 0 or more"),
@@ -221,4 +471,32 @@ def test_bad_input_writes_nothing(settings: dict[str, Any], checkpoint: Path, tm
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], change: dict[str, Any], says: str) -> None:
     with pytest.raises(ReachlabError, match=says):
-        RLConfig(**{**settings, **change})
+        rl_config(**{**settings, **change})
+
+
+def test_the_command_line_names_every_algorithm() -> None:
+    assert set(get_args(AlgorithmName)) == set(ALGORITHMS)
+
+
+def test_what_is_not_said_is_the_algorithms_own() -> None:
+    def row(**chosen: Any) -> Any:
+        return resolve(rl_config(model="", task="", out="", **chosen))
+
+    assert row(algorithm="dapo") == ALGORITHMS["dapo"]
+    assert row(algorithm="grpo").kl_place == "none"
+    assert (row(kl=0.1).kl_place, row(kl=0.1).kl_estimator) == ("loss", "k3")
+    assert row(algorithm="ppo", kl=0.1).kl_place == "reward"
+    assert row(algorithm="dapo", kl=0.1).kl_place == "loss"
+    assert row(algorithm="ppo", kl=0.1, kl_place="loss", kl_estimator="k2").kl_estimator == "k2"
+    assert row(aggregate="token", clip_high=0.5).clip_high == 0.5
+    assert row(algorithm="dapo", overlong=0.0).overlong == 0
+    for chosen in ({"algorithm": "ppo"}, {"algorithm": "rloo", "kl": 0.1}):
+        with pytest.raises(ReachlabError, match="needs --normalise kept"):
+            row(rule="random", keep=4, normalise="all", **chosen)
+
+
+def test_metrics_are_json(settings: dict[str, Any]) -> None:
+    out = train(settings, "rl", task="letters,unscored=0.9", loop=replace(LOOP, steps=2))
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    for line in lines:
+        json.loads(line, parse_constant=lambda name: pytest.fail(name))

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -147,16 +147,11 @@ def restore_folder(folder: str | Path) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def save_model(
-    folder: str | Path,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    weights: Mapping[str, torch.Tensor] | None = None,
-) -> None:
-    """Save weights, configuration and tokenizer, whole or not at all; `weights` stand for the model's own."""
+def save_model(folder: str | Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Save weights, configuration and tokenizer, whole or not at all."""
 
     def fill(path: Path) -> None:
-        model.save_pretrained(path, state_dict=weights)
+        model.save_pretrained(path)
         tokenizer.save_pretrained(path)
 
     save_folder(folder, fill)

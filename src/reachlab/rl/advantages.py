@@ -78,10 +78,10 @@ def token_rewards(scored: Scored) -> Tensor:
 
 def discounted_sums(steps_PMT: Tensor, discount: float) -> Tensor:
     """y_t = x_t + discount · y_{t+1}: (P, M, T). Padding on the right is 0."""
-    sums_PMT = steps_PMT.clone()
-    for t in range(steps_PMT.shape[2] - 2, -1, -1):
-        sums_PMT[:, :, t] += discount * sums_PMT[:, :, t + 1]
-    return sums_PMT
+    sums_TPM = steps_PMT.movedim(2, 0).clone(memory_format=torch.contiguous_format)  # a token's numbers side by side
+    for t in range(len(sums_TPM) - 2, -1, -1):
+        sums_TPM[t].add_(sums_TPM[t + 1], alpha=discount)
+    return sums_TPM.movedim(0, 2)
 
 
 def gae(

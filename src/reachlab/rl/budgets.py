@@ -21,9 +21,10 @@ another of the reward that was rare.
 
 *pilot_commit*: a pilot estimates each prompt's success rate; those inside a band get the rest of n, the others nothing.
 A prompt outside ends with fewer than n drawn, and perhaps than M: it is to be left out of the step.
-Source: Pilot-Commit (arXiv 2605.26606). Departures: what becomes of prompts outside the band (the paper defers hard ones, drops solved ones,
-and draws several times the prompts it needs) is the caller's; defaults are those of the authors' runs, a quarter of n
-and rates from 1/8 to 3/4.
+
+Source: Pilot-Commit (arXiv 2605.26606). Departures: what becomes of prompts outside the band (the paper defers hard
+ones, drops solved ones, and draws several times the prompts it needs) is the caller's. The defaults are those of the
+authors' runs: a quarter of n, and rates from 1/8 to 3/4.
 """
 
 from collections.abc import Callable

@@ -131,8 +131,8 @@ def denominator(mask_BT: Tensor, aggregate: Aggregate, weights_B: Tensor | None 
     """What the last mean of a loss divides by, a number (): answers, or for ``token`` their tokens.
 
     It adds up over micro-batches and processes. Importance weights enter it for ``token`` only: Σ w x / Σ w tokens is
-    the ratio of two unbiased estimates, while Σ w x / answers is unbiased itself. (Unbiased for ``token`` too is a total
-    of M times the mean length of a prompt's scored rollouts, summed over prompts.)
+    the ratio of two unbiased estimates, while Σ w x / answers is unbiased itself. (So is ``token`` with a total of M
+    times the mean length of a prompt's scored rollouts, summed over prompts, where as many of each are scored.)
 
     Raises:
         ReachlabError: an unknown `aggregate`.

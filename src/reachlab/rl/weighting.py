@@ -13,8 +13,10 @@ the rule keeps M − lot, and `lot` more are drawn evenly from what it left:
 P_i is exact. A rule's choice depends on the rewards alone and is uniform among equal ones, so q_i is how many rollouts
 of that reward it keeps over how many there are. (For the rule *random* all scored rollouts are equal.)
 
-x must not depend on what was kept: advantages are to be normalised over all N (``normalise="all"``). The price of being
-unbiased is variance: a class of which 1 in 50 is kept has weights of 50.
+x must not depend on what was kept: advantages are to be normalised over all N (``normalise="all"``). And what is
+estimated is the mean over the rollouts that were drawn: if their number depends on their rewards (the budgets *waves*
+and *pilot_commit*), that mean is itself biased. The price of being unbiased is variance: a class of which 1 in 50 is
+kept has weights of 50.
 
 Source: Horvitz and Thompson, *A Generalization of Sampling Without Replacement from a Finite Universe* (1952). PODS
 (arXiv 2504.13818) leaves its selection unweighted, which optimises another objective.
@@ -77,11 +79,11 @@ def _draw(rewards_PN: Tensor, chosen_PA: Tensor, lot: int, generator: torch.Gene
 
 
 def _shares_kept(rule: str, rewards_PN: Tensor, chosen_PA: Tensor) -> Tensor:
-    """q: which share of the rollouts with this one's reward the rule kept; float64, NaN or 0 where unscored."""
+    """q: which share of the rollouts with this one's reward the rule kept; float64, NaN where unscored."""
     # A rule reads rewards as float32: what it cannot tell apart is one class.
     classes_PN = rewards_PN.float()
     if rule == "random":
         classes_PN = classes_PN.masked_fill(~classes_PN.isnan(), 0.0)
-    same_PNN = classes_PN[:, :, None] == classes_PN[:, None, :]
-    chosen_PN = torch.zeros_like(rewards_PN, dtype=torch.float64).scatter_(1, chosen_PA, 1.0)
-    return (same_PNN * chosen_PN[:, None, :]).sum(dim=2) / same_PNN.sum(dim=2)
+    alike_PN = (classes_PN[:, :, None] == classes_PN[:, None, :]).sum(dim=2)
+    kept_PN = (classes_PN[:, :, None] == classes_PN.gather(1, chosen_PA)[:, None, :]).sum(dim=2)
+    return kept_PN.double() / alike_PN

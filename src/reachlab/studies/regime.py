@@ -45,7 +45,7 @@ class RegimeConfig:
     prompts: int = Schedule.prompts
     """Problems a step."""
     steps: int = Schedule.steps
-    """Steps of GRPO on m rollouts; 99 % of the accuracy it gets to is the target."""
+    """Steps of GRPO on m rollouts; 99 % of what it gains in them is the target."""
     seeds: int = Schedule.seeds
     """Simulated runs, whose mean is looked at."""
     seed: int = 0
@@ -220,7 +220,7 @@ def _predict(row: dict[str, Any], world: World, schedule: Schedule, config: Regi
     plan = Plan(rollouts=config.keep * int(row["width"]), keep=config.keep, waves=config.waves)
     simulated = race(world, plan, schedule)
     costs = Costs(generate=1.0, train=row["ratio"])
-    low, high = simulated.interval(costs)
+    ((low, high),) = simulated.intervals([costs]).tolist()
     predicted = simulated.over_better(costs)
     return Point(**{**row, "width": int(row["width"])}, predicted=predicted, predicted_low=low, predicted_high=high)
 
@@ -257,8 +257,8 @@ PAGE = """<!doctype html>
 <body>
 <main class="sheet">
 <h1>When does down-sampling pay?</h1>
-<p class="question">How many times sooner PODS reaches 99 % of GRPO's best mean accuracy than the faster of GRPO on its
-m and GRPO on its n rollouts. Simulated: above 1, in blue, it pays.</p>
+<p class="question">How many times sooner PODS reaches 99 % of what GRPO gains than the faster of GRPO on its m and
+GRPO on its n rollouts. Simulated: above 1, in blue, it pays.</p>
 <figure><div class="plot" data-figure="map" style="height: 26rem"></div></figure>
 {% for sentence in sentences %}<p>{{ sentence }}</p>
 {% endfor %}

@@ -18,7 +18,7 @@ from rich.table import Table
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.rl.regime import Costs, Course, Plan, Schedule, World, fit_beta, grpo, simulate
+from reachlab.rl.regime import Costs, Course, Plan, Schedule, World, fit_beta, gain_target, grpo, simulate, sooner
 
 Floats = NDArray[np.float64]
 
@@ -203,8 +203,8 @@ def advise(
             courses = _courses(World(alpha=alpha, beta=beta, noise=noise), plans, keep, schedule)
             rows += [_bill(courses, plans, measured, keep, rng) for _ in range(BILLS)]
     tail = (1 - LEVEL) / 2
-    found_CF = np.nanmedian(rows, axis=0)
-    low_C, high_C = np.nanquantile(np.array(rows)[..., 3], [tail, 1 - tail], axis=0, method="inverted_cdf")
+    found_CF = np.median(rows, axis=0)
+    low_C, high_C = np.quantile(np.array(rows)[..., 3], [tail, 1 - tail], axis=0, method="inverted_cdf")
     choices = tuple(
         Choice(plan=plan, seconds_per_step=s, over_few=few, over_many=many, speedup=better, low=low, high=high)
         for plan, (s, few, many, better), low, high in zip(
@@ -245,7 +245,7 @@ def _courses(world: World, plans: Sequence[Plan], keep: int, schedule: Schedule)
     base = simulate(world, grpo(keep), schedule)
     end_S = base.accuracy_ST[:, -1]
     # Far enough for targets of resampled seeds.
-    until = 0.99 * float(base.accuracy_ST.mean(axis=0).max()) + 3 * float(end_S.std()) / len(end_S) ** 0.5
+    until = gain_target(base.accuracy_ST) + 3 * float(end_S.std()) / len(end_S) ** 0.5
     longer = replace(schedule, steps=4 * schedule.steps)
     courses = {base.plan: base}
     for plan in plans:
@@ -267,25 +267,20 @@ def _at_once(course: Course) -> Course:
 def _bill(
     courses: dict[Plan, Course], plans: Sequence[Plan], measured: Measured, keep: int, rng: np.random.Generator
 ) -> list[tuple[float, float, float, float]]:
-    """Seconds a step, and speed-ups over GRPO-m, GRPO-n and the faster, under resampled timings and seeds.
-
-    NaN where neither the plan nor what it is set against arrives.
-    """
+    """Seconds a step, and speed-ups over GRPO-m, GRPO-n and the faster, under resampled timings and seeds."""
     costs = measured.costs(rng)
     base_ST = courses[grpo(keep)].accuracy_ST
     who = rng.integers(len(base_ST), size=len(base_ST))
-    target = 0.99 * float(base_ST[who].mean(axis=0).max())
-    taken = {plan: replace(c, prompts=measured.prompts).seconds(target, costs, who) for plan, c in courses.items()}
+    target = gain_target(base_ST[who])
+    whole = {plan: replace(course, prompts=measured.prompts) for plan, course in courses.items()}
+    taken = {plan: course.seconds(course.reach(target, who), costs) for plan, course in whole.items()}
     found = []
     for plan in plans:
-        steps = courses[plan].reach(target, who)[0]
-        few, many = (_ratio(taken[grpo(n)], taken[plan]) for n in (plan.keep, plan.rollouts))
-        found.append((taken[plan] / steps if 0 < steps < np.inf else np.nan, few, many, min(few, many)))
+        steps = max(1, whole[plan].accuracy_ST.shape[1] - 1)
+        per_step = whole[plan].seconds((steps, float(whole[plan].generated_ST[:, -1].mean())), costs) / steps
+        few, many = (sooner(taken[grpo(n)], taken[plan]) for n in (plan.keep, plan.rollouts))
+        found.append((per_step, few, many, min(few, many)))
     return found
-
-
-def _ratio(other: float, own: float) -> float:
-    return 0.0 if own == np.inf > other else float(np.divide(other, own)) if own and own < np.inf else np.nan
 
 
 def _conclude(choices: tuple[Choice, ...], measured: Measured, keep: int) -> Advice:
@@ -322,10 +317,10 @@ def _why(costs: Costs, alpha: float, beta: float, plan: Plan) -> str:
 
 
 def _facts(measured: Measured, costs: Costs, alpha: float, beta: float, keep: int) -> tuple[str, ...]:
-    ratio = f"{costs.train / costs.generate:.3g} times one more generated" if costs.generate else "the only cost"
+    ratio = costs.train / costs.generate
     facts = [
         f"one more rollout: {1e3 * costs.generate:.3g} ms to generate and verify, {1e3 * costs.train:.3g} ms to train "
-        f"on ({ratio}); whatever the size, {costs.wave:.2g} s a wave and {costs.step:.2g} s an update",
+        f"on ({ratio:.3g} times that); whatever the size, {costs.wave:.2g} s a wave and {costs.step:.2g} s an update",
         f"the base is right in {sum(measured.correct) / sum(measured.drawn):.1%} of rollouts ({len(measured.drawn)} "
         f"prompts); groups that agree, of {keep}: {no_signal(alpha, beta, keep):.0%}, of {4 * keep}: "
         f"{no_signal(alpha, beta, 4 * keep):.0%}",

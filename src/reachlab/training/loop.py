@@ -30,7 +30,7 @@ from reachlab.training.lora import merged
 from reachlab.training.optimizer import build_optimizers, clip, learning_rate_scale
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import RLConfig
-from reachlab.training.trackers import Trackers
+from reachlab.training.trackers import Trackers, check_trackers
 
 Metrics = dict[str, float]
 
@@ -67,11 +67,12 @@ class TrainingRun:
         """
         if not folder.is_local:
             raise ReachlabError(f"{folder.url}: training runs live on a local disk; copy them away when they are done")
+        check_trackers(loop.track)
         self.folder, self.claim, self.loop, self.optimizer_config = folder, claim, loop, optimizer
         self.path = Path(os.fspath(folder))
         if loop.threads:
             torch.set_num_threads(loop.threads)
-        self.processes = processes or Processes.start(choose_device(loop.device))
+        self.processes = processes or Processes.alone(choose_device(loop.device))
         self.device = self.processes.device
         self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         torch.manual_seed(loop.seed)
@@ -195,10 +196,8 @@ class TrainingRun:
         self.step = int(state["step"])
 
     def _write_model(self) -> None:
-        with merged(self.model):
-            # A sharded model's weights are gathered; any other's are its own.
-            weights = self.processes.state(self.model, []).get("model") if self.processes.sharded else None
-            self._by_main(lambda: save_model(self.path / "model", self.model, self.tokenizer, weights))
+        with self.processes.whole(self.model) as model, merged(model):
+            self._by_main(lambda: save_model(self.path / "model", model, self.tokenizer))
         self._by_main(lambda: shutil.rmtree(self.path / "state", ignore_errors=True))
 
     def _by_main(self, work: Callable[[], None]) -> None:
@@ -219,7 +218,7 @@ class TrainingRun:
     def _open_trackers(self, stack: ExitStack) -> Trackers:
         names = self.loop.track if self.processes.main else ()
         config: Mapping[str, Any] = self.folder.read_json("run.json")["config"] if names else {}
-        return stack.enter_context(Trackers(names, self.path, self.folder.name, config))
+        return stack.enter_context(Trackers(names, self.path, self.folder.name, config, self.step))
 
     def _seconds_so_far(self) -> float:
         mine = sum(map(_training_seconds, self.folder.metrics())) if self.processes.main else 0.0

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
+from reachlab.errors import ReachlabError
 from reachlab.training.config import OptimizerConfig
 from reachlab.training.muon import Muon
 
@@ -33,6 +34,8 @@ def build_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.op
     optimizers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=(0.9, 0.95))
     ]
+    if inside and isinstance(inside[0], DTensor):
+        raise ReachlabError("muon needs whole matrices: use --method adamw, or launch without --use_fsdp")
     if inside:
         optimizers.append(Muon(inside, lr=config.muon_lr, weight_decay=config.weight_decay))
     for optimizer in optimizers:

@@ -76,13 +76,16 @@ class _Block:
         visible_BTS = key_at <= query_at
         if window:
             visible_BTS &= key_at > query_at - window
-        bias_BTS = torch.zeros(visible_BTS.shape, dtype=dtype, device=visible_BTS.device)
-        return bias_BTS.masked_fill_(~visible_BTS, float("-inf")).repeat(1, repeat, 1)[:, None]
+        # Rows begin at multiples of 16, or a CUDA kernel would copy the mask in every layer.
+        B, T, S = visible_BTS.shape
+        bias_BTS = torch.zeros(B, T, -(-S // 16) * 16, dtype=dtype, device=visible_BTS.device)
+        bias_BTS[..., :S].masked_fill_(~visible_BTS, float("-inf"))
+        return bias_BTS.repeat(1, repeat, 1)[:, None, :, :S]
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """The blocks of a pack in the order of its tokens, the prompts first; and masks, which all layers share."""
+    """The blocks of a pack in the order of its tokens, the prompts first; and the masks its layers share."""
 
     blocks: list[_Block]
     longest: int  # of its sequences
@@ -203,9 +206,12 @@ class Packer:
     ) -> tuple[Tensor, Tensor | None]:
         """log π of each answer token with gradient and, if asked, the entropy there without; (B, T), zero off the mask.
 
+        `model` is the one this packer was made for, or another of its architecture. Several threads may call at once.
+
         Raises:
             ReachlabError: a temperature that is not above 0.
         """
+        self._prepare(model, pack)
         if pack.layout is None:
             columns = torch.arange(pack.first, pack.ids_RL.shape[1] - 1, device=pack.ids_RL.device)
             targets = pack.ids_RL[:, pack.first + 1 :]
@@ -230,15 +236,20 @@ class Packer:
             head: (H) to 1. It is applied to the last hidden state that predicts the token.
             pack: from `pack`.
         """
-        if pack.layout is not None:
-            with self._lock:
-                if body.config._attn_implementation != NAME:
-                    body.set_attn_implementation(NAME)
+        self._prepare(body, pack)
         hidden_RLH = body(**_inputs(pack)).last_hidden_state
         if pack.layout is None:
             hidden_RLH = hidden_RLH[:, pack.first : -1]
         hidden_KH = hidden_RLH.flatten(0, 1).index_select(0, pack.from_K)
-        return pack.rows(head(hidden_KH.to(head.weight.dtype)).squeeze(-1))
+        values_K = head(hidden_KH.to(head.weight.dtype)).squeeze(-1)
+        return pack.rows(values_K.to(torch.promote_types(values_K.dtype, torch.float32)))
+
+    def _prepare(self, model: Any, pack: Pack) -> None:
+        """See that a copy, a reference or a critic attends as the pack wants it."""
+        inner = getattr(model, "module", model)
+        with self._lock:
+            if pack.layout is not None and inner.config._attn_implementation != NAME:
+                inner.set_attn_implementation(NAME)
 
     def _packed(
         self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[Sequence[int]]], tokens: int, pieces: int
@@ -327,7 +338,7 @@ def attend(
         return _attention(query, key, value, bias, scale, dropout, softcap, sinks).transpose(1, 2), None
     strange = [n for n, v in kwargs.items() if isinstance(v, Tensor) and n not in ("position_ids", "cache_position")]
     if strange:
-        raise ReachlabError(f"{type(module).__name__}: attention with {', '.join(strange)} cannot be packed")
+        raise NotImplementedError(f"{type(module).__name__}: attention with {', '.join(strange)} cannot be packed")
     repeat = query.shape[1] // key.shape[1]
     device = query.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
@@ -592,6 +603,8 @@ def _inputs(pack: Pack) -> dict[str, Any]:
     """What the model is called with."""
     if pack.layout is None:
         return {"input_ids": pack.ids_RL, "use_cache": False}
+    # Masks live as long as one forward pass and its gradient.
+    layout = replace(pack.layout, biases={})
     # A mask of four dimensions keeps transformers from making one of L x L; nobody reads it.
     mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=pack.ids_RL.device)
     return {
@@ -599,7 +612,7 @@ def _inputs(pack: Pack) -> dict[str, Any]:
         "position_ids": pack.positions_RL,
         "attention_mask": mask,
         "use_cache": False,
-        "packed": pack.layout,
+        "packed": layout,
     }
 
 

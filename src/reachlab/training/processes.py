@@ -93,6 +93,18 @@ class Processes:
         own = device if device.type == "cpu" else state.device
         return cls(own, state.process_index, state.num_processes, mesh)
 
+    @classmethod
+    def alone(cls, device: torch.device) -> "Processes":
+        """One process, for work that is not shared out.
+
+        Raises:
+            ReachlabError: a launcher started several.
+        """
+        world = get_int_from_env(WORLD, 1)
+        if world > 1:
+            raise ReachlabError(f"this command runs in one process, and {world} were launched; start it by itself")
+        return cls(device)
+
     def close(self) -> None:
         """Leave the group; the processes are on their own again."""
         if self.world > 1:
