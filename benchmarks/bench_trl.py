@@ -151,9 +151,9 @@ def main() -> None:
     parser.add_argument(
         "--batches", type=int, nargs="+", default=[64, 128, 384], help="TRL's per_device_train_batch_size"
     )
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--warmup", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5, help="short blocks, so that both see the same machine")
     parser.add_argument("--out", default="", help="a JSON file for the numbers")
     options = parser.parse_args()
     try:

@@ -84,6 +84,8 @@ def resolve(config: RLConfig) -> Algorithm:
             f"{row.name}{' with a KL in the reward' if row.kl_place == 'reward' else ''} needs --normalise kept: the "
             "tokens of rollouts that are not kept are not looked at"
         )
+    if row.overlong and config.budget.budget == "waves":
+        raise ReachlabError("--budget waves knows the best subset of the task's own rewards only: add --overlong 0")
     return row
 
 
@@ -197,7 +199,10 @@ class Learner:
                 kept_PM, weights_PM = RULES[selection.rule](rewards_PN, self.config.keep, generator), None
             kept_PM = kept_PM[rollouts.places]
             drawn_P1 = torch.tensor([[len(row)] for row in rollouts.answers])
-            return Kept(kept_PM, kept_PM < drawn_P1, weights_PM)
+            drawn_PM = kept_PM < drawn_P1
+            if self.config.budget.budget == "pilot_commit":
+                drawn_PM &= drawn_P1 == N  # a problem outside the band is left out
+            return Kept(kept_PM, drawn_PM, weights_PM)
 
     def advantages(self, rollouts: Rollouts, kept: Kept, batch: Batch) -> None:
         """Give every kept rollout of the batch its advantage and its weight."""
