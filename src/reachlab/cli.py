@@ -7,7 +7,7 @@ import json
 import sys
 import textwrap
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
@@ -15,7 +15,7 @@ from tyro.conf import OmitArgPrefixes as Flat
 from reachlab.errors import ReachlabError
 from reachlab.sampling.config import SampleConfig, VerifyConfig
 from reachlab.sampling.records import ImportConfig
-from reachlab.studies.config import DemoConfig
+from reachlab.studies.config import AlgorithmsConfig, DemoConfig, RegimeConfig
 from reachlab.training.config import DistillConfig, PretrainConfig
 from reachlab.training.rl_config import RLConfig
 
@@ -99,17 +99,32 @@ def distill(config: Flat[DistillConfig]) -> None:
     print(f"model in {config.out}/model")
 
 
+@dataclass(frozen=True, kw_only=True)
+class RLCommand:
+    """Train a model by RL, or only say which settings fit."""
+
+    rl: Flat[RLConfig]
+    advise: bool = False
+    """Train nothing: measure this model, task and machine for some steps, and propose n and m."""
+
+
 @app.command(name="rl")
-def rl(config: Flat[RLConfig]) -> None:
-    """Train a model by reinforcement learning on a task's verdicts (GRPO, with or without down-sampling).
+def rl(config: Flat[RLCommand]) -> None:
+    """Train a model by reinforcement learning on a task's verdicts: seven algorithms, each with or without
+    down-sampling (PODS: generate 64 rollouts a problem, learn from the 16 of largest reward variance).
 
     Example: reachlab rl --model runs/base --task countdown --rollouts 64 --keep 16 --rule max_variance --max-tokens 24
     --out runs/pods
     """
+    if config.advise:
+        from reachlab.training.advise import advise_rl, print_advice
+
+        print_advice(advise_rl(config.rl))
+        return
     from reachlab.training.rl import train_rl
 
-    train_rl(config)
-    print(f"model in {config.out}/model")
+    train_rl(config.rl)
+    print(f"model in {config.rl.out}/model")
 
 
 @app.command(name="sample")
@@ -252,15 +267,31 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
     return comparison, folders
 
 
+Study = (
+    Annotated[DemoConfig, tyro.conf.subcommand("demo")]
+    | Annotated[AlgorithmsConfig, tyro.conf.subcommand("algorithms")]
+    | Annotated[RegimeConfig, tyro.conf.subcommand("regime")]
+)
+
+
 @app.command(name="study")
-def study(name: tyro.conf.Positional[Literal["demo"]], config: Flat[DemoConfig]) -> None:
+def study(config: Flat[Study]) -> None:
     """Run a whole study: from nothing to a report.
 
     Example: reachlab study demo --out runs/demo
     """
-    from reachlab.studies.demo import run_demo
+    if isinstance(config, DemoConfig):
+        from reachlab.studies.demo import run_demo
 
-    run_demo(config)
+        run_demo(config)
+    elif isinstance(config, AlgorithmsConfig):
+        from reachlab.studies.algorithms import run_algorithms
+
+        print(f"the report is {run_algorithms(config)}")
+    else:
+        from reachlab.studies.regime import run_regime
+
+        print(f"the map is {run_regime(config)}")
 
 
 def main() -> None:

@@ -28,3 +28,72 @@ class DemoConfig:
             raise ReachlabError(f"problems={self.problems} and samples={self.samples} must be 1 or more")
         if not 0 < self.scale < float("inf"):
             raise ReachlabError(f"scale={self.scale} must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlgorithmsConfig:
+    """Every policy-gradient algorithm from one base: what each adds at k = 1, and what it costs at large k."""
+
+    out: str = "runs/algorithms"
+    """Folder of all its runs."""
+    base: str = ""
+    """Checkpoint or run to start from; default pretrains the demo's base."""
+    task: str = "countdown,division=0.2"
+    """What is trained and measured on."""
+    seeds: int = 3
+    """RL runs of each algorithm, from the same base."""
+    steps: int = 70
+    """RL steps of each."""
+    prompts: int = 24
+    """Problems a step."""
+    rollouts: int = 16
+    """Rollouts a problem."""
+    max_tokens: int = 14
+    """Longest answer."""
+    problems: int = 200
+    """Held-out problems."""
+    samples: int = 256
+    """Answers a problem and model; the largest k."""
+    select: str = ""
+    """More words for `reachlab rl`, e.g. "--rule max_variance --keep 4"."""
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "steps", "prompts", "rollouts", "max_tokens", "problems", "samples"):
+            if getattr(self, name) < 1:
+                raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegimeConfig:
+    """When does down-sampling pay? A simulated map, with measured runs drawn in."""
+
+    out: str = "runs/regime"
+    """Folder for regime.html and regime.json."""
+    measured: str = ""
+    """A JSON list of measured runs: name, ratio (u/g), width (n/m), speedup over the better GRPO; low, high."""
+    keep: int = 16
+    """m, rollouts that an update uses."""
+    widths: tuple[int, ...] = (2, 4, 8, 16)
+    """n/m, each 2 or more."""
+    ratios: tuple[float, ...] = tuple(2.0**power for power in range(-4, 9))
+    """u/g, the cost of training on a rollout over that of generating it."""
+    alpha: float = 0.5
+    """Success rates of the base are drawn from Beta(alpha, beta)."""
+    beta: float = 4.0
+    """The other one."""
+    noise: float = 16.0
+    """Of a rollout's gradient, beyond its reward."""
+    prompts: int = 32
+    """Problems a step."""
+    steps: int = 100
+    """Steps of GRPO on m rollouts; 99 % of what it gains in them is the target."""
+    seeds: int = 16
+    """Simulated runs, whose mean is looked at."""
+    seed: int = 0
+    """Decides every draw."""
+    waves: bool = False
+    """Stop generating for a problem whose kept rollouts cannot get better."""
+
+    def __post_init__(self) -> None:
+        if not self.widths or min(self.widths) < 2 or not self.ratios or min(self.ratios) <= 0 or self.keep < 1:
+            raise ReachlabError("widths must be 2 or more, ratios above 0, keep 1 or more")

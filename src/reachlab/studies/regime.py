@@ -18,44 +18,9 @@ from rich.console import Console
 from reachlab.errors import ReachlabError
 from reachlab.report import page
 from reachlab.report.figures import plain
-from reachlab.rl.regime import RATIOS, WIDTHS, Costs, Plan, RegimeMap, Schedule, World, race, regime_map
+from reachlab.rl.regime import Costs, Plan, RegimeMap, Schedule, World, race, regime_map
 from reachlab.runs import write_atomically
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegimeConfig:
-    """When does down-sampling pay? A simulated map, with measured runs drawn in."""
-
-    out: str = "runs/regime"
-    """Folder for regime.html and regime.json."""
-    measured: str = ""
-    """A JSON list of measured runs: name, ratio (u/g), width (n/m), speedup over the better GRPO; low, high."""
-    keep: int = 16
-    """m, rollouts that an update uses."""
-    widths: tuple[int, ...] = WIDTHS
-    """n/m, each 2 or more."""
-    ratios: tuple[float, ...] = RATIOS
-    """u/g, the cost of training on a rollout over that of generating it."""
-    alpha: float = World.alpha
-    """Success rates of the base are drawn from Beta(alpha, beta)."""
-    beta: float = World.beta
-    """The other one."""
-    noise: float = World.noise
-    """Of a rollout's gradient, beyond its reward."""
-    prompts: int = Schedule.prompts
-    """Problems a step."""
-    steps: int = Schedule.steps
-    """Steps of GRPO on m rollouts; 99 % of what it gains in them is the target."""
-    seeds: int = Schedule.seeds
-    """Simulated runs, whose mean is looked at."""
-    seed: int = 0
-    """Decides every draw."""
-    waves: bool = False
-    """Stop generating for a problem whose kept rollouts cannot get better."""
-
-    def __post_init__(self) -> None:
-        if not self.widths or min(self.widths) < 2 or not self.ratios or min(self.ratios) <= 0 or self.keep < 1:
-            raise ReachlabError("widths must be 2 or more, ratios above 0, keep 1 or more")
+from reachlab.studies.config import RegimeConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,18 +7,25 @@ several worlds (noises × resampled success rates) and billed with resampled tim
 and is an interval of the model's answers, not of what a long run would show.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from math import exp, lgamma
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
+from reachlab.progress import track
 from reachlab.rl.regime import Costs, Course, Plan, Schedule, World, fit_beta, gain_target, grpo, simulate, sooner
+from reachlab.training.rl import Kept, learner
+from reachlab.training.rl_config import BudgetConfig, RLConfig, SelectionConfig
+from reachlab.training.rollouts import Rollouts
 
 Floats = NDArray[np.float64]
 
@@ -32,7 +39,9 @@ LEVEL = 0.9
 """Of the intervals."""
 MOST_PROMPTS = 32
 """Prompts a step of the simulation; more are simulated as this many, since `noise` is only known roughly."""
-WORTH_TRYING = 1.05
+REPEATS = 3
+"""Timings of each size."""
+WORTH_TRYING = 1.1
 """A speed-up below this is not worth another setting."""
 
 
@@ -344,3 +353,47 @@ def _line(timings: Sequence[Timing], rng: np.random.Generator | None) -> tuple[f
     slope = (long - short) / (large.rollouts - small.rollouts)
     fixed = short - slope * small.rollouts
     return (slope, fixed) if slope > 0 and fixed >= 0 else (long / large.rollouts, 0.0)
+
+
+def advise_rl(config: RLConfig) -> Advice:
+    """Measure a run's own model, task and machine for some steps, and propose n and m; nothing is written.
+
+    Raises:
+        ReachlabError: as `train_rl`; or there is nothing to go by.
+    """
+    keep = max(2, config.keep)
+    most = max(config.budget.rollouts, 4 * keep)
+    plain = replace(config, selection=SelectionConfig(), evaluation=replace(config.evaluation, watch=False))
+    plain = replace(plain, budget=BudgetConfig(rollouts=most, redraws=0))
+    steps = count()
+    with learner(plain) as found, track("measure", 2 * (1 + REPEATS) * 2) as advance:
+        last: Rollouts
+
+        def generate(prompts: int, rollouts: int) -> tuple[float, Tensor]:
+            nonlocal last
+            found.source.rollouts = rollouts
+            began = time.perf_counter()
+            last, _ = found.source.draw(next(steps))
+            advance()
+            return time.perf_counter() - began, last.rewards_PN
+
+        def train(prompts: int, kept: int) -> float:
+            began = time.perf_counter()
+            kept_PM = torch.arange(kept).expand(prompts, kept)
+            batch = found.passes.prepare(
+                last,
+                kept_PM,
+                torch.ones_like(kept_PM, dtype=torch.bool),
+                found.run.threads,
+                found.run.modules.get("critic"),
+            )
+            found.advantages(last, Kept(kept_PM, kept_PM >= 0, None), batch)
+            assert batch.advantages is not None
+            # As if every rollout taught something: what it costs does not depend on what it says.
+            batch.advantages = torch.where(batch.advantages == 0, 1e-3, batch.advantages)
+            found.passes.update(found.run, batch, next(steps))
+            advance()
+            return time.perf_counter() - began
+
+        measured = measure(generate, train, prompts=config.prompts, keep=keep, rollouts=most, repeats=REPEATS)
+    return advise(measured, keep=keep)

@@ -106,7 +106,7 @@ class RolloutSource:
         self.redraws = config.budget.redraws
         if self.redraws is None:
             self.redraws = 3 if algorithm.dynamic_sampling else 0
-        self.budget = _budget(config)
+        self.rollouts, self.budget = config.budget.rollouts, _budget(config)
         every = config.evaluation
         self.held_out = task.problems("test", every.eval_problems) if every.eval_every else []
 
@@ -158,7 +158,7 @@ class RolloutSource:
 
     def _groups(self, t: int, attempt: int, places: list[int]) -> Rollouts:
         """Rollouts of the problems at `places` of step t, as many as the budget gives each."""
-        config, n = self.config, self.config.budget.rollouts
+        config, n = self.config, self.rollouts
         problems = self._problems(t, attempt, places)
         prompts = encode_prompts(self.tokenizer, [p.prompt for p in problems])
         answers: list[list[Completion]] = [[] for _ in problems]
