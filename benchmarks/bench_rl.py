@@ -48,6 +48,8 @@ def configurations(n: int, m: int) -> dict[str, str]:
         f"PODS {n} to {m} waves": f"{select} max_variance --budget waves",
         f"max-reward {n} to {m}": f"{select} max_reward",
         f"random {n} to {m}": f"{select} random",
+        f"Pilot-Commit {n}": f"--rollouts {n} --budget pilot_commit",
+        f"GRPO {m} redrawn": f"--rollouts {m} --redraws 3",
     }
 
 
@@ -183,8 +185,8 @@ def print_summary(summary: dict[str, Any], references: tuple[str, str]) -> None:
 def draw(curves: dict[str, Curve]) -> go.Figure:
     """Mean accuracy over training time as a bold line, every seed as a thin one."""
     figure = go.Figure()
-    dashes = ("solid", "dash", "solid", "dot", "dashdot", "longdash")
-    colours = ("#3c4048", "#806500", "#0a68b4", "#08805c", "#c14a06", "#93399b")
+    dashes = ("solid", "dash", "solid", "dot", "dashdot", "longdash", "longdashdot", "dot")
+    colours = ("#3c4048", "#806500", "#0a68b4", "#08805c", "#c14a06", "#93399b", "#4f6d00", "#b0306a")
     for i, (name, curve) in enumerate(curves.items()):
         line = {"color": colours[i % len(colours)], "dash": dashes[i % len(dashes)]}
         for run in curve.runs:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.tiny import ENVIRONMENT, TASK, reachlab, rows_of
 
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
+from reachlab.training.rl_config import RLConfig
 
 COMMANDS = ("tasks", "pretrain", "distill", "rl", "sample", "import", "verify", "compare", "report", "study")
 SIX = ("--problems", "6", "--samples", "30", "--max-tokens", "8", "--rows", "16", "--part", "15")
@@ -274,6 +276,70 @@ def test_a_whole_pipeline_by_hand(command: Command, tmp_path: Path) -> None:
     runs = [tmp_path / "samples" / name for name in ("base", "student", "pods")]
     code, out, err = command("report", *runs, "--out", tmp_path / "report.html", "--resamples", "50")
     assert code == 0, err
+
+
+def test_help_of_rl_names_every_group_and_every_setting(command: Command) -> None:
+    code, out, _ = command("rl", "--help")
+    assert code == 0
+    groups = [field for field in fields(RLConfig) if is_dataclass(field.default)]
+    assert {group.name for group in groups} >= {"objective", "selection", "budget", "evaluation", "weights"}
+    for group in groups:
+        assert f" config.rl.{group.name} options " in out
+    settings = [f.name for group in groups for f in fields(type(group.default))]  # type: ignore[arg-type]
+    for name in ["advise", *settings, *(f.name for f in fields(RLConfig) if f not in groups)]:
+        assert f"--{name.replace('_', '-')}" in out, name
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--algorithm", "nonsense"), "nonsense"),
+        (("--rule", "worst", "--keep", "2"), "worst"),
+        (("--track", "paper"), "paper"),
+        (("--rollouts", "8", "--keep", "4"), "needs a --rule"),
+        (("--algorithm", "dapo", "--rule", "max_variance", "--keep", "4", "--budget", "waves"), "add --overlong 0"),
+        (("--algorithm", "ppo", "--rule", "random", "--keep", "4", "--normalise", "all"), "needs --normalise kept"),
+        (("--reward", "nowhere:f"), "reward 'nowhere:f' cannot be imported"),
+    ],
+    ids=["algorithm", "rule", "tracker", "keep", "waves", "normalise", "reward"],
+)
+def test_rl_that_cannot_be(
+    words: tuple[str, ...], says: str, command: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    code, printed, err = command("rl", "--model", checkpoint, "--task", TASK, "--out", out, *words)
+    assert (code, printed) == (2, "")
+    assert says in err
+    assert "Traceback" not in err
+    assert not out.exists()
+
+
+def test_advice_writes_nothing(
+    command: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = command(
+        "rl", "--advise", "--model", checkpoint, "--task", TASK, "--prompts", "2", "--rollouts", "8", "--keep", "2",
+        "--rule", "max_variance", "--max-tokens", "4", "--threads", "1", "--out", "run",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "one more rollout" in out
+    assert "PODS 8 → 2" in out
+    assert "GRPO" in out.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_small_map_of_when_selection_pays(command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "regime"
+    words = ("--keep", "4", "--widths", "2", "4", "--ratios", "0.5", "3", "--steps", "8", "--seeds", "3")
+    code, printed, err = command("study", "regime", *words, "--prompts", "4", "--out", out)
+    assert code == 0, err
+    assert "PODS 16 → 4" in printed
+    assert printed.endswith(f"the map is {out / 'regime.html'}\n")
+    assert json.loads((out / "regime.json").read_text())["config"]["widths"] == [2, 4]
+    code, printed, err = command("study", "regime", "--widths", "1", "--out", tmp_path / "none")
+    assert (code, printed, err.count("\n")) == (2, "", 1)
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:

@@ -2,6 +2,7 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +11,23 @@ from rich.console import Console
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
+from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.rl.regime import Schedule, grpo
-from reachlab.training.advise import Advice, Measured, Timing, advise, measure, no_signal, print_advice
+from reachlab.tasks.registry import FAMILIES
+from reachlab.training.advise import (
+    REPEATS,
+    Advice,
+    Measured,
+    Timing,
+    advise,
+    advise_rl,
+    measure,
+    no_signal,
+    print_advice,
+)
+from reachlab.training.config import LoopConfig
+from reachlab.training.rl_config import AlgorithmName, BudgetConfig, ObjectiveConfig, RLConfig, SelectionConfig
+from reachlab.training.rollouts import Rollouts, RolloutSource
 
 QUICK = Schedule(prompts=16, steps=10, seeds=4)
 
@@ -161,3 +177,63 @@ def test_refuses() -> None:
         advise(measured, noises=())
     with pytest.raises(ReachlabError, match="widths"):
         advise(measured, widths=(1,))
+
+
+@pytest.fixture
+def config(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RLConfig:
+    """PODS 8 → 4 on a task that a tiny model gets right now and then."""
+    monkeypatch.setitem(FAMILIES, "letters", ("tests.training.letters:Letters", "begin with an odd digit"))
+    return RLConfig(
+        model=str(checkpoint),
+        task="letters",
+        out=str(tmp_path / "rl"),
+        prompts=3,
+        max_tokens=3,
+        selection=SelectionConfig(rule="max_variance", keep=4),
+        budget=BudgetConfig(rollouts=8),
+        loop=LoopConfig(steps=2, device="cpu", threads=1),
+    )
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_run_is_measured_and_leaves_nothing(
+    config: RLConfig, algorithm: AlgorithmName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Measured] = []
+    drawn: list[Rollouts] = []
+    draw = RolloutSource.draw
+
+    def simulated(measured: Measured, *, keep: int) -> Advice:
+        seen.append(measured)
+        return Advice(choices=(), proposed=grpo(keep), verdict="", facts=())
+
+    def noted(*args: object) -> object:
+        found = draw(*args)  # type: ignore[arg-type]
+        drawn.append(found[0])
+        return found
+
+    monkeypatch.setattr("reachlab.training.advise.advise", simulated)
+    monkeypatch.setattr(RolloutSource, "draw", noted)
+    found = advise_rl(replace(config, objective=ObjectiveConfig(algorithm=algorithm, kl=0.01)))
+    assert found.proposed == grpo(4)
+    (measured,) = seen
+    # m and at least 4 m rollouts are generated, m and 2 m are trained on, by 3 prompts each.
+    assert [t.rollouts for t in measured.generating] == [3 * 4, 3 * 16]
+    assert [t.rollouts for t in measured.training] == [3 * 4, 3 * 8]
+    assert all(len(t.seconds) == REPEATS for t in (*measured.generating, *measured.training))
+    assert measured.drawn == (4,) * 3 * (1 + REPEATS) + (16,) * 3 * (1 + REPEATS)
+    # Every draw has problems of its own, and all of them are the base's: nothing was learned in between.
+    assert len({tuple(p.id for p in rollouts.problems) for rollouts in drawn}) == 2 * (1 + REPEATS)
+    rewards = torch.cat([rollouts.rewards_PN.flatten() for rollouts in drawn])
+    right = sum(v.status == "correct" for rollouts in drawn for row in rollouts.verdicts for v in row)
+    assert sum(measured.correct) == (right if algorithm != "dapo" else int((rewards >= 0.5).sum()))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_run_cannot_be_measured(config: RLConfig, tmp_path: Path) -> None:
+    for change, says in (({"model": str(tmp_path / "none")}, "no such model folder"), ({"task": "chess"}, "unknown")):
+        with pytest.raises(ReachlabError, match=says):
+            advise_rl(replace(config, **change))
+    with pytest.raises(ReachlabError, match="not one of"):
+        advise_rl(replace(config, task="letters,unscored=1.0"))
+    assert not list(tmp_path.iterdir())

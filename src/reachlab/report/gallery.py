@@ -15,7 +15,8 @@ from reachlab.report.lineage import Training, thin_steps
 MEASURED = {
     "reward": "Mean reward of the rollouts of each step.",
     "accuracy": "Share of each step's rollouts that are right.",
-    "eval_accuracy": "Share of held-out problems solved by one sample each.",
+    "eval_pass1": "Share of right answers to held-out problems.",
+    "kl_start": "KL divergence to the model that training began with, in nats a token.",
     "loss": "Loss of each step; between kinds of training it does not compare.",
     "entropy": "Entropy of the next token, in nats; near zero the model repeats itself.",
     "groups_without_signal": "Share of problems whose rollouts all got one reward, which teach nothing.",

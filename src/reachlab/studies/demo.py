@@ -45,9 +45,9 @@ def demo_stages(config: DemoConfig) -> list[Stage]:
     return [
         train("base", f"pretrain --data countdown,division=0 --family {family}", 480, threads=2),
         # The longest first, so that no core waits at the end.
-        train("pods", f"{rl} --rollouts 64 --keep 16 --rule max_variance", 70, "base"),
+        train("pods", f"{rl} --rollouts 64 --keep 16 --rule max_variance", 100, "base"),
         train("distilled", f"distill --teacher solver --task {TASK}", 320, "base"),
-        train("grpo", f"{rl} --rollouts 16", 70, "base"),
+        train("grpo", f"{rl} --rollouts 16", 100, "base"),
         *(stage(f"sample {name}", f"samples/{name}", f"sample {asked}", name) for name in MODELS),
     ]
 

@@ -108,8 +108,9 @@ class TrainingRun:
         self._by_main(self.claim)
         self._by_main(lambda: self._drop_metrics_after(self.step))
         spent = self._seconds_so_far()
+        shown = int(spent)
         with ExitStack() as stack:
-            advance = self._open_progress(stack, label)
+            advance = self._open_progress(stack, label, spent)
             trackers = self._open_trackers(stack)
             while self.step < self.loop.steps and not 0 < self.loop.max_seconds <= spent:
                 began = time.perf_counter()
@@ -121,7 +122,9 @@ class TrainingRun:
                 trackers.log(metrics, self.step)
                 if self.step % self.loop.save_every == 0 and self.step < self.loop.steps:
                     self.save()
-                advance(1, **{k: metrics[k] for k in ("loss", "reward") if k in metrics})
+                done = int(spent) - shown if self.loop.max_seconds else 1
+                shown += done
+                advance(done, **{k: metrics[k] for k in ("loss", "reward") if k in metrics})
         self._write_model()
 
     def optimize(self, t: int) -> dict[str, float]:
@@ -210,8 +213,10 @@ class TrainingRun:
                 error = caught
         self.processes.failing(error)
 
-    def _open_progress(self, stack: ExitStack, label: str) -> Advance:
+    def _open_progress(self, stack: ExitStack, label: str, spent: float) -> Advance:
         if self.processes.main:
+            if self.loop.max_seconds:
+                return stack.enter_context(track(f"{label}, seconds", math.ceil(self.loop.max_seconds), int(spent)))
             return stack.enter_context(track(label, self.loop.steps, self.step))
         return lambda *_, **__: None
 
