@@ -318,6 +318,7 @@ def test_advice_writes_nothing(
     command: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("reachlab.training.advise.RESAMPLES", 1)
     code, out, err = command(
         "rl", "--advise", "--model", checkpoint, "--task", TASK, "--prompts", "2", "--rollouts", "8", "--keep", "2",
         "--rule", "max_variance", "--max-tokens", "4", "--threads", "1", "--out", "run",

@@ -3,6 +3,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -231,7 +232,11 @@ def test_a_run_is_measured_and_leaves_nothing(
 
 
 def test_what_cannot_be_run_cannot_be_measured(config: RLConfig, tmp_path: Path) -> None:
-    for change, says in (({"model": str(tmp_path / "none")}, "no such model folder"), ({"task": "chess"}, "unknown")):
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"model": str(tmp_path / "none")}, "no such model folder"),
+        ({"task": "chess"}, "unknown task family"),
+    ]
+    for change, says in changes:
         with pytest.raises(ReachlabError, match=says):
             advise_rl(replace(config, **change))
     with pytest.raises(ReachlabError, match="not one of"):
