@@ -51,7 +51,8 @@ def spend(model: str, task: str, budget: BudgetConfig, keep: int, options: argpa
     with learner(config) as found:
         for t in range(options.steps + 1):
             began = time.perf_counter()
-            rollouts, sums = found.source.draw(t)
+            with found.engine.ready():
+                rollouts, sums = found.source.draw(t)
             seconds = time.perf_counter() - began
             kept = found.select(rollouts, t)
             rewards_PM = rollouts.rewards_PN.gather(1, kept.indices_PM).where(kept.drawn_PM, torch.nan)

@@ -26,6 +26,10 @@ def _print_json(found: Any) -> None:
     print(json.dumps(found, indent=2, ensure_ascii=False, default=str))
 
 
+def _remark(remark: str) -> None:
+    print(f"note: {remark}", file=sys.stderr, flush=True)
+
+
 def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -107,6 +111,10 @@ class RLCommand:
     advise: bool = False
     """Train nothing: measure this model, task and machine for some steps, and propose n and m."""
 
+    def __post_init__(self) -> None:
+        if not self.advise and not self.rl.out:
+            raise ReachlabError("--out is needed: the folder of the run, e.g. runs/pods")
+
 
 @app.command(name="rl")
 def rl(config: Flat[RLCommand]) -> None:
@@ -123,8 +131,8 @@ def rl(config: Flat[RLCommand]) -> None:
         return
     from reachlab.training.rl import train_rl
 
-    train_rl(config.rl)
-    print(f"model in {config.rl.out}/model")
+    if train_rl(config.rl, _remark):
+        print(f"model in {config.rl.out}/model")
 
 
 @app.command(name="sample")
@@ -136,7 +144,7 @@ def sample(config: Flat[SampleConfig]) -> None:
     """
     from reachlab.sampling.run import sample
 
-    result = sample(config, lambda remark: print(f"note: {remark}", file=sys.stderr, flush=True))
+    result = sample(config, _remark)
     print(f"{config.out}: {result.stored} samples stored, {result.drawn} drawn now")
 
 

@@ -16,6 +16,8 @@ from reachlab.training.lora import add_lora, merged, without_adapters
 from reachlab.training.passes import PolicyEngine
 from reachlab.training.processes import Processes
 
+pytest.importorskip("peft")
+
 RANK, ALPHA = 2, 6
 IDS = torch.tensor([[1, 5, 2, 7, 3], [4, 4, 9, 6, 8]])
 KINDS = ["dense, tied head", "dense, biases and a head of its own", "experts"]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import hash_model, load_model, max_positions
+from reachlab.models.checkpoint import hash_model, load_model
 from reachlab.models.devices import choose_device
 from reachlab.models.tokenizer import encode_prompts
 from reachlab.progress import Advance, track
@@ -17,6 +17,7 @@ from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.draws import sample_seed
 from reachlab.sampling.engine import Engine
+from reachlab.sampling.prompts import check_prompts
 from reachlab.sampling.store import SampleStore, hash_problems
 from reachlab.sampling.transformers_engine import TransformersEngine
 from reachlab.tasks.base import Split
@@ -50,7 +51,9 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     device = choose_device(config.device)
     model, tokenizer = load_model(config.model, config.dtype)
     prompts = encode_prompts(tokenizer, [p.prompt for p in problems])
-    for remark in _check_prompts(config, problems, prompts, tokenizer.unk_token_id):
+    for remark in check_prompts(
+        config.model, config.task, problems, prompts, tokenizer.unk_token_id, config.decoding.max_tokens
+    ):
         tell(remark)
 
     folder = RunFolder(config.out)
@@ -136,35 +139,3 @@ def _draw(
         )
         for (p, s), answer, seed, verdict in zip(part, flat, flat_seeds, verdicts, strict=True)
     ]
-
-
-def _check_prompts(
-    config: SampleConfig, problems: Sequence[Problem], prompts: Sequence[Sequence[int]], unknown: int | None
-) -> list[str]:
-    """Remarks on prompts that this model was not made for.
-
-    Raises:
-        ReachlabError: a prompt without a token, or one that the model has no position for.
-    """
-    notes = []
-    for problem, prompt in zip(problems, prompts, strict=True):
-        if not prompt:
-            raise ReachlabError(f"{config.task}: the prompt of problem {problem.id!r} has no token")
-    strange = sum(unknown in prompt for prompt in prompts) if unknown is not None else 0
-    if strange:
-        notes.append(
-            f"{strange} of {len(prompts)} prompts hold characters that the model's tokenizer lacks; they become <unk>"
-        )
-    promised, goes_on = max_positions(config.model)
-    needed = max(map(len, prompts)) + config.decoding.max_tokens
-    if promised is not None and needed > promised and not goes_on:
-        raise ReachlabError(
-            f"{config.model}: prompt and answer take up to {needed} tokens, and the model has {promised} positions; "
-            "lower --max-tokens"
-        )
-    if promised is not None and needed > promised:
-        notes.append(
-            f"prompt and answer take up to {needed} tokens, the checkpoint promises {promised}; its rotary positions "
-            "go on, its answers may not make sense"
-        )
-    return notes

@@ -10,6 +10,8 @@ seeds.
 
 import json
 import os
+import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
@@ -52,28 +54,26 @@ class Row:
 def algorithm_stages(config: AlgorithmsConfig, cores: int) -> list[Stage]:
     """Every command of the study; the slowest algorithms come first."""
     out = config.out
-    asked = f"--task {config.task} --problems {config.problems} --samples {config.samples}"
+    asked = ("--task", config.task, "--max-tokens", str(config.max_tokens))
+    measured = ("--problems", str(config.problems), "--samples", str(config.samples))
+    taken = f"--prompts {config.prompts} --rollouts {config.rollouts} --steps {config.steps} --threads 1".split()
 
     def sample(name: str, model: str, needs: tuple[str, ...]) -> Stage:
-        words = f"sample --model {model} {asked} --max-tokens {config.max_tokens} --out {out}/samples/{name}"
-        return Stage(f"sample {name}", tuple(words.split()), needs)
+        words = ("sample", "--model", model, *asked, *measured, "--out", f"{out}/samples/{name}")
+        return Stage(f"sample {name}", words, needs)
 
     base, stages = config.base, list[Stage]()
     needs: tuple[str, ...] = ()
     if not base:
         base, needs = f"{out}/base", ("base",)
         data = "countdown,division=0" if config.task.startswith("countdown") else config.task
-        stages.append(Stage("base", (
-            *("pretrain", "--data", data, "--steps", "480", "--threads", str(cores), "--out", base),
-        ), threads=cores))  # fmt: skip
+        words = ("pretrain", "--data", data, "--steps", "480", "--threads", str(cores), "--out", base)
+        stages.append(Stage("base", words, threads=cores))
     runs = [(name, f"{name}-{seed}", seed) for seed in range(config.seeds) for name in reversed(NAMES)]
     for name, run, seed in runs:
-        words = (
-            f"rl --algorithm {name} --model {base} --task {config.task} --prompts {config.prompts} --rollouts "
-            f"{config.rollouts} --max-tokens {config.max_tokens} --steps {config.steps} --threads 1 --seed {seed} "
-            f"{config.select} --out {out}/{run}"
-        )
-        stages.append(Stage(run, tuple(words.split()), needs))
+        chosen = ("--algorithm", name, *shlex.split(config.select), "--seed", str(seed))
+        words = ("rl", "--model", base, *asked, *taken, *chosen, "--out", f"{out}/{run}")
+        stages.append(Stage(run, words, needs))
     stages.append(sample("base", base, needs))
     return [*stages, *(sample(run, f"{out}/{run}", (run,)) for _, run, _ in runs)]
 
@@ -90,10 +90,11 @@ def run_algorithms(config: AlgorithmsConfig) -> Path:
     def read(run: str) -> Outcomes:
         return SampleStore(RunFolder(f"{config.out}/samples/{run}")).outcomes()
 
-    rows = summarise(read("base"), {name: [read(f"{name}-{s}") for s in range(config.seeds)] for name in NAMES})
-    document = {"samples": config.samples, "config": asdict(config), "rows": [asdict(row) for row in rows]}
+    base, trained = read("base"), {name: [read(f"{name}-{s}") for s in range(config.seeds)] for name in NAMES}
+    rows, most = summarise(base, trained), largest_k([base, *(run for runs in trained.values() for run in runs)])
+    document = {"k": most, "config": asdict(config), "rows": [asdict(row) for row in rows]}
     write_atomically(Path(config.out) / "algorithms.json", (json.dumps(document, indent=2) + "\n").encode())
-    print_rows(rows, config.samples)
+    print_rows(rows, most)
     folders = [RunFolder(f"{config.out}/samples/{run}") for run in ("base", *(f"{name}-0" for name in NAMES))]
     comparison = compare([SampleStore(folder).outcomes() for folder in folders])
     return write_report(
@@ -110,7 +111,7 @@ def summarise(base: Outcomes, trained: dict[str, list[Outcomes]], resamples: int
     runs = [run for seeds in trained.values() for run in seeds]
     if any(run.problem_ids != base.problem_ids for run in runs):
         raise ReachlabError("the runs are not on the same problems; sample them with the same --problems")
-    most = int(min(run.n_P.min() for run in [base, *runs]))
+    most = largest_k([base, *runs])
 
     def values(run: Outcomes) -> NDArray[np.float64]:
         return pass_at_k(run.n_P, run.c_P, [1, most])
@@ -127,6 +128,11 @@ def summarise(base: Outcomes, trained: dict[str, list[Outcomes]], resamples: int
         found_B2 = np.stack([found_SP2[s][:, p].mean((0, 1)) for s, p in zip(seeds_BS, who_BP, strict=True)])
         rows.append(_row(name, found_SP2.mean((0, 1)), found_B2, start_P2.mean(0), start_B2))
     return rows
+
+
+def largest_k(runs: Sequence[Outcomes]) -> int:
+    """The smallest number of scored samples of any problem in any run."""
+    return int(min(run.n_P.min() for run in runs))
 
 
 def _row(
@@ -156,11 +162,8 @@ def print_rows(rows: list[Row], most: int, console: Console | None = None) -> No
     for name in ("pass@1", f"pass@{most}", "ΔSE", f"pass@{most} less the base's"):
         table.add_column(name, justify="right")
     for row in rows:
-        cells = [
-            f"{100 * v:.1f} ({100 * lo:.1f} to {100 * hi:.1f})" for v, lo, hi in (row.pass_1, row.pass_most, row.gap)
-        ]
-        last = "" if row.name == "base" else "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * v for v in row.moved))
-        table.add_row(row.name, *cells, last)
+        cells = [_cell(*found) for found in (row.pass_1, row.pass_most, row.gap)]
+        table.add_row(row.name, *cells, "" if row.name == "base" else _cell(*row.moved, sign="+"))
     (console or Console()).print(table)
 
 

@@ -4,11 +4,14 @@ The task's verdict stays what decides right and wrong; only the score is replace
 with a time limit, like every verifier that is not ours.
 """
 
+import hashlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.base import Split, Task
@@ -38,8 +41,21 @@ def load_reward(name: str) -> RewardFunction:
     return reward
 
 
+def hash_reward(name: str) -> str:
+    """A hash of the source file that a reward function lies in; of its name where it has none."""
+    function = load_reward(name)
+    try:
+        source = Path(inspect.getfile(function)).read_bytes()
+    except (TypeError, OSError):
+        source = name.encode()
+    return hashlib.blake2b(source, digest_size=16).hexdigest()
+
+
 class Rewarded(Task):
-    """`task`, judged by itself and scored by the function `name`. A score may be any number."""
+    """`task`, judged by itself and scored by the function `name`. A score may be any number.
+
+    What the task itself cannot judge stays unscored.
+    """
 
     isolated = True
 
@@ -47,6 +63,11 @@ class Rewarded(Task):
         load_reward(name)  # what cannot be imported is found before any work begins
         self.task, self.name = task, name
         self.spec, self.finite = task.spec, task.finite
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # In a worker: importing the function must not be on the clock of the first answer.
+        self.__dict__.update(state)
+        load_reward(self.name)
 
     def problems(self, split: Split, n: int | None = None, seed: int = 0) -> list[Problem]:
         """The task's."""

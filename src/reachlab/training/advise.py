@@ -7,11 +7,14 @@ several worlds (noises × resampled success rates) and billed with resampled tim
 and is an interval of the model's answers, not of what a long run would show.
 """
 
+import tempfile
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from math import exp, lgamma
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -365,15 +368,20 @@ def advise_rl(config: RLConfig) -> Advice:
     most = max(config.budget.rollouts, 4 * keep)
     plain = replace(config, selection=SelectionConfig(), evaluation=replace(config.evaluation, watch=False))
     plain = replace(plain, budget=BudgetConfig(rollouts=most, redraws=0))
+    # A folder that is never made: an existing run of this configuration has nothing to say here.
+    plain = replace(plain, out=str(Path(tempfile.gettempdir()) / f"reachlab-advise-{uuid.uuid4().hex}"))
     steps = count()
     with learner(plain) as found, track("measure", 2 * (1 + REPEATS) * 2) as advance:
+        if found.processes.world > 1:
+            raise ReachlabError("--advise measures one process; start it by itself")
         last: Rollouts
 
         def generate(prompts: int, rollouts: int) -> tuple[float, Tensor]:
             nonlocal last
             found.source.rollouts = rollouts
             began = time.perf_counter()
-            last, _ = found.source.draw(next(steps))
+            with found.engine.ready():
+                last, _ = found.source.draw(next(steps))
             advance()
             return time.perf_counter() - began, last.rewards_PN
 

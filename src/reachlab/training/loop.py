@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ class TrainingRun:
                 self.step += 1
                 metrics["seconds"] = time.perf_counter() - began
                 spent = self.processes.same(spent + _training_seconds(metrics))
-                self._log(metrics)
+                self._by_main(partial(self._log, metrics))
                 trackers.log(metrics, self.step)
                 if self.step % self.loop.save_every == 0 and self.step < self.loop.steps:
                     self.save()
@@ -166,7 +167,7 @@ class TrainingRun:
         self._by_main(lambda: save_folder(self.path / "state", fill))
 
     def _take(self, step: Callable[[int], Metrics]) -> Metrics:
-        """One step; one that fails leaves the state before it on disk, where no weight has moved yet."""
+        """One step; what a step that fails leaves is saved: the state before it, unless a part of it was done."""
         self.moved = False
         try:
             metrics = step(self.step)
@@ -178,9 +179,9 @@ class TrainingRun:
                     "Lower the learning rate, or look at the data of this step"
                 )
         except ReachlabError as error:
-            if not self.moved:
-                self.save()
-            raise ReachlabError(f"{error}; the last good state is in {self.path / 'state'}") from error
+            self.save()
+            what = "the state, with a part of this step's updates," if self.moved else "the last good state"
+            raise ReachlabError(f"{error}; {what} is in {self.path / 'state'}") from error
         return metrics
 
     def _resume(self) -> None:
@@ -230,8 +231,6 @@ class TrainingRun:
         return float(self.processes.same(mine))
 
     def _log(self, metrics: Metrics) -> None:
-        if not self.processes.main:
-            return
         try:
             with (self.path / "metrics.jsonl").open("a") as file:
                 # JSON has no NaN; a reward of which nothing was scored is null.

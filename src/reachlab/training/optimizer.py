@@ -31,9 +31,10 @@ def build_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.op
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=(0.9, 0.95))
-    ]
+    filled = [g for g in groups if g["params"]]
+    optimizers: list[torch.optim.Optimizer] = []
+    if filled:
+        optimizers.append(torch.optim.AdamW(filled, lr=config.lr, betas=(0.9, 0.95)))
     if inside and isinstance(inside[0], DTensor):
         raise ReachlabError("muon needs whole matrices: use --method adamw, or launch without --use_fsdp")
     if inside:

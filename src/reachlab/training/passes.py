@@ -4,7 +4,6 @@ All of them run on packs (`packing.py`): the kept answers of some prompts in one
 are passed side by side; with sharded weights one after the other, and equally many on every process.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
@@ -48,6 +47,13 @@ class PolicyEngine:
         self.model, self.tokenizer, self.processes, self.dtype = model, tokenizer, processes, dtype
         self.engine: TransformersEngine | None = None
 
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """The weights of the moment, whole and plain. All processes enter; what they generate inside is their own."""
+        with self.processes.whole(self.model) as model, merged(model):
+            self.engine = self.engine or TransformersEngine(model, self.tokenizer)
+            yield
+
     def generate(
         self,
         prompts: Sequence[Sequence[int]],
@@ -55,12 +61,12 @@ class PolicyEngine:
         decoding: Decoding,
         progress: Callable[[int], None] | None = None,
     ) -> list[list[Completion]]:
-        """See `Engine.generate`."""
-        with self.processes.whole(self.model) as model, merged(model):
-            self.engine = self.engine or TransformersEngine(model, self.tokenizer)
-            # On a CPU the sampler's own kernels in float32 are faster than bfloat16.
-            with autocast(self.dtype if model.device.type != "cpu" else torch.float32, model.device):
-                return self.engine.generate(prompts, seeds, decoding, progress)
+        """See `Engine.generate`. Within `ready` only."""
+        assert self.engine is not None
+        # On a CPU the sampler's own kernels in float32 are faster than bfloat16.
+        device = self.model.device
+        with autocast(self.dtype if device.type != "cpu" else torch.float32, device):
+            return self.engine.generate(prompts, seeds, decoding, progress)
 
 
 @dataclass(kw_only=True)
@@ -72,8 +78,6 @@ class Batch:
     answers: list[list[list[int]]]
     """Tokens of the kept answers, by problem; empty where fewer than M were drawn."""
     mask_PMT: Tensor
-    reference_PMT: Tensor | None = None
-    policy_PMT: Tensor | None = None
     values_PMT: Tensor | None = None
     penalty_PMT: Tensor | None = None
     advantages: Tensor | None = None
@@ -103,8 +107,11 @@ class _Share:
     old: list[Tensor | None]
     reference: list[Tensor | None]
     answers: float
-    """Answers of the whole update, over all processes, those that teach nothing too."""
+    """Scored answers of the whole update, over all processes, those that teach nothing too."""
     tokens: float
+    """Their tokens."""
+    shown: float
+    """What statistics are to be multiplied by, to be means over the answers that were computed."""
 
 
 class Passes:
@@ -144,12 +151,12 @@ class Passes:
         packs, places = self._pack(batch, rows, threads)
         if in_reward:
             with self.original() as original:
-                batch.reference_PMT = _spread(batch, places, self._no_grad(packs, self._logprobs(original), threads))
-            batch.policy_PMT = _spread(batch, places, self._no_grad(packs, self._logprobs(self.model), threads))
-            estimate_PMT = estimate_kl(batch.policy_PMT - batch.reference_PMT, self.algorithm.kl_estimator)
+                start_PMT = _spread(batch, places, self._no_grad(packs, self._logprobs(original), threads))
+            policy_PMT = _spread(batch, places, self._no_grad(packs, self._logprobs(self.model), threads))
+            estimate_PMT = estimate_kl(policy_PMT - start_PMT, self.algorithm.kl_estimator)
             batch.penalty_PMT = (self.config.objective.kl * estimate_PMT).masked_fill(~batch.mask_PMT, 0.0)
         if critic is not None:
-            batch.values_PMT = _spread(batch, places, self._no_grad(packs, partial(critic, self.packer), threads))
+            batch.values_PMT = _spread(batch, places, self._no_grad(packs, self._values(critic), threads))
         return batch
 
     def watch(self, rollouts: Rollouts, t: int, threads: int) -> Metrics:
@@ -164,7 +171,7 @@ class Passes:
             [rollouts.answers[p][sample_seed(seed, f"watch {t}", place) % rollouts.first].tokens.tolist()]
             for p, place in enumerate(rollouts.places)
         ]
-        packs = self.packer.pack(rollouts.prompts, chosen, self.config.pass_tokens, threads)
+        packs = self._packs(rollouts.prompts, chosen, threads)
         policy = self._no_grad(packs, self._logprobs(self.model, entropy=True), threads)
         with self.original() as original:
             reference = self._no_grad(packs, self._logprobs(original), threads)
@@ -195,7 +202,7 @@ class Passes:
         config = self.config
         several = config.updates * config.epochs > 1
         shares = [self._share(batch, u, run.threads, several) for u in range(config.updates)]
-        totals: Metrics = {}
+        totals: Metrics = {"loss": 0.0, "clip_fraction": 0.0, "kl": 0.0}
         for share in shares * config.epochs:
             sums = self._add_gradient(run, self.model, share, [
                 partial(self._policy_loss, batch, share, i) for i in range(len(share.packs))
@@ -215,19 +222,29 @@ class Passes:
     def _share(self, batch: Batch, number: int, threads: int, several: bool) -> _Share:
         """What update `number` learns from. Rollouts that move nothing are counted, and not computed."""
         config, algorithm = self.config, self.algorithm
-        size = config.prompts // config.updates
-        problems = [p for p, place in enumerate(batch.places) if place // size == number]
+        # Every n-th problem, so that all processes have a part in each update.
+        problems = [p for p, place in enumerate(batch.places) if place % config.updates == number]
         everything = batch.rows(problems)
         assert batch.advantages is not None
         wanted_PM = None
         if not algorithm.critic and algorithm.kl_place != "loss":
             wanted_PM = batch.advantages.flatten(2).any(2) if batch.advantages.ndim == 3 else batch.advantages != 0
         packs, rows = self._pack(batch, batch.rows(problems, wanted_PM), threads)
-        lengths = [float(len(batch.answers[p][m])) for p, m in everything]
+        computed = [row for share in rows for row in share]
+        counts = {
+            "answers": float(len(everything)),
+            "tokens": float(sum(len(batch.answers[p][m]) for p, m in everything)),
+            "computed answers": float(len(computed)),
+            "computed tokens": float(sum(len(batch.answers[p][m]) for p, m in computed)),
+        }
         if batch.weights_PM is not None and batch.drawn_tokens_P is not None:
-            # The number of tokens that M of all rollouts have in the mean: it does not depend on which are kept.
-            lengths = [float(batch.drawn_tokens_P[p]) for p, _ in everything]
-        totals = self.processes.sums({"answers": float(len(everything)), "tokens": math.fsum(lengths)})
+            # What M of all scored rollouts have in the mean: it does not depend on which are kept.
+            M = batch.weights_PM.shape[1]
+            known = [p for p in problems if batch.drawn_tokens_P[p] > 0]
+            counts |= {"answers": float(M * len(known)), "tokens": float(M * batch.drawn_tokens_P[known].sum())}
+        totals = self.processes.sums(counts)
+        unit = "tokens" if algorithm.aggregate == "token" else "answers"
+        shown = totals[unit] / max(totals[f"computed {unit}"], 1.0)
         old: list[Tensor | None] = [None] * len(packs)
         reference: list[Tensor | None] = [None] * len(packs)
         if several:
@@ -236,7 +253,7 @@ class Passes:
         if algorithm.kl_place == "loss":
             with self.original() as original:
                 reference = [*self._no_grad(packs, self._logprobs(original), threads)]
-        return _Share(packs, rows, old, reference, totals["answers"], totals["tokens"])
+        return _Share(packs, rows, old, reference, totals["answers"], totals["tokens"], shown)
 
     def _policy_loss(self, batch: Batch, share: _Share, i: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Pack i's part of the loss of an update."""
@@ -265,10 +282,9 @@ class Passes:
         assert batch.values_PMT is not None
         assert batch.targets is not None
         returns_PMT, known_PMT = batch.targets
-        with autocast(self.dtype, pack.ids_RL.device):
-            values_BT = critic(self.packer, pack)
+        values_BT = self._values(critic)(pack)
         old_BT, returns_BT, known_BT = (_gather(x, rows, pack) for x in (batch.values_PMT, returns_PMT, known_PMT))
-        return value_loss(values_BT.float(), old_BT, returns_BT, known_BT, total=share.tokens)
+        return value_loss(values_BT, old_BT, returns_BT, known_BT, total=share.tokens)
 
     def _add_gradient(self, run: TrainingRun, module: nn.Module, share: _Share, pieces: list[Piece]) -> Metrics:
         """Add the pieces' gradient, summed over processes, to the module's; returns the sums of what they say."""
@@ -277,13 +293,13 @@ class Passes:
             pieces = pieces + [idle] * (self.processes.most(len(pieces)) - len(pieces))
         sums = self.processes.add_gradients(module, pieces, run.threads)
         self.processes.sum_gradients(module)
-        return {"loss": 0.0, **self.processes.sums(sums)}
+        sums = {"loss": 0.0, **self.processes.sums(sums)}
+        return {name: value if name == "loss" else value * share.shown for name, value in sums.items()}
 
     def _idle(self, module: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
         """A pass that adds nothing, for a process that has fewer packs than another."""
-        (pack,) = self.packer.pack([[0]], [[[0]]], 2)
-        pack = pack.to(self.model.device)
-        found = self._logprobs(module)(pack) if module is self.model else module(self.packer, pack)
+        pack = self._idle_pack()
+        found = (self._logprobs if module is self.model else self._values)(module)(pack)
         return found.sum() * 0.0, {}
 
     # -- passes -----------------------------------------------------------------------------------------------------
@@ -293,15 +309,30 @@ class Passes:
         answers: list[list[list[int]]] = [[] for _ in batch.prompts]
         for p, m in rows:
             answers[p].append(batch.answers[p][m])
-        packs = self.packer.pack(batch.prompts, answers, self.config.pass_tokens, threads)
-        packs = [pack.to(self.model.device) for pack in packs]
+        packs = self._packs(batch.prompts, answers, threads)
         return packs, [[rows[i] for i in pack.index_B.tolist()] for pack in packs]
+
+    def _packs(self, prompts: list[list[int]], answers: list[list[list[int]]], threads: int) -> list[Pack]:
+        packs = self.packer.pack(prompts, answers, self.config.pass_tokens, threads)
+        return [pack.to(self.model.device) for pack in packs]
+
+    def _idle_pack(self) -> Pack:
+        """The smallest pack there is, for a process that has nothing to pass while others do."""
+        return self._packs([[0]], [[[0]]], 1)[0]
 
     def _logprobs(self, model: nn.Module, entropy: bool = False) -> Callable[[Pack], Any]:
         def compute(pack: Pack) -> Any:
             with autocast(self.dtype, pack.ids_RL.device):
                 found = self.packer.logprobs(model, pack, self.config.temperature, entropy)
             return found if entropy else found[0]
+
+        return compute
+
+    def _values(self, critic: nn.Module) -> Callable[[Pack], Tensor]:
+        def compute(pack: Pack) -> Tensor:
+            with autocast(self.dtype, pack.ids_RL.device):
+                values_BT: Tensor = critic(self.packer, pack)
+            return values_BT.float()
 
         return compute
 
@@ -316,8 +347,7 @@ class Passes:
             return side_by_side(work, packs, min(threads, len(packs)))
         found = [work(pack) for pack in packs]
         for _ in range(self.processes.most(len(packs)) - len(packs)):
-            (pack,) = self.packer.pack([[0]], [[[0]]], 2)
-            work(pack.to(self.model.device))
+            work(self._idle_pack())
         return found
 
 

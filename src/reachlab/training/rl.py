@@ -6,9 +6,11 @@ of the reference model and the critic, where an algorithm has them.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model
 from reachlab.models.devices import choose_device
+from reachlab.models.tokenizer import encode_prompts
 from reachlab.rl.algorithm import Algorithm, Scored
 from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.rl.algorithms.ppo import critic_targets
@@ -25,10 +28,11 @@ from reachlab.rl.downsampling import RULES
 from reachlab.rl.weighting import select_weighted
 from reachlab.runs import RunFolder
 from reachlab.sampling.draws import sample_seed
+from reachlab.sampling.store import hash_problems
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
-from reachlab.tasks.reward import Rewarded
+from reachlab.tasks.reward import Rewarded, hash_reward
 from reachlab.training.config import OptimizerConfig
 from reachlab.training.critic import Critic
 from reachlab.training.loop import Metrics, TrainingRun, identity
@@ -38,16 +42,24 @@ from reachlab.training.processes import Processes
 from reachlab.training.rl_config import ObjectiveConfig, RLConfig
 from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
 
+ENOUGH = 8
+"""Rollouts of a step of which at least one must be scored; a smaller step without any teaches nothing and passes."""
 
-def train_rl(config: RLConfig) -> None:
-    """Train a model by RL; the same command again goes on with a killed run.
+
+def train_rl(config: RLConfig, tell: Callable[[str], None] = lambda _: None) -> bool:
+    """Train a model by RL; the same command again goes on with a killed run. `tell` hears remarks before it begins.
+
+    Returns whether this is the process that speaks for all.
 
     Raises:
         ReachlabError: no checkpoint, no problems, a folder that holds another run.
     """
     with learner(config) as found:
         if not found.run.finished:
+            for remark in found.remarks():
+                tell(remark)
             found.run.train(found.step, "rl")
+        return found.processes.main
 
 
 @contextmanager
@@ -63,9 +75,14 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     next(task.stream("train", config.loop.seed))
     folder = RunFolder(config.out)
     known = {**identity(config), "model": hash_model(config.model)}
+    if config.reward:
+        known["reward_source"] = hash_reward(config.reward)
+    if task.finite:
+        known["task_hash"] = hash_problems(task.problems("all"))
     processes = Processes.start(choose_device(config.loop.device))
     try:
-        with Judge(task, timeout_s=config.verify_timeout) as judge:
+        workers = max(1, (os.cpu_count() or 1) // processes.world)
+        with Judge(task, workers=workers, timeout_s=config.verify_timeout) as judge:
             yield Learner(config, task, judge, processes, folder, known)
     finally:
         processes.close()
@@ -83,6 +100,11 @@ def resolve(config: RLConfig) -> Algorithm:
         raise ReachlabError(
             f"{row.name}{' with a KL in the reward' if row.kl_place == 'reward' else ''} needs --normalise kept: the "
             "tokens of rollouts that are not kept are not looked at"
+        )
+    if config.keep < 2 and row.name in ("grpo", "dr_grpo", "rloo", "dapo") and not over_all:
+        raise ReachlabError(
+            f"{row.name} compares rollouts of one problem: keep 2 or more (--rollouts {config.budget.rollouts}, "
+            f"--keep {config.keep}), or choose remax, reinforce_pp or ppo"
         )
     if row.overlong and config.budget.budget == "waves":
         raise ReachlabError("--budget waves knows the best subset of the task's own rewards only: add --overlong 0")
@@ -110,7 +132,8 @@ def _resolve(config: ObjectiveConfig) -> Algorithm:
 class Kept:
     """The M rollouts of each problem to learn from; fewer where fewer were drawn.
 
-    `weights_PM` undo the selection's bias, where asked for; `drawn_PM` is false where the rule had nothing to choose.
+    `weights_PM` undo the selection's bias, where asked for; `drawn_PM` is false where the rule had nothing to choose:
+    what was not drawn, or could not be scored.
     """
 
     indices_PM: Tensor
@@ -142,8 +165,10 @@ class Learner:
             self._beside,
         )
         run = self.run
-        engine = PolicyEngine(run.model, run.tokenizer, processes, self.passes.dtype)
-        self.source = RolloutSource(config, self.algorithm, task, run.tokenizer, engine, judge, processes, self.clock)
+        self.engine = PolicyEngine(run.model, run.tokenizer, processes, self.passes.dtype)
+        self.source = RolloutSource(
+            config, self.algorithm, task, run.tokenizer, self.engine, judge, processes, self.clock
+        )
 
     def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model, tokenizer = load_model(self.config.model)
@@ -161,12 +186,29 @@ class Learner:
         moves = replace(self.config.optimizer, method="adamw", lr=self.config.objective.critic_lr)
         return {"critic": (Critic(model), moves)}
 
+    def remarks(self) -> list[str]:
+        """What to mind about the first step's prompts, or the held-out ones; by the main process.
+
+        Raises:
+            ReachlabError: the model has no positions for them.
+        """
+        stream = self.source.task.stream("train", self.config.loop.seed)
+        problems = [*islice(stream, self.config.prompts), *self.source.held_out]
+        prompts = encode_prompts(self.run.tokenizer, [p.prompt for p in problems])
+        found = self.source.check(problems, prompts)
+        return found if self.processes.main else []
+
     def step(self, t: int) -> Metrics:
         """One step of RL."""
         self.clock.seconds.clear()
-        with self._agreed():
+        with self.engine.ready(), self._agreed():
             rollouts, sums = self.source.draw(t)
             kept = self.select(rollouts, t)
+        found = self.processes.sums(sums)
+        if not found["judged"] and found["rollouts"] >= ENOUGH:
+            raise ReachlabError(
+                f"not one of {found['rollouts']:.0f} rollouts could be scored; {rollouts.last_reason()}"
+            )
         with self.clock.phase("logprobs"):
             watched = self.passes.watch(rollouts, t, self.run.threads)
             batch = self.passes.prepare(
@@ -176,11 +218,25 @@ class Learner:
             self.advantages(rollouts, kept, batch)
         with self.clock.phase("update"):
             metrics = self.passes.update(self.run, batch, t)
-        metrics |= describe(self.processes.sums(sums | watched))
+        metrics |= describe(found | self.processes.sums(watched))
         every = self.config.evaluation.eval_every
         if every and (t + 1) % every == 0:
-            metrics |= self.source.evaluate()
+            metrics |= self.evaluate()
         return metrics | {f"seconds_{name}": value for name, value in self.clock.seconds.items()}
+
+    def evaluate(self) -> Metrics:
+        """pass@1 on held-out problems and, from several samples each, pass@k; over all processes."""
+        k = self.config.evaluation.eval_samples
+        before = dict(self.clock.seconds)
+        with self.clock.phase("eval"):
+            with self.engine.ready(), self._agreed():
+                sums = self.source.evaluate()
+            sums = self.processes.sums(sums)
+        # What it takes to answer and judge here belongs to the evaluation.
+        self.clock.seconds.update({name: before.get(name, 0.0) for name in ("generate", "verify")})
+        problems = sums["problems"] or math.nan
+        found = {"eval_pass1": sums["right"] / problems}
+        return found if k == 1 else {**found, f"eval_pass{k}": sums["any"] / problems}
 
     def select(self, rollouts: Rollouts, t: int) -> Kept:
         """Which rollouts to learn from; a function of the step's seed and rewards, in however many processes."""
@@ -199,7 +255,7 @@ class Learner:
                 kept_PM, weights_PM = RULES[selection.rule](rewards_PN, self.config.keep, generator), None
             kept_PM = kept_PM[rollouts.places]
             drawn_P1 = torch.tensor([[len(row)] for row in rollouts.answers])
-            drawn_PM = kept_PM < drawn_P1
+            drawn_PM = ~rollouts.rewards_PN.gather(1, kept_PM).isnan()
             if self.config.budget.budget == "pilot_commit":
                 drawn_PM &= drawn_P1 == N  # a problem outside the band is left out
             return Kept(kept_PM, drawn_PM, weights_PM)

@@ -88,6 +88,12 @@ class BudgetConfig:
             raise ReachlabError(f"rollouts={self.rollouts} must be 1 or more")
         if not 0 <= self.wave <= self.rollouts:
             raise ReachlabError(f"wave={self.wave} must be 0 (chosen for you) to rollouts={self.rollouts}")
+        pilot = self.wave or -(-self.rollouts // 4)
+        if self.budget == "pilot_commit" and not 2 <= pilot < self.rollouts:
+            raise ReachlabError(
+                f"a pilot of {pilot} of rollouts={self.rollouts} tells no success rate apart; give --wave 2 to "
+                f"{self.rollouts - 1}, and more rollouts"
+            )
         if not 0 <= self.band[0] <= self.band[1] <= 1:
             raise ReachlabError(f"band={self.band} must be two mean rewards, low and high, in 0 to 1")
         if not -float("inf") < self.reward_range[0] < self.reward_range[1] < float("inf"):
@@ -143,7 +149,7 @@ class RLConfig:
     """Checkpoint to start from."""
     task: str
     """The task whose training problems are tried and whose verifier gives the reward."""
-    out: str
+    out: str = ""
     """Run folder; the model ends up in its model/."""
     reward: str = ""
     """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score."""
@@ -166,7 +172,7 @@ class RLConfig:
     budget: BudgetConfig = BudgetConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     weights: WeightsConfig = WeightsConfig()
-    optimizer: OptimizerConfig = OptimizerConfig(method="adamw", lr=1e-3)
+    optimizer: OptimizerConfig = OptimizerConfig(method="adamw", lr=3e-4)
     loop: LoopConfig = LoopConfig(steps=100, save_every=10)
 
     def __post_init__(self) -> None:

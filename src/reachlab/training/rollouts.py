@@ -27,6 +27,7 @@ from reachlab.rl.budgets import BUDGETS
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import sample_seed
 from reachlab.sampling.engine import Completion, Engine
+from reachlab.sampling.prompts import check_prompts
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.training.loop import Metrics
@@ -36,6 +37,10 @@ from reachlab.types import Problem, Verdict
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+LARGEST = 1e30
+"""Rewards are float32, and are squared."""
 
 
 class Clock:
@@ -54,7 +59,7 @@ class Clock:
 
 @dataclass(kw_only=True)
 class Rollouts:
-    """Answers to P problems, up to N each. `rewards_PN` is NaN where one was not drawn or could not be scored.
+    """Answers to P problems, up to N each. Scores and rewards are NaN where one was not drawn or could not be scored.
 
     `places` are the problems' places in the whole step, over all processes; the first `first` rollouts of every problem
     were drawn whatever came out, so statistics over them are those of the policy.
@@ -65,7 +70,10 @@ class Rollouts:
     prompts: list[list[int]]
     answers: list[list[Completion]]
     verdicts: list[list[Verdict]]
+    scores_PN: Tensor
+    """The task's, or the user's."""
     rewards_PN: Tensor
+    """Scores, less what the algorithm takes off for length."""
     first: int
     greedy_P: Tensor | None = None
 
@@ -74,12 +82,17 @@ class Rollouts:
         for i, p in enumerate(at):
             self.problems[p], self.prompts[p] = others.problems[i], others.prompts[i]
             self.answers[p], self.verdicts[p] = others.answers[i], others.verdicts[i]
-        self.rewards_PN[list(at)] = others.rewards_PN
+        self.scores_PN[list(at)], self.rewards_PN[list(at)] = others.scores_PN, others.rewards_PN
 
     @property
     def lengths_PN(self) -> Tensor:  # noqa: N802
         """Tokens of each answer, 0 where none was drawn."""
         return _lengths(self.answers, self.rewards_PN.shape[1])
+
+    def last_reason(self) -> str:
+        """Why the last unscored rollout of this process is."""
+        reasons = [v.reason for row in self.verdicts for v in row if v.status == "unscored"]
+        return f"the last: {reasons[-1]}" if reasons else "see the other processes' reasons"
 
     def drawn(self) -> int:
         """How many there are."""
@@ -114,12 +127,12 @@ class RolloutSource:
         """This process's rollouts of step t, and sums that describe them (see `describe`).
 
         Raises:
-            ReachlabError: none of them could be scored, or a reward is not a number.
+            ReachlabError: a reward is not a number.
         """
         rollouts = self._groups(t, 0, list(self.processes.mine(self.config.prompts)))
         sums = _sums(rollouts)
         for attempt in range(1, (self.redraws or 0) + 1):
-            dull = (~informative(rollouts.rewards_PN)).nonzero()[:, 0].tolist()
+            dull = (~informative(rollouts.scores_PN)).nonzero()[:, 0].tolist()
             if not dull:
                 break
             fresh = self._groups(t, attempt, [rollouts.places[p] for p in dull])
@@ -130,44 +143,40 @@ class RolloutSource:
             answers, verdicts = self._answer(
                 rollouts.problems, rollouts.prompts, [[0] for _ in rollouts.prompts], greedy
             )
-            rollouts.greedy_P = self._rewards(answers, verdicts, 1)[:, 0]
-        _refuse_nothing_scored(rollouts)
+            rollouts.greedy_P = self._shaped(_scores(verdicts, 1), answers)[:, 0]
+        sums["judged"] = float((~rollouts.scores_PN.isnan()).sum())
         return rollouts, sums
 
     def evaluate(self) -> Metrics:
-        """pass@1 on held-out problems and, from several samples each, pass@k; over all processes."""
-        k = self.config.evaluation.eval_samples
-        with self.clock.phase("eval"):
-            seed, started = self.config.loop.seed, dict(self.clock.seconds)
-            mine = [self.held_out[i] for i in range(self.processes.rank, len(self.held_out), self.processes.world)]
-            sums = dict.fromkeys(("problems", "right", "any"), 0.0)
-            if mine:
-                seeds = [[sample_seed(seed, f"eval {p.id}", i) for i in range(k)] for p in mine]
-                _, verdicts = self._answer(
-                    mine, encode_prompts(self.tokenizer, [p.prompt for p in mine]), seeds, self.decoding
-                )
-                scored = [[v.status == "correct" for v in row if v.status != "unscored"] for row in verdicts]
-                shares = [float(np.mean(row)) for row in scored if row]
-                sums = {"problems": len(shares), "right": sum(shares), "any": sum(share > 0 for share in shares)}
-            self.clock.seconds.clear()
-            self.clock.seconds.update(started)  # what it takes to answer and judge belongs to the evaluation
-            sums = self.processes.sums(sums)
-        problems = sums["problems"] or math.nan
-        found = {"eval_pass1": sums["right"] / problems}
-        return found if k == 1 else {**found, f"eval_pass{k}": sums["any"] / problems}
+        """This process's share of the held-out problems: sums of pass@1, and of problems that any sample solves."""
+        seed, k = self.config.loop.seed, self.config.evaluation.eval_samples
+        mine = [self.held_out[i] for i in range(self.processes.rank, len(self.held_out), self.processes.world)]
+        if not mine:
+            return {"problems": 0.0, "right": 0.0, "any": 0.0}
+        seeds = [[sample_seed(seed, f"eval {p.id}", i) for i in range(k)] for p in mine]
+        prompts = encode_prompts(self.tokenizer, [p.prompt for p in mine])
+        _, verdicts = self._answer(mine, prompts, seeds, self.decoding)
+        scored = [[v.status == "correct" for v in row if v.status != "unscored"] for row in verdicts]
+        shares = [float(np.mean(row)) for row in scored if row]
+        return {
+            "problems": float(len(shares)),
+            "right": sum(shares),
+            "any": float(sum(share > 0 for share in shares)),
+        }
 
     def _groups(self, t: int, attempt: int, places: list[int]) -> Rollouts:
         """Rollouts of the problems at `places` of step t, as many as the budget gives each."""
         config, n = self.config, self.rollouts
         problems = self._problems(t, attempt, places)
         prompts = encode_prompts(self.tokenizer, [p.prompt for p in problems])
+        self.check(problems, prompts)
         answers: list[list[Completion]] = [[] for _ in problems]
         verdicts: list[list[Verdict]] = [[] for _ in problems]
-        rewards_PN = torch.full((len(problems), n), math.nan)
+        scores_PN = torch.full((len(problems), n), math.nan)
         first = 0
         while True:
             drawn_P = torch.tensor([len(row) for row in answers])
-            more_P = self.budget(rewards_PN, drawn_P, config.keep, n)
+            more_P = self.budget(scores_PN, drawn_P, config.keep, n)
             asked = more_P.nonzero()[:, 0].tolist()
             if not asked:
                 break
@@ -185,12 +194,17 @@ class RolloutSource:
             for p, row, judged in zip(asked, new_answers, new_verdicts, strict=True):
                 answers[p] += row
                 verdicts[p] += judged
-            rewards_PN = self._rewards(answers, verdicts, n)
+            scores_PN = _scores(verdicts, n)
             first = first or int(more_P.min())
         return Rollouts(
             places=places, problems=problems, prompts=prompts, answers=answers, verdicts=verdicts,
-            rewards_PN=rewards_PN, first=first,
+            scores_PN=scores_PN, rewards_PN=self._shaped(scores_PN, answers), first=first,
         )  # fmt: skip
+
+    def check(self, problems: Sequence[Problem], prompts: Sequence[Sequence[int]]) -> list[str]:
+        """See `check_prompts`."""
+        unknown, longest = self.tokenizer.unk_token_id, self.config.max_tokens
+        return check_prompts(self.config.model, self.config.task, problems, prompts, unknown, longest)
 
     def _problems(self, t: int, attempt: int, places: list[int]) -> list[Problem]:
         """The stream is cut into steps, a step into draws, a draw into places."""
@@ -209,23 +223,20 @@ class RolloutSource:
             pairs = [(p, a.text) for p, row in zip(problems, answers, strict=True) for a in row]
             verdicts = self.judge.verify(pairs)
         for (problem, text), verdict in zip(pairs, verdicts, strict=True):
-            if not math.isfinite(verdict.score):
+            if not abs(verdict.score) < LARGEST:
                 raise ReachlabError(
                     f"{self.config.reward or self.task.spec}: the reward of {text[:80]!r} for problem {problem.id!r} "
-                    f"is {verdict.score}; return a finite number, or raise an exception for what cannot be scored"
+                    f"is {verdict.score}; return a number below {LARGEST:g}, or raise an exception for what has none"
                 )
         rest = iter(verdicts)
         return answers, [list(islice(rest, len(row))) for row in answers]
 
-    def _rewards(self, answers: list[list[Completion]], verdicts: list[list[Verdict]], n: int) -> Tensor:
-        """Scores, less what the algorithm takes off for length: (P, n), NaN where there is none."""
-        rewards_PN = np.full((len(answers), n), np.nan, np.float32)
-        for p, judged in enumerate(verdicts):
-            rewards_PN[p, : len(judged)] = [v.score if v.status != "unscored" else math.nan for v in judged]
-        found = torch.from_numpy(rewards_PN)
-        if self.algorithm.overlong:
-            found += overlong_penalty(_lengths(answers, n), self.config.max_tokens, self.algorithm.overlong)
-        return found
+    def _shaped(self, scores_PN: Tensor, answers: list[list[Completion]]) -> Tensor:
+        """Scores, less what the algorithm takes off for length."""
+        if not self.algorithm.overlong:
+            return scores_PN.clone()
+        lengths_PN = _lengths(answers, scores_PN.shape[1])
+        return scores_PN + overlong_penalty(lengths_PN, self.config.max_tokens, self.algorithm.overlong)
 
 
 def describe(sums: Metrics) -> Metrics:
@@ -267,11 +278,19 @@ def _sums(rollouts: Rollouts) -> Metrics:
         "reward": float(rewards_PN.nansum()),
         "right": float(sum(v.status == "correct" for v in verdicts)),
         "unscored": float(sum(v.status == "unscored" for v in verdicts)),
-        "dull": float((~informative(rollouts.rewards_PN)).sum()),
+        "dull": float((~informative(rollouts.scores_PN)).sum()),
         "tokens": float(sum(len(a.tokens) for a in answers)),
         "truncated": float(sum(a.finish == "length" for a in answers)),
         "rollouts": float(rollouts.drawn()),
     }
+
+
+def _scores(verdicts: list[list[Verdict]], n: int) -> Tensor:
+    """Scores as (P, n), NaN where there is none."""
+    scores_PN = np.full((len(verdicts), n), np.nan, np.float32)
+    for p, row in enumerate(verdicts):
+        scores_PN[p, : len(row)] = [v.score if v.status != "unscored" else math.nan for v in row]
+    return torch.from_numpy(scores_PN)
 
 
 def _lengths(answers: list[list[Completion]], n: int) -> Tensor:
@@ -279,9 +298,3 @@ def _lengths(answers: list[list[Completion]], n: int) -> Tensor:
     for p, row in enumerate(answers):
         lengths_PN[p, : len(row)] = torch.tensor([len(a.tokens) for a in row])
     return lengths_PN
-
-
-def _refuse_nothing_scored(rollouts: Rollouts) -> None:
-    verdicts = [v for row in rollouts.verdicts for v in row]
-    if verdicts and all(v.status == "unscored" for v in verdicts):
-        raise ReachlabError(f"not one of {len(verdicts)} rollouts could be scored; the last: {verdicts[-1].reason}")
