@@ -185,4 +185,4 @@ def test_from_a_checkpoint_to_a_report(
     assert "<html" in page.read_text()
     found = json.loads((tmp_path / "study" / "algorithms.json").read_text())
     assert [row["name"] for row in found["rows"]] == ["base", *NAMES]
-    assert found["config"]["samples"] == found["samples"] == 6
+    assert found["config"]["samples"] == found["k"] == 6

@@ -8,7 +8,8 @@ import pytest
 
 from reachlab.errors import ReachlabError
 from reachlab.rl.regime import RegimeMap
-from reachlab.studies.regime import RegimeConfig, describe, heat_map, run_regime
+from reachlab.studies.config import RegimeConfig
+from reachlab.studies.regime import describe, heat_map, run_regime
 
 RUN = {"name": "here <b>", "ratio": 3.0, "width": 4, "speedup": 0.9, "low": 0.7, "high": 1.2}
 

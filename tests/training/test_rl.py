@@ -1,6 +1,7 @@
 import json
 import math
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
@@ -11,9 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.tiny import kill_again_and_again, timeless
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import load_model
+from reachlab.models.checkpoint import load_model, save_model
 from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.runs import RunFolder
 from reachlab.sampling.transformers_engine import TransformersEngine
@@ -43,7 +45,7 @@ def settings(checkpoint: Path, tmp_path: Path) -> dict[str, Any]:
 
 def rl_config(**flat: Any) -> RLConfig:
     """A configuration from names as the command line has them, without the groups they lie in."""
-    nested = {}
+    nested: dict[str, Any] = {}
     for field in fields(RLConfig):
         default = field.default
         if is_dataclass(default) and not is_dataclass(flat.get(field.name)):
@@ -282,6 +284,9 @@ def broken(problem, answer):
 def undefined(problem, answer):
     return float("nan")
 
+def huge(problem, answer):
+    return 1e39
+
 def endless(problem, answer):
     if answer[:1] in "01234":
         time.sleep(1000)
@@ -293,6 +298,8 @@ def endless(problem, answer):
 def rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The module `my_rewards` in the current folder."""
     (tmp_path / "my_rewards.py").write_text(REWARDS)
+    # Another test's module of that name lay in another folder.
+    monkeypatch.delitem(sys.modules, "my_rewards", raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
 
@@ -309,6 +316,7 @@ def test_a_users_own_reward(settings: dict[str, Any]) -> None:
     ("name", "says"),
     [
         ("broken", "not one of 32 rollouts could be scored; the last: KeyError: 'no such thing'"),
+        ("huge", "my_rewards:huge: the reward of .* is 1e\\+39; return a number below 1e\\+30"),
         ("undefined", "my_rewards:undefined: the reward of .* for problem '\\d+' is nan"),
     ],
 )
@@ -323,6 +331,27 @@ def test_a_reward_that_hangs_does_not_hang_the_run(settings: dict[str, Any]) -> 
     loop = replace(LOOP, steps=1)
     rows = metrics(train(settings, "rl", reward="my_rewards:endless", verify_timeout=0.5, loop=loop, rollouts=4))
     assert 0 < rows[0]["unscored"] < 1
+
+
+def test_importing_a_reward_is_not_on_an_answers_clock(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "import time\ntime.sleep(1.5)\ndef length(problem, answer):\n    return len(answer) / 10\n"
+    (tmp_path / "slow_rewards.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    loop = replace(LOOP, steps=1)
+    rows = metrics(train(settings, "rl", reward="slow_rewards:length", verify_timeout=1.0, loop=loop))
+    assert rows[0]["unscored"] == 0
+
+
+@pytest.mark.usefixtures("rewards")
+def test_another_reward_under_the_same_name_is_another_run(settings: dict[str, Any], tmp_path: Path) -> None:
+    common = {"reward": "my_rewards:digits", "loop": replace(LOOP, steps=1)}
+    train(settings, "rl", **common)
+    (tmp_path / "my_rewards.py").write_text(REWARDS + "# changed")
+    with pytest.raises(ReachlabError, match="reward_source was"):
+        train(settings, "rl", **common)
 
 
 @pytest.mark.parametrize(
@@ -344,7 +373,7 @@ def test_a_loss_that_is_not_a_number_stops_with_the_state_before_it(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = train(settings, "whole", loop=replace(LOOP, steps=4))
-    steps = []
+    steps: list[int] = []
     inner = Packer.logprobs
 
     def poisoned(self: Packer, *args: Any, **named: Any) -> Any:
@@ -464,6 +493,8 @@ def test_bad_input_writes_nothing(settings: dict[str, Any], checkpoint: Path, tm
         ({"rule": "random", "keep": 4, "lot": 5, "normalise": "all"}, "lot=5 must be 0 to keep=4"),
         ({"rule": "random", "keep": 4, "budget": "waves", "normalise": "all"}, "--normalise all needs all rollouts"),
         ({"budget": "waves"}, "give a --rule and --keep"),
+        ({"budget": "pilot_commit", "rollouts": 4}, "a pilot of 1 of rollouts=4 tells no success rate apart"),
+        ({"budget": "pilot_commit", "wave": 8}, "a pilot of 8 of rollouts=8 tells no success rate apart"),
         ({"max_tokens": 0}, "max_tokens=0 must be 1 or more"),
         ({"eval_problems": 0}, "eval_problems=0 must be 1 or more"),
         ({"eval_every": -1}, "eval_every=-1 must be 0 or more"),
@@ -508,3 +539,46 @@ def test_metrics_are_json(settings: dict[str, Any]) -> None:
     lines = (out / "metrics.jsonl").read_text().splitlines()
     for line in lines:
         json.loads(line, parse_constant=lambda name: pytest.fail(name))
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "dr_grpo", "rloo", "dapo"])
+def test_a_group_of_one_has_nothing_to_compare(settings: dict[str, Any], algorithm: str) -> None:
+    for chosen in ({"rollouts": 1}, {"rule": "max_reward", "keep": 1}):
+        with pytest.raises(ReachlabError, match=f"{algorithm} compares rollouts of one problem"):
+            train(settings, "rl", algorithm=algorithm, **chosen)
+    resolve(rl_config(**settings, algorithm=algorithm, rule="max_reward", keep=1, normalise="all"))
+
+
+def test_waves_do_not_go_with_rewards_for_length(settings: dict[str, Any]) -> None:
+    with pytest.raises(ReachlabError, match="add --overlong 0"):
+        train(settings, "rl", algorithm="dapo", budget="waves", rule="max_variance", keep=4)
+
+
+def test_a_model_without_the_positions_is_refused(settings: dict[str, Any], tmp_path: Path) -> None:
+    tokenizer = load_model(settings["model"])[1]
+    torch.manual_seed(0)
+    config = GPT2Config(n_positions=5, n_embd=16, n_layer=1, n_head=2, vocab_size=len(tokenizer))
+    save_model(tmp_path / "gpt2", GPT2LMHeadModel(config), tokenizer)
+    with pytest.raises(ReachlabError, match="the model has 5 positions; lower --max-tokens"):
+        train(settings, "rl", model=str(tmp_path / "gpt2"))
+    assert not (tmp_path / "rl").exists()
+
+
+def test_long_answers_of_a_model_with_rotary_positions_are_remarked_on(settings: dict[str, Any]) -> None:
+    said: list[str] = []
+    train_rl(rl_config(**{**settings, "max_tokens": 70, "prompts": 1, "loop": replace(LOOP, steps=1)}), said.append)
+    assert len(said) == 1
+    assert "the checkpoint promises 64; its rotary positions go on" in said[0]
+
+
+def test_adapters_move_by_muon_too(settings: dict[str, Any]) -> None:
+    out = train(settings, "rl", lora_rank=2, optimizer=OptimizerConfig(method="muon", muon_lr=0.02))
+    assert distance(weights(out), start_of(settings)) > 0
+
+
+def test_what_was_not_scored_is_not_counted(settings: dict[str, Any]) -> None:
+    """Half of the rollouts unscored: the loss is a mean over the others."""
+    common = {"algorithm": "reinforce_pp", "watch": False, "loop": replace(LOOP, steps=1), "rollouts": 16}
+    whole = metrics(train(settings, "whole", **common))
+    half = metrics(train(settings, "half", task="letters,unscored=0.5", **common))
+    assert half[0]["grad_norm"] > 0.5 * whole[0]["grad_norm"]

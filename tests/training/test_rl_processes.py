@@ -84,6 +84,31 @@ def test_two_processes_train_as_one(words: list[str], tmp_path: Path, launcher: 
     assert all((weights[0][k] - weights[1][k]).abs().max() < 5e-3 for k in weights[0])
 
 
+UNEVEN = """
+def digits(problem, answer):
+    return float(sum(map(ord, problem.id)) % 3 == 0) * (answer[:1] < "5")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--budget", "waves", "--wave", "2", "--eval-every", "1", "--eval-problems", "1"],
+        ["--algorithm", "dapo", "--redraws", "4", "--updates", "5"],
+    ],
+    ids=["waves", "redraws"],
+)
+def test_processes_that_draw_unequally_do_not_wait_for_each_other(
+    words: list[str], tmp_path: Path, more: list[str]
+) -> None:
+    (tmp_path / "my_rewards.py").write_text(UNEVEN)
+    done = launch(tmp_path, ["--use_fsdp", "--fsdp_version", "2"], [*words, *more], "two")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("model in two/model") == 1
+    assert len(RunFolder(tmp_path / "two").metrics()) == STEPS
+
+
 @pytest.mark.slow
 def test_an_error_of_one_process_ends_both(words: list[str], tmp_path: Path) -> None:
     (tmp_path / "my_rewards.py").write_text("def digits(problem, answer):\n    return float('nan')\n")

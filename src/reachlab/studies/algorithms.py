@@ -67,8 +67,8 @@ def algorithm_stages(config: AlgorithmsConfig, cores: int) -> list[Stage]:
     if not base:
         base, needs = f"{out}/base", ("base",)
         data = "countdown,division=0" if config.task.startswith("countdown") else config.task
-        words = ("pretrain", "--data", data, "--steps", "480", "--threads", str(cores), "--out", base)
-        stages.append(Stage("base", words, threads=cores))
+        pretraining = ("pretrain", "--data", data, "--steps", "480", "--threads", str(cores), "--out", base)
+        stages.append(Stage("base", pretraining, threads=cores))
     runs = [(name, f"{name}-{seed}", seed) for seed in range(config.seeds) for name in reversed(NAMES)]
     for name, run, seed in runs:
         chosen = ("--algorithm", name, *shlex.split(config.select), "--seed", str(seed))
