@@ -74,7 +74,7 @@ class BudgetConfig:
     """all: n at once. waves: a problem stops when no further rollout could improve its kept subset. pilot_commit
     (arXiv 2605.26606): a pilot estimates the success rate, problems outside a band get no more and are left out."""
     wave: int = 0
-    """Rollouts a problem in the first wave or in the pilot; 0 takes `keep` (waves) or a quarter of n (pilot)."""
+    """Rollouts a problem in the first wave or in the pilot; 0 takes 2 * `keep` (waves) or a quarter of n (pilot)."""
     band: tuple[float, float] = (0.125, 0.75)
     """Mean rewards of the pilot from the first to the second get the rest (pilot_commit)."""
     reward_range: tuple[float, float] = (0.0, 1.0)

@@ -260,6 +260,8 @@ def _budget(config: RLConfig) -> Callable[[Tensor, Tensor, int, int], Tensor]:
     chosen, wave = config.budget, config.budget.wave or None
     if chosen.budget == "waves":
         low, high = chosen.reward_range
+        # At a success rate of 1/2, m rollouts seldom hold m/2 of each kind and 2m nearly always do.
+        wave = wave or min(2 * config.keep, chosen.rollouts)
         return partial(BUDGETS["waves"], rule=config.selection.rule, low=low, high=high, wave=wave)
     if chosen.budget == "pilot_commit":
         return partial(BUDGETS["pilot_commit"], pilot=wave, band=chosen.band)
