@@ -1,4 +1,7 @@
-"""Which device a name means."""
+"""Which device a name means, and what it computes in."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
@@ -19,3 +22,11 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ReachlabError(f"device {name!r} is not usable here: {str(error).splitlines()[0]}") from error
     return device
+
+
+def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[Any]:
+    """Compute in `dtype` where it is a narrow one; weights stay what they are."""
+    if dtype == torch.float32:
+        return nullcontext()
+    # Several threads pass at once, and the cache of converted weights is one for all of them.
+    return torch.autocast(device.type, dtype, cache_enabled=False)

@@ -5,7 +5,7 @@ are passed side by side; with sharded weights one after the other, and equally m
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -13,19 +13,17 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
+from reachlab.models.devices import autocast
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.kl import estimate_kl, k3
 from reachlab.rl.losses import policy_loss, value_loss
-from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import sample_seed
-from reachlab.sampling.engine import Completion
-from reachlab.sampling.transformers_engine import TransformersEngine
 from reachlab.threads import side_by_side
 from reachlab.training.gradient import Piece
 from reachlab.training.loop import Metrics, TrainingRun
-from reachlab.training.lora import merged, without_adapters
+from reachlab.training.lora import without_adapters
 from reachlab.training.packing import Pack, Packer
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import RLConfig
@@ -34,39 +32,6 @@ from reachlab.training.rollouts import Rollouts
 Row = tuple[int, int]
 """(p, m): a kept rollout, by problem and place among the kept."""
 Out = TypeVar("Out")
-
-
-class PolicyEngine:
-    """Samples from the policy as it is at each call, straight from the weights that are being trained."""
-
-    name = TransformersEngine.name
-
-    def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, processes: Processes, dtype: torch.dtype
-    ):
-        self.model, self.tokenizer, self.processes, self.dtype = model, tokenizer, processes, dtype
-        self.engine: TransformersEngine | None = None
-
-    @contextmanager
-    def ready(self) -> Iterator[None]:
-        """The weights of the moment, whole and plain. All processes enter; what they generate inside is their own."""
-        with self.processes.whole(self.model) as model, merged(model):
-            self.engine = self.engine or TransformersEngine(model, self.tokenizer)
-            yield
-
-    def generate(
-        self,
-        prompts: Sequence[Sequence[int]],
-        seeds: Sequence[Sequence[int]],
-        decoding: Decoding,
-        progress: Callable[[int], None] | None = None,
-    ) -> list[list[Completion]]:
-        """See `Engine.generate`. Within `ready` only."""
-        assert self.engine is not None
-        # On a CPU the sampler's own kernels in float32 are faster than bfloat16.
-        device = self.model.device
-        with autocast(self.dtype if device.type != "cpu" else torch.float32, device):
-            return self.engine.generate(prompts, seeds, decoding, progress)
 
 
 @dataclass(kw_only=True)
@@ -349,14 +314,6 @@ class Passes:
         for _ in range(self.processes.most(len(packs)) - len(packs)):
             work(self._idle_pack())
         return found
-
-
-def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[Any]:
-    """Compute in `dtype` where it is a narrow one; weights stay what they are."""
-    if dtype == torch.float32:
-        return nullcontext()
-    # Several threads pass at once, and the cache of converted weights is one for all of them.
-    return torch.autocast(device.type, dtype, cache_enabled=False)
 
 
 def _gather(values: Tensor, rows: list[Row], pack: Pack) -> Tensor:

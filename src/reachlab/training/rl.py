@@ -37,7 +37,8 @@ from reachlab.training.config import OptimizerConfig
 from reachlab.training.critic import Critic
 from reachlab.training.loop import Metrics, TrainingRun, identity
 from reachlab.training.lora import add_lora
-from reachlab.training.passes import Batch, Passes, PolicyEngine
+from reachlab.training.passes import Batch, Passes
+from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import ObjectiveConfig, RLConfig
 from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe

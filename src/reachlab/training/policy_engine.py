@@ -1,0 +1,47 @@
+"""The policy as an engine: answers are drawn straight from the weights in training, and nothing goes through a disk."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from reachlab.models.devices import autocast
+from reachlab.sampling.config import Decoding
+from reachlab.sampling.engine import Completion
+from reachlab.sampling.transformers_engine import TransformersEngine
+from reachlab.training.lora import merged
+from reachlab.training.processes import Processes
+
+
+class PolicyEngine:
+    """Samples from the policy as it is at each call, straight from the weights that are being trained."""
+
+    name = TransformersEngine.name
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, processes: Processes, dtype: torch.dtype
+    ):
+        self.model, self.tokenizer, self.processes, self.dtype = model, tokenizer, processes, dtype
+        self.engine: TransformersEngine | None = None
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """The weights of the moment, whole and plain. All processes enter; what they generate inside is their own."""
+        with self.processes.whole(self.model) as model, merged(model):
+            self.engine = self.engine or TransformersEngine(model, self.tokenizer)
+            yield
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        seeds: Sequence[Sequence[int]],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[list[Completion]]:
+        """See `Engine.generate`. Within `ready` only."""
+        assert self.engine is not None
+        # On a CPU the sampler's own kernels in float32 are faster than bfloat16.
+        device = self.model.device
+        with autocast(self.dtype if device.type != "cpu" else torch.float32, device):
+            return self.engine.generate(prompts, seeds, decoding, progress)
