@@ -13,7 +13,7 @@ from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_model, save_model
 from reachlab.sampling.config import Decoding
 from reachlab.training.lora import add_lora, merged, without_adapters
-from reachlab.training.passes import PolicyEngine
+from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 
 pytest.importorskip("peft")
@@ -175,7 +175,8 @@ def test_what_is_sampled_is_the_adapted_models(base: PreTrainedModel, tokenizer:
     # The adapters move between two calls of the same engine, as they do in training.
     for seed in (0, 1, 2):
         stir(model, seed)
-        found = engine.generate(prompts, [[0], [1]], Decoding(temperature=0.0, max_tokens=6))
+        with engine.ready():
+            found = engine.generate(prompts, [[0], [1]], Decoding(temperature=0.0, max_tokens=6))
         tokens = [answer.tokens.tolist() for (answer,) in found]
         ends = {int(e) for e in engine.engine.ends} if engine.engine else set()
         assert tokens == [greedy(model, prompt, 6, ends) for prompt in prompts]
