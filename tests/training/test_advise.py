@@ -239,6 +239,6 @@ def test_what_cannot_be_run_cannot_be_measured(config: RLConfig, tmp_path: Path)
     for change, says in changes:
         with pytest.raises(ReachlabError, match=says):
             advise_rl(replace(config, **change))
-    with pytest.raises(ReachlabError, match="not one of"):
+    with pytest.raises(ReachlabError, match="fewer than two prompts had two scored rollouts"):
         advise_rl(replace(config, task="letters,unscored=1.0"))
     assert not list(tmp_path.iterdir())
