@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.tiny import kill_again_and_again, timeless
+from tests.tiny import TASK, kill_again_and_again, timeless
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from reachlab.errors import ReachlabError
@@ -582,3 +582,20 @@ def test_what_was_not_scored_is_not_counted(settings: dict[str, Any]) -> None:
     whole = metrics(train(settings, "whole", **common))
     half = metrics(train(settings, "half", task="letters,unscored=0.5", **common))
     assert half[0]["grad_norm"] > 0.5 * whole[0]["grad_norm"]
+
+
+def test_a_length_that_punishes_right_answers_is_remarked_on(settings: dict[str, Any]) -> None:
+    common = {
+        **settings,
+        "algorithm": "dapo",
+        "task": TASK,
+        "prompts": 2,
+        "rollouts": 2,
+        "loop": replace(LOOP, steps=1),
+    }
+    said: list[str] = []
+    train_rl(rl_config(**{**common, "max_tokens": 12}), said.append)
+    assert len(said) == 1
+    assert "right answers of the task's own solver are so long that --overlong 0.2 punishes them" in said[0]
+    train_rl(rl_config(**{**common, "max_tokens": 40, "out": f"{settings['out']}-long"}), said.append)
+    assert len(said) == 1

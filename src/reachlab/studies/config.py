@@ -48,8 +48,8 @@ class AlgorithmsConfig:
     """Problems a step."""
     rollouts: int = 16
     """Rollouts a problem."""
-    max_tokens: int = 14
-    """Longest answer."""
+    max_tokens: int = 20
+    """Longest answer; longer than a right one needs, or DAPO's shaping punishes what is right."""
     problems: int = 200
     """Held-out problems."""
     samples: int = 256

@@ -7,10 +7,11 @@ of the reference model and the critic, where an algorithm has them.
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
+from random import Random
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model
 from reachlab.models.devices import choose_device
-from reachlab.models.tokenizer import encode_prompts
+from reachlab.models.tokenizer import encode, encode_prompts
 from reachlab.rl.algorithm import Algorithm, Scored
 from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.rl.algorithms.ppo import critic_targets
@@ -42,6 +43,7 @@ from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import ObjectiveConfig, RLConfig
 from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
+from reachlab.types import Problem
 
 ENOUGH = 8
 """Rollouts of a step of which at least one must be scored; a smaller step without any teaches nothing and passes."""
@@ -197,7 +199,22 @@ class Learner:
         problems = [*islice(stream, self.config.prompts), *self.source.held_out]
         prompts = encode_prompts(self.run.tokenizer, [p.prompt for p in problems])
         found = self.source.check(problems, prompts)
+        if self.algorithm.overlong:
+            found += self._check_lengths(problems)
         return found if self.processes.main else []
+
+    def _check_lengths(self, problems: Sequence[Problem]) -> list[str]:
+        share, room = self.algorithm.overlong, self.config.max_tokens * (1 - self.algorithm.overlong)
+        solutions = [s for p in problems if (s := self.source.task.solve(p, Random(0))) is not None]
+        lengths = [len(ids) + 1 for ids in encode(self.run.tokenizer, solutions)] if solutions else []
+        punished = sum(length > room for length in lengths)
+        if not punished:
+            return []
+        return [
+            f"{punished} of {len(lengths)} right answers of the task's own solver are so long that --overlong "
+            f"{share:g} punishes them, which teaches answers that are short and wrong; raise --max-tokens, or lower "
+            "--overlong"
+        ]
 
     def step(self, t: int) -> Metrics:
         """One step of RL."""
