@@ -71,8 +71,8 @@ class Opened:
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("dialog", self._dismiss)
         self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(file.as_uri())
-        self.page.wait_for_selector("html[data-ready=true]", timeout=60_000)
+        self.page.goto(file.as_uri(), timeout=90_000)
+        self.page.wait_for_selector("html[data-ready=true]", timeout=90_000)
 
     def _dismiss(self, dialog: Any) -> None:
         self.said.append(dialog.message)

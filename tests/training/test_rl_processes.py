@@ -63,13 +63,10 @@ def alone(folder: Path, words: list[str], out: str) -> None:
 @pytest.mark.parametrize(
     ("launcher", "more"),
     [
-        (["--multi_gpu"], []),
-        (["--multi_gpu"], ["--algorithm", "ppo", "--kl", "0.1", "--updates", "5"]),
-        (["--multi_gpu"], ["--algorithm", "reinforce_pp", "--kl", "0.1"]),
-        (["--use_fsdp", "--fsdp_version", "2"], []),
+        (["--multi_gpu"], ["--algorithm", "reinforce_pp", "--kl", "0.1", "--updates", "5"]),
         (["--use_fsdp", "--fsdp_version", "2"], ["--algorithm", "ppo", "--kl", "0.1"]),
     ],
-    ids=["ddp grpo", "ddp ppo", "ddp reinforce++", "fsdp grpo", "fsdp ppo"],
+    ids=["ddp reinforce++", "fsdp ppo"],
 )
 def test_two_processes_train_as_one(words: list[str], tmp_path: Path, launcher: list[str], more: list[str]) -> None:
     alone(tmp_path, [*words, *more], "one")
@@ -91,18 +88,22 @@ def digits(problem, answer):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "more",
-    [
-        ["--budget", "waves", "--wave", "2", "--eval-every", "1", "--eval-problems", "1"],
-        ["--algorithm", "dapo", "--redraws", "4", "--updates", "5"],
-    ],
-    ids=["waves", "redraws"],
-)
-def test_processes_that_draw_unequally_do_not_wait_for_each_other(
-    words: list[str], tmp_path: Path, more: list[str]
-) -> None:
+def test_processes_that_draw_unequally_do_not_wait_for_each_other(words: list[str], tmp_path: Path) -> None:
     (tmp_path / "my_rewards.py").write_text(UNEVEN)
+    more = [
+        "--budget",
+        "waves",
+        "--wave",
+        "2",
+        "--redraws",
+        "2",
+        "--updates",
+        "5",
+        "--eval-every",
+        "1",
+        "--eval-problems",
+        "1",
+    ]
     done = launch(tmp_path, ["--use_fsdp", "--fsdp_version", "2"], [*words, *more], "two")
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("model in two/model") == 1
@@ -114,4 +115,4 @@ def test_an_error_of_one_process_ends_both(words: list[str], tmp_path: Path) -> 
     (tmp_path / "my_rewards.py").write_text("def digits(problem, answer):\n    return float('nan')\n")
     done = launch(tmp_path, ["--multi_gpu"], words, "two")
     assert done.returncode != 0
-    assert "is nan; return a finite number" in done.stderr
+    assert "is nan; return a number" in done.stderr

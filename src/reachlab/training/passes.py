@@ -310,8 +310,10 @@ class Passes:
 
         if not self.processes.sharded:
             return side_by_side(work, packs, min(threads, len(packs)))
+        # Asked before the first pass: with sharded weights every pass communicates.
+        idle = self.processes.most(len(packs)) - len(packs)
         found = [work(pack) for pack in packs]
-        for _ in range(self.processes.most(len(packs)) - len(packs)):
+        for _ in range(idle):
             work(self._idle_pack())
         return found
 
