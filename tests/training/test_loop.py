@@ -78,7 +78,7 @@ def test_what_fails_after_something_moved_is_saved_as_it_is(checkpoint: Path, tm
         run.optimize(t)
         return {"loss": math.nan if t == 3 else 1.0}
 
-    with pytest.raises(ReachlabError, match="loss not finite at step 4.*with a part of this step's updates, is in"):
+    with pytest.raises(ReachlabError, match=r"loss not finite at step 4.*with a part of this step's updates, is in"):
         run.train(step, "test")
     again = begin(checkpoint, tmp_path)
     assert again.step == 3
