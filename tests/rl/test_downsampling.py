@@ -180,10 +180,10 @@ def test_not_saturated_can_change(grown: tuple[Tensor, Tensor, int, float, float
     first, _, m, low, high = grown
     if m == 1 or first.isnan().any() or saturated("max_variance", first, m, low, high):
         return
-    best = variance(torch.tensor([low] * (m // 2) + [high] * (m - m // 2)))
-    kept = variance(first.gather(1, max_variance(first, m))[0])
-    ends_of = [int((first == end).sum()) for end in (low, high)]
-    assert kept < best - 1e-9 or (m % 2 == 1 and min(ends_of) == m // 2)
+    kept = first.gather(1, max_variance(first, m))[0]
+    # As numbers and not as variances: a reward may be closer to an end than a variance can tell.
+    ends_kept, ends_of = ([int((x == end).sum()) for end in (low, high)] for x in (kept, first))
+    assert sum(ends_kept) < m or min(ends_kept) < m // 2 or (m % 2 == 1 and min(ends_of) == m // 2)
 
 
 def test_saturated_by_hand() -> None:
