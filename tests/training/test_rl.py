@@ -537,8 +537,8 @@ def test_what_is_not_said_is_the_algorithms_own() -> None:
 def test_metrics_are_json(settings: dict[str, Any]) -> None:
     out = train(settings, "rl", task="letters,unscored=0.9", loop=replace(LOOP, steps=2))
     lines = (out / "metrics.jsonl").read_text().splitlines()
-    for line in lines:
-        json.loads(line, parse_constant=lambda name: pytest.fail(name))
+    rows = [json.loads(line, parse_constant=lambda name: pytest.fail(name)) for line in lines]
+    assert [row["step"] for row in rows] == [1, 2]
 
 
 @pytest.mark.parametrize("algorithm", ["grpo", "dr_grpo", "rloo", "dapo"])

@@ -338,7 +338,7 @@ def attend(
         return _attention(query, key, value, bias, scale, dropout, softcap, sinks).transpose(1, 2), None
     strange = [n for n, v in kwargs.items() if isinstance(v, Tensor) and n not in ("position_ids", "cache_position")]
     if strange:
-        raise NotImplementedError(f"{type(module).__name__}: attention with {', '.join(strange)} cannot be packed")
+        raise ValueError(f"{type(module).__name__}: attention with {', '.join(strange)} cannot be packed")
     repeat = query.shape[1] // key.shape[1]
     device = query.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
