@@ -16,7 +16,8 @@ from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
 from reachlab.threads import side_by_side
-from reachlab.training.packing import NAME, Pack, Packer, _cut
+from reachlab.training.packed_attention import NAME
+from reachlab.training.packing import Pack, Packer, _cut
 
 V = 29
 Prompts = list[list[int]]

@@ -13,11 +13,11 @@ never fed, for nothing is predicted from it; logits are made only where an answe
 Prompts shared in the forward pass: Prefix Grouper (arXiv 2506.05433); sequences end to end: arXiv 2107.02027. Theirs
 group the answers of one prompt, ours packs many prompts under one budget of tokens.
 
-The attention function is registered with transformers' `AttentionInterface`; what it needs travels as a keyword through
-the model's own forward pass, so no model is edited and several threads may call one model. Whether a model hands the
-keyword on, and has nothing else that crosses the border between two answers (a convolution, a recurrence), is not
-guessed from its name: the log-probabilities of a small probe must be those of padded rows. Other models get padded
-rows, sorted by length, through the same functions.
+The attention function (`packed_attention.py`) is registered with transformers' `AttentionInterface`; what it needs
+travels as a keyword through the model's own forward pass, so no model is edited and several threads may call one
+model. Whether a model hands the keyword on, and has nothing else that crosses the border between two answers (a
+convolution, a recurrence), is not guessed from its name: the log-probabilities of a small probe must be those of padded
+rows. Other models get padded rows, sorted by length, through the same functions.
 """
 
 from bisect import bisect_right
@@ -30,20 +30,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn import functional as F  # noqa: N812
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
 from reachlab.errors import ReachlabError
 from reachlab.rl.losses import token_logprobs
+from reachlab.training.packed_attention import NAME, NOWHERE, Block, Layout
 
-NAME = "reachlab_packed"
 KINDS = {"full_attention", "sliding_attention"}
 """Kinds of layers whose mask follows from positions and a window."""
-NOWHERE = 2**31 - 1
-"""The position of a key that is padding: after every query."""
 SPREAD = 1.5
 """Rows attend together whose lengths are within this factor: more calls against more padding."""
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-2}
@@ -51,55 +44,6 @@ TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-2}
 HALF_TOLERANCE = 0.3
 MISFITS = (TypeError, ValueError, RuntimeError, AttributeError, KeyError, IndexError, NotImplementedError)
 """What a model raises that cannot do with our arguments."""
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Rows of nearly equal length that attend together: B rows of T own tokens, after a prefix of W; S = W + T keys."""
-
-    query_BT: Tensor  # where in the pack; padding points at a row's last token
-    key_BS: Tensor
-    query_slots_N: Tensor  # where in the flattened (B, T) the block's tokens are, in the pack's order
-    key_slots_N: Tensor  # likewise in (B, S)
-    at_BT: Tensor  # positions
-    key_at_BS: Tensor
-    owner_PB: Tensor  # 1 where row b answers prompt p
-
-    @property
-    def width(self) -> int:
-        """W, tokens of the prefix."""
-        return self.key_BS.shape[1] - self.query_BT.shape[1]
-
-    def bias(self, window: int | None, repeat: int, dtype: torch.dtype) -> Tensor:
-        """0 where a query may look and −∞ elsewhere, (B, 1, repeat · T, S)."""
-        query_at, key_at = self.at_BT[:, :, None], self.key_at_BS[:, None, :]
-        visible_BTS = key_at <= query_at
-        if window:
-            visible_BTS &= key_at > query_at - window
-        # Rows begin at multiples of 16, or a CUDA kernel would copy the mask in every layer.
-        B, T, S = visible_BTS.shape
-        bias_BTS = torch.zeros(B, T, -(-S // 16) * 16, dtype=dtype, device=visible_BTS.device)
-        bias_BTS[..., :S].masked_fill_(~visible_BTS, float("-inf"))
-        return bias_BTS.repeat(1, repeat, 1)[:, None, :, :S]
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """The blocks of a pack in the order of its tokens, the prompts first; and the masks its layers share."""
-
-    blocks: list[_Block]
-    longest: int  # of its sequences
-    windows: set[int] = field(default_factory=set)  # that a layer asked for
-    biases: dict[tuple[int | None, int, torch.dtype], list[Tensor]] = field(default_factory=dict)
-
-    def bias(self, window: int | None, repeat: int, dtype: torch.dtype) -> list[Tensor]:
-        """A mask a block, made when first asked for."""
-        if window:
-            self.windows.add(window)
-        key = (window if window and window < self.longest else None, repeat, dtype)
-        if key not in self.biases:
-            self.biases[key] = [block.bias(*key) for block in self.blocks]
-        return self.biases[key]
 
 
 @dataclass(frozen=True)
@@ -122,7 +66,7 @@ class Pack:
     """Where each is predicted: index in the row; for padded rows, in the flattened (R, L - 1 - first)."""
     first: int
     """Padded rows: the first position from which something is predicted."""
-    layout: _Layout | None = field(repr=False)
+    layout: Layout | None = field(repr=False)
 
     @property
     def B(self) -> int:  # noqa: N802
@@ -141,7 +85,7 @@ class Pack:
 
     def to(self, device: torch.device | str) -> "Pack":
         """The pack on another device."""
-        layout = self.layout and _Layout([_moved(block, device) for block in self.layout.blocks], self.layout.longest)
+        layout = self.layout and Layout([_moved(block, device) for block in self.layout.blocks], self.layout.longest)
         moved: Pack = replace(_moved(self, device), layout=layout)
         return moved
 
@@ -309,147 +253,6 @@ class Packer:
         return told and bool(error < TOLERANCE.get(model.dtype, HALF_TOLERANCE) * effect)
 
 
-def attend(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    sliding_window: int | None = None,
-    softcap: float | None = None,
-    s_aux: Tensor | None = None,
-    packed: _Layout | None = None,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
-    """transformers' attention signature: query (B, Hq, L, D), key and value (B, H, L, D); output (B, L, Hq, D).
-
-    With `packed`, B is 1 and the mask is the pack's. Without, it is attention as ever.
-    """
-    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    if packed is None:
-        if softcap is None and s_aux is None:
-            found: tuple[Tensor, None] = sdpa_attention_forward(
-                module, query, key, value, attention_mask, dropout, scale, **kwargs
-            )
-            return found
-        bias, sinks = _full_bias(query, key, attention_mask), None if s_aux is None else s_aux.view(1, -1, 1, 1)
-        return _attention(query, key, value, bias, scale, dropout, softcap, sinks).transpose(1, 2), None
-    strange = [n for n, v in kwargs.items() if isinstance(v, Tensor) and n not in ("position_ids", "cache_position")]
-    if strange:
-        raise ValueError(f"{type(module).__name__}: attention with {', '.join(strange)} cannot be packed")
-    repeat = query.shape[1] // key.shape[1]
-    device = query.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
-    queries, keys, values = (
-        _Spread.apply(x[0].transpose(0, 1), packed, prefixed)  # type: ignore[no-untyped-call]
-        for x, prefixed in ((query, False), (key, True), (value, True))
-    )
-    attended = []
-    for q, k, v, bias in zip(queries, keys, values, packed.bias(sliding_window, repeat, dtype), strict=True):
-        B, T, Q, D = q.shape
-        # Query heads that share a key head stand below each other: no copy of keys, and one mask for all.
-        q_BHTD = q.view(B, T, Q // repeat, repeat, D).permute(0, 2, 3, 1, 4).reshape(B, Q // repeat, repeat * T, D)
-        sinks = (
-            None if s_aux is None else s_aux.view(1, -1, repeat, 1).expand(-1, -1, -1, T).reshape(1, -1, repeat * T, 1)
-        )
-        out = _attention(q_BHTD, k.transpose(1, 2), v.transpose(1, 2), bias, scale, dropout, softcap, sinks)
-        attended.append(out.view(B, Q // repeat, repeat, T, -1).permute(0, 3, 1, 2, 4).reshape(B, T, Q, -1))
-    return _Join.apply(packed, *attended)[None], None  # type: ignore[no-untyped-call]
-
-
-def _attention(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    bias: Tensor,
-    scale: float,
-    dropout: float,
-    softcap: float | None,
-    sinks: Tensor | None,
-) -> Tensor:
-    """softmax(s · q kᵀ + bias) v, all (B, H, ·, D); with scores softly capped, and sinks that take their share."""
-    if softcap is None and sinks is None:
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout, scale=scale)
-    groups = q.shape[1] // k.shape[1]
-    k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-    scores = (q @ k.transpose(-1, -2)) * scale
-    if softcap is not None:
-        scores = torch.tanh(scores / softcap) * softcap
-    scores = scores + bias
-    if sinks is not None:
-        scores = torch.cat([scores, sinks.expand(*scores.shape[:-1], 1)], -1)
-    weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(v.dtype)
-    return F.dropout(weights[..., : k.shape[2]], dropout) @ v
-
-
-def _full_bias(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
-    """What is added to the scores of an unpacked call: causal where transformers left the mask out."""
-    if mask is not None and mask.dtype != torch.bool:
-        return mask
-    T, S = query.shape[2], key.shape[2]
-    if mask is None:
-        mask = torch.ones(T, S, dtype=torch.bool, device=query.device).tril(S - T)
-    return torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill_(
-        ~mask, torch.finfo(query.dtype).min
-    )
-
-
-class _Spread(torch.autograd.Function):
-    """A pack's tokens (L, ...) as the padded rows of each block, with the prompt before them where `prefixed`.
-
-    Every own token is in one place of the rows, so its gradient is gathered and not added up. A prompt's is summed over
-    the rows that answer it, as a matrix product: in one order, on every device. Padding has no gradient: no query
-    sees such a key, and no one reads the output of such a query.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, layout: _Layout, prefixed: bool) -> tuple[Tensor, ...]:
-        ctx.layout, ctx.prefixed = layout, prefixed
-        x_LF, tail = x.flatten(1), x.shape[1:]
-        places = (block.key_BS if prefixed else block.query_BT for block in layout.blocks)
-        return tuple(x_LF.index_select(0, at.flatten()).view(*at.shape, *tail) for at in places)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        blocks, tail = ctx.layout.blocks, grads[0].shape[2:]
-        slots = (block.key_slots_N if ctx.prefixed else block.query_slots_N for block in blocks)
-        rows = [grad.flatten(0, 1).flatten(1) for grad in grads]
-        grad_LF = torch.cat([row.index_select(0, at) for row, at in zip(rows, slots, strict=True)])
-        if ctx.prefixed and len(blocks) > 1:
-            prompts, width = blocks[0], blocks[1].width
-            shared = torch.zeros((), dtype=grad_LF.dtype, device=grad_LF.device)
-            for block, row in zip(blocks[1:], rows[1:], strict=True):
-                prefix_BF = row.reshape(len(block.key_BS), -1)[:, : width * row.shape[1]]
-                shared = shared + block.owner_PB.to(row.dtype) @ prefix_BF
-            shared_NF = shared.reshape(-1, grad_LF.shape[1]).index_select(0, prompts.key_slots_N)
-            grad_LF[: len(shared_NF)] += shared_NF
-        return grad_LF.view(-1, *tail), None, None
-
-
-class _Join(torch.autograd.Function):
-    """The blocks' rows (B, T, ...) as the pack's tokens (L, ...), without the padding."""
-
-    @staticmethod
-    def forward(ctx: Any, layout: _Layout, *rows: Tensor) -> Tensor:
-        ctx.layout, ctx.shapes = layout, [row.shape for row in rows]
-        parts = zip(rows, layout.blocks, strict=True)
-        return torch.cat([row.flatten(0, 1).index_select(0, block.query_slots_N) for row, block in parts])
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        blocks = ctx.layout.blocks
-        parts = torch.split(grad, [len(block.query_slots_N) for block in blocks])
-        found = []
-        for part, block, shape in zip(parts, blocks, ctx.shapes, strict=True):
-            rows = part.new_zeros(shape[0] * shape[1], *shape[2:])
-            found.append(rows.index_copy_(0, block.query_slots_N, part).view(shape))
-        return None, *found
-
-
 def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Sequence[int]]]) -> Pack:
     """One pack of rows (prompt, index, answer)."""
     rows = sorted(rows, key=lambda row: (len(row[2]), row[1]))
@@ -485,11 +288,11 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
         slots_K=mask_BT.flatten().nonzero()[:, 0],
         from_K=from_BT[mask_BT],
         first=0,
-        layout=_Layout(blocks, int((prompt_P[owner_B] + fed_B).max())),
+        layout=Layout(blocks, int((prompt_P[owner_B] + fed_B).max())),
     )
 
 
-def _block(starts_B: Tensor, lengths_B: Tensor, first_B: Tensor) -> _Block:
+def _block(starts_B: Tensor, lengths_B: Tensor, first_B: Tensor) -> Block:
     """Rows of contiguous tokens, whose first has position `first_B`, without a prefix."""
     steps_T = torch.arange(int(lengths_B.max()))
     real_BT = steps_T < lengths_B[:, None]
@@ -498,10 +301,10 @@ def _block(starts_B: Tensor, lengths_B: Tensor, first_B: Tensor) -> _Block:
     query_BT, at_BT = starts_B[:, None] + within_BT, first_B[:, None] + within_BT
     slots_N = real_BT.flatten().nonzero()[:, 0]
     owner_PB = torch.empty(0, len(starts_B))
-    return _Block(query_BT, query_BT, slots_N, slots_N, at_BT, at_BT.masked_fill(~real_BT, NOWHERE), owner_PB)
+    return Block(query_BT, query_BT, slots_N, slots_N, at_BT, at_BT.masked_fill(~real_BT, NOWHERE), owner_PB)
 
 
-def _prefixed(block: _Block, prompts: _Block, owner_B: Tensor) -> _Block:
+def _prefixed(block: Block, prompts: Block, owner_B: Tensor) -> Block:
     """The block with its rows' prompts before its own keys."""
     T = block.query_BT.shape[1]
     P, W = prompts.query_BT.shape
@@ -639,7 +442,3 @@ def _probing(model: nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(training)
-
-
-AttentionInterface.register(NAME, attend)
-AttentionMaskInterface.register(NAME, sdpa_mask)
