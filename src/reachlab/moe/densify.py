@@ -1,0 +1,236 @@
+"""One line for any transformers MoE: `densify(model, "default")`.
+
+A method (`methods/`) is put at every mixture-of-experts layer, and its state moves once per optimizer step: every
+optimizer that holds a parameter of the model says so by itself, through torch's hook for all optimizers. Deep copies and
+pickles of the model keep their method and state; a checkpoint does not hold them, `save` puts them beside it.
+"""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakSet
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from transformers import PreTrainedModel
+
+from reachlab.errors import ReachlabError
+from reachlab.moe.families import find_layers, verify
+from reachlab.moe.layer import Layer, Pulse
+from reachlab.moe.method import Method
+from reachlab.moe.methods import METHODS
+from reachlab.moe.reduce import add_up
+
+ATTRIBUTE = "_reachlab_densified"
+"""Where a model keeps its `Densified`."""
+_LIVING: "WeakSet[Densified]" = WeakSet()
+
+
+def densify(model: nn.Module, method: str = "default", **options: Any) -> "Densified":
+    """Give every router of a mixture-of-experts model the gradient of a method.
+
+    Args:
+        model: any transformers model with mixture-of-experts layers (docs/moe.md lists the families), by itself or
+            wrapped (PEFT). Densify before DDP, FSDP or torch.compile wrap it.
+        method: one of `METHODS`: "default" (Default MoE, arXiv 2504.12463), "topk" ...
+        options: the fields of the method's class, e.g. forward="default", estimator="probed".
+
+    Raises:
+        ReachlabError: a dense model, a family or router that cannot be densified (with the reason), one that already
+            is, an unknown method or option.
+    """
+    if densified(model) is not None:
+        raise ReachlabError("this model has been densified already: call undensify(model) first")
+    layers = find_layers(model)
+    for site in layers:
+        verify(site)
+    methods = [make_method(method, options) for _ in layers]
+    found = Densified(model, method, options)
+    for site, one in zip(layers, methods, strict=True):
+        found.add(Layer(site, one, found.pulse))
+    found.attach()
+    return found
+
+
+def undensify(model: nn.Module) -> None:
+    """Take every hook away: the model is as it was before `densify`.
+
+    Raises:
+        ReachlabError: it has not been densified.
+    """
+    found = densified(model)
+    if found is None:
+        raise ReachlabError("this model has not been densified")
+    found.detach()
+
+
+def densified(model: nn.Module) -> "Densified | None":
+    """What `densify` made of a model, or of one inside it; None where it has not been called."""
+    for module in model.modules():
+        if (found := vars(module).get(ATTRIBUTE)) is not None:
+            assert isinstance(found, Densified)
+            return found
+    return None
+
+
+def make_method(name: str, options: dict[str, Any]) -> Method:
+    """A method with its options.
+
+    Raises:
+        ReachlabError: no such method, or option.
+    """
+    if name not in METHODS:
+        raise ReachlabError(f"method {name!r}: choose one of {', '.join(METHODS)}")
+    known = set(inspect.signature(METHODS[name]).parameters)
+    if unknown := sorted(set(options) - known):
+        raise ReachlabError(
+            f"{name} has no option {unknown[0]!r}; it takes {', '.join(sorted(known)) if known else 'none'}"
+        )
+    return METHODS[name](**options)
+
+
+class Densified:
+    """A model's layers under a method. Made by `densify`; `densified(model)` finds it again."""
+
+    def __init__(self, model: nn.Module, method: str, options: dict[str, Any]):
+        self.model, self.method, self.options = model, method, options
+        self.layers: list[Layer] = []
+        self.pulse = Pulse()
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer under the method."""
+        layer.method.prepare(layer.shape, layer.device)
+        self.layers.append(layer)
+
+    def attach(self) -> None:
+        """Put all hooks in place."""
+        for layer in self.layers:
+            layer.attach()
+        self._handles: list[Any] = []
+        for module in self.model.modules():
+            if isinstance(module, PreTrainedModel) and any(
+                layer.router in set(module.modules()) for layer in self.layers
+            ):
+                self._handles.append(module.register_forward_pre_hook(self._begin, with_kwargs=True))
+                self._handles.append(module.register_forward_hook(self._end, always_call=True))
+        setattr(self.model, ATTRIBUTE, self)
+        _watch_optimizers()
+        _LIVING.add(self)
+
+    def detach(self) -> None:
+        """Take all hooks away."""
+        for layer in self.layers:
+            layer.detach()
+        for handle in self._handles:
+            handle.remove()
+        delattr(self.model, ATTRIBUTE)
+        _LIVING.discard(self)
+
+    def commit(self) -> None:
+        """One optimizer step is over: sums are added up over processes, and states move.
+
+        Optimizers call it by themselves before they step; a loop without a torch optimizer calls it.
+
+        Raises:
+            ReachlabError: a layer met outputs that are not finite. They were left out of its state.
+        """
+        if not self.pulse.learned:
+            return  # several optimizers, one step
+        self.pulse.learned = False
+        with torch.no_grad():
+            for tensors in _by_device([t for layer in self.layers for t in layer.method.pending()]):
+                add_up(tensors)
+            for layer in self.layers:
+                layer.method.commit()
+            self._complain()
+
+    def _complain(self) -> None:
+        problems = [(layer, p) for layer in self.layers if (p := layer.method.problem()) is not None]
+        # One look at the device for all layers that lie on it.
+        if not any(torch.stack(found).any().item() for found in _by_device([p for _, p in problems])):
+            return
+        bad = [layer for layer, problem in problems if problem]
+        for layer in bad:
+            layer.method.forgive()
+        raise ReachlabError(
+            f"{bad[0].name}: the experts' outputs are not finite in this step (in {len(bad)} of {len(self.layers)} "
+            "layers); their averages are as they were. Look at the batch, or lower the learning rate"
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """All layers' state, by "layer name:tensor"; the tensors themselves."""
+        return {f"{layer.name}:{key}": t for layer in self.layers for key, t in layer.method.state().items()}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take over a state.
+
+        Raises:
+            ReachlabError: it is another model's: layers or shapes differ.
+        """
+        own = self.state()
+        if missing := sorted(set(own) ^ set(state)):
+            side = "lacks" if missing[0] in own else "has, and this model lacks,"
+            raise ReachlabError(f"the saved router state {side} {missing[0]}")
+        for name, tensor in own.items():
+            if tensor.shape != state[name].shape:
+                raise ReachlabError(
+                    f"the saved router state's {name} has the shape {tuple(state[name].shape)}, this model's "
+                    f"{tuple(tensor.shape)}: it is of a model with other experts"
+                )
+        for layer in self.layers:
+            prefix = f"{layer.name}:"
+            layer.method.load({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+
+    def metrics(self) -> dict[str, float]:
+        """What the methods say of themselves, by "layer name/metric"."""
+        return {f"{layer.name}/{k}": float(v) for layer in self.layers for k, v in layer.method.metrics().items()}
+
+    # -- hooks of the model -----------------------------------------------------------------------------------------
+
+    def _begin(self, model: PreTrainedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not torch.compiler.is_compiling():
+            self.pulse.beat += 1
+        mask = kwargs.get("attention_mask")
+        if mask is None and len(args) > 1:
+            names = list(inspect.signature(type(model).forward).parameters)[1:]
+            mask = dict(zip(names, args, strict=False)).get("attention_mask")
+        if isinstance(mask, Tensor) and mask.ndim == 2:
+            self.pulse.mask = mask
+
+    def _end(self, model: PreTrainedModel, args: tuple[Any, ...], output: Any) -> None:
+        self.pulse.mask = None
+
+    # -- copies -----------------------------------------------------------------------------------------------------
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        _watch_optimizers()
+        _LIVING.add(self)
+
+    def holds(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether the optimizer moves a parameter of this model."""
+        own = {id(p) for p in self.model.parameters()}
+        return any(id(p) in own for group in optimizer.param_groups for p in group["params"])
+
+
+def _by_device(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+    """A model may be spread over devices."""
+    groups: dict[torch.device, list[Tensor]] = {}
+    for tensor in tensors:
+        groups.setdefault(tensor.device, []).append(tensor)
+    return list(groups.values())
+
+
+_watching: list[Any] = []
+
+
+def _watch_optimizers() -> None:
+    if not _watching:
+        _watching.append(register_optimizer_step_pre_hook(_before_step))
+
+
+def _before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    for found in list(_LIVING):
+        if found.holds(optimizer):
+            found.commit()

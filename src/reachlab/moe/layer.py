@@ -1,0 +1,242 @@
+"""One mixture-of-experts layer, heard at its router and at its experts; a `Method` acts on what is heard.
+
+    logits, w_TK, A_TK = router(x_TD)            `Layer.on_route`: the method may route otherwise
+    E_i(x) for the S = T·K slots (x, i ∈ A)      `Layer.on_outputs`: the method may average them
+    y_TD = Σ_k w_k E_k(x)                        `Layer.on_output`: the method may answer otherwise
+
+Nothing of transformers is replaced. The router and the experts get forward hooks. The experts' own outputs, before they
+are weighted and summed, pass through the norm that `grouped_mm` and `batched_mm` put behind the experts of families that
+have one (`post_expert_norm`); the others get one that listens and changes nothing. So every implementation stays the one
+the model had, bit for bit. Implementations without that norm (eager, vendor kernels) visit the experts a second time,
+without gradient, when a method wants their outputs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reachlab.errors import ReachlabError
+from reachlab.moe.families import LayerSite
+from reachlab.moe.method import Method, Shape
+
+HEARD = ("grouped_mm", "batched_mm")
+"""Implementations that put a norm behind the experts."""
+
+
+@dataclass
+class Routing:
+    """One call of a layer: T tokens, E experts, K of them active for each token."""
+
+    logits_TE: Tensor
+    pi_TE: Tensor
+    """Every expert's weight in the mixture (float32): the router's own for active ones, its continuation for the rest
+    (`scores.mixture`)."""
+    weights_TK: Tensor
+    """What the router gives the active experts."""
+    indices_TK: Tensor
+    tokens_T: Tensor | None
+    """Which tokens are not padding; None: all."""
+
+    def inactive(self) -> Tensor:
+        """The weights of the experts that a token does not visit, (T, E); 0 for those that it does."""
+        return self.pi_TE.scatter(1, self.indices_TK, 0.0)
+
+
+@dataclass
+class Slots:
+    """What the experts answered: S token-expert pairs, in any order."""
+
+    outputs_SD: Tensor
+    experts_S: Tensor
+    weights_S: Tensor
+    """The routing weight of each; 0 for padding, and for experts that live on another process."""
+
+
+class Layer:
+    """A layer's site, its method and the hooks between them."""
+
+    def __init__(self, site: LayerSite, method: Method, pulse: "Pulse"):
+        self.site, self.method, self.pulse = site, method, pulse
+        self.name, self.router, self.experts = site.name, site.router, site.experts
+        down: Tensor = self.experts.down_proj  # type: ignore[assignment]
+        self.shape = Shape(site.num_experts, site.top_k, down.shape[2 if self.experts.is_transposed else 1])
+        self.device = down.device
+        self.offset = _first_expert(site)
+        self.routing: Routing | None = None
+        self.visiting = False
+        self.updated_at = -1
+        self.listeners: list[Callable[[Routing], None]] = []
+
+    # -- attaching --------------------------------------------------------------------------------------------------
+
+    def attach(self) -> None:
+        """Put the hooks in place."""
+        self._handles: list[Any] = [
+            self.router.register_forward_hook(self.on_route),
+            self.experts.register_forward_hook(self.on_output, with_kwargs=True),
+        ]
+        if not self.method.hears_outputs:
+            return
+        if getattr(self.experts, "has_post_expert_norm", None) is False:
+            self.experts.has_post_expert_norm = True  # type: ignore[assignment]
+            self.experts.post_expert_norm = self.on_outputs  # type: ignore[assignment]
+        elif isinstance(norm := getattr(self.experts, "post_expert_norm", None), nn.Module):
+            self._handles.append(norm.register_forward_hook(self._after_norm))
+
+    def detach(self) -> None:
+        """Leave the layer as it was found."""
+        for handle in self._handles:
+            handle.remove()
+        if "post_expert_norm" in vars(self.experts):
+            del self.experts.post_expert_norm
+            self.experts.has_post_expert_norm = False  # type: ignore[assignment]
+
+    # -- what happens in a forward pass -----------------------------------------------------------------------------
+
+    def on_route(self, router: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        """The router has spoken."""
+        logits, weights, indices = output[:3]
+        if not (self.learning or self.listeners or self.method.acts_when_frozen):
+            return None
+        E, K = logits.shape[-1], indices.shape[-1]
+        logits_TE, indices_TK, weights_TK = logits.reshape(-1, E), indices.reshape(-1, K), weights.reshape(-1, K)
+        pi_TE = self.site.mixture(logits_TE, weights_TK, indices_TK)
+        tokens_T = self.pulse.tokens_of(len(pi_TE))
+        self.routing = Routing(logits_TE, pi_TE, weights_TK, indices_TK, tokens_T)
+        for listen in self.listeners:
+            listen(self.routing)
+        found = self.method.route(self, self.routing)
+        if found is None:
+            return None
+        self.routing.weights_TK, self.routing.indices_TK = found
+        return type(output)((logits, found[0].view_as(weights), found[1].view_as(indices), *output[3:]))
+
+    def on_outputs(self, outputs_SD: Tensor) -> Tensor:
+        """The experts have answered: grouped_mm in the order of the experts, batched_mm in that of the tokens."""
+        routing = self.routing
+        if routing is not None and not self.visiting and self.updating:
+            experts_S = routing.indices_TK.reshape(-1)
+            weights_S = self._weights(routing).reshape(-1)
+            if self.offset is not None:
+                experts_S = self._local(experts_S)
+            if self.implementation == "grouped_mm":
+                experts_S, order_S = torch.sort(experts_S)
+                weights_S = weights_S[order_S]
+            self._hear(outputs_SD, experts_S, weights_S)
+        return outputs_SD
+
+    def _after_norm(self, norm: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        self.on_outputs(output)
+
+    def on_output(self, experts: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> Any:
+        """The experts' answers are weighted and summed."""
+        routing = self.routing
+        if self.visiting or routing is None:
+            return None
+        hidden = args[0] if args else kwargs["hidden_states"]
+        hidden_TD = hidden.reshape(-1, hidden.shape[-1])
+        if self.method.hears_outputs and self.updating and self.implementation not in HEARD:
+            K = routing.indices_TK.shape[1]
+            outputs_SD = self.visit(hidden_TD.repeat_interleave(K, 0), routing.indices_TK.reshape(-1))
+            self._hear(outputs_SD, routing.indices_TK.reshape(-1), self._weights(routing).reshape(-1))
+        try:
+            found_TD = self.method.answer(self, hidden_TD, output.reshape(-1, output.shape[-1]), routing)
+        finally:
+            if self.updating:
+                self.updated_at = self.pulse.beat
+                self.pulse.learned = True
+            self.routing = None
+        return found_TD.view_as(output)
+
+    def visit(self, hidden_SD: Tensor, experts_S: Tensor) -> Tensor:
+        """E_i(x) of any tokens and experts, (S, D), without gradient."""
+        self.visiting = True
+        try:
+            with torch.no_grad():
+                ones_S1 = torch.ones_like(hidden_SD[:, :1])
+                found: Tensor = self.experts(hidden_SD, experts_S[:, None], ones_S1)
+                return found
+        finally:
+            self.visiting = False
+
+    # -- when -------------------------------------------------------------------------------------------------------
+
+    @property
+    def learning(self) -> bool:
+        """Whether this is a training pass; averages are frozen in any other."""
+        return self.experts.training and torch.is_grad_enabled()
+
+    @property
+    def updating(self) -> bool:
+        """Whether this pass counts: a training pass, and not the recomputation of one that has been counted."""
+        return self.learning and not (in_backward() and self.updated_at == self.pulse.beat)
+
+    @property
+    def implementation(self) -> str:
+        """What computes the experts."""
+        return str(self.experts.config._experts_implementation)  # type: ignore[union-attr]
+
+    # -- what is heard ----------------------------------------------------------------------------------------------
+
+    def _hear(self, outputs_SD: Tensor, experts_S: Tensor, weights_S: Tensor) -> None:
+        with torch.no_grad():
+            self.method.hear(self, Slots(outputs_SD.detach(), experts_S, weights_S))
+
+    def _weights(self, routing: Routing) -> Tensor:
+        weights_TK = routing.weights_TK.detach().float()
+        return weights_TK if routing.tokens_T is None else weights_TK * routing.tokens_T[:, None]
+
+    @property
+    def experts_here(self) -> int:
+        """How many experts this process holds."""
+        return int(self.experts.num_experts)  # type: ignore[arg-type]
+
+    def _local(self, experts_S: Tensor) -> Tensor:
+        """Ids as this process's experts see them: those that live elsewhere are sentinels, past the last."""
+        local_S = experts_S - self.offset
+        return local_S.where((local_S >= 0) & (local_S < self.experts_here), self.experts_here)
+
+
+class Pulse:
+    """What all layers of a model share: the number of a pass, its padding, and whether there was one since the last step."""
+
+    def __init__(self) -> None:
+        self.beat = 0
+        self.mask: Tensor | None = None
+        self.learned = False
+
+    def tokens_of(self, T: int) -> Tensor | None:
+        """Which of a layer's T tokens are real; None where all are, or where the mask is of other tokens."""
+        if self.mask is None or self.mask.numel() != T:
+            return None
+        return self.mask.reshape(-1).bool()
+
+
+def in_backward() -> bool:
+    """Whether autograd is at work: a forward pass inside it is a recomputation."""
+    if torch.compiler.is_compiling():
+        return False  # a compiled checkpoint is traced once, and its recomputation does not run this code
+    return bool(torch._C._current_graph_task_id() != -1)
+
+
+def _first_expert(site: LayerSite) -> int | None:
+    """The global number of this process's first expert, under expert parallelism; None without.
+
+    Raises:
+        ReachlabError: tokens are sent to their experts' processes, where nobody knows whose they are.
+    """
+    if not getattr(site.experts, "_is_expert_parallel", False):
+        return None
+    for cell in getattr(site.experts.forward, "__closure__", None) or ():
+        held = cell.cell_contents
+        if hasattr(held, "num_local_experts"):
+            if getattr(held, "needs_shared_batch", False):
+                return int(held.ep_mesh.get_local_rank()) * int(held.num_local_experts)
+            raise ReachlabError(
+                f"{site.name}: under expert parallelism densify needs every process to see the whole batch: load the "
+                'model with DistributedConfig(..., ep_implementation="all_reduce")'
+            )
+    return 0

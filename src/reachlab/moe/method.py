@@ -1,0 +1,87 @@
+"""What a method may do at a layer: one object a layer, with the state that it keeps there.
+
+The plain top-k router is a method that does nothing; it is here to be measured like the others.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from reachlab.moe.layer import Layer, Routing, Slots
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A layer's E experts, of which K are active, and D, the width of an expert's answer."""
+
+    E: int
+    K: int
+    D: int
+
+
+class Method:
+    """The base of all methods: the router's own top-k, with its own gradient.
+
+    A subclass is a dataclass whose fields are its options; `prepare` makes its state.
+    """
+
+    hears_outputs: ClassVar[bool] = False
+    """Whether `hear` is to be called with every expert's answers; costs a sort of the slots."""
+    acts_when_frozen: bool = False
+    """Whether it also acts outside training."""
+
+    def prepare(self, shape: Shape, device: torch.device) -> None:
+        """Make the state for a layer."""
+        self.shape = shape
+
+    def route(self, layer: "Layer", routing: "Routing") -> tuple[Tensor, Tensor] | None:
+        """Weights and indices, (T, K) both, to use instead of the router's; None leaves them."""
+        return None
+
+    def hear(self, layer: "Layer", slots: "Slots") -> None:
+        """The experts' answers in a training pass, before they are weighted and summed; without gradient."""
+
+    def answer(self, layer: "Layer", hidden_TD: Tensor, y_TD: Tensor, routing: "Routing") -> Tensor:
+        """The layer's output, given what the experts made of it."""
+        return y_TD
+
+    def pending(self) -> list[Tensor]:
+        """Sums since the last commit that are to be added up over processes, in place."""
+        return []
+
+    def commit(self) -> None:
+        """One optimizer step is over; `pending` has been added up."""
+
+    def problem(self) -> Tensor | None:
+        """A boolean scalar: whether something not finite was met, and left out, since the last commit."""
+        return None
+
+    def forgive(self) -> None:
+        """Forget the problem: it has been told."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What is saved beside a checkpoint; `load` gets the same."""
+        return {}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take over a saved state, in place; its shapes have been checked."""
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
+
+    def to(self, device: torch.device) -> None:
+        """Move the state."""
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(self, name, value.to(device))
+
+    def metrics(self) -> dict[str, Tensor]:
+        """Scalars to watch."""
+        return {}
+
+
+@dataclass(kw_only=True)
+class TopK(Method):
+    """The model's own router."""

@@ -1,0 +1,72 @@
+"""A densified model's state beside its checkpoint: one safetensors file that transformers does not look at.
+
+    save(model, folder)        routers.safetensors: every layer's state (Ê ...), the method and its options
+    restore(model, folder)     densify as it was, with the state
+
+The checkpoint itself holds nothing of it, so plain `from_pretrained` loads the rest without a word.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from reachlab.errors import ReachlabError
+from reachlab.moe.densify import Densified, densified, densify
+
+FILE = "routers.safetensors"
+
+
+def save(model: nn.Module, folder: str | Path) -> Path:
+    """Write a densified model's state into a checkpoint's folder; returns the file.
+
+    Raises:
+        ReachlabError: the model has not been densified.
+    """
+    found = densified(model)
+    if found is None:
+        raise ReachlabError("this model has not been densified: there is no router state to save")
+    path = Path(folder) / FILE
+    how = {"method": found.method, "options": json.dumps(found.options)}
+    save_file({name: t.contiguous().cpu() for name, t in found.state().items()}, path, metadata=how)
+    return path
+
+
+def restore(model: nn.Module, folder: str | Path) -> Densified:
+    """Densify a model as it was when `save` wrote its state, and take the state over.
+
+    A model that has been densified already keeps its method and options, and takes over the state.
+
+    Raises:
+        ReachlabError: no state in the folder, a damaged one, or another model's.
+    """
+    path = Path(folder) / FILE
+    if not path.is_file():
+        raise ReachlabError(f"{folder}: no {FILE} here: this checkpoint's model was not densified")
+    try:
+        with safe_open(path, framework="pt") as file:
+            how = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        method, options = how["method"], _options(how["options"])
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise ReachlabError(f"{path}: not a densified model's router state ({error})") from error
+    found = densified(model)
+    fresh = found is None
+    found = found or densify(model, method, **options)
+    try:
+        found.load(state)
+    except ReachlabError as error:
+        if fresh:
+            found.detach()
+        raise ReachlabError(f"{path}: {error}") from error
+    return found
+
+
+def _options(text: str) -> dict[str, Any]:
+    options = json.loads(text)
+    if not isinstance(options, dict):
+        raise ValueError("options")
+    return options
