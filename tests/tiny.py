@@ -87,7 +87,7 @@ def names(folder: str | Path) -> list[str]:
 
 def timeless(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Metrics without what a clock said."""
-    return [{k: v for k, v in row.items() if not k.startswith("seconds")} for row in rows]
+    return [{k: v for k, v in row.items() if not k.startswith("seconds") and "per_second" not in k} for row in rows]
 
 
 def in_a_fork(work: Callable[[], object]) -> int:

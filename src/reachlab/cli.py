@@ -81,14 +81,15 @@ def tasks(config: Flat[TasksConfig]) -> None:
 
 @app.command(name="pretrain")
 def pretrain(config: Flat[PretrainConfig]) -> None:
-    """Train a new small model from nothing, on a task's ordinary text or on a text file.
+    """Train a new model from nothing: on text (files, a folder, a datasets path, Python's own library), or on what a
+    task's problems look like when they are attempted.
 
-    Example: reachlab pretrain --data countdown,division=0 --steps 800 --out runs/base
+    Example: reachlab pretrain --data stdlib --eval-every 100 --steps 800 --out runs/base
     """
     from reachlab.training.supervised import pretrain
 
-    pretrain(config)
-    print(f"model in {config.out}/model")
+    if pretrain(config, _remark):
+        print(f"model in {config.out}/model")
 
 
 @app.command(name="distill")
@@ -99,8 +100,8 @@ def distill(config: Flat[DistillConfig]) -> None:
     """
     from reachlab.training.supervised import distill
 
-    distill(config)
-    print(f"model in {config.out}/model")
+    if distill(config):
+        print(f"model in {config.out}/model")
 
 
 @dataclass(frozen=True, kw_only=True)

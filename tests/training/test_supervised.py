@@ -298,7 +298,7 @@ def test_bad_input_writes_nothing(change: dict[str, Any], says: str, tmp_path: P
 
 def test_data_that_are_too_short_write_nothing(tmp_path: Path, pretrained: Path) -> None:
     (tmp_path / "short").write_text("12")
-    with pytest.raises(ReachlabError, match="2 tokens, fewer than one window of --length 48"):
+    with pytest.raises(ReachlabError, match="3 tokens to learn from, fewer than one window of --length 48"):
         pretrain(pretraining(tmp_path / "run", data=f"text:{tmp_path / 'short'}"))
     with pytest.raises(ReachlabError, match="no prompt of step 0 leaves room for an answer in --length 3"):
         distill(distilling(pretrained, tmp_path / "run", length=3))

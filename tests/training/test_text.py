@@ -20,9 +20,7 @@ from reachlab.training.text import (
     correct_samples,
     document_batches,
     pad,
-    read_text,
     solutions,
-    text_batches,
 )
 from reachlab.types import Sample, Verdict
 

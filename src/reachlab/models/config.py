@@ -28,8 +28,9 @@ class ModelConfig:
     """Experts a token visits (olmoe)."""
     positions: int = 2048
     """Longest sequence the checkpoint promises to handle."""
-    tokenizer: Literal["char", "number", "bpe"] = "number"
-    """char: a character a token; number: a whole number a token; bpe: byte-level BPE."""
+    tokenizer: Literal["auto", "char", "number", "bpe"] = "auto"
+    """char: a character a token; number: a whole number a token; bpe: byte-level BPE; auto: bpe for text, number for
+    tasks."""
     vocab_size: int = 2048
     """Upper bound of the vocabulary."""
 

@@ -5,9 +5,12 @@ None adds a token of its own to a text: a prompt's tokens followed by its answer
 on.
 """
 
+import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Literal
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -32,9 +35,11 @@ def train_tokenizer(kind: Kind, texts: Iterable[str], vocab_size: int = 2048) ->
     Raises:
         ReachlabError: no text, or a vocabulary too small for the special tokens and bytes.
     """
-    texts = list(texts)
-    if not any(texts):
+    texts = iter(texts)
+    first = next((text for text in texts if text), None)
+    if first is None:
         raise ReachlabError("a tokenizer needs text to learn from; there is none")
+    texts = chain([first], texts)
     if kind == "bpe":
         if vocab_size < 256 + 2:
             raise ReachlabError(f"a byte-level BPE vocabulary has at least 258 entries, {vocab_size} asked")
@@ -56,7 +61,7 @@ def train_tokenizer(kind: Kind, texts: Iterable[str], vocab_size: int = 2048) ->
     return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token=PAD, eos_token=EOS, unk_token=UNK)
 
 
-def _words(kind: Kind, texts: list[str]) -> list[str]:
+def _words(kind: Kind, texts: Iterable[str]) -> list[str]:
     """The tokens of `texts`, most frequent first. Numbers are filled up: below the largest seen, none is unknown."""
     counts = Counter(word for text in texts for word in re.findall(SPLITS[kind], text))
     if kind == "number":
@@ -69,6 +74,13 @@ def _words(kind: Kind, texts: list[str]) -> list[str]:
         for sign, top in largest.items():
             counts.update({f"{sign}{i}": 0 for i in range(min(top, 9999) + 1)})
     return sorted(counts, key=lambda word: (-counts[word], word))
+
+
+def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A hash of what decides the tokens of a text: the same before it is saved and after it is loaded."""
+    rules = {**json.loads(tokenizer.backend_tokenizer.to_str()), "truncation": None, "padding": None}
+    about = json.dumps([rules, tokenizer.eos_token_id], sort_keys=True)
+    return hashlib.blake2b(about.encode(), digest_size=16).hexdigest()
 
 
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]) -> list[list[int]]:

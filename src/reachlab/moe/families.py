@@ -78,7 +78,7 @@ class Refusal:
 Row = TypeVar("Row", Family, Refusal)
 
 _DEEPSEEK: dict[str, Any] = {"renormalise": "norm_topk_prob", "scale": "routed_scaling_factor"}
-"""DeepSeek-V3's body, which half of all families share: sigmoid, and groups of experts within which the top-k is taken."""
+"""DeepSeek-V3's body, which many share; the top-k is taken within groups of experts, and of s and a bias."""
 
 _ROWS = (
     Family(
@@ -250,7 +250,8 @@ _REFUSED = (
     Refusal(
         "phimoe",
         "PhimoeTopKRouter",
-        "its router is SparseMixer, which weighs each active expert by a softmax of its own over the logits near the largest, and brings its own gradient",
+        "its router is SparseMixer: each active expert is weighed by a softmax of its own over the logits near the "
+        "largest, and the gradient is an estimate already",
     ),
     Refusal("step3p7", "Step3p7TopKRouter", _NO_SEAM),
     Refusal(
@@ -345,6 +346,7 @@ def has_seam(module: nn.Module) -> bool:
     return all(hasattr(module, name) for name in ("num_experts", "has_gate", "has_bias", "is_transposed"))
 
 
+@torch.no_grad()
 def verify(site: LayerSite, seed: int = 0) -> None:
     """Hold a layer's row of the table against its router: random tokens, and random parameters in a copy of the router.
 
@@ -370,6 +372,7 @@ def verify(site: LayerSite, seed: int = 0) -> None:
         )
 
 
+@torch.no_grad()
 def _trial(site: LayerSite, tokens: int, seed: int = 0) -> tuple[LayerSite, tuple[Tensor, ...]]:
     """The site with a copy of its router whose parameters are random, and what that returns for random tokens."""
     generator = torch.Generator().manual_seed(seed)
@@ -391,8 +394,7 @@ def _trial(site: LayerSite, tokens: int, seed: int = 0) -> tuple[LayerSite, tupl
     arguments = [torch.randn(shape, generator=generator).to(matrix)]
     if site.family.bias:
         arguments.append(torch.rand(matrix.shape[0], generator=generator).to(matrix.device))
-    with torch.no_grad():
-        return replace(site, router=router), router(*arguments)
+    return replace(site, router=router), router(*arguments)
 
 
 def _value(router: nn.Module, factor: str) -> float:

@@ -99,19 +99,25 @@ class Layer:
     def on_route(self, router: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         """The router has spoken."""
         logits, weights, indices = output[:3]
-        if not (self.learning or self.listeners or self.method.acts_when_frozen):
+        acts = self.learning or self.method.acts_when_frozen
+        if not (acts or self.listeners):
             return None
+        if logits.device != self.device:  # the model was moved after densify
+            self.device = logits.device
+            self.method.to(self.device)
         E, K = logits.shape[-1], indices.shape[-1]
         logits_TE, indices_TK, weights_TK = logits.reshape(-1, E), indices.reshape(-1, K), weights.reshape(-1, K)
         pi_TE = self.site.mixture(logits_TE, weights_TK, indices_TK)
         tokens_T = self.pulse.tokens_of(len(pi_TE))
-        self.routing = Routing(logits_TE, pi_TE, weights_TK, indices_TK, tokens_T)
+        routing = Routing(logits_TE, pi_TE, weights_TK, indices_TK, tokens_T)
+        found = self.method.route(self, routing) if acts else None
+        if found is not None:
+            routing.weights_TK, routing.indices_TK = found
         for listen in self.listeners:
-            listen(self.routing)
-        found = self.method.route(self, self.routing)
+            listen(routing)
+        self.routing = routing if acts else None
         if found is None:
             return None
-        self.routing.weights_TK, self.routing.indices_TK = found
         return type(output)((logits, found[0].view_as(weights), found[1].view_as(indices), *output[3:]))
 
     def on_outputs(self, outputs_SD: Tensor) -> Tensor:
@@ -121,7 +127,7 @@ class Layer:
             experts_S = routing.indices_TK.reshape(-1)
             weights_S = self._weights(routing).reshape(-1)
             if self.offset is not None:
-                experts_S = self._local(experts_S)
+                experts_S = self._local(experts_S, self.offset)
             if self.implementation == "grouped_mm":
                 experts_S, order_S = torch.sort(experts_S)
                 weights_S = weights_S[order_S]
@@ -172,7 +178,7 @@ class Layer:
     @property
     def updating(self) -> bool:
         """Whether this pass counts: a training pass, and not the recomputation of one that has been counted."""
-        return self.learning and not (in_backward() and self.updated_at == self.pulse.beat)
+        return self.learning and not self.pulse.frozen and not (in_backward() and self.updated_at == self.pulse.beat)
 
     @property
     def implementation(self) -> str:
@@ -182,7 +188,8 @@ class Layer:
     # -- what is heard ----------------------------------------------------------------------------------------------
 
     def _hear(self, outputs_SD: Tensor, experts_S: Tensor, weights_S: Tensor) -> None:
-        with torch.no_grad():
+        # Averages are float32 under autocast too.
+        with torch.no_grad(), torch.autocast(outputs_SD.device.type, enabled=False):
             self.method.hear(self, Slots(outputs_SD.detach(), experts_S, weights_S))
 
     def _weights(self, routing: Routing) -> Tensor:
@@ -194,19 +201,21 @@ class Layer:
         """How many experts this process holds."""
         return int(self.experts.num_experts)  # type: ignore[arg-type]
 
-    def _local(self, experts_S: Tensor) -> Tensor:
+    def _local(self, experts_S: Tensor, offset: int) -> Tensor:
         """Ids as this process's experts see them: those that live elsewhere are sentinels, past the last."""
-        local_S = experts_S - self.offset
+        local_S = experts_S - offset
         return local_S.where((local_S >= 0) & (local_S < self.experts_here), self.experts_here)
 
 
 class Pulse:
-    """What all layers of a model share: the number of a pass, its padding, and whether there was one since the last step."""
+    """What all layers of a model share: a pass's number and padding, and whether one was counted since the last step."""
 
     def __init__(self) -> None:
         self.beat = 0
         self.mask: Tensor | None = None
         self.learned = False
+        self.frozen = False
+        """Whether passes are looked at and do not count, training ones too."""
 
     def tokens_of(self, T: int) -> Tensor | None:
         """Which of a layer's T tokens are real; None where all are, or where the mask is of other tokens."""

@@ -4,7 +4,7 @@ The plain top-k router is a method that does nothing; it is here to be measured 
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ class Method:
     A subclass is a dataclass whose fields are its options; `prepare` makes its state.
     """
 
-    hears_outputs: ClassVar[bool] = False
+    hears_outputs: bool = False
     """Whether `hear` is to be called with every expert's answers; costs a sort of the slots."""
     acts_when_frozen: bool = False
     """Whether it also acts outside training."""
@@ -73,13 +73,23 @@ class Method:
 
     def to(self, device: torch.device) -> None:
         """Move the state."""
-        for name, value in vars(self).items():
-            if isinstance(value, Tensor):
-                setattr(self, name, value.to(device))
+        _move(self, device)
 
     def metrics(self) -> dict[str, Tensor]:
         """Scalars to watch."""
         return {}
+
+
+def _move(held: Any, device: torch.device) -> Any:
+    """Tensors to a device, wherever an object of ours holds them."""
+    if isinstance(held, Tensor):
+        return held.to(device)
+    if isinstance(held, list):
+        return [_move(item, device) for item in held]
+    if type(held).__module__.startswith("reachlab.moe."):
+        for name, value in vars(held).items() if hasattr(held, "__dict__") else ():
+            setattr(held, name, _move(value, device))
+    return held
 
 
 @dataclass(kw_only=True)

@@ -3,8 +3,8 @@
     sums_ED[i] = Σ_{s: i(s) = i} w_s o_s        totals_E[i] = Σ_{s: i(s) = i} w_s
 
 On a CPU the answers of grouped_mm lie expert by expert, and each run of them is one product of a vector and a matrix.
-Elsewhere it is one product with a matrix of weights, (S, E) and mostly zero: no atomics, so the same sum every time, and
-no waiting for the host. Both accumulate in float32.
+Elsewhere it is one product with a matrix of weights, (S, E) and mostly zero: no atomics, so the same sum every time,
+and no waiting for the host. Both accumulate in float32.
 """
 
 import torch

@@ -21,8 +21,11 @@ class OptimizerConfig:
     """Decoupled weight decay, on matrices."""
     warmup: int = 0
     """Steps over which the learning rates rise from 0."""
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """What the learning rates do after the warm-up: stay, or fall to 0 at the last step."""
+    schedule: Literal["constant", "linear", "cosine", "wsd"] = "constant"
+    """What the learning rates do after the warm-up: stay; fall to 0 until the end; or stay, and fall to 0 in a straight
+    line at the end (wsd)."""
+    decay: float = 0.2
+    """Share of all steps over which wsd falls."""
     clip: float = 1.0
     """Largest norm of the gradient; 0 does not clip."""
 
@@ -30,6 +33,8 @@ class OptimizerConfig:
         for name in ("lr", "muon_lr", "weight_decay", "warmup", "clip"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ReachlabError(f"optimizer.{name}={getattr(self, name)} must be 0 or more")
+        if not 0 <= self.decay <= 1:
+            raise ReachlabError(f"optimizer.decay={self.decay} is a share of the steps: 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,23 +66,54 @@ class LoopConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """What pretraining on text takes beside the text itself."""
+
+    glob: str = "*"
+    """Which files below a folder of text, at any depth, e.g. '*.md'; files that are not UTF-8 text are left out."""
+    held_out: float = 0.02
+    """Share of the documents that is never trained on and measures the validation loss."""
+    eval_every: int = 0
+    """Steps between two measurements of the validation loss, with one after the last step; 0 never measures it."""
+    eval_tokens: int = 100_000
+    """Held-out tokens that a measurement predicts, always the same ones; 0 takes all."""
+    cache: str = ""
+    """Folder for the tokens of the text, which other runs on the same text then share; default: inside the run's, until
+    it has finished."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.held_out < 1:
+            raise ReachlabError(f"held_out={self.held_out} is a share of the documents: 0 up to 1")
+        if self.eval_every < 0 or self.eval_tokens < 0:
+            raise ReachlabError(f"eval_every={self.eval_every} and eval_tokens={self.eval_tokens} must be 0 or more")
+        if self.eval_every and not self.held_out:
+            raise ReachlabError("--eval-every measures held-out text: give --held-out a share above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
-    """Train a new model on a task's ordinary text (right and wrong attempts), or on a text file."""
+    """Train a new model on text, or on a task's ordinary text (right and wrong attempts)."""
 
     data: str
-    """A task (countdown, gym:NAME, math:FILE) whose training problems become text, or text:FILE."""
+    """text:FILE or text:FOLDER (text, or JSON lines with a field "text"), datasets:ID_OR_PATH[:SPLIT[:COLUMN]], stdlib
+    (the Python standard library's own source), or a task (countdown, gym:NAME, math:FILE)."""
     out: str
     """Run folder, e.g. runs/base; the model ends up in its model/."""
     loop: LoopConfig = LoopConfig(steps=800)
     model: ModelConfig = ModelConfig()
     optimizer: OptimizerConfig = OptimizerConfig(method="muon", lr=4e-3, muon_lr=0.02, warmup=20, schedule="linear")
+    text: TextConfig = TextConfig()
     batch: int = 128
-    """Sequences a step."""
+    """Sequences a step, over all processes."""
     length: int = 256
-    """Longest sequence, in tokens; text files are cut into windows of this length."""
+    """Longest sequence, in tokens; text is cut into windows of this length."""
+    accumulate: int = 1
+    """Pieces that a process cuts its part of a batch into, one after the other: less memory, the same gradient."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the model computes in; weights, optimizer and loss stay float32."""
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch, self.length)
+        _check_batch(self.batch, self.length, self.accumulate)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +131,22 @@ class DistillConfig:
     loop: LoopConfig = LoopConfig(steps=800)
     optimizer: OptimizerConfig = OptimizerConfig(method="muon", lr=4e-3, muon_lr=0.02, warmup=20, schedule="linear")
     batch: int = 128
-    """Answers a step."""
+    """Answers a step, over all processes."""
     length: int = 256
     """Longest prompt and answer together, in tokens; longer ones are cut."""
+    accumulate: int = 1
+    """Pieces that a process cuts its part of a batch into, one after the other: less memory, the same gradient."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the model computes in; weights, optimizer and loss stay float32."""
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch, self.length)
+        _check_batch(self.batch, self.length, self.accumulate)
 
 
-def _check_batch(batch: int, length: int) -> None:
+def _check_batch(batch: int, length: int, accumulate: int) -> None:
     if batch < 1:
         raise ReachlabError(f"batch={batch} must be 1 or more")
     if length < 2:
         raise ReachlabError(f"length={length} must be 2 or more: a token to read and one to predict")
+    if not 1 <= accumulate <= batch:
+        raise ReachlabError(f"accumulate={accumulate} must be 1 to batch={batch}")

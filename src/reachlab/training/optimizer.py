@@ -46,13 +46,19 @@ def build_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.op
 
 
 def learning_rate_scale(config: OptimizerConfig, step: int, steps: int) -> float:
-    """What multiplies the learning rates at `step` (0-based) of `steps`: a function of the step alone, so it
-    resumes."""
+    """What multiplies the learning rates at `step` (0-based) of `steps`: a function of the step alone, so it resumes.
+
+    "wsd" (warm-up, stable, decay: arXiv 2404.06395; down in a straight line as in arXiv 2405.18392) is 1 until
+    `config.decay` of the steps are left; when the decay takes all of them after the warm-up, it is "linear".
+    """
     if step < config.warmup:
         return (step + 1) / (config.warmup + 1)
     left = (steps - step) / max(steps - config.warmup, 1)
     if config.schedule == "linear":
         return left
+    if config.schedule == "wsd":
+        falling = min(config.decay * steps, steps - config.warmup)
+        return min(1.0, (steps - step) / falling) if falling else 1.0
     if config.schedule == "cosine":
         return 0.5 - 0.5 * math.cos(math.pi * left)
     return 1.0

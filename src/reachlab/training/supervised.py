@@ -1,73 +1,142 @@
 """Next-token training: pretraining on text, distilling a teacher's right answers.
 
 loss = − mean over learned tokens of log p(y_t | y_<t)
+
+The mean is over the whole batch, in however many pieces and processes it is computed.
 """
 
-from collections.abc import Callable
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import torch
 from torch.nn import functional as F  # noqa: N812
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reachlab.errors import ReachlabError
 from reachlab.models.build import build_model
 from reachlab.models.checkpoint import hash_model, load_model
-from reachlab.models.tokenizer import train_tokenizer
+from reachlab.models.devices import autocast, choose_device
+from reachlab.models.tokenizer import Kind, train_tokenizer
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.registry import load_task
+from reachlab.threads import side_by_side
 from reachlab.training.config import DistillConfig, PretrainConfig
-from reachlab.training.gradient import backward
+from reachlab.training.corpus.packed import check_room, open_packed, pack
+from reachlab.training.corpus.sources import is_text
+from reachlab.training.corpus.survey import survey
+from reachlab.training.corpus.windows import window_batches, windows_in_order
 from reachlab.training.loop import Metrics, TrainingRun, identity
+from reachlab.training.processes import Processes
 from reachlab.training.text import (
     Tokens,
     ahead,
     attempts,
     correct_samples,
     document_batches,
-    read_text,
     solutions,
-    text_batches,
 )
 
+T = TypeVar("T")
+Batches = Callable[[int], Tokens]
+
 VOCABULARY_DOCUMENTS = 5000
-"""Documents that a new tokenizer learns from."""
+"""Documents of a task that a new tokenizer learns from."""
+VOCABULARY_CHARACTERS = 1 << 24
+"""Characters of text that a new tokenizer learns from, in whole documents."""
 
 
-def pretrain(config: PretrainConfig) -> None:
-    """Train a new model from nothing; the same command again goes on with a killed run.
+def pretrain(config: PretrainConfig, tell: Callable[[str], None] = lambda _: None) -> bool:
+    """Train a new model from nothing; the same command again goes on with a killed run. `tell` hears remarks.
+
+    Returns whether this is the process that speaks for all.
 
     Raises:
         ReachlabError: data that cannot be read, a shape that cannot be, a folder that holds another run.
     """
-    kind, _, path = config.data.partition(":")
-    seed = config.loop.seed
-    if kind == "text":
-        text = read_text(path)
-        vocabulary = [text]
-    else:
-        task = load_task(config.data)
-        documents = attempts(task, seed)
+    with _processes(config) as processes:
+        (_pretrain_on_text if is_text(config.data) else _pretrain_on_task)(config, processes, tell)
+        return processes.main
+
+
+def _pretrain_on_task(config: PretrainConfig, processes: Processes, tell: Callable[[str], None]) -> None:
+    if config.text.eval_every:
+        raise ReachlabError("--eval-every measures held-out text: --data text:PATH, datasets:PATH or stdlib")
+    task = load_task(config.data)
+    documents = attempts(task, config.loop.seed)
+
+    def vocabulary() -> Iterator[str]:
         # A finite task's stream repeats; what it shows in one epoch is enough.
-        vocabulary = [f"{prompt}{answer}" for prompt, answer in documents(0, VOCABULARY_DOCUMENTS)]
-        vocabulary += list(task.alphabet() or "")
+        yield from (f"{prompt}{answer}" for prompt, answer in documents(0, VOCABULARY_DOCUMENTS))
+        yield from task.alphabet() or ""
+
+    run = _new_model(config, processes, "number", vocabulary, {})
+    if not run.finished:
+        batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=False)
+        Learner(run, batches, config).train("pretrain")
+
+
+def _pretrain_on_text(config: PretrainConfig, processes: Processes, tell: Callable[[str], None]) -> None:
+    # One process reads and writes; the others are told what it found.
+    corpus = _by_main(processes, lambda: survey(config.data, config.text.glob, config.text.held_out))
+    if processes.main:
+        for remark in corpus.remarks():
+            tell(remark)
+    if config.text.eval_every and not corpus.held_out_documents:
+        raise ReachlabError(f"{config.data}: no document is held out of {corpus.documents}; give a larger --held-out")
+    run = _new_model(config, processes, "bpe", lambda: corpus.sample(VOCABULARY_CHARACTERS), {"data_hash": corpus.hash})
+    own = run.path / "tokens"
+    if not run.finished:
+        folder = Path(config.text.cache) if config.text.cache else own
+
+        def tokenize() -> Path:
+            check_room(corpus, run.tokenizer, config.length)  # before anything is written
+            run.claim()
+            return pack(corpus, run.tokenizer, folder)
+
+        tokens = open_packed(_by_main(processes, tokenize))
+        batches = window_batches(tokens.train_N, config.batch, config.length, config.loop.seed)
+        held_out = partial(windows_in_order, tokens.held_out_N, config.batch, config.length, config.text.eval_tokens)
+        Learner(run, batches, config, held_out, config.text.eval_every).train("pretrain")
+    if processes.main:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _new_model(
+    config: PretrainConfig,
+    processes: Processes,
+    kind: Kind,
+    vocabulary: Callable[[], Iterable[str]],
+    facts: dict[str, Any],
+) -> TrainingRun:
+    """A run that begins with random weights and a tokenizer made for its text."""
+    if config.model.tokenizer != "auto":
+        kind = config.model.tokenizer
+    shape = replace(config.model, tokenizer=kind)
 
     def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        tokenizer = train_tokenizer(config.model.tokenizer, vocabulary, config.model.vocab_size)
-        return build_model(config.model, tokenizer, seed), tokenizer
+        tokenizer = _by_main(processes, lambda: train_tokenizer(kind, vocabulary(), shape.vocab_size))
+        return build_model(shape, tokenizer, config.loop.seed), tokenizer
 
+    known = {**identity(replace(config, model=shape)), **facts}
+    # Where the tokens lie changes nothing.
+    known["text"] = {name: value for name, value in known["text"].items() if name != "cache"}
     folder = RunFolder(config.out)
-    claim = partial(folder.claim, "pretrain", identity(config), {"data": config.data})
-    run = TrainingRun(folder, claim, config.loop, config.optimizer, start)
-    if kind == "text":
-        batches = text_batches(path, run.tokenizer, config.batch, config.length, seed)
-    else:
-        batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=False)
-    _train(run, batches, "pretrain")
+    claim = partial(folder.claim, "pretrain", known, {"data": config.data})
+    return TrainingRun(folder, claim, config.loop, config.optimizer, start, processes)
 
 
-def distill(config: DistillConfig) -> None:
+def distill(config: DistillConfig) -> bool:
     """Train a model on its teacher's right answers; the same command again goes on with a killed run.
+
+    Returns whether this is the process that speaks for all.
 
     Raises:
         ReachlabError: no checkpoint, no teacher, nothing right to learn from, a folder that holds another run.
@@ -81,52 +150,165 @@ def distill(config: DistillConfig) -> None:
     folder = RunFolder(config.out)
     known = {**identity(config), "model": hash_model(config.model)}
     claim = partial(folder.claim, "distill", known, {"model_path": config.model, "teacher": config.teacher})
-    run = TrainingRun(folder, claim, config.loop, config.optimizer, lambda: load_model(config.model))
-    batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=True)
-    _train(run, batches, "distill")
+    with _processes(config) as processes:
+        run = TrainingRun(folder, claim, config.loop, config.optimizer, lambda: load_model(config.model), processes)
+        if not run.finished:
+            batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=True)
+            Learner(run, batches, config).train("distill")
+        return processes.main
 
 
-def _train(run: TrainingRun, batches: Callable[[int], Tokens], label: str) -> None:
-    """Predict every learned token, step after step."""
-    if run.finished:
-        return
-    batches(run.step)  # data that cannot be used is found before anything is written
-    upcoming = ahead(batches, run.step, run.loop.steps)
-    run.model.train()
+@contextmanager
+def _processes(config: PretrainConfig | DistillConfig) -> Iterator[Processes]:
+    """The processes that the launcher started.
 
-    def step(t: int) -> Metrics:
-        batch = next(upcoming)
+    Raises:
+        ReachlabError: more of them than there are sequences for.
+    """
+    processes = Processes.start(choose_device(config.loop.device))
+    try:
+        if config.batch < processes.world * config.accumulate:
+            raise ReachlabError(
+                f"batch={config.batch} cannot be shared by {processes.world} processes in {config.accumulate} pieces "
+                f"each: raise --batch to {processes.world * config.accumulate}"
+            )
+        yield processes
+    finally:
+        processes.close()
+
+
+def _by_main(processes: Processes, work: Callable[[], T]) -> T:
+    """What the main process finds, in all of them; its error is everybody's."""
+    found: T | None = None
+    error: Exception | None = None
+    if processes.main:
+        try:
+            found = work()
+        except Exception as caught:
+            error = caught
+    processes.failing(error)
+    return cast(T, processes.same(found))
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Predicts every learned token, step after step."""
+
+    run: TrainingRun
+    batches: Batches
+    """The whole step's batches, of which a process takes its slice."""
+    config: PretrainConfig | DistillConfig
+    held_out: Callable[[], Iterable[Tokens]] = tuple
+    """What the validation loss is measured on."""
+    eval_every: int = 0
+
+    def train(self, label: str) -> None:
+        """Take the steps that are left."""
+        run, processes = self.run, self.run.processes
+        self.batches(run.step)  # data that cannot be used is found before anything is written
+        before = [row["tokens"] for row in run.folder.metrics() if row["step"] <= run.step] if processes.main else []
+        seen = processes.same(math.fsum(before))
+        upcoming = ahead(self.batches, run.step, run.loop.steps)
+        run.model.train()
+
+        def step(t: int) -> Metrics:
+            nonlocal seen
+            began = time.perf_counter()
+            metrics = self.learn(self._agreed(upcoming), t)
+            seen += metrics["tokens"]
+            metrics["tokens_seen"] = seen
+            metrics["tokens_per_second"] = metrics["tokens"] / (time.perf_counter() - began)
+            if self.eval_every and ((t + 1) % self.eval_every == 0 or t + 1 == run.loop.steps):
+                metrics |= self.validate()
+            return metrics
+
+        try:
+            run.train(step, label)
+        finally:
+            upcoming.close()
+
+    def _agreed(self, upcoming: Iterator[Tokens]) -> Tokens:
+        """The next batch; where one process fails to make it, all stop."""
+        error: Exception | None = None
+        try:
+            batch = next(upcoming)
+        except Exception as caught:
+            error = caught
+        self.run.processes.failing(error)
+        return batch
+
+    def learn(self, batch: Tokens, t: int) -> Metrics:
+        """One update on a batch."""
+        run, processes = self.run, self.run.processes
         learned = float(batch.learn_BT[:, 1:].sum())
         # The balance of a sparse model's load is one of the whole batch: it does not add up from pieces.
-        whole = bool(getattr(run.model.config, "router_aux_loss_coef", 0.0))
-        parts = batch.split(1 if whole else run.threads)
-        pieces = [partial(next_token_loss, run.model, b, run.device, learned) for b in parts]
-        sums = backward(run.model, pieces, run.threads)
-        return {**sums, "grad_norm": run.optimize(t)["policy"], "tokens": learned}
+        whole = bool(getattr(run.model.config, "router_aux_loss_coef", 0.0)) or processes.sharded
+        rows = len(batch.ids_BT)
+        sums: Metrics = {}
+        for part in batch.split(processes.world)[processes.rank].split(self.config.accumulate):
+            pieces = [
+                partial(next_token_loss, run.model, b, run.device, learned, len(b.ids_BT) / rows, self._dtype)
+                for b in part.split(1 if whole else run.threads)
+            ]
+            for name, value in processes.add_gradients(run.model, pieces, run.threads).items():
+                sums[name] = sums.get(name, 0.0) + value
+        processes.sum_gradients(run.model)
+        return {**processes.sums(sums), "grad_norm": run.optimize(t)["policy"], "tokens": learned}
 
-    try:
-        run.train(step, label)
-    finally:
-        upcoming.close()
+    def validate(self) -> Metrics:
+        """Mean loss (nats) and perplexity of the held-out tokens, over all processes."""
+        run, processes = self.run, self.run.processes
+        began = time.perf_counter()
+        nats, tokens = 0.0, 0.0
+        run.model.eval()
+        for batch in self.held_out():
+            tokens += float(batch.learn_BT[:, 1:].sum())
+            pieces = batch.share(processes.rank, processes.world).split(1 if processes.sharded else run.threads)
+            nats += math.fsum(side_by_side(self._nats, pieces, run.threads))
+        run.model.train()
+        loss = torch.tensor(processes.sums({"nats": nats})["nats"] / tokens, dtype=torch.float64)
+        seconds = time.perf_counter() - began
+        return {"val_loss": float(loss), "val_perplexity": float(loss.exp()), "seconds_eval": seconds}
+
+    def _nats(self, batch: Tokens) -> float:
+        with torch.no_grad():
+            return float(_summed(self.run.model, batch, self.run.device, self._dtype)[0])
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        found: torch.dtype = getattr(torch, self.config.dtype)
+        return found
 
 
 def next_token_loss(
-    model: PreTrainedModel, batch: Tokens, device: torch.device, learned: float
+    model: PreTrainedModel,
+    batch: Tokens,
+    device: torch.device,
+    learned: float,
+    share: float = 1.0,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Cross-entropy (nats) of the learned tokens over `learned`, the number of them in the whole batch.
 
-    A sparse model's load-balancing loss is added at the model's own weight.
+    A sparse model's load-balancing loss is added at the model's own weight, times `share`: which share of the whole
+    batch these sequences are. `dtype` is what the model computes in.
     """
-    ids_BT, learn_BT = batch.ids_BT.to(device), batch.learn_BT[:, 1:].to(device)
     balance = getattr(model.config, "router_aux_loss_coef", 0.0)
-    if balance:
-        mask_BT = batch.attention_BT.to(device)
-        out = model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False, output_router_logits=True)
-    else:
-        # Padding lies to the right, where a causal model cannot see it; a mask would only cost time.
-        out = model(input_ids=ids_BT, use_cache=False)
-    chosen = learn_BT.nonzero(as_tuple=True)
-    loss = F.cross_entropy(out.logits[chosen].float(), ids_BT[:, 1:][chosen], reduction="sum") / learned
     if not balance:
-        return loss, {}
-    return loss + balance * out.aux_loss, {"balance": out.aux_loss.detach()}
+        return _summed(model, batch, device, dtype)[0] / learned, {}
+    mask_BT = batch.attention_BT.to(device)
+    nats, out = _summed(model, batch, device, dtype, attention_mask=mask_BT, output_router_logits=True)
+    aux = out.aux_loss * share
+    return nats / learned + balance * aux, {"balance": aux.detach()}
+
+
+def _summed(
+    model: PreTrainedModel, batch: Tokens, device: torch.device, dtype: torch.dtype, **more: Any
+) -> tuple[torch.Tensor, Any]:
+    """The sum of the learned tokens' cross-entropies, and all else that the model says."""
+    ids_BT, learn_BT = batch.ids_BT.to(device), batch.learn_BT[:, 1:].to(device)
+    with autocast(dtype, device):
+        # Padding lies to the right, where a causal model cannot see it; a mask would only cost time.
+        out = model(input_ids=ids_BT, use_cache=False, **more)
+    chosen = learn_BT.nonzero(as_tuple=True)
+    return F.cross_entropy(out.logits[chosen].float(), ids_BT[:, 1:][chosen], reduction="sum"), out

@@ -1,4 +1,4 @@
-"""From tasks and files to batches of tokens: batch t is a function of (seed, t) alone."""
+"""From tasks and samples to batches of tokens: batch t is a function of (seed, t) alone."""
 
 import queue
 import threading
@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -33,6 +32,12 @@ class Tokens:
         """At most `pieces` batches of nearly equal size, in order."""
         parts = (t.tensor_split(min(pieces, len(self.ids_BT))) for t in (self.ids_BT, self.attention_BT, self.learn_BT))
         return [Tokens(*part) for part in zip(*parts, strict=True)]
+
+    def share(self, rank: int, world: int) -> "Tokens":
+        """The rows of one of `world` processes; where there is none for it, a row of which nothing counts."""
+        if rank < len(self.ids_BT):
+            return self.split(world)[rank]
+        return Tokens(self.ids_BT[:1], self.attention_BT[:1], torch.zeros_like(self.learn_BT[:1]))
 
 
 Documents = Callable[[int, int], list[tuple[Prompt, str]]]
@@ -82,14 +87,15 @@ def correct_samples(store: SampleStore, task: Task, seed: int) -> Documents:
         found = []
         for index in range(start, start + n):
             epoch, position = divmod(index, len(pairs))
-            found.append(pairs[_order(len(pairs), seed, epoch)[position]])
+            found.append(pairs[order(len(pairs), seed, epoch)[position]])
         return found
 
     return documents
 
 
 @lru_cache(maxsize=2)
-def _order(n: int, seed: int, epoch: int) -> np.ndarray:
+def order(n: int, seed: int, epoch: int) -> np.ndarray:
+    """A permutation of n places."""
     return np.random.default_rng([seed, epoch]).permutation(n)
 
 
@@ -132,44 +138,6 @@ def pad(
         attention_BT[b, : len(row)] = True
         learn_BT[b, len(prompt) if answer_only else 0 : len(row)] = True
     return Tokens(ids_BT, attention_BT, learn_BT)
-
-
-def text_batches(
-    path: str | Path, tokenizer: PreTrainedTokenizerBase, batch: int, length: int, seed: int
-) -> Callable[[int], Tokens]:
-    """Windows of `length` tokens at random places of a text file.
-
-    Raises:
-        ReachlabError: fewer than `length` tokens in the file.
-    """
-    ids_N = torch.tensor(tokenizer(read_text(path))["input_ids"])
-    if len(ids_N) < length:
-        raise ReachlabError(f"{path}: {len(ids_N)} tokens, fewer than one window of --length {length}")
-
-    def at(step: int) -> Tokens:
-        starts = np.random.default_rng([seed, step]).integers(0, len(ids_N) - length + 1, batch)
-        ids_BT = torch.stack([ids_N[s : s + length] for s in starts])
-        everywhere = torch.ones_like(ids_BT, dtype=torch.bool)
-        return Tokens(ids_BT, everywhere, everywhere)
-
-    return at
-
-
-def read_text(path: str | Path) -> str:
-    """A text file's content.
-
-    Raises:
-        ReachlabError: no such file, not UTF-8, or empty.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ReachlabError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ReachlabError(f"{path}: not UTF-8 at byte {error.start}") from error
-    if not text.strip():
-        raise ReachlabError(f"{path}: an empty file")
-    return text
 
 
 def ahead(make: Callable[[int], Tokens], start: int, stop: int) -> Generator[Tokens, None, None]:

@@ -1,26 +1,53 @@
 """What every estimator offers: it hears answers, keeps averages, and says what stands in for the inactive experts."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+import torch
 from torch import Tensor
-
-from reachlab.moe.average import Average
 
 if TYPE_CHECKING:
     from reachlab.moe.layer import Layer, Routing, Slots
 
 
-class EstimatorOptions(Protocol):
-    """What an estimator may ask of the method's options."""
+class Options(Protocol):
+    """What an estimator asks of the method's options."""
 
-    beta: float
-    average: str
+    @property
+    def average(self) -> str:
+        """weighted or plain."""
+
+    @property
+    def share(self) -> float:
+        """The share of the tokens that are probes."""
+
+    @property
+    def beta(self) -> float:
+        """How much stays at an update."""
+
+
+class Memory(Protocol):
+    """An average over steps: `Average`, `Regression`."""
+
+    age_E: Tensor
+    poisoned: Tensor
+
+    def pending(self) -> list[Tensor]:
+        """What is to be added up over processes before a commit."""
+
+    def commit(self) -> None:
+        """Move by the sums since the last commit."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint needs."""
 
 
 class Estimator:
-    """The base: one average of one vector an expert, E by D."""
+    """The base. Vectors are (M, D), M = E where an expert has one."""
 
-    average: Average
+    beta: ClassVar[float]
+    """How much stays at an update, unless the user says otherwise."""
+    hears: ClassVar[bool] = False
+    """Whether it wants to `hear` what the experts answer to their own tokens."""
 
     def hear(self, layer: "Layer", slots: "Slots") -> None:
         """A training pass's slots: what the experts answered to the tokens routed to them."""
@@ -29,14 +56,31 @@ class Estimator:
         """The same pass's tokens, of which some may be sent to experts that they were not routed to."""
 
     def stand_ins(self, routing: "Routing") -> tuple[Tensor, Tensor]:
-        """Weights (T, M) and vectors (M, D) whose product stands for Σ_{i∉A} π_i E_i: here π_i and Ê_i, M = E."""
-        return routing.inactive(), self.average.vectors_ED
+        """Weights (T, M) and vectors (M, D) whose product stands for Σ_{i∉A} π_i E_i."""
+        raise NotImplementedError
 
-    def averages(self) -> dict[str, Average]:
+    def vectors(self) -> Tensor:
+        """What stands for each expert on average, (E, D): for those who look."""
+        raise NotImplementedError
+
+    def memories(self) -> dict[str, Memory]:
         """All that it keeps, by name."""
-        return {"average": self.average}
+        raise NotImplementedError
+
+    def extras(self) -> dict[str, Tensor]:
+        """State beside the memories."""
+        return {}
 
     def commit(self) -> None:
-        """Move every average by the sums since the last commit."""
-        for average in self.averages().values():
-            average.commit()
+        """Move every memory by the sums since the last commit."""
+        for memory in self.memories().values():
+            memory.commit()
+
+    def problem(self) -> Tensor:
+        """Whether an answer was not finite."""
+        return torch.stack([memory.poisoned for memory in self.memories().values()]).any()
+
+    def forgive(self) -> None:
+        """Forget the problem."""
+        for memory in self.memories().values():
+            memory.poisoned.zero_()

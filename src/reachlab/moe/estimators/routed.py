@@ -7,21 +7,37 @@ stand-in: an expert answers the tokens routed to it more strongly than those tha
 """
 
 import torch
+from torch import Tensor
 
 from reachlab.moe.average import Average
-from reachlab.moe.estimators.estimator import Estimator, EstimatorOptions
-from reachlab.moe.layer import Layer, Slots
+from reachlab.moe.estimators.estimator import Estimator, Memory, Options
+from reachlab.moe.layer import Layer, Routing, Slots
 from reachlab.moe.method import Shape
 
 
 class Routed(Estimator):
     """One vector an expert, from the slots that there are anyway."""
 
-    def __init__(self, shape: Shape, device: torch.device, options: EstimatorOptions):
-        self.average = Average(shape.E, shape.D, options.beta, device)
+    beta = 0.9
+    hears = True
+
+    def __init__(self, shape: Shape, device: torch.device, options: Options):
+        self.routed = Average(shape.E, shape.D, options.beta, device)
         self.weighted = options.average == "weighted"
 
     def hear(self, layer: Layer, slots: Slots) -> None:
         """Add a pass's slots."""
         weights_S = slots.weights_S if self.weighted else (slots.weights_S > 0).float()
-        self.average.add(slots.outputs_SD, slots.experts_S, weights_S, layer.offset or 0, layer.experts_here)
+        self.routed.add(slots.outputs_SD, slots.experts_S, weights_S, layer.offset or 0, layer.experts_here)
+
+    def stand_ins(self, routing: Routing) -> tuple[Tensor, Tensor]:
+        """D = Σ_{i∉A} π_i Ê_i."""
+        return routing.inactive(), self.vectors()
+
+    def vectors(self) -> Tensor:
+        """Ê."""
+        return self.routed.vectors_ED
+
+    def memories(self) -> dict[str, Memory]:
+        """The mean answer to the tokens of an expert's own."""
+        return {"routed": self.routed}

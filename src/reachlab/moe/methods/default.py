@@ -17,14 +17,14 @@ experts are scaled to sum to what the active ones' summed to.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.estimators import ESTIMATORS
-from reachlab.moe.estimators.estimator import Estimator
+from reachlab.moe.estimators import ESTIMATORS, Estimator
+from reachlab.moe.estimators.estimator import Options
 from reachlab.moe.layer import Layer, Routing, Slots
 from reachlab.moe.method import Method, Shape
 from reachlab.moe.reduce import add_up
@@ -37,16 +37,17 @@ class Default(Method):
 
     forward: Literal["sparse", "default"] = "sparse"
     """Whether the defaults are seen by the gradient alone, or are part of the answer."""
-    estimator: Literal["routed"] = "routed"
-    """Where Ê comes from."""
+    estimator: Literal["routed", "shrunk", "probed", "linear"] = "routed"
+    """Where Ê comes from: the paper's mean over an expert's own tokens, that mean at a fitted length, the mean over probes,
+    or a line through them."""
     update: Literal["before_use", "per_step"] = "before_use"
     """When Ê moves."""
-    beta: float = 0.9
-    """How much of Ê stays at each update."""
+    beta: float | None = None
+    """How much of Ê stays at each update; None: the estimator's own (0.9 for routed, 0.98 for probes)."""
+    share: float = 0.01
+    """Of the tokens, that are probes, where the estimator has them."""
     average: Literal["weighted", "plain"] = "weighted"
     """Whether an answer counts by its routing weight."""
-
-    hears_outputs = True
 
     def __post_init__(self) -> None:
         choices = {
@@ -58,14 +59,20 @@ class Default(Method):
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ReachlabError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(allowed)}")
+        kind = ESTIMATORS[self.estimator]
+        if self.beta is None:
+            self.beta = kind.beta
         if not 0 <= self.beta < 1:
             raise ReachlabError(f"beta={self.beta} must be at least 0 and below 1")
+        if not 0 < self.share <= 1:
+            raise ReachlabError(f"share={self.share} must be above 0 and at most 1")
+        self.hears_outputs = kind.hears
         self.acts_when_frozen = self.forward == "default"
 
     def prepare(self, shape: Shape, device: torch.device) -> None:
         """Begin with vectors of zeros."""
         super().prepare(shape, device)
-        self.stand: Estimator = ESTIMATORS[self.estimator](shape, device, self)
+        self.stand: Estimator = ESTIMATORS[self.estimator](shape, device, cast(Options, self))
 
     def route(self, layer: Layer, routing: Routing) -> tuple[Tensor, Tensor] | None:
         """Where weights are renormalised, the same values with the mixture's gradient, or a share of all experts'."""
@@ -107,21 +114,18 @@ class Default(Method):
             self.stand.commit()
 
     def _sums(self) -> list[Tensor]:
-        return [tensor for average in self.stand.averages().values() for tensor in average.pending()]
+        return [tensor for memory in self.stand.memories().values() for tensor in memory.pending()]
 
     def problem(self) -> Tensor | None:
         """Whether an answer was not finite."""
-        return torch.stack([a.poisoned for a in self.stand.averages().values()]).any()
+        return self.stand.problem()
 
     def forgive(self) -> None:
         """Forget the problem."""
-        for average in self.stand.averages().values():
-            average.poisoned.zero_()
+        self.stand.forgive()
 
     def state(self) -> dict[str, Tensor]:
-        """Ê, and how long ago each expert was heard."""
-        return {
-            f"{name}.{key}": tensor
-            for name, average in self.stand.averages().items()
-            for key, tensor in average.state().items()
-        }
+        """What the estimator keeps."""
+        memories = self.stand.memories().items()
+        kept = {f"{name}.{key}": tensor for name, memory in memories for key, tensor in memory.state().items()}
+        return kept | self.stand.extras()
