@@ -7,7 +7,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.tokenizer import Kind, encode, encode_prompts, train_tokenizer
+from reachlab.models.tokenizer import Kind, encode, encode_prompts, hash_tokenizer, train_tokenizer
 
 TEXTS = ["12 11 9 3=36:11*3=33;33-9=24;24+12=36", "7+5*3-2=?7+5=12", "naïve 漢字 \n\t"]
 KINDS: tuple[Kind, ...] = ("char", "number", "bpe")
@@ -82,6 +82,17 @@ def test_the_vocabulary_has_the_bound_asked_for() -> None:
 def test_no_text_to_learn_from(kind: Kind, texts: list[str]) -> None:
     with pytest.raises(ReachlabError, match="a tokenizer needs text to learn from"):
         train_tokenizer(kind, texts)
+
+
+def test_a_hash_tells_tokenizers_apart_and_survives_saving(tmp_path: Path) -> None:
+    hashes = {hash_tokenizer(t) for t in TRAINED.values()}
+    assert len(hashes) == 3
+    for kind, tokenizer in TRAINED.items():
+        tokenizer.save_pretrained(tmp_path / kind)
+        again = AutoTokenizer.from_pretrained(tmp_path / kind)
+        again(TEXTS, padding=True, truncation=True, max_length=4)  # leaves a mark in the backend
+        assert hash_tokenizer(again) == hash_tokenizer(tokenizer)
+    assert hash_tokenizer(train_tokenizer("bpe", TEXTS, 270)) not in hashes
 
 
 def test_the_same_text_gives_the_same_tokenizer() -> None:

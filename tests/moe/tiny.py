@@ -149,7 +149,7 @@ TINY: dict[str, Tiny] = {
     "axk2": Tiny("axk2", "AXK2ForCausalLM"),
     "bailing_hybrid": Tiny("bailing_hybrid", "BailingHybridForCausalLM", _HYBRID),
     "beam": Tiny("beam", "BeamForCausalLM", _SPARSE),
-    "cohere2_moe": Tiny("cohere2_moe", "Cohere2MoeForCausalLM"),
+    "cohere2_moe": Tiny("cohere2_moe", "Cohere2MoeForCausalLM", {"num_shared_experts": 1}),
     "deepseek_ocr2": Tiny("deepseek_ocr2", "DeepseekOcr2TextModel", _SPARSE),
     "deepseek_v2": Tiny("deepseek_v2", "DeepseekV2ForCausalLM"),
     "deepseek_v3": Tiny("deepseek_v3", "DeepseekV3ForCausalLM"),
@@ -227,10 +227,45 @@ TINY: dict[str, Tiny] = {
 """Every family of `reachlab.moe.families.FAMILIES`; two where a family has two kinds of router."""
 
 TINY_REFUSED: dict[str, Tiny] = {
+    "dbrx": Tiny(
+        "dbrx",
+        "DbrxForCausalLM",
+        {
+            **{"d_model": 32, "n_heads": 4, "n_layers": 1, "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4}},
+            "ffn_config": {"hidden_size": 32, "ffn_hidden_size": 16, "moe_num_experts": EXPERTS, "moe_top_k": ACTIVE},
+        },
+    ),
+    "doge": Tiny("doge", "DogeForCausalLM", {"is_moe": True, "num_experts": 16}),
+    "jetmoe": Tiny("jetmoe", "JetMoeForCausalLM", {"kv_channels": 8, "num_key_value_heads": 2}),
+    "llama4": Tiny("llama4", "Llama4ForCausalLM", {"intermediate_size_mlp": 16}),
+    "longcat_flash": Tiny(
+        "longcat_flash",
+        "LongcatFlashForCausalLM",
+        {"num_layers": 1, "ffn_hidden_size": 16, "expert_ffn_hidden_size": 16, "zero_expert_num": 2},
+    ),
+    "nllb_moe": Tiny(
+        "nllb_moe",
+        "NllbMoeForConditionalGeneration",
+        {
+            **{"d_model": 32, "encoder_layers": 1, "encoder_ffn_dim": 16, "encoder_attention_heads": 4},
+            **{"decoder_layers": 1, "decoder_ffn_dim": 16, "decoder_attention_heads": 4},
+            **{"encoder_sparse_step": 1, "decoder_sparse_step": 1},
+        },
+    ),
     "phimoe": Tiny("phimoe", "PhimoeForCausalLM"),
+    "step3p7": Tiny("step3p7", "Step3p7TextModel", {**_SPARSE, "share_expert_dim": 16}),
+    "switch_transformers": Tiny(
+        "switch_transformers",
+        "SwitchTransformersForConditionalGeneration",
+        {
+            **{"d_model": 32, "d_kv": 8, "d_ff": 16, "num_heads": 4, "num_layers": 2, "num_decoder_layers": 2},
+            **{"num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1},
+        },
+    ),
+    "vitpose_backbone": Tiny("vitpose_backbone", "VitPoseBackbone", {"part_features": 8, "num_experts": 2}),
     "zaya": Tiny("zaya", "ZayaForCausalLM", {"num_experts_per_tok": 1}),
 }
-"""Those of `reachlab.moe.families.REFUSED` that are built in a moment."""
+"""Every family of `reachlab.moe.families.REFUSED`."""
 
 
 def tiny_models() -> dict[str, Callable[[], PreTrainedModel]]:

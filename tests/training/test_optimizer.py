@@ -3,6 +3,8 @@ from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -49,7 +51,24 @@ def test_schedules() -> None:
     assert cosine[50] == pytest.approx(0.5)
     assert cosine[99] == pytest.approx(0.5 - 0.5 * math.cos(math.pi / 100))
     assert all(a > b for a, b in pairwise(cosine))
+    wsd = rates(10, warmup=2, schedule="wsd", decay=0.4)
+    assert wsd == pytest.approx([1 / 3, 2 / 3, 1, 1, 1, 1, 1, 3 / 4, 2 / 4, 1 / 4])
     assert rates(3, warmup=10) == pytest.approx([1 / 11, 2 / 11, 3 / 11])
+
+
+@given(steps=st.integers(1, 200), warmup=st.integers(0, 250), decay=st.floats(0, 1), t=st.integers(0, 199))
+def test_wsd_rises_stays_and_falls(steps: int, warmup: int, decay: float, t: int) -> None:
+    t = min(t, steps - 1)
+    found = learning_rate_scale(OptimizerConfig(schedule="wsd", warmup=warmup, decay=decay), t, steps)
+    if t < warmup:
+        assert found == (t + 1) / (warmup + 1)
+    elif t <= steps - decay * steps:
+        assert found == 1
+    else:
+        assert found == pytest.approx((steps - t) / min(decay * steps, steps - warmup))
+    whole = OptimizerConfig(schedule="wsd", warmup=warmup, decay=1)
+    linear = OptimizerConfig(schedule="linear", warmup=warmup)
+    assert learning_rate_scale(whole, t, steps) == pytest.approx(learning_rate_scale(linear, t, steps))
 
 
 @pytest.mark.parametrize(
@@ -71,3 +90,9 @@ def test_without_a_gradient_the_norm_is_zero() -> None:
 def test_settings_that_cannot_be(field: str, value: float) -> None:
     with pytest.raises(ReachlabError, match=rf"optimizer\.{field}={value} must be 0 or more"):
         OptimizerConfig(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.1, math.nan])
+def test_a_decay_is_a_share(decay: float) -> None:
+    with pytest.raises(ReachlabError, match=r"optimizer\.decay=.* is a share of the steps: 0 to 1"):
+        OptimizerConfig(schedule="wsd", decay=decay)

@@ -55,6 +55,16 @@ def test_pieces_of_a_batch_are_the_batch(rows: int, pieces: int) -> None:
     assert torch.equal(torch.cat([p.learn_BT for p in parts]), ids > 1)
 
 
+@given(st.integers(1, 9), st.integers(1, 12))
+def test_shares_of_a_batch_are_the_batch(rows: int, world: int) -> None:
+    ids = torch.arange(rows * 3).view(rows, 3)
+    batch = Tokens(ids, ids >= 0, ids % 2 > 0)
+    shares = [batch.share(rank, world) for rank in range(world)]
+    assert all(len(share.ids_BT) for share in shares)
+    learned = torch.cat([share.ids_BT[share.learn_BT] for share in shares])
+    assert torch.equal(learned, batch.ids_BT[batch.learn_BT])
+
+
 def test_a_batch_is_a_function_of_seed_and_step(tokenizer: PreTrainedTokenizerBase) -> None:
     task = load_task("countdown,numbers=3")
     batches = document_batches(attempts(task, 3), tokenizer, 4, 64, answer_only=False)
@@ -129,32 +139,6 @@ def test_a_student_sees_right_answers_to_training_problems_only(tmp_path: Path) 
     assert documents(3, 9) == [pair for epoch in epochs for pair in epoch][3:12]
     with pytest.raises(ReachlabError, match=r"no correct sample of a training problem .* --split train"):
         correct_samples(_teacher(tmp_path / "wrong", ["wrong"]), task, 0)
-
-
-def test_windows_of_a_text(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
-    file = tmp_path / "text"
-    text = "0123456789+-*/=;: 12 34 56 78 90"
-    file.write_text(text)
-    batches = text_batches(file, tokenizer, 64, 8, 0)
-    seen = set()
-    for step in range(4):
-        assert torch.equal(batches(step).ids_BT, batches(step).ids_BT)
-        seen |= set(tokenizer.batch_decode(batches(step).ids_BT))
-    assert seen == {text[i : i + 8] for i in range(len(text) - 7)}
-    whole = text_batches(file, tokenizer, 2, len(text), 0)(0)
-    assert tokenizer.batch_decode(whole.ids_BT) == [text, text]
-    with pytest.raises(ReachlabError, match="32 tokens, fewer than one window of --length 33"):
-        text_batches(file, tokenizer, 2, 33, 0)
-
-
-def test_texts_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "empty").write_text(" \n")
-    (tmp_path / "latin").write_bytes(b"Gr\xf6\xdfe")
-    for name, says in (("none", "No such file"), ("empty", "an empty file"), ("latin", "not UTF-8 at byte 2")):
-        with pytest.raises(ReachlabError, match=f"{name}: {says}"):
-            read_text(tmp_path / name)
-    with pytest.raises(ReachlabError, match="Is a directory"):
-        read_text(tmp_path)
 
 
 def _row(t: int) -> Tokens:

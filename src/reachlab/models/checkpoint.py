@@ -21,6 +21,9 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from reachlab.errors import ReachlabError
+from reachlab.moe import densified, restore
+from reachlab.moe import save as save_routers
+from reachlab.moe.storage import changes_the_function
 from reachlab.runs import sync_folder
 
 Dtype = Literal["float32", "bfloat16"]
@@ -60,6 +63,8 @@ def find_checkpoint(path: str | Path) -> Path:
 def load_model(path: str | Path, dtype: Dtype = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a model and its tokenizer from a local folder, in evaluation mode.
 
+    Where its routers' method is a part of what it computes (Default MoE's forward="default"), it is put on the model.
+
     Raises:
         ReachlabError: no folder, no weights, no tokenizer, or not a causal language model.
     """
@@ -79,6 +84,8 @@ def load_model(path: str | Path, dtype: Dtype = "float32") -> tuple[PreTrainedMo
         raise ReachlabError(
             f"{folder}: the weights lack {missing[0]}" + f" and {len(missing) - 1} more" * (len(missing) > 1)
         )
+    if changes_the_function(folder):
+        restore(model, folder)
     model.eval()
     return model, tokenizer
 
@@ -148,11 +155,13 @@ def restore_folder(folder: str | Path) -> None:
 
 
 def save_model(folder: str | Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Save weights, configuration and tokenizer, whole or not at all."""
+    """Save weights, configuration, tokenizer and what its routers keep (`moe/`), whole or not at all."""
 
     def fill(path: Path) -> None:
         model.save_pretrained(path)
         tokenizer.save_pretrained(path)
+        if densified(model) is not None:
+            save_routers(model, path)
 
     save_folder(folder, fill)
 

@@ -46,6 +46,8 @@ def densify(model: nn.Module, method: str = "default", **options: Any) -> "Densi
     for site in layers:
         verify(site)
     methods = [make_method(method, options) for _ in layers]
+    for site, one in zip(layers, methods, strict=True):
+        one.check(site)
     found = Densified(model, method, options)
     for site, one in zip(layers, methods, strict=True):
         found.add(Layer(site, one, found.pulse))

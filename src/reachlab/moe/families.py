@@ -9,7 +9,8 @@ is written nowhere but in each router's code. `FAMILIES` has a row for each rout
 (the letters are those of `scores`), and `verify` holds a row against the router itself. A router without a row is
 refused: from its weights of the active experts alone nobody can tell what it would have given to the others.
 
-Source: the modelling files of transformers 5.23; `tests/moe/test_families.py` fails when a later one has a new family.
+Source: the modelling files of transformers, in the version that `READ_FROM` names. When a later one has a new family,
+`tests/moe/test_families.py` fails.
 """
 
 import math
@@ -20,6 +21,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
+import transformers
 from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
@@ -76,6 +78,9 @@ class Refusal:
 
 
 Row = TypeVar("Row", Family, Refusal)
+
+READ_FROM = "5.23"
+"""The version of transformers whose routers the table describes; some of earlier ones return other things."""
 
 _DEEPSEEK: dict[str, Any] = {"renormalise": "norm_topk_prob", "scale": "routed_scaling_factor"}
 """DeepSeek-V3's body, which many share; the top-k is taken within groups of experts, and of s and a bias."""
@@ -190,7 +195,7 @@ _ROWS = (
         "score_fn",
         renormalise=True,
         scale="routed_scaling_factor",
-        note="√softplus, unless the configuration's scoring_func is another",
+        note="a sigmoid, unless the configuration's scoring_func is another",
     ),
     Family("jamba", "JambaTopKRouter", "softmax"),
     Family("kimi_linear", "KimiLinearTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
@@ -362,14 +367,23 @@ def verify(site: LayerSite, seed: int = 0) -> None:
     formula_TK = active_weights(
         scores_TE, indices_TK, renormalised=site.renormalised, scale=scale_T1, factors_E=site.factors
     )
-    coarsest = max(torch.finfo(t.dtype).eps for t in (logits_TE, weights_TK))
     error = float(((formula_TK - weights_TK).abs().amax() / weights_TK.abs().amax()).nan_to_num(math.inf))
-    if error > max(4 * coarsest, 1e-5):
+    if error > _rounding(logits_TE, weights_TK):
         raise ReachlabError(
             f"{site.name}: the weights of {site.family.router} are not {site.family.formula} (they differ by up to "
             f"{error:.1e} of the largest): this version of transformers computes something else; correct the row in "
             "reachlab.moe.families.FAMILIES"
         )
+
+
+@torch.no_grad()
+def selects_top_k(site: LayerSite) -> bool:
+    """Whether the active experts are those with the K largest scores, without a bias or groups of experts."""
+    site, (logits_TE, weights_TK, indices_TK, *_) = _trial(site, tokens=64)
+    scores_TE = score(logits_TE, site.score)
+    chosen_TK = scores_TE.gather(1, indices_TK).sort(1, descending=True).values
+    # The scores, not the indices: in bfloat16 many experts tie.
+    return torch.allclose(chosen_TK, scores_TE.topk(indices_TK.shape[1], 1).values, _rounding(logits_TE, weights_TK))
 
 
 @torch.no_grad()
@@ -394,7 +408,32 @@ def _trial(site: LayerSite, tokens: int, seed: int = 0) -> tuple[LayerSite, tupl
     arguments = [torch.randn(shape, generator=generator).to(matrix)]
     if site.family.bias:
         arguments.append(torch.rand(matrix.shape[0], generator=generator).to(matrix.device))
-    return replace(site, router=router), router(*arguments)
+    site, returned = replace(site, router=router), router(*arguments)
+    if wrong := _misfit(site, returned):
+        raise ReachlabError(
+            f"{site.name}: {site.family.router} of transformers {transformers.__version__} {wrong}, unlike that of "
+            f"{READ_FROM}, which Reachlab knows: install that version"
+        )
+    return site, returned
+
+
+def _misfit(site: LayerSite, returned: object) -> str:
+    """In what a router is not the one that its row is about; empty if it may be."""
+    row = site.family
+    named = [row.score, row.renormalise, row.factors, *(f.removeprefix("1/") for f in row.scale.split(" * "))]
+    for name in named:
+        if isinstance(name, str) and name and name not in SCORES and not hasattr(site.router, name):
+            return f"has no {name}"
+    match returned:
+        case (Tensor(), Tensor() as weights, Tensor() as indices, *_):
+            if weights.is_floating_point() and indices.dtype == torch.int64 and weights.shape == indices.shape:
+                return ""
+    return "does not return (logits, weights, indices)"
+
+
+def _rounding(*tensors: Tensor) -> float:
+    """How far two ways to compute the same numbers may come out apart, relative to them, in the coarsest dtype."""
+    return max(1e-5, *(4 * torch.finfo(tensor.dtype).eps for tensor in tensors))
 
 
 def _value(router: nn.Module, factor: str) -> float:

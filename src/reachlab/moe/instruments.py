@@ -3,7 +3,7 @@
     p = π / Σ π                                        a token's shares of all E experts (softmax families: the softmax)
     entropy      H = mean over tokens of −Σ_i p_i log p_i           nats; H / log E is 1 for a router that knows nothing
     top-k mass   mean over tokens of Σ_{i∈A} p_i                    what the mixture keeps of the dense one
-    load         f_i = slots of i / all slots                       with its deviation and its maximum over its mean, 1/E
+    load         f_i = slots of i / all slots                       its deviation and maximum over its mean, 1/E
     co-activation  C_ij = share of tokens that visit i and j        C_ii = K f_i
 
 The first four are the field's (Switch Transformer, arXiv 2101.03961; OLMoE, arXiv 2409.02060, which also has the
@@ -23,7 +23,6 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from reachlab.moe.average import Average
 from reachlab.moe.densify import Densified, densified, densify
 from reachlab.moe.layer import Layer, Routing, in_backward
 from reachlab.moe.methods.default import Default
@@ -39,13 +38,15 @@ LISTENED = 512
 
 def shares(pi_TE: Tensor) -> Tensor:
     """p, (T, E): weights of all experts as a distribution."""
-    positive_TE = pi_TE.clamp(min=0)  # a learnt factor of an expert may be negative
-    return positive_TE / positive_TE.sum(1, keepdim=True).clamp(min=TINY)
+    positive_TE: Tensor = pi_TE.clamp(min=0)  # a learnt factor of an expert may be negative
+    found_TE: Tensor = positive_TE / positive_TE.sum(1, keepdim=True).clamp(min=TINY)
+    return found_TE
 
 
 def entropies(p_TE: Tensor) -> Tensor:
     """−Σ_i p_i log p_i of every token, (T,), in nats."""
-    return torch.special.entr(p_TE).sum(1)
+    found_T: Tensor = torch.special.entr(p_TE).sum(1)
+    return found_T
 
 
 def visits(indices_TK: Tensor, E: int) -> Tensor:
@@ -56,12 +57,16 @@ def visits(indices_TK: Tensor, E: int) -> Tensor:
 def cosines(vectors_ED: Tensor) -> Tensor:
     """Cosines of all pairs, (E, E); 0 with a vector of zeros."""
     unit_ED = vectors_ED / vectors_ED.norm(dim=1, keepdim=True).clamp(min=TINY)
-    return unit_ED @ unit_ED.T
+    found_EE: Tensor = unit_ED @ unit_ED.T
+    return found_EE
 
 
-def default_vectors(layer: Layer) -> Average | None:
-    """The default vectors of a layer's method, Ê with its ages; None where it has none."""
-    return layer.method.stand.average if isinstance(layer.method, Default) else None
+def default_vectors(layer: Layer) -> tuple[Tensor, Tensor] | None:
+    """The default vectors of a layer's method, Ê (E, D), and their ages (E,); None where it has none."""
+    if not isinstance(layer.method, Default):
+        return None
+    stand = layer.method.stand
+    return stand.vectors(), next(iter(stand.memories().values())).age_E
 
 
 # -- readings -------------------------------------------------------------------------------------------------------
@@ -279,37 +284,32 @@ class Recorder:
             zip(("router_entropy", "router_mass", "load_cv", "load_max", "unused_experts"), means, strict=True)
         )
         found["unused_experts"] = round(found["unused_experts"] * len(rows))
-        averages = [a for ear in self.ears if (a := default_vectors(ear.layer)) is not None]
-        if averages:
-            device = averages[0].age_E.device
-            both = [torch.stack([a.vectors_ED.norm(dim=1).mean(), a.age_E.float().mean()]).to(device) for a in averages]
+        both = [
+            torch.stack([vectors_ED.norm(dim=1).mean(), age_E.float().mean()]).to(self.ears[0].layer.device)
+            for vectors_ED, age_E in filter(None, (default_vectors(ear.layer) for ear in self.ears))
+        ]
+        if both:
             found["vector_norm"], found["vector_age"] = torch.stack(both).mean(0).tolist()
         return found
 
     def _sums(self) -> list[list[Tensor]]:
         """Each layer's sums over all processes, on the host: one message and one wait a type of number."""
         device = self.ears[0].layer.device
-        flat = []
-        for dtype in (torch.int64, torch.float32):
-            parts = [t.reshape(-1).to(device) for ear in self.ears for t in ear.sums if t.dtype == dtype]
-            flat.append(torch.cat(parts))
-            add_up(flat[-1:])
-        whole, real = (iter(t.cpu().split([1])) if False else t.cpu() for t in flat)
-        found, at = [], {torch.int64: 0, torch.float32: 0}
-        for ear in self.ears:
-            sums = []
-            for t in ear.sums:
-                source = whole if t.dtype == torch.int64 else real
-                sums.append(source[at[t.dtype] : at[t.dtype] + t.numel()].view(t.shape))
-                at[t.dtype] += t.numel()
-            found.append(sums)
+        found: list[list[Tensor]] = [[] for _ in self.ears]
+        for dtype in (torch.int64, torch.float32):  # the order of an ear's sums
+            mine = [[t for t in ear.sums if t.dtype == dtype] for ear in self.ears]
+            flat = torch.cat([t.reshape(-1).to(device) for sums in mine for t in sums])
+            add_up([flat])
+            parts = iter(torch.split(flat.cpu(), [t.numel() for sums in mine for t in sums]))
+            for kept, sums in zip(found, mine, strict=True):
+                kept += [next(parts).view(t.shape) for t in sums]
         return found
 
 
 def _reading(ear: _Ear, sums: Sequence[Tensor]) -> Reading:
     tokens, together_EE, told_2, (norms_E, counts_E) = sums
     some = tokens.clamp(min=1)
-    average = default_vectors(ear.layer)
+    defaults = default_vectors(ear.layer)
     return Reading(
         layer=ear.layer.name,
         experts=ear.layer.shape.E,
@@ -320,10 +320,9 @@ def _reading(ear: _Ear, sums: Sequence[Tensor]) -> Reading:
         load=(together_EE.diagonal().double() / together_EE.trace().clamp(min=1)).tolist(),
         coactivation=(together_EE.double() / some).tolist(),
         outputs=(norms_E / counts_E).tolist() if ear.outputs else None,
-        vectors=average
-        and Vectors(
-            norms=average.vectors_ED.norm(dim=1).tolist(),
-            ages=average.age_E.tolist(),
-            cosines=cosines(average.vectors_ED).tolist(),
-        ),
+        vectors=_vectors(*defaults) if defaults else None,
     )
+
+
+def _vectors(vectors_ED: Tensor, age_E: Tensor) -> Vectors:
+    return Vectors(norms=vectors_ED.norm(dim=1).tolist(), ages=age_E.tolist(), cosines=cosines(vectors_ED).tolist())

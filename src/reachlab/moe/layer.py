@@ -39,6 +39,13 @@ class Routing:
     indices_TK: Tensor
     tokens_T: Tensor | None
     """Which tokens are not padding; None: all."""
+    bias_E: Tensor | None = None
+    """What the router selects by beside its scores, where its block hands it that."""
+
+    def mixture_weights(self) -> Tensor:
+        """The active experts' weights, (T, K): the router's own values with the mixture's gradient."""
+        pi_TK = self.pi_TE.gather(1, self.indices_TK)
+        return self.weights_TK.detach() + (pi_TK - pi_TK.detach()).to(self.weights_TK.dtype)
 
     def inactive(self) -> Tensor:
         """The weights of the experts that a token does not visit, (T, E); 0 for those that it does."""
@@ -109,7 +116,8 @@ class Layer:
         logits_TE, indices_TK, weights_TK = logits.reshape(-1, E), indices.reshape(-1, K), weights.reshape(-1, K)
         pi_TE = self.site.mixture(logits_TE, weights_TK, indices_TK)
         tokens_T = self.pulse.tokens_of(len(pi_TE))
-        routing = Routing(logits_TE, pi_TE, weights_TK, indices_TK, tokens_T)
+        bias_E = args[1] if self.site.family.bias else None
+        routing = Routing(logits_TE, pi_TE, weights_TK, indices_TK, tokens_T, bias_E)
         found = self.method.route(self, routing) if acts else None
         if found is not None:
             routing.weights_TK, routing.indices_TK = found

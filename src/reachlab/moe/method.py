@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from reachlab.moe.families import LayerSite
     from reachlab.moe.layer import Layer, Routing, Slots
 
 
@@ -32,6 +33,9 @@ class Method:
     """Whether `hear` is to be called with every expert's answers; costs a sort of the slots."""
     acts_when_frozen: bool = False
     """Whether it also acts outside training."""
+
+    def check(self, site: "LayerSite") -> None:
+        """Raise a ReachlabError where the method makes no sense for a layer."""
 
     def prepare(self, shape: Shape, device: torch.device) -> None:
         """Make the state for a layer."""

@@ -12,10 +12,10 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.densify import Densified, densified, densify
+from reachlab.moe.densify import Densified, densified, densify, make_method
 
 FILE = "routers.safetensors"
 
@@ -35,6 +35,16 @@ def save(model: nn.Module, folder: str | Path) -> Path:
     return path
 
 
+def saved(folder: str | Path) -> tuple[str, dict[str, Any]] | None:
+    """The method and options of the state in a checkpoint's folder; None where there is none.
+
+    Raises:
+        ReachlabError: a damaged file.
+    """
+    path = Path(folder) / FILE
+    return _read(path)[:2] if path.is_file() else None
+
+
 def restore(model: nn.Module, folder: str | Path) -> Densified:
     """Densify a model as it was when `save` wrote its state, and take the state over.
 
@@ -46,13 +56,7 @@ def restore(model: nn.Module, folder: str | Path) -> Densified:
     path = Path(folder) / FILE
     if not path.is_file():
         raise ReachlabError(f"{folder}: no {FILE} here: this checkpoint's model was not densified")
-    try:
-        with safe_open(path, framework="pt") as file:
-            how = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        method, options = how["method"], _options(how["options"])
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise ReachlabError(f"{path}: not a densified model's router state ({error})") from error
+    method, options, state = _read(path)
     found = densified(model)
     fresh = found is None
     found = found or densify(model, method, **options)
@@ -63,6 +67,26 @@ def restore(model: nn.Module, folder: str | Path) -> Densified:
             found.detach()
         raise ReachlabError(f"{path}: {error}") from error
     return found
+
+
+def changes_the_function(folder: str | Path) -> bool:
+    """Whether the state in a checkpoint's folder is of a method that also acts outside training.
+
+    Raises:
+        ReachlabError: a damaged file.
+    """
+    found = saved(folder)
+    return found is not None and make_method(*found).acts_when_frozen
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            how = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return how["method"], _options(how["options"]), state
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise ReachlabError(f"{path}: not a densified model's router state ({error})") from error
 
 
 def _options(text: str) -> dict[str, Any]:

@@ -80,7 +80,8 @@ def thin(ks: np.ndarray, keep: Sequence[int] = ()) -> np.ndarray:
     return np.union1d(np.searchsorted(ks, spaced - 0.5), must)
 
 
-def _layout(figure: go.Figure, *, margin: Mapping[str, int] | None = None) -> go.Figure:
+def layout(figure: go.Figure, *, margin: Mapping[str, int] | None = None) -> go.Figure:
+    """Give a figure the page's looks; returns it."""
     axis = {
         "fixedrange": True,
         "gridcolor": "var(--grid)",
@@ -111,7 +112,7 @@ def _layout(figure: go.Figure, *, margin: Mapping[str, int] | None = None) -> go
     return figure
 
 
-def _name_y(figure: go.Figure, text: str) -> None:
+def name_y(figure: go.Figure, text: str) -> None:
     """Put the y axis' name above it, where it costs no width on a phone and needs no turned head."""
     figure.add_annotation(
         text=text, x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom",
@@ -190,11 +191,11 @@ def _whisker(line: Line) -> dict[str, Any] | None:
 
 def passk(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> go.Figure:
     """pass@k of every model over k = 1..n on a log-2 axis; a crossing is a dotted line that bears its k."""
-    figure = _layout(go.Figure())
+    figure = layout(go.Figure())
     _add_lines(figure, lines, powers_of_two(n), ".1%")
     _k_axis(figure, n)
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%", dtick=0.2)
-    _name_y(figure, "pass@k")
+    name_y(figure, "pass@k")
     for row, crossing in enumerate(sorted(crossings, key=lambda c: c.k, reverse=True)):
         right_half = crossing.k**2 > n
         figure.add_shape(
@@ -220,12 +221,12 @@ def passk(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> go.Figure
 
 def difference(lines: Sequence[Line], n: int) -> go.Figure:
     """pass@k of each model minus the base's over k = 1..n, in percentage points."""
-    figure = _layout(go.Figure())
+    figure = layout(go.Figure())
     _add_lines(figure, [line.times(100) for line in lines], powers_of_two(n), "+.1f")
     _k_axis(figure, n)
     figure.update_yaxes(tickformat="+d", rangemode="tozero")
     figure.add_hline(y=0, line={"color": "var(--series-0)", "width": 1.5})
-    _name_y(figure, "difference in pass@k, points")
+    name_y(figure, "difference in pass@k, points")
     return figure
 
 
@@ -243,7 +244,7 @@ def strip(names: Sequence[str], accuracies_P: Sequence[np.ndarray]) -> go.Figure
         (0.5, "heat-3"),
         (1.0, "heat-4"),
     ]
-    figure = _layout(go.Figure(), margin={"t": 4, "l": 10, "b": 8})
+    figure = layout(go.Figure(), margin={"t": 4, "l": 10, "b": 8})
     figure.add_heatmap(
         z=np.stack(accuracies_P).round(4),
         y=[plain(name, 18) for name in names],
@@ -262,7 +263,7 @@ def strip(names: Sequence[str], accuracies_P: Sequence[np.ndarray]) -> go.Figure
 
 def histogram(style: Style, labels: Sequence[str], counts: Sequence[int], tallest: int) -> go.Figure:
     """How many problems are answered right how often: never, ten bins, always; `tallest` sets the y axis."""
-    figure = _layout(go.Figure(), margin={"t": 8, "b": 40, "l": 40})
+    figure = layout(go.Figure(), margin={"t": 8, "b": 40, "l": 40})
     last = len(labels) - 1
     figure.add_bar(
         x=list(range(last + 1)),
@@ -291,7 +292,7 @@ def histogram(style: Style, labels: Sequence[str], counts: Sequence[int], talles
 
 def training(lines: Sequence[Line]) -> go.Figure:
     """One measured quantity over training steps, for every model that has it."""
-    figure = _layout(go.Figure(), margin={"t": 8})
+    figure = layout(go.Figure(), margin={"t": 8})
     for line in lines:
         figure.add_scatter(
             x=line.x,
@@ -309,7 +310,7 @@ def training(lines: Sequence[Line]) -> go.Figure:
 
 def phases(names: Sequence[str], seconds: Mapping[str, Sequence[float]]) -> go.Figure:
     """Where training time went: a bar a model, cut into phases; `seconds[phase][i]` belongs to `names[i]`."""
-    figure = _layout(go.Figure(), margin={"t": 10, "l": 10})
+    figure = layout(go.Figure(), margin={"t": 10, "l": 10})
     for index, (phase, spent) in enumerate(seconds.items()):
         colour, pattern = PHASES[index % len(PHASES)]
         figure.add_bar(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from reachlab.moe import densified
 from reachlab.threads import side_by_side
 
 Piece = Callable[[], tuple[Tensor, dict[str, Tensor]]]
@@ -22,6 +23,8 @@ Piece = Callable[[], tuple[Tensor, dict[str, Tensor]]]
 def backward(model: nn.Module, pieces: Sequence[Piece], threads: int) -> dict[str, float]:
     """Add the gradient of the pieces' sum to the parameters' `grad`; returns the sums of "loss" and all else."""
     parameters = [p for p in model.parameters() if p.requires_grad]
+    if densified(model) is not None:
+        threads = 1  # its layers add up what they hear, pass after pass
     workers = min(threads, len(pieces))
     shares = [pieces[w * len(pieces) // workers : (w + 1) * len(pieces) // workers] for w in range(workers)]
     results = side_by_side(lambda share: _differentiate(share, parameters), shares, workers)

@@ -24,6 +24,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_tokenizer, restore_folder, save_folder, save_model
 from reachlab.models.devices import choose_device
+from reachlab.moe import densified
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
@@ -156,6 +157,8 @@ class TrainingRun:
             "random": torch.get_rng_state(),
             **{name: self.processes.state(m, self.optimizers[name]) for name, m in self.modules.items()},
         }
+        if (routers := densified(self.model)) is not None:
+            state["routers"] = routers.state()
         if self.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state(self.device)
 
@@ -194,6 +197,8 @@ class TrainingRun:
             raise ReachlabError(
                 f"{path.parent}: not a state to go on from ({str(error).splitlines()[0]}); delete it to start over"
             ) from error
+        if (routers := densified(self.model)) is not None:
+            routers.load(state["routers"])
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and "random_cuda" in state:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import hash_model, load_model
+from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
 from reachlab.models.devices import choose_device
 from reachlab.models.tokenizer import encode, encode_prompts
 from reachlab.rl.algorithm import Algorithm, Scored
@@ -43,6 +43,7 @@ from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import ObjectiveConfig, RLConfig
 from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
+from reachlab.training.routing import route
 from reachlab.types import Problem
 
 ENOUGH = 8
@@ -175,6 +176,7 @@ class Learner:
 
     def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model, tokenizer = load_model(self.config.model)
+        route(model, self.config.routing, find_checkpoint(self.config.model))
         weights = self.config.weights
         if weights.lora_rank:
             if self.processes.sharded:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reachlab.errors import ReachlabError
-from reachlab.training.config import LoopConfig, OptimizerConfig
+from reachlab.training.config import LoopConfig, OptimizerConfig, RoutingConfig
 
 AlgorithmName = Literal["grpo", "dr_grpo", "rloo", "remax", "reinforce_pp", "dapo", "ppo"]
 
@@ -173,6 +173,7 @@ class RLConfig:
     evaluation: EvaluationConfig = EvaluationConfig()
     weights: WeightsConfig = WeightsConfig()
     optimizer: OptimizerConfig = OptimizerConfig(method="adamw", lr=3e-4)
+    routing: RoutingConfig = RoutingConfig()
     loop: LoopConfig = LoopConfig(steps=100, save_every=10)
 
     def __post_init__(self) -> None:

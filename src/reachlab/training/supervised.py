@@ -21,9 +21,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.build import build_model
-from reachlab.models.checkpoint import hash_model, load_model
+from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
 from reachlab.models.devices import autocast, choose_device
 from reachlab.models.tokenizer import Kind, train_tokenizer
+from reachlab.moe import densified
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.registry import load_task
@@ -35,6 +36,7 @@ from reachlab.training.corpus.survey import survey
 from reachlab.training.corpus.windows import window_batches, windows_in_order
 from reachlab.training.loop import Metrics, TrainingRun, identity
 from reachlab.training.processes import Processes
+from reachlab.training.routing import route
 from reachlab.training.text import (
     Tokens,
     ahead,
@@ -102,6 +104,9 @@ def _pretrain_on_text(config: PretrainConfig, processes: Processes, tell: Callab
             return pack(corpus, run.tokenizer, folder)
 
         tokens = open_packed(_by_main(processes, tokenize))
+        if processes.main:
+            learn, keep = len(tokens.train_N), len(tokens.held_out_N)
+            tell(f"{config.data}: {corpus.documents:,} documents, {learn:,} tokens to learn from, {keep:,} held out")
         batches = window_batches(tokens.train_N, config.batch, config.length, config.loop.seed)
         held_out = partial(windows_in_order, tokens.held_out_N, config.batch, config.length, config.text.eval_tokens)
         Learner(run, batches, config, held_out, config.text.eval_every).train("pretrain")
@@ -123,7 +128,9 @@ def _new_model(
 
     def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         tokenizer = _by_main(processes, lambda: train_tokenizer(kind, vocabulary(), shape.vocab_size))
-        return build_model(shape, tokenizer, config.loop.seed), tokenizer
+        model = build_model(shape, tokenizer, config.loop.seed)
+        route(model, config.routing)
+        return model, tokenizer
 
     known = {**identity(replace(config, model=shape)), **facts}
     # Where the tokens lie changes nothing.
@@ -147,11 +154,17 @@ def distill(config: DistillConfig) -> bool:
         documents = solutions(task, seed)
     else:
         documents = correct_samples(SampleStore(RunFolder(config.teacher)), task, seed)
+
+    def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        model, tokenizer = load_model(config.model)
+        route(model, config.routing, find_checkpoint(config.model))
+        return model, tokenizer
+
     folder = RunFolder(config.out)
     known = {**identity(config), "model": hash_model(config.model)}
     claim = partial(folder.claim, "distill", known, {"model_path": config.model, "teacher": config.teacher})
     with _processes(config) as processes:
-        run = TrainingRun(folder, claim, config.loop, config.optimizer, lambda: load_model(config.model), processes)
+        run = TrainingRun(folder, claim, config.loop, config.optimizer, start, processes)
         if not run.finished:
             batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=True)
             Learner(run, batches, config).train("distill")
@@ -241,14 +254,12 @@ class Learner:
         """One update on a batch."""
         run, processes = self.run, self.run.processes
         learned = float(batch.learn_BT[:, 1:].sum())
-        # The balance of a sparse model's load is one of the whole batch: it does not add up from pieces.
-        whole = bool(getattr(run.model.config, "router_aux_loss_coef", 0.0)) or processes.sharded
         rows = len(batch.ids_BT)
         sums: Metrics = {}
         for part in batch.split(processes.world)[processes.rank].split(self.config.accumulate):
             pieces = [
                 partial(next_token_loss, run.model, b, run.device, learned, len(b.ids_BT) / rows, self._dtype)
-                for b in part.split(1 if whole else run.threads)
+                for b in part.split(self._at_once)
             ]
             for name, value in processes.add_gradients(run.model, pieces, run.threads).items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -263,7 +274,7 @@ class Learner:
         run.model.eval()
         for batch in self.held_out():
             tokens += float(batch.learn_BT[:, 1:].sum())
-            pieces = batch.share(processes.rank, processes.world).split(1 if processes.sharded else run.threads)
+            pieces = batch.share(processes.rank, processes.world).split(self._at_once)
             nats += math.fsum(side_by_side(self._nats, pieces, run.threads))
         run.model.train()
         loss = torch.tensor(processes.sums({"nats": nats})["nats"] / tokens, dtype=torch.float64)
@@ -273,6 +284,14 @@ class Learner:
     def _nats(self, batch: Tokens) -> float:
         with torch.no_grad():
             return float(_summed(self.run.model, batch, self.run.device, self._dtype)[0])
+
+    @property
+    def _at_once(self) -> int:
+        """How many pieces of a batch are passed side by side."""
+        model = self.run.model
+        # The balance of a sparse model's load is one of the whole batch: it does not add up from pieces.
+        whole = bool(getattr(model.config, "router_aux_loss_coef", 0.0)) or densified(model) is not None
+        return 1 if whole or self.run.processes.sharded else self.run.threads
 
     @property
     def _dtype(self) -> torch.dtype:

@@ -83,8 +83,7 @@ class Default(Method):
             share_T1 = weights_TK.detach().float().sum(1, keepdim=True) / routing.pi_TE.detach().sum(1, keepdim=True)
             routing.pi_TE = routing.pi_TE * share_T1
             return routing.pi_TE.gather(1, routing.indices_TK).to(weights_TK.dtype), routing.indices_TK
-        pi_TK = routing.pi_TE.gather(1, routing.indices_TK)
-        return weights_TK.detach() + (pi_TK - pi_TK.detach()).to(weights_TK.dtype), routing.indices_TK
+        return routing.mixture_weights(), routing.indices_TK
 
     def hear(self, layer: Layer, slots: Slots) -> None:
         """The estimator averages what the experts answered."""

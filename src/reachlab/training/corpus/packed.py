@@ -52,17 +52,18 @@ def pack(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Pa
     Raises:
         ReachlabError: the disk is full or the folder cannot be written.
     """
-    about = {
+    dtype = "uint16" if len(tokenizer) <= 1 << 16 else "uint32"
+    about: dict[str, Any] = {
         "version": VERSION,
         "data_hash": corpus.hash,
         "held_out_below": corpus.threshold,
         "tokenizer_hash": hash_tokenizer(tokenizer),
-        "dtype": "uint16" if len(tokenizer) <= 1 << 16 else "uint32",
+        "dtype": dtype,
     }
     key = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=8).hexdigest()
     description = folder / f"tokens-{key}.json"
     if not _sound(description):
-        found = _write(corpus, tokenizer, description.with_suffix(".bin"), np.dtype(about["dtype"]))
+        found = _write(corpus, tokenizer, description.with_suffix(".bin"), np.dtype(dtype))
         write_atomically(description, (json.dumps(about | found, indent=2) + "\n").encode())
     return description
 

@@ -5,6 +5,7 @@ file is read in blocks, so the text may be larger than memory.
 """
 
 import codecs
+import re
 import sysconfig
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -51,10 +52,10 @@ def open_text(spec: str, pattern: str = "*") -> Reader:
     if kind == "datasets":
         return _dataset(argument)
     path = Path(argument)
-    if path.is_dir():
-        return _folder(path, pattern)
     if not argument or not path.exists():
         raise ReachlabError(f"{argument or spec}: No such file or folder")
+    if path.is_dir():
+        return _folder(path, pattern)
     return partial(_file, path, FILE_BLOCK)
 
 
@@ -135,9 +136,10 @@ def _usable(row: dict[str, Any], column: str, place: str, skip: Skip) -> Iterato
 
 def _dataset(argument: str) -> Reader:
     """One column of one split, through the `datasets` library."""
-    name, split, column, *rest = [*argument.split(":"), *("" for _ in range(3))][: max(3, argument.count(":") + 1)]
-    split, column = split or "train", column or "text"
-    if not name or rest:
+    # A colon inside brackets is a slice's: train[:10%].
+    name, split, column, *rest = [*re.split(r":(?![^\[]*\])", argument), "", ""]
+    column = column or "text"
+    if not name or any(rest):
         raise ReachlabError(f"datasets:{argument}: write it as datasets:ID_OR_PATH[:SPLIT[:COLUMN]]")
     try:
         library = import_module("datasets")
@@ -172,12 +174,14 @@ def _load(library: Any, name: str, split: str) -> Any:
     if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
         saved = library.load_from_disk(name)
         if not isinstance(saved, dict):
+            if split:
+                raise ReachlabError(f"{name}: one table without splits; write datasets:{name}::COLUMN for its columns")
             return saved
-        if split not in saved:
-            raise ReachlabError(f"{name}: no split {split!r}; its splits: {', '.join(saved)}")
-        return saved[split]
+        if (split or "train") not in saved:
+            raise ReachlabError(f"{name}: no split {split or 'train'!r}; its splits: {', '.join(saved)}")
+        return saved[split or "train"]
     if path.is_file():
         if path.suffix not in FILES:
             raise ReachlabError(f"{name}: `datasets` reads {', '.join(FILES)}; plain text is --data text:{name}")
-        return library.load_dataset(FILES[path.suffix], data_files=name, split=split)
-    return library.load_dataset(name, split=split)
+        return library.load_dataset(FILES[path.suffix], data_files=name, split=split or "train")
+    return library.load_dataset(name, split=split or "train")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reachlab.errors import ReachlabError
-from reachlab.training.corpus.sources import Reader, open_text
+from reachlab.training.corpus.sources import open_text
 
 ALL = 1 << 64
 
@@ -22,7 +22,8 @@ class Corpus:
     """Text that was read through once: its documents, and what is known about them."""
 
     spec: str
-    read: Reader
+    pattern: str
+    """What and where it is, as of `open_text`."""
     hash: str
     """Of all documents, in their order."""
     documents: int
@@ -36,9 +37,16 @@ class Corpus:
     """What was left out, and why."""
 
     def split(self) -> Iterator[tuple[str, bool]]:
-        """Every document, and whether it is held out."""
-        for text in self.read(lambda _: None):
-            yield text, document_key(text) < self.threshold
+        """Every document, and whether it is held out.
+
+        Raises:
+            ReachlabError: the documents are others than before; known once all have been read.
+        """
+        digest = _Digest()
+        for text in open_text(self.spec, self.pattern)(lambda _: None):
+            yield text, digest.add(text) < self.threshold
+        if digest.all() != self.hash:
+            raise ReachlabError(f"{self.spec}: the text changed while it was read; run the command again")
 
     def train(self) -> Iterator[str]:
         """The documents to learn from."""
@@ -70,14 +78,12 @@ def survey(spec: str, pattern: str = "*", share: float = 0.02) -> Corpus:
     Raises:
         ReachlabError: nothing that can be read, or nothing left to learn from.
     """
-    read = open_text(spec, pattern)
     threshold = int(share * ALL)
-    digest, skipped = hashlib.blake2b(digest_size=16), list[str]()
+    digest, skipped = _Digest(), list[str]()
     documents = characters = below = below_characters = 0
     smallest, of_smallest = ALL, (0, 0)
-    for text in read(skipped.append):
-        key = document_key(text)
-        digest.update(key.to_bytes(8, "big"))
+    for text in open_text(spec, pattern)(skipped.append):
+        key = digest.add(text)
         documents, characters = documents + 1, characters + len(text)
         if key < threshold:
             below, below_characters = below + 1, below_characters + len(text)
@@ -92,10 +98,22 @@ def survey(spec: str, pattern: str = "*", share: float = 0.02) -> Corpus:
     if below == documents:
         raise ReachlabError(f"{spec}: --held-out {share:g} leaves none of {documents} documents to learn from")
     return Corpus(
-        spec, read, digest.hexdigest(), documents, characters, threshold, below, below_characters, tuple(skipped)
+        spec, pattern, digest.all(), documents, characters, threshold, below, below_characters, tuple(skipped)
     )
 
 
-def document_key(text: str) -> int:
-    """64 bits of a hash of the text."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+class _Digest:
+    """The hash of documents, from the hash of each."""
+
+    def __init__(self) -> None:
+        self._all = hashlib.blake2b(digest_size=16)
+
+    def add(self, text: str) -> int:
+        """One more document; returns h, 64 bits of a hash of it."""
+        one = hashlib.blake2b(text.encode(), digest_size=16).digest()
+        self._all.update(one)
+        return int.from_bytes(one[:8], "big")
+
+    def all(self) -> str:
+        """The hash of the documents so far, in their order."""
+        return self._all.hexdigest()
