@@ -15,7 +15,7 @@ from tyro.conf import OmitArgPrefixes as Flat
 from reachlab.errors import ReachlabError
 from reachlab.sampling.config import SampleConfig, VerifyConfig
 from reachlab.sampling.records import ImportConfig
-from reachlab.studies.config import AlgorithmsConfig, DemoConfig, RegimeConfig
+from reachlab.studies.config import AlgorithmsConfig, DemoConfig, InspectConfig, RegimeConfig
 from reachlab.training.config import DistillConfig, PretrainConfig
 from reachlab.training.rl_config import RLConfig
 
@@ -301,6 +301,35 @@ def study(config: Flat[Study]) -> None:
         from reachlab.studies.regime import run_regime
 
         print(f"the map is {run_regime(config)}")
+
+
+moe = tyro.extras.SubcommandApp()
+app.command(
+    moe,
+    name="moe",
+    help="Mixtures of experts: what their routers do.\n\nExample: reachlab moe inspect runs/base --out routers.html",
+)
+
+
+@moe.command(name="inspect")
+def moe_inspect(config: Flat[InspectConfig]) -> None:
+    """Listen to a mixture of experts' routers on text: where they send tokens, how sure they are, which experts nobody
+    visits, and how close the gradient that each method gives them is to the dense one (cosine 1).
+
+    Example: reachlab moe inspect runs/base --data stdlib --out routers.html
+    """
+    from reachlab.studies.routers import inspect_routers
+
+    found = inspect_routers(config)
+    if config.json:
+        _print_json(found.to_dict())
+    else:
+        print(", ".join(found.facts))
+        _print_table(found.rows())
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if config.out:
+        print(f"the page is {config.out}", file=sys.stderr if config.json else sys.stdout)
 
 
 def main() -> None:

@@ -167,8 +167,9 @@ def test_a_router_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch)
             verify(site)
     (site,) = find_layers(built("deepseek_v3"))
     for name in ("score", "renormalise", "scale", "factors"):
+        row: dict[str, Any] = {name: "such_thing"}
         with pytest.raises(ReachlabError, match="has no such_thing, unlike that of"):
-            verify(replace(site, family=replace(site.family, **{name: "such_thing"})))
+            verify(replace(site, family=replace(site.family, **row)))
 
 
 # -- which router belongs to which experts -------------------------------------------------------------------------

@@ -13,13 +13,22 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model
+from reachlab.moe import densified, undensify
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import Decoding, SampleConfig
 from reachlab.sampling.run import sample
 from reachlab.sampling.store import SampleStore
 from reachlab.training import loop as loop_module
 from reachlab.training import supervised
-from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
+from reachlab.training.config import (
+    BalanceConfig,
+    DistillConfig,
+    LoopConfig,
+    OptimizerConfig,
+    PretrainConfig,
+    RoutingConfig,
+)
+from reachlab.training.routing import Balance, route
 from reachlab.training.supervised import distill, next_token_loss, pretrain
 from reachlab.training.text import Tokens
 from reachlab.types import Verdict
@@ -270,8 +279,14 @@ def test_the_loss_is_the_mean_over_learned_tokens(family: str, request: pytest.F
     attention = ids > 0
     learn = torch.tensor([[False, False, True, True], [False, True, False, False]])
     batch = Tokens(ids, attention, learn)
+    asked = BalanceConfig()
+    route(model, RoutingConfig(), asked)
+    loss, others = next_token_loss(model, batch, torch.device("cpu"), 3.0, Balance(model, asked, 1))
+    if densified(model) is not None:
+        undensify(model)
+        output = model(input_ids=ids, attention_mask=attention, output_router_logits=True)
+        torch.testing.assert_close(others["balance"], output.aux_loss)
     with torch.no_grad():
-        loss, others = next_token_loss(model, batch, torch.device("cpu"), 3.0)
         wanted = 0.0
         for b, t in ((0, 2), (0, 3), (1, 1)):
             logits = model(input_ids=ids[b : b + 1, :t]).logits[0, -1]

@@ -160,7 +160,7 @@ def save_model(folder: str | Path, model: PreTrainedModel, tokenizer: PreTrained
     def fill(path: Path) -> None:
         model.save_pretrained(path)
         tokenizer.save_pretrained(path)
-        if densified(model) is not None:
+        if (routers := densified(model)) is not None and routers.state():
             save_routers(model, path)
 
     save_folder(folder, fill)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tyro.conf import Positional
+
 from reachlab.errors import ReachlabError
 
 
@@ -97,3 +99,44 @@ class RegimeConfig:
     def __post_init__(self) -> None:
         if not self.widths or min(self.widths) < 2 or not self.ratios or min(self.ratios) <= 0 or self.keep < 1:
             raise ReachlabError("widths must be 2 or more, ratios above 0, keep 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectConfig:
+    """What a mixture of experts' routers do with text: load, certainty, unused experts, gradient."""
+
+    model: Positional[str]
+    """A checkpoint's folder, or a training run; what its routers keep (routers.safetensors) is taken over."""
+    data: str = "stdlib"
+    """stdlib (Python's own library), text:PATH (a file or folder), datasets:ID_OR_PATH[:SPLIT[:COLUMN]], or a task."""
+    tokens: int = 65_536
+    """How much of it the routers are listened to; of text, what training holds out comes first."""
+    length: int = 256
+    """Tokens of a sequence; longer documents are cut into several."""
+    batch: int = 16
+    """Sequences of a pass."""
+    fidelity: int = 2
+    """Batches on which each method's router gradient is held beside the dense one; 0: none. A batch asks every expert
+    about every token, once a method."""
+    warm_up: int = 20
+    """Batches of other text that fill the default vectors of methods other than the model's own first."""
+    out: str = ""
+    """A page with the pictures, e.g. routers.html."""
+    json: bool = False
+    """Print everything as JSON."""
+    seed: int = 0
+    """Of a task's problems."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the model's weights."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "batch"):
+            if getattr(self, name) < 1:
+                raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+        if self.length < 2:
+            raise ReachlabError(f"length={self.length} must be 2 or more: a token and the one before it")
+        for name in ("fidelity", "warm_up"):
+            if getattr(self, name) < 0:
+                raise ReachlabError(f"{name}={getattr(self, name)} must be 0 or more")

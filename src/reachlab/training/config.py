@@ -73,8 +73,8 @@ class RoutingConfig:
     """topk: the model's own gradient, of the visited experts alone; default: a dense one, by vectors that stand for the
     others (Default MoE); densemixer: a dense one, by visiting all; sparsemixer; lossfree: balance by a bias."""
     estimator: Literal["routed", "shrunk", "probed", "linear"] = "linear"
-    """Where default vectors come from (default): the paper's mean over an expert's own tokens, that mean at a fitted length,
-    the mean over probes, or a line through them."""
+    """Where default vectors come from (default): the paper's mean over an expert's own tokens, that mean at a fitted
+    length, the mean over probes, or a line through them."""
     default_forward: Literal["sparse", "default"] = "sparse"
     """Whether default vectors are seen by the gradient alone, or are part of the model's answer, as in the paper."""
     default_update: Literal["per_step", "before_use"] = "per_step"
@@ -82,14 +82,24 @@ class RoutingConfig:
     gradient (or answer) depends on later tokens of the batch."""
     probe_share: float = 0.01
     """Share of the tokens that also visit an expert they were not routed to (shrunk, probed, linear)."""
-    balance: float = -1.0
-    """Weight of the load-balancing loss, over the whole batch; below 0: the model's own (router_aux_loss_coef)."""
-    z_loss: float = 0.0
-    """Weight of the router's z-loss, which keeps its logits small."""
 
     def __post_init__(self) -> None:
         if not 0 < self.probe_share <= 1:
             raise ReachlabError(f"probe_share={self.probe_share} must be above 0 and at most 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalanceConfig:
+    """Losses on the routers of a sparse mixture of experts, over the whole batch of all processes."""
+
+    balance: float | None = None
+    """Weight of the load-balancing loss; default: the model's own (router_aux_loss_coef, 0 where it has none)."""
+    z_loss: float = 0.0
+    """Weight of the z-loss, which keeps the routers' logits small."""
+
+    def __post_init__(self) -> None:
+        if self.balance is not None and not 0 <= self.balance < float("inf"):
+            raise ReachlabError(f"balance={self.balance} must be 0 or more")
         if not 0 <= self.z_loss < float("inf"):
             raise ReachlabError(f"z_loss={self.z_loss} must be 0 or more")
 
@@ -133,6 +143,7 @@ class PretrainConfig:
     optimizer: OptimizerConfig = OptimizerConfig(method="muon", lr=4e-3, muon_lr=0.02, warmup=20, schedule="linear")
     text: TextConfig = TextConfig()
     routing: RoutingConfig = RoutingConfig()
+    balance: BalanceConfig = BalanceConfig()
     batch: int = 128
     """Sequences a step, over all processes."""
     length: int = 256
@@ -161,6 +172,7 @@ class DistillConfig:
     loop: LoopConfig = LoopConfig(steps=800)
     optimizer: OptimizerConfig = OptimizerConfig(method="muon", lr=4e-3, muon_lr=0.02, warmup=20, schedule="linear")
     routing: RoutingConfig = RoutingConfig()
+    balance: BalanceConfig = BalanceConfig()
     batch: int = 128
     """Answers a step, over all processes."""
     length: int = 256

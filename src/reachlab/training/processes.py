@@ -42,6 +42,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from reachlab.errors import ReachlabError
+from reachlab.moe import densified
 from reachlab.training.gradient import Piece, backward
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -273,6 +274,8 @@ class Processes:
             own.data = _full(p)
         for held, b in zip(twin.buffers(), model.buffers(), strict=True):
             held.copy_(b)
+        if (routers := densified(model)) is not None and (copies := densified(twin)) is not None:
+            copies.load(routers.state())
         try:
             yield twin
         finally:

@@ -176,7 +176,7 @@ class Learner:
 
     def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model, tokenizer = load_model(self.config.model)
-        route(model, self.config.routing, find_checkpoint(self.config.model))
+        route(model, self.config.routing, source=find_checkpoint(self.config.model))
         weights = self.config.weights
         if weights.lora_rank:
             if self.processes.sharded:

@@ -1,39 +1,101 @@
-"""A training run's choice of how routers learn, put on its model (`moe/`)."""
+"""A training run's choice of how routers learn, put on its model (`moe/`), and what is asked of their load."""
 
 from pathlib import Path
 
+import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
 from reachlab.moe import densified, densify, restore, saved
-from reachlab.training.config import RoutingConfig
+from reachlab.moe.balance import load_balancing_loss, z_loss
+from reachlab.moe.layer import Routing
+from reachlab.training.config import BalanceConfig, RoutingConfig
+
+NOTHING = BalanceConfig(balance=0.0)
 
 
-def route(model: PreTrainedModel, config: RoutingConfig, source: str | Path | None = None) -> None:
-    """Give the model's routers the gradient that the run asks for; its experts then learn, whatever mode it is in.
+def route(
+    model: PreTrainedModel, config: RoutingConfig, balance: BalanceConfig = NOTHING, source: str | Path | None = None
+) -> None:
+    """Give the model's routers the gradient that the run asks for, and ears for its `balance`.
 
-    `source` is the checkpoint that the model comes from: where its routers had the same method and options, their state
-    is taken over, and so is a method that is a part of the model's function.
+    Experts then learn whatever mode the model is in. `source` is the checkpoint that the model comes from: where its
+    routers had the same method and options, their state is taken over.
 
     Raises:
-        ReachlabError: a dense model, a family that cannot be densified, or a checkpoint whose function has another method.
+        ReachlabError: a dense model, a family that cannot be densified, or a checkpoint whose routers have another
+            method as a part of what it computes.
     """
     options = _options(config)
-    present = densified(model)
-    if present is not None:  # loading restored it: it is part of the function
-        if config.routing != "topk" and (present.method, present.options) != (config.routing, options):
+    found = densified(model)
+    if found is not None:  # loading restored it: it is part of the function
+        if config.routing != "topk" and (found.method, found.options) != (config.routing, options):
             raise ReachlabError(
-                f"the checkpoint's routers are {present.method} {present.options}, which is a part of what it computes: "
+                f"the checkpoint's routers are {found.method} {found.options}, which is part of what it computes: "
                 "leave --routing as it is there, or start from another checkpoint"
             )
+    elif config.routing != "topk" and source is not None and saved(source) == (config.routing, options):
+        found = restore(model, source)
     elif config.routing != "topk":
-        if source is not None and saved(source) == (config.routing, options):
-            present = restore(model, source)
-        else:
-            present = densify(model, config.routing, **options)
-    if present is not None:
-        for layer in present.layers:
-            layer.experts.train()
+        found = densify(model, config.routing, **options)
+    elif any(_weights(model, balance)):
+        try:
+            found = densify(model, "topk")
+        except ReachlabError as error:
+            raise ReachlabError(f"{error}; --balance 0 trains it without a load-balancing loss") from error
+    for layer in found.layers if found else ():
+        layer.experts.train()
+
+
+class Balance:
+    """The losses on the routers of the model that `route` prepared; they hear every training pass."""
+
+    def __init__(self, model: PreTrainedModel, config: BalanceConfig, parts: int):
+        """`parts` in which a step is computed: pieces one after the other, times processes."""
+        self.weight, self.z_weight = _weights(model, config)
+        self.parts = parts
+        self.asked = bool(self.weight or self.z_weight)
+        self._heard: list[Routing] = []
+        if self.asked:
+            found = densified(model)
+            assert found is not None
+            self._score = found.layers[0].site.score
+            for layer in found.layers:
+                layer.listeners.append(self._hear)
+
+    def _hear(self, routing: Routing) -> None:
+        if torch.is_grad_enabled():
+            self._heard.append(routing)
+
+    def losses(self, mask_BT: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """This piece's part of the step's losses, and of what is reported.
+
+        The losses are those of the pieces that all processes compute at the same time, and the mean over such rounds:
+        the gradient that a process adds is its own part (`moe.balance`), and a round is one of `parts / processes`.
+        """
+        heard, self._heard = self._heard, []
+        logits_LTE = [routing.logits_TE for routing in heard]
+        processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+        total, said = torch.zeros((), device=mask_BT.device), {}
+        for name, weight in (("balance", self.weight), ("z_loss", self.z_weight)):
+            if weight and name == "balance":
+                visited = [routing.indices_TK for routing in heard]
+                loss = load_balancing_loss(logits_LTE, visited, mask_BT, how=self._score)
+            elif weight:
+                loss = z_loss(logits_LTE, mask_BT)
+            else:
+                continue
+            # Every process has the whole value, and adds its share of it.
+            part = loss - (1 - 1 / processes) * loss.detach()
+            total = total + weight * processes / self.parts * part
+            said[name] = loss.detach() / self.parts
+        return total, said
+
+
+def _weights(model: PreTrainedModel, config: BalanceConfig) -> tuple[float, float]:
+    own = getattr(model.config.get_text_config(), "router_aux_loss_coef", None) or 0.0
+    return (own if config.balance is None else config.balance), config.z_loss
 
 
 def _options(config: RoutingConfig) -> dict[str, object]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -36,7 +36,7 @@ from reachlab.training.corpus.survey import survey
 from reachlab.training.corpus.windows import window_batches, windows_in_order
 from reachlab.training.loop import Metrics, TrainingRun, identity
 from reachlab.training.processes import Processes
-from reachlab.training.routing import route
+from reachlab.training.routing import Balance, route
 from reachlab.training.text import (
     Tokens,
     ahead,
@@ -69,9 +69,9 @@ def pretrain(config: PretrainConfig, tell: Callable[[str], None] = lambda _: Non
 
 
 def _pretrain_on_task(config: PretrainConfig, processes: Processes, tell: Callable[[str], None]) -> None:
+    task = load_task(config.data)
     if config.text.eval_every:
         raise ReachlabError("--eval-every measures held-out text: --data text:PATH, datasets:PATH or stdlib")
-    task = load_task(config.data)
     documents = attempts(task, config.loop.seed)
 
     def vocabulary() -> Iterator[str]:
@@ -129,7 +129,7 @@ def _new_model(
     def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         tokenizer = _by_main(processes, lambda: train_tokenizer(kind, vocabulary(), shape.vocab_size))
         model = build_model(shape, tokenizer, config.loop.seed)
-        route(model, config.routing)
+        route(model, config.routing, config.balance)
         return model, tokenizer
 
     known = {**identity(replace(config, model=shape)), **facts}
@@ -157,7 +157,7 @@ def distill(config: DistillConfig) -> bool:
 
     def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model, tokenizer = load_model(config.model)
-        route(model, config.routing, find_checkpoint(config.model))
+        route(model, config.routing, config.balance, find_checkpoint(config.model))
         return model, tokenizer
 
     folder = RunFolder(config.out)
@@ -215,6 +215,11 @@ class Learner:
     """What the validation loss is measured on."""
     eval_every: int = 0
 
+    @cached_property
+    def balance(self) -> Balance:
+        """What is asked of the routers."""
+        return Balance(self.run.model, self.config.balance, self.run.processes.world * self.config.accumulate)
+
     def train(self, label: str) -> None:
         """Take the steps that are left."""
         run, processes = self.run, self.run.processes
@@ -254,11 +259,10 @@ class Learner:
         """One update on a batch."""
         run, processes = self.run, self.run.processes
         learned = float(batch.learn_BT[:, 1:].sum())
-        rows = len(batch.ids_BT)
         sums: Metrics = {}
         for part in batch.split(processes.world)[processes.rank].split(self.config.accumulate):
             pieces = [
-                partial(next_token_loss, run.model, b, run.device, learned, len(b.ids_BT) / rows, self._dtype)
+                partial(next_token_loss, run.model, b, run.device, learned, self.balance, self._dtype)
                 for b in part.split(self._at_once)
             ]
             for name, value in processes.add_gradients(run.model, pieces, run.threads).items():
@@ -283,15 +287,14 @@ class Learner:
 
     def _nats(self, batch: Tokens) -> float:
         with torch.no_grad():
-            return float(_summed(self.run.model, batch, self.run.device, self._dtype)[0])
+            return float(_summed(self.run.model, batch, self.run.device, self._dtype))
 
     @property
     def _at_once(self) -> int:
         """How many pieces of a batch are passed side by side."""
         model = self.run.model
-        # The balance of a sparse model's load is one of the whole batch: it does not add up from pieces.
-        whole = bool(getattr(model.config, "router_aux_loss_coef", 0.0)) or densified(model) is not None
-        return 1 if whole or self.run.processes.sharded else self.run.threads
+        # Layers that are listened to hear one pass at a time.
+        return 1 if densified(model) is not None or self.run.processes.sharded else self.run.threads
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -304,30 +307,28 @@ def next_token_loss(
     batch: Tokens,
     device: torch.device,
     learned: float,
-    share: float = 1.0,
+    balance: Balance,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Cross-entropy (nats) of the learned tokens over `learned`, the number of them in the whole batch.
 
-    A sparse model's load-balancing loss is added at the model's own weight, times `share`: which share of the whole
-    batch these sequences are. `dtype` is what the model computes in.
+    What `balance` asks of a sparse model's routers is added. `dtype` is what the model computes in.
     """
-    balance = getattr(model.config, "router_aux_loss_coef", 0.0)
-    if not balance:
-        return _summed(model, batch, device, dtype)[0] / learned, {}
+    if not balance.asked:
+        return _summed(model, batch, device, dtype) / learned, {}
     mask_BT = batch.attention_BT.to(device)
-    nats, out = _summed(model, batch, device, dtype, attention_mask=mask_BT, output_router_logits=True)
-    aux = out.aux_loss * share
-    return nats / learned + balance * aux, {"balance": aux.detach()}
+    nats = _summed(model, batch, device, dtype, attention_mask=mask_BT)
+    extra, said = balance.losses(mask_BT)
+    return nats / learned + extra, said
 
 
 def _summed(
     model: PreTrainedModel, batch: Tokens, device: torch.device, dtype: torch.dtype, **more: Any
-) -> tuple[torch.Tensor, Any]:
-    """The sum of the learned tokens' cross-entropies, and all else that the model says."""
+) -> torch.Tensor:
+    """The sum of the learned tokens' cross-entropies."""
     ids_BT, learn_BT = batch.ids_BT.to(device), batch.learn_BT[:, 1:].to(device)
     with autocast(dtype, device):
         # Padding lies to the right, where a causal model cannot see it; a mask would only cost time.
         out = model(input_ids=ids_BT, use_cache=False, **more)
     chosen = learn_BT.nonzero(as_tuple=True)
-    return F.cross_entropy(out.logits[chosen].float(), ids_BT[:, 1:][chosen], reduction="sum"), out
+    return F.cross_entropy(out.logits[chosen].float(), ids_BT[:, 1:][chosen], reduction="sum")

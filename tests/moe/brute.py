@@ -1,0 +1,108 @@
+"""What the formulas say, expert by expert in plain loops: to hold the library against."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from reachlab.moe import densified
+from reachlab.moe.families import find_layers
+from reachlab.moe.methods.default import Default
+
+
+@dataclass
+class Call:
+    """One pass through one layer."""
+
+    experts: nn.Module
+    logits_TE: Tensor
+    hidden_TD: Tensor
+    indices_TK: Tensor
+    weights_TK: Tensor
+    output_TD: Tensor
+
+
+@contextmanager
+def calls(model: nn.Module) -> Iterator[list[Call]]:
+    """Every pass through every layer inside the block, in order, as the experts saw it."""
+    found: list[Call] = []
+    handles: list[Any] = []
+    for site in find_layers(model):
+        logits: list[Tensor] = []
+
+        def on_router(module: nn.Module, args: Any, output: Any, logits: list[Tensor] = logits) -> None:
+            logits.append(output[0].detach().reshape(-1, output[0].shape[-1]))
+
+        def on_experts(
+            module: nn.Module, args: Any, kwargs: Any, output: Tensor, logits: list[Tensor] = logits
+        ) -> None:
+            hidden, indices, weights = (a.detach().clone() for a in [*args, *kwargs.values()][:3])
+            if logits:
+                found.append(Call(module, logits.pop(), hidden, indices, weights, output.detach().clone()))
+
+        handles.append(site.router.register_forward_hook(on_router))
+        handles.append(site.experts.register_forward_hook(on_experts, with_kwargs=True))
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def every_answer(experts: Any, hidden_TD: Tensor) -> Tensor:
+    """E_i(x), (T, E, D): transformers' plain loop, one expert at a time, past all hooks."""
+    T = len(hidden_TD)
+    before, experts.config._experts_implementation = experts.config._experts_implementation, "eager"
+    try:
+        with torch.no_grad():
+            ones_T1 = torch.ones_like(hidden_TD[:, :1])
+            rows = [
+                experts.forward(hidden_TD, torch.full((T, 1), i, dtype=torch.int64), ones_T1)
+                for i in range(experts.num_experts)
+            ]
+            return torch.stack(rows, 1)
+    finally:
+        experts.config._experts_implementation = before
+
+
+def moved(vectors_ED: Tensor, seen: list[Call], beta: float, weighted: bool = True) -> Tensor:
+    """Ê after one update from some passes through a layer: β Ê + (1 − β) Σ w E(x) / Σ w, slot by slot."""
+    result_ED = vectors_ED.double().clone()
+    totals, sums = [0.0] * len(vectors_ED), [torch.zeros(vectors_ED.shape[1], dtype=torch.float64) for _ in vectors_ED]
+    for call in seen:
+        answers_TED = every_answer(call.experts, call.hidden_TD).double()
+        for t, row in enumerate(call.indices_TK.tolist()):
+            for k, i in enumerate(row):
+                weight = float(call.weights_TK[t, k]) if weighted else 1.0
+                totals[i] += weight
+                sums[i] = sums[i] + weight * answers_TED[t, i]
+    for i, total in enumerate(totals):
+        if total:
+            result_ED[i] = beta * result_ED[i] + (1 - beta) * sums[i] / total
+    return result_ED
+
+
+def vectors(model: nn.Module) -> list[Tensor]:
+    """A copy of every layer's Ê."""
+    found = densified(model)
+    assert found is not None
+    methods = [layer.method for layer in found.layers]
+    assert all(isinstance(method, Default) for method in methods)
+    return [method.stand.vectors().clone() for method in methods if isinstance(method, Default)]
+
+
+def gradients(model: nn.Module) -> dict[str, Tensor]:
+    """The gradient of every parameter that has one."""
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def loss(model: PreTrainedModel, **given: Tensor) -> Tensor:
+    """A number that all logits have a part in."""
+    logits: Tensor = model(**given).logits
+    generator = torch.Generator().manual_seed(7)
+    found: Tensor = (logits * torch.randn(logits.shape[-1], generator=generator).to(logits)).tanh().mean()
+    return found
