@@ -332,6 +332,34 @@ def moe_inspect(config: Flat[InspectConfig]) -> None:
         print(f"the page is {config.out}", file=sys.stderr if config.json else sys.stdout)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FamiliesConfig:
+    """The table of mixture-of-experts families."""
+
+    markdown: bool = False
+    """Print Markdown, as it stands in docs/moe.md."""
+    json: bool = False
+    """Print JSON."""
+
+
+@moe.command(name="families")
+def moe_families(config: Flat[FamiliesConfig]) -> None:
+    """List the families whose routers can be given a dense gradient, with the formula of their weights, and those that
+    cannot, with the reason.
+
+    Example: reachlab moe families
+    """
+    from reachlab.moe.table import family_rows, markdown, refusal_rows
+
+    if config.json:
+        _print_json({"works": family_rows(), "refused": refusal_rows()})
+    elif config.markdown:
+        print(f"{markdown(family_rows())}\n{markdown(refusal_rows())}", end="")
+    else:
+        _print_table(family_rows())
+        _print_table(refusal_rows())
+
+
 def main() -> None:
     """Run a command; a user's error is one line and exit code 2."""
     try:

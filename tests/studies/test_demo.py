@@ -50,11 +50,11 @@ def test_from_nothing_to_a_report_and_again(
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "demo").rglob("*.parquet")} == parts
 
 
-@pytest.mark.parametrize("routing", ["dense", "topk"])
+@pytest.mark.parametrize("routing", ["dense", "topk", "default"])
 def test_stages_need_stages_that_are_there(routing: str) -> None:
     stages = demo.demo_stages(DemoConfig(routing=routing))  # type: ignore[arg-type]
     names = [s.name for s in stages]
     assert len(set(names)) == len(names) == 8
     assert all(set(s.needs) <= set(names) for s in stages)
-    assert ("olmoe" in stages[0].command) == (routing == "topk")
+    assert ("olmoe" in stages[0].command) == (routing != "dense")
     assert all(len(set(s.command)) > 5 for s in stages)

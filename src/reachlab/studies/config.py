@@ -16,8 +16,8 @@ class DemoConfig:
     """Folder of all its runs."""
     seed: int = 0
     """Of the weights, the data and every draw."""
-    routing: Literal["dense", "topk"] = "dense"
-    """The base: a dense model, or a sparse mixture of experts."""
+    routing: Literal["dense", "topk", "default", "sparsemixer", "densemixer", "lossfree"] = "dense"
+    """The base: a dense model, or a sparse mixture of experts whose routers learn like this (see `pretrain`)."""
     problems: int = 200
     """Held-out problems."""
     samples: int = 256

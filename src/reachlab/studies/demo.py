@@ -39,11 +39,11 @@ def demo_stages(config: DemoConfig) -> list[Stage]:
         length = f"--steps {max(2, round(steps * config.scale))} --threads {threads}"
         return stage(made_by[name], name, f"{words} {length}", model, threads)
 
-    family = "qwen3" if config.routing == "dense" else "olmoe"
+    shape = "--family qwen3" if config.routing == "dense" else f"--family olmoe --routing {config.routing}"
     rl = f"rl --task {TASK} --prompts 24 --max-tokens {ANSWER_TOKENS}"
     asked = f"--task {TASK} --problems {config.problems} --samples {config.samples} --max-tokens {ANSWER_TOKENS}"
     return [
-        train("base", f"pretrain --data countdown,division=0 --family {family}", 480, threads=2),
+        train("base", f"pretrain --data countdown,division=0 {shape}", 480, threads=2),
         # The longest first, so that no core waits at the end.
         train("pods", f"{rl} --rollouts 64 --keep 16 --rule max_variance", 100, "base"),
         train("distilled", f"distill --teacher solver --task {TASK}", 320, "base"),
