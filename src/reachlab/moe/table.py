@@ -9,13 +9,13 @@ def family_rows() -> list[dict[str, str]]:
     The score is of all logits, or of those of the top-k A alone; then it may be divided by its sum over A (or where the
     attribute named says so), and multiplied by attributes of the router's.
     """
-    divided = {True: "yes", False: "no"}
+    divided: dict[bool | str, str] = {True: "yes", False: "no"}
     return [
         {
             "family": row.model,
             "router": row.router,
             "score": row.score + (" of A" if row.after else ""),
-            "over its sum": divided.get(row.renormalise, str(row.renormalise)),  # type: ignore[call-overload]
+            "over its sum": divided.get(row.renormalise, str(row.renormalise)),
             "times": " * ".join(filter(None, [row.scale, row.factors])),
             "shared": "yes" if row.shared else "",
             "note": row.note if row.learnt else "; ".join(filter(None, ["left as it is: nothing to learn", row.note])),

@@ -128,6 +128,16 @@ def test_a_familys_own_bias_is_the_one_that_moves(family: str) -> None:
     assert not torch.equal(own, before)
 
 
+def test_layers_that_no_pass_comes_to_stay_as_they_are() -> None:
+    """The experts for images, in a text."""
+    model = TINY["ernie4_5_vl_moe"].build()
+    found = training(model)
+    step(model, inputs(model))
+    moved_ = [isinstance(layer.method, LossFree) and layer.method.bias_E is not None for layer in found.layers]
+    assert any(moved_)
+    assert not all(moved_)
+
+
 def test_recomputation_counts_once() -> None:
     loads = []
     for checkpointing in (False, True):

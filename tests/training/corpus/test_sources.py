@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import sys
 import sysconfig
@@ -139,13 +138,11 @@ def test_a_datasets_spec_that_cannot_be(spec: str) -> None:
         open_text(spec)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("datasets") is None, reason="the extra `data` is not installed")
 class TestDatasets:
     @pytest.fixture
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """Ten rows and two without text: saved as a table, as splits, and as Parquet."""
-        import datasets
-
+        datasets = pytest.importorskip("datasets")
         monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
         datasets.disable_progress_bars()
         rows = {"text": [*(f"row {i}" for i in range(10)), "", None], "other": [f"o{i}" for i in range(12)]}

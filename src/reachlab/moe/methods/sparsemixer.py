@@ -14,6 +14,9 @@ the answer out would change.
 Sources: Liu et al., arXiv 2310.00811; version 2, for the top-k: GRIN, arXiv 2409.12136, with ε = 0.01. PhiMoE's router
 in transformers computes the same for K = 2 (with 0.3333 for 1/3).
 
+ε is small: a token whose largest logit leads by more than 2 % has one expert to draw, with p = 1 and so no gradient. A
+router with large logits hardly learns.
+
 The weights are SparseMixer's own, in evaluation too, so the model is another function than before `densify`: this is a
 method to train with from the start. Departures, for families that are not PhiMoE's:
 - a family's scale multiplies w; where it renormalises the top-k, w is also divided by K (each draw is a mixture of its
