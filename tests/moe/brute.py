@@ -32,17 +32,17 @@ def calls(model: nn.Module) -> Iterator[list[Call]]:
     found: list[Call] = []
     handles: list[Any] = []
     for site in find_layers(model):
-        logits: list[Tensor] = []
+        routed: list[Any] = []
 
-        def on_router(module: nn.Module, args: Any, output: Any, logits: list[Tensor] = logits) -> None:
-            logits.append(output[0].detach().reshape(-1, output[0].shape[-1]))
+        def on_router(module: nn.Module, args: Any, output: Any, routed: list[Any] = routed) -> None:
+            routed[:] = output
 
-        def on_experts(
-            module: nn.Module, args: Any, kwargs: Any, output: Tensor, logits: list[Tensor] = logits
-        ) -> None:
-            hidden, indices, weights = (a.detach().clone() for a in [*args, *kwargs.values()][:3])
-            if logits:
-                found.append(Call(module, logits.pop(), hidden, indices, weights, output.detach().clone()))
+        def on_experts(module: nn.Module, args: Any, kwargs: Any, output: Tensor, routed: list[Any] = routed) -> None:
+            hidden, indices, weights = [*args, *kwargs.values()][:3]
+            if indices.shape != routed[2].shape:
+                return  # somebody visits the experts beside the model's pass
+            logits_TE = routed[0].reshape(-1, routed[0].shape[-1])
+            found.append(Call(module, *(a.detach().clone() for a in (logits_TE, hidden, indices, weights, output))))
 
         handles.append(site.router.register_forward_hook(on_router))
         handles.append(site.experts.register_forward_hook(on_experts, with_kwargs=True))

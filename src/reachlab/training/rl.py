@@ -230,15 +230,16 @@ class Learner:
                 f"not one of {found['rollouts']:.0f} rollouts could be scored; {rollouts.last_reason()}"
             )
         with self.clock.phase("logprobs"):
-            watched = self.passes.watch(rollouts, t, self.run.threads)
+            looked = self.passes.watch(rollouts, t, self.run.threads)
             batch = self.passes.prepare(
                 rollouts, kept.indices_PM, kept.drawn_PM, self.run.threads, self.run.modules.get("critic")
             )
         with self.clock.phase("advantage"):
             self.advantages(rollouts, kept, batch)
-        with self.clock.phase("update"):
+        with self.clock.phase("update"), watched(self.run.model) as recorder:
             metrics = self.passes.update(self.run, batch, t)
-        metrics |= describe(found | self.processes.sums(watched))
+            metrics |= recorder.scalars() if recorder else {}
+        metrics |= describe(found | self.processes.sums(looked))
         every = self.config.evaluation.eval_every
         if every and (t + 1) % every == 0:
             metrics |= self.evaluate()

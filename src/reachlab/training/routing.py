@@ -1,5 +1,7 @@
 """A training run's choice of how routers learn, put on its model (`moe/`), and what is asked of their load."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -9,6 +11,7 @@ from transformers import PreTrainedModel
 from reachlab.errors import ReachlabError
 from reachlab.moe import densified, densify, restore, saved
 from reachlab.moe.balance import load_balancing_loss, z_loss
+from reachlab.moe.instruments import Recorder
 from reachlab.moe.layer import Routing
 from reachlab.training.config import BalanceConfig, RoutingConfig
 
@@ -46,6 +49,16 @@ def route(
             raise ReachlabError(f"{error}; --balance 0 trains it without a load-balancing loss") from error
     for layer in found.layers if found else ():
         layer.experts.train()
+
+
+@contextmanager
+def watched(model: PreTrainedModel) -> Iterator[Recorder | None]:
+    """A recorder that hears the model's routers; None for a model that `route` has left alone."""
+    if densified(model) is None:
+        yield None
+        return
+    with Recorder(model) as recorder:
+        yield recorder
 
 
 class Balance:

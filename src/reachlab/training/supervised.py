@@ -36,7 +36,7 @@ from reachlab.training.corpus.survey import survey
 from reachlab.training.corpus.windows import window_batches, windows_in_order
 from reachlab.training.loop import Metrics, TrainingRun, identity
 from reachlab.training.processes import Processes
-from reachlab.training.routing import Balance, route
+from reachlab.training.routing import Balance, route, watched
 from reachlab.training.text import (
     Tokens,
     ahead,
@@ -233,17 +233,21 @@ class Learner:
             nonlocal seen
             began = time.perf_counter()
             metrics = self.learn(self._agreed(upcoming), t)
+            metrics |= recorder.scalars() if recorder else {}
             seen += metrics["tokens"]
             metrics["tokens_seen"] = seen
             metrics["tokens_per_second"] = metrics["tokens"] / (time.perf_counter() - began)
             if self.eval_every and ((t + 1) % self.eval_every == 0 or t + 1 == run.loop.steps):
                 metrics |= self.validate()
+            if recorder:
+                recorder.reset()
             return metrics
 
-        try:
-            run.train(step, label)
-        finally:
-            upcoming.close()
+        with watched(run.model) as recorder:
+            try:
+                run.train(step, label)
+            finally:
+                upcoming.close()
 
     def _agreed(self, upcoming: Iterator[Tokens]) -> Tokens:
         """The next batch; where one process fails to make it, all stop."""

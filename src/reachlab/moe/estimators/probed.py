@@ -19,7 +19,7 @@ from reachlab.moe.regression import Regression
 class Probed(Estimator):
     """One vector an expert, from probes."""
 
-    beta = 0.98
+    beta = 0.95
     features = 1
 
     def __init__(self, shape: Shape, device: torch.device, options: Options):

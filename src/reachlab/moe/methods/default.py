@@ -43,7 +43,7 @@ class Default(Method):
     update: Literal["before_use", "per_step"] = "before_use"
     """When Ê moves."""
     beta: float | None = None
-    """How much of Ê stays at each update; None: the estimator's own (0.9 for routed, 0.98 for probes)."""
+    """How much of Ê stays at each update; None: the estimator's own (0.9 for routed, 0.95 for probes)."""
     share: float = 0.01
     """Of the tokens, that are probes, where the estimator has them."""
     average: Literal["weighted", "plain"] = "weighted"
