@@ -43,7 +43,7 @@ from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import ObjectiveConfig, RLConfig
 from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
-from reachlab.training.routing import route
+from reachlab.training.routing import route, watched
 from reachlab.types import Problem
 
 ENOUGH = 8

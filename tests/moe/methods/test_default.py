@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
-from reachlab.moe import densify
+from reachlab.moe import densified, densify
 from reachlab.moe.families import find_layers
 
 
@@ -150,7 +150,8 @@ def test_a_routers_gradient_by_finite_differences() -> None:
     )
     experts.register_forward_hook(lambda m, args, out: out + D_of(moving_ED) - D_of(weight_ED))
     assert weight_ED.grad is not None
-    direction_ED, step = torch.randn(weight_ED.shape, generator=torch.Generator().manual_seed(3)), 1e-5
+    # A wide step: the model's norms compute in float32.
+    direction_ED, step = torch.randn(weight_ED.shape, generator=torch.Generator().manual_seed(3)), 1e-2
     for _ in range(4):
         ends = []
         with torch.no_grad():
@@ -158,7 +159,7 @@ def test_a_routers_gradient_by_finite_differences() -> None:
                 moving_ED = weight_ED + sign * step * direction_ED
                 ends.append(float(loss(plain, **given)))
         slope = (ends[0] - ends[1]) / (2 * step)
-        assert float((weight_ED.grad * direction_ED).sum()) == pytest.approx(slope, rel=1e-4)
+        assert float((weight_ED.grad * direction_ED).sum()) == pytest.approx(slope, rel=5e-3)
         direction_ED = direction_ED.roll(1, 0)
 
 
@@ -259,20 +260,14 @@ def test_each_backward_pass_has_the_defaults_of_its_own_forward_pass(forward: st
     (loss(model, **one) + loss(model, **two)).backward()  # type: ignore[no-untyped-call]
     together = gradients(model)
     model.zero_grad()
-    for v, s in zip([x.method.stand.vectors() for x in densified_layers(model)], state, strict=True):
-        v.copy_(s)
+    restored = densified(model)
+    assert restored is not None
+    for layer, v in zip(restored.layers, state, strict=True):
+        layer.method.state()["routed.vectors"].copy_(v)
     for given in (one, two):
         loss(model, **given).backward()  # type: ignore[no-untyped-call]
     for name, gradient in gradients(model).items():
         torch.testing.assert_close(together[name], gradient, rtol=1e-9, atol=1e-12, msg=name)
-
-
-def densified_layers(model: PreTrainedModel) -> list[Any]:
-    from reachlab.moe import densified
-
-    found = densified(model)
-    assert found is not None
-    return list(found.layers)
 
 
 @pytest.mark.parametrize(

@@ -55,5 +55,5 @@ class Shrunk(Routed):
         return {"draws": self.draws}
 
 
-SCALE_BETA = 0.98
+SCALE_BETA = 0.95
 """The factor moves more slowly than the vector: few probes find it."""
