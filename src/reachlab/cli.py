@@ -326,6 +326,9 @@ def moe_inspect(config: Flat[InspectConfig]) -> None:
     else:
         print(", ".join(found.facts))
         _print_table(found.rows())
+        if found.fidelity:
+            print("\ncosine of the router's gradient with the dense one, by method")
+            _print_table(found.fidelity_rows())
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if config.out:

@@ -24,6 +24,8 @@ class Call:
     indices_TK: Tensor
     weights_TK: Tensor
     output_TD: Tensor
+    answers_TED: Tensor
+    """What every expert would answer, with whatever adapters it has at the time."""
 
 
 @contextmanager
@@ -42,7 +44,9 @@ def calls(model: nn.Module) -> Iterator[list[Call]]:
             if indices.shape != routed[2].shape:
                 return  # somebody visits the experts beside the model's pass
             logits_TE = routed[0].reshape(-1, routed[0].shape[-1])
-            found.append(Call(module, *(a.detach().clone() for a in (logits_TE, hidden, indices, weights, output))))
+            answers_TED = every_answer(module, hidden)
+            heard = (logits_TE, hidden, indices, weights, output, answers_TED)
+            found.append(Call(module, *(a.detach().clone() for a in heard)))
 
         handles.append(site.router.register_forward_hook(on_router))
         handles.append(site.experts.register_forward_hook(on_experts, with_kwargs=True))
@@ -74,12 +78,11 @@ def moved(vectors_ED: Tensor, seen: list[Call], beta: float, weighted: bool = Tr
     result_ED = vectors_ED.double().clone()
     totals, sums = [0.0] * len(vectors_ED), [torch.zeros(vectors_ED.shape[1], dtype=torch.float64) for _ in vectors_ED]
     for call in seen:
-        answers_TED = every_answer(call.experts, call.hidden_TD).double()
         for t, row in enumerate(call.indices_TK.tolist()):
             for k, i in enumerate(row):
                 weight = float(call.weights_TK[t, k]) if weighted else 1.0
                 totals[i] += weight
-                sums[i] = sums[i] + weight * answers_TED[t, i]
+                sums[i] = sums[i] + weight * call.answers_TED[t, i].double()
     for i, total in enumerate(totals):
         if total:
             result_ED[i] = beta * result_ED[i] + (1 - beta) * sums[i] / total

@@ -20,7 +20,7 @@ from reachlab.moe.families import find_layers, verify
 from reachlab.moe.layer import Layer, Pulse
 from reachlab.moe.method import Method
 from reachlab.moe.methods import METHODS
-from reachlab.moe.reduce import add_up
+from reachlab.moe.reduce import add_up, anywhere
 
 ATTRIBUTE = "_reachlab_densified"
 """Where a model keeps its `Densified`."""
@@ -137,27 +137,29 @@ class Densified:
         Raises:
             ReachlabError: a layer met outputs that are not finite. They were left out of its state.
         """
-        if not self.pulse.learned:
-            return  # several optimizers, one step
-        self.pulse.learned = False
         with torch.no_grad():
+            problems = [(layer, p) for layer in self.layers if (p := layer.method.problem()) is not None]
+            # One look at each device for all layers that lie on it.
+            found = any(torch.stack(some).any().item() for some in _by_device([p for _, p in problems]))
+            # A process without a pass of its own still has a part in the sums, and in the error.
+            learned, troubled = anywhere(self.layers[0].device, self.pulse.learned, found)
+            if not learned:
+                return  # several optimizers, one step
+            self.pulse.learned = False
             for tensors in _by_device([t for layer in self.layers for t in layer.method.pending()]):
                 add_up(tensors)
             for layer in self.layers:
                 layer.method.commit()
-            self._complain()
+        if troubled:
+            self._complain([layer for layer, problem in problems if problem])
 
-    def _complain(self) -> None:
-        problems = [(layer, p) for layer in self.layers if (p := layer.method.problem()) is not None]
-        # One look at the device for all layers that lie on it.
-        if not any(torch.stack(found).any().item() for found in _by_device([p for _, p in problems])):
-            return
-        bad = [layer for layer, problem in problems if problem]
+    def _complain(self, bad: list[Layer]) -> None:
         for layer in bad:
             layer.method.forgive()
+        where = f"{bad[0].name} (and {len(bad) - 1} more)" if bad else "another process"
         raise ReachlabError(
-            f"{bad[0].name}: the experts' outputs are not finite in this step (in {len(bad)} of {len(self.layers)} "
-            "layers); their averages are as they were. Look at the batch, or lower the learning rate"
+            f"{where}: experts' outputs were not finite in this step; their averages are as they were. Look at the "
+            "batch, or lower the learning rate"
         )
 
     def state(self) -> dict[str, Tensor]:
@@ -191,8 +193,7 @@ class Densified:
     # -- hooks of the model -----------------------------------------------------------------------------------------
 
     def _begin(self, model: PreTrainedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not torch.compiler.is_compiling():
-            self.pulse.beat += 1
+        self.pulse.differentiated = torch.is_grad_enabled()
         mask = kwargs.get("attention_mask")
         if mask is None and len(args) > 1:
             names = list(inspect.signature(type(model).forward).parameters)[1:]
@@ -201,7 +202,7 @@ class Densified:
             self.pulse.mask = mask
 
     def _end(self, model: PreTrainedModel, args: tuple[Any, ...], output: Any) -> None:
-        self.pulse.mask = None
+        self.pulse.differentiated, self.pulse.mask = False, None
 
     # -- copies -----------------------------------------------------------------------------------------------------
 

@@ -74,7 +74,6 @@ class Layer:
         self.offset = _first_expert(site)
         self.routing: Routing | None = None
         self.visiting = False
-        self.updated_at = -1
         self.listeners: list[Callable[[Routing], None]] = []
 
     # -- attaching --------------------------------------------------------------------------------------------------
@@ -132,14 +131,7 @@ class Layer:
         """The experts have answered: grouped_mm in the order of the experts, batched_mm in that of the tokens."""
         routing = self.routing
         if routing is not None and not self.visiting and self.updating:
-            experts_S = routing.indices_TK.reshape(-1)
-            weights_S = self._weights(routing).reshape(-1)
-            if self.offset is not None:
-                experts_S = self._local(experts_S, self.offset)
-            if self.implementation == "grouped_mm":
-                experts_S, order_S = torch.sort(experts_S)
-                weights_S = weights_S[order_S]
-            self._hear(outputs_SD, experts_S, weights_S)
+            self._hear(outputs_SD, routing, by_expert=self.implementation == "grouped_mm")
         return outputs_SD
 
     def _after_norm(self, norm: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
@@ -155,12 +147,11 @@ class Layer:
         if self.method.hears_outputs and self.updating and self.implementation not in HEARD:
             K = routing.indices_TK.shape[1]
             outputs_SD = self.visit(hidden_TD.repeat_interleave(K, 0), routing.indices_TK.reshape(-1))
-            self._hear(outputs_SD, routing.indices_TK.reshape(-1), self._weights(routing).reshape(-1))
+            self._hear(outputs_SD, routing)
         try:
             found_TD = self.method.answer(self, hidden_TD, output.reshape(-1, output.shape[-1]), routing)
         finally:
             if self.updating:
-                self.updated_at = self.pulse.beat
                 self.pulse.learned = True
             self.routing = None
         return found_TD.view_as(output)
@@ -181,12 +172,12 @@ class Layer:
     @property
     def learning(self) -> bool:
         """Whether this is a training pass; averages are frozen in any other."""
-        return self.experts.training and torch.is_grad_enabled()
+        return self.experts.training and (torch.is_grad_enabled() or self.pulse.differentiated)
 
     @property
     def updating(self) -> bool:
-        """Whether this pass counts: a training pass, and not the recomputation of one that has been counted."""
-        return self.learning and not self.pulse.frozen and not (in_backward() and self.updated_at == self.pulse.beat)
+        """Whether this pass counts: a training pass, and not the recomputation of one."""
+        return self.learning and not self.pulse.frozen and not in_backward()
 
     @property
     def implementation(self) -> str:
@@ -195,7 +186,14 @@ class Layer:
 
     # -- what is heard ----------------------------------------------------------------------------------------------
 
-    def _hear(self, outputs_SD: Tensor, experts_S: Tensor, weights_S: Tensor) -> None:
+    def _hear(self, outputs_SD: Tensor, routing: Routing, by_expert: bool = False) -> None:
+        experts_S = routing.indices_TK.reshape(-1)
+        weights_S = self._weights(routing).reshape(-1)
+        if self.offset is not None:
+            experts_S = self._local(experts_S, self.offset)
+        if by_expert:
+            experts_S, order_S = torch.sort(experts_S)
+            weights_S = weights_S[order_S]
         # Averages are float32 under autocast too.
         with torch.no_grad(), torch.autocast(outputs_SD.device.type, enabled=False):
             self.method.hear(self, Slots(outputs_SD.detach(), experts_S, weights_S))
@@ -216,10 +214,11 @@ class Layer:
 
 
 class Pulse:
-    """What all layers of a model share: a pass's number and padding, and whether one was counted since the last step."""
+    """What a model's layers share: a pass's gradient and padding, and whether one has counted since the last step."""
 
     def __init__(self) -> None:
-        self.beat = 0
+        self.differentiated = False
+        """Whether the model was called with gradients on: reentrant checkpointing turns them off for the layers."""
         self.mask: Tensor | None = None
         self.learned = False
         self.frozen = False

@@ -15,3 +15,10 @@ def add_up(tensors: Sequence[Tensor]) -> None:
     dist.all_reduce(flat)
     for tensor, part in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
         tensor.copy_(part.view_as(tensor))
+
+
+def anywhere(device: torch.device, *flags: bool) -> list[bool]:
+    """Which of some flags are up in any process; alone, they are what they are."""
+    told = torch.tensor(flags, dtype=torch.float32, device=device)
+    add_up([told])
+    return [bool(flag) for flag in told.tolist()]

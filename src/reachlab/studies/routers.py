@@ -42,7 +42,7 @@ class Inspection:
         return unused_warnings(self.readings)
 
     def rows(self) -> list[dict[str, str]]:
-        """A table with a row a layer."""
+        """What the routers do, a row a layer."""
         names = labels([r.layer for r in self.readings])
         return [
             {
@@ -54,9 +54,16 @@ class Inspection:
                 "unused": str(len(r.unused)),
                 **({"|E|": f"{_mean(r.outputs):.2f}"} if r.outputs else {}),
                 **({"|default|": f"{_mean(r.vectors.norms):.2f}"} if r.vectors else {}),
-                **{f"cos {name}": f"{found[at].cosine:.3f}" for name, found in self.fidelity.items()},
             }
             for at, r in enumerate(self.readings)
+        ]
+
+    def fidelity_rows(self) -> list[dict[str, str]]:
+        """Each method's cosine with the dense gradient, a row a layer."""
+        names = labels([r.layer for r in self.readings])
+        return [
+            {"layer": name} | {m.removeprefix("default/"): f"{f[at].cosine:.3f}" for m, f in self.fidelity.items()}
+            for at, name in enumerate(names)
         ]
 
     def to_dict(self) -> dict[str, Any]:

@@ -78,13 +78,13 @@ def test_probed_comes_to_the_mean_over_the_tokens_that_passed_an_expert_by() -> 
 
 
 def test_shrunk_is_the_routed_mean_at_the_best_length() -> None:
-    model, found = settled("shrunk", share=0.5)
+    model, found = settled("shrunk", share=1.0)
     layer = found.layers[0]
     answers_TED, routing = truth(model, layer)
     pi_TE, routed_ED = routing.inactive().detach(), stand(layer).routed.vectors_ED
     along_E = torch.einsum("te,ted,ed->e", pi_TE, answers_TED, routed_ED)
     best_E = along_E / (pi_TE.sum(0) * routed_ED.square().sum(1))
-    torch.testing.assert_close(stand(layer).scale.vectors_RED[0, :, 0], best_E, rtol=0.1, atol=0.05)
+    torch.testing.assert_close(stand(layer).scale.vectors_RED[0, :, 0], best_E, rtol=0.2, atol=0.05)
 
 
 def test_each_fits_better_than_the_last() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.moe.brute import calls, every_answer, gradients, loss, moved, vectors
+from tests.moe.brute import calls, gradients, loss, moved, vectors
 from tests.moe.tiny import TINY, answer, inputs
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -137,7 +137,7 @@ def test_a_routers_gradient_by_finite_differences() -> None:
         model(**given)
     hidden_TD, indices_TK, defaults_ED = seen[-1].hidden_TD, seen[-1].indices_TK, vectors(model)[-1].double()
 
-    def D_of(weight_ED: Tensor) -> Tensor:
+    def defaults_of(weight_ED: Tensor) -> Tensor:
         pi_TE = (hidden_TD @ weight_ED.T).softmax(1)
         return pi_TE.scatter(1, indices_TK, 0.0) @ defaults_ED
 
@@ -148,7 +148,7 @@ def test_a_routers_gradient_by_finite_differences() -> None:
     router.register_forward_hook(
         lambda m, args, out: (out[0], (args[0] @ moving_ED.T).softmax(1).gather(1, indices_TK), indices_TK)
     )
-    experts.register_forward_hook(lambda m, args, out: out + D_of(moving_ED) - D_of(weight_ED))
+    experts.register_forward_hook(lambda m, args, out: out + defaults_of(moving_ED) - defaults_of(weight_ED))
     assert weight_ED.grad is not None
     # A wide step: the model's norms compute in float32.
     direction_ED, step = torch.randn(weight_ED.shape, generator=torch.Generator().manual_seed(3)), 1e-2
@@ -181,11 +181,11 @@ def test_default_is_the_papers_output_in_training_and_in_evaluation(name: str) -
             if name in RENORMALISED:  # all experts' weights sum to what the active ones' would have
                 p_TE = p_TE / p_TE.sum(1, keepdim=True)
             scale = float(getattr(model.config, "routed_scaling_factor", 1.0)) if name in RENORMALISED else 1.0
-            answers_TED, expected_TD = every_answer(call.experts, call.hidden_TD), torch.zeros_like(call.output_TD)
+            expected_TD = torch.zeros_like(call.output_TD)
             for t in range(len(p_TE)):
                 for i in range(p_TE.shape[1]):
                     active = i in call.indices_TK[t].tolist()
-                    expected_TD[t] += scale * p_TE[t, i] * (answers_TED[t, i] if active else defaults_ED[i])
+                    expected_TD[t] += scale * p_TE[t, i] * (call.answers_TED[t, i] if active else defaults_ED[i])
             torch.testing.assert_close(call.output_TD, expected_TD, rtol=1e-4, atol=1e-5)
 
 
