@@ -1,8 +1,8 @@
 """What a dense router gradient costs: seconds a training step, as a ratio to the plain top-k router's.
 
 The same model, batch and optimizer for all methods; forward, backward and optimizer step. In every round every method
-takes the same number of steps, in an order that rotates, and its time is divided by top-k's of the same round: what else
-the machine does falls on all alike. Printed: the median over rounds and a 95 % bootstrap interval of it.
+takes the same number of steps, in an order that rotates, and its time is divided by top-k's of the same round: what
+else the machine does falls on all alike. Printed: the median over rounds and a 95 % bootstrap interval of it.
 
 Also printed: what share of the matrix products' peak a top-k step reaches, products counted by torch's own counter and
 the peak measured by one large product, so that it is known what the ratios are ratios of.
@@ -143,7 +143,7 @@ def share_of_peak(size: Size, device: torch.device, dtype: torch.dtype, step_sec
     # The counter does not know grouped products: the experts' are added by hand, thrice for forward and backward.
     tokens = size.sequences * size.length
     experts = 3 * 2 * 3 * tokens * size.active * size.hidden * size.inner * size.layers
-    return (counter.get_total_flops() + experts) / step_seconds / peak
+    return float((counter.get_total_flops() + experts) / step_seconds / peak)
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:

@@ -94,14 +94,16 @@ def against(reference: list[Run], other: list[Run], who: NDArray[np.int64]) -> t
     """Difference of the final loss; tokens and seconds to the reference's final loss, over the reference's own."""
 
     def mean(runs: list[Run], what: str) -> Floats:
-        return np.mean([getattr(runs[i], what) for i in who], axis=0)
+        found: Floats = np.mean([getattr(runs[i], what) for i in who], axis=0)
+        return found
 
     target = float(mean(reference, "loss_E")[-1])
     losses = mean(other, "loss_E")
-    found = [float(losses[-1]) - target]
-    for what in ("tokens_E", "seconds_E"):
-        found.append(reaches(mean(other, what), losses, target) / float(mean(reference, what)[-1]))
-    return found[0], found[1], found[2]
+    tokens, seconds = (
+        reaches(mean(other, what), losses, target) / float(mean(reference, what)[-1])
+        for what in ("tokens_E", "seconds_E")
+    )
+    return float(losses[-1]) - target, tokens, seconds
 
 
 def summarise(runs: dict[str, list[Run]], resamples: int) -> dict[str, Any]:
@@ -189,7 +191,7 @@ def stages(options: argparse.Namespace, chosen: dict[str, str]) -> list[Stage]:
         f"--cache {options.cache or options.out + '/tokens'}"
     )
     threads = () if options.device.startswith("cuda") else ("--threads", "1")
-    found = []
+    found: list[Stage] = []
     for seed in range(options.seeds):
         for name, words in chosen.items():
             where = ("--seed", str(seed), "--out", str(folder(options.out, name, seed)))

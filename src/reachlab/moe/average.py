@@ -3,8 +3,8 @@
     Ē_i = Σ_s w_s o_s / Σ_s w_s        over this step's slots s of expert i, in all processes
     Ê_i ← β Ê_i + (1 − β) Ē_i          an expert without a slot keeps its Ê_i; Ê begins at zero
 
-arXiv 2504.12463v3, section 3. Kept in float32 whatever the model computes in. A step's sums that are not finite are left
-out, expert by expert, and remembered as a problem.
+arXiv 2504.12463v3, section 3. Kept in float32 whatever the model computes in. A step's sums that are not finite are
+left out, expert by expert, and remembered as a problem.
 """
 
 import torch

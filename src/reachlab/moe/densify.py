@@ -1,8 +1,8 @@
 """One line for any transformers MoE: `densify(model, "default")`.
 
 A method (`methods/`) is put at every mixture-of-experts layer, and its state moves once per optimizer step: every
-optimizer that holds a parameter of the model says so by itself, through torch's hook for all optimizers. Deep copies and
-pickles of the model keep their method and state; a checkpoint does not hold them, `save` puts them beside it.
+optimizer that holds a parameter of the model says so by itself, through torch's hook for all optimizers. Deep copies
+and pickles of the model keep their method and state; a checkpoint does not hold them, `save` puts them beside it.
 """
 
 import inspect

@@ -4,11 +4,11 @@
     E_i(x) for the S = T·K slots (x, i ∈ A)      `Layer.on_outputs`: the method may average them
     y_TD = Σ_k w_k E_k(x)                        `Layer.on_output`: the method may answer otherwise
 
-Nothing of transformers is replaced. The router and the experts get forward hooks. The experts' own outputs, before they
-are weighted and summed, pass through the norm that `grouped_mm` and `batched_mm` put behind the experts of families that
-have one (`post_expert_norm`); the others get one that listens and changes nothing. So every implementation stays the one
-the model had, bit for bit. Implementations without that norm (eager, vendor kernels) visit the experts a second time,
-without gradient, when a method wants their outputs.
+Nothing of transformers is replaced. The router and the experts get forward hooks. The experts' own outputs, before
+they are weighted and summed, pass through the norm that `grouped_mm` and `batched_mm` put behind the experts of
+families that have one (`post_expert_norm`); the others get one that listens and changes nothing. So every
+implementation stays the one the model had, bit for bit. Implementations without that norm (eager, vendor kernels)
+visit the experts a second time, without gradient, when a method wants their outputs.
 """
 
 from collections.abc import Callable

@@ -3,9 +3,9 @@
     Ê_i(x) = Σ_r z_r(x) u_ir        u_i = argmin Σ_s w_s |o_s − Σ_r z_sr u_ir|² + ridge
     A_i ← β A_i + Σ_s w_s z_s z_sᵀ     B_i ← β B_i + Σ_s w_s z_s o_sᵀ     u_i = (A_i + λ)⁻¹ B_i
 
-z_0 = 1, so with one feature this is the weighted mean of what was seen, older answers counting less. Unlike an average of
-each step's mean it gives every answer the same weight, however few a step has. The ridge λ is that of `RIDGE` answers of
-average size on every feature but the constant.
+z_0 = 1, so with one feature this is the weighted mean of what was seen, older answers counting less. Unlike an
+average of each step's mean it gives every answer the same weight, however few a step has. The ridge λ is that of
+`RIDGE` answers of average size on every feature but the constant.
 """
 
 import torch

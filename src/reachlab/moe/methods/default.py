@@ -38,8 +38,8 @@ class Default(Method):
     forward: Literal["sparse", "default"] = "sparse"
     """Whether the defaults are seen by the gradient alone, or are part of the answer."""
     estimator: Literal["routed", "shrunk", "probed", "linear"] = "routed"
-    """Where Ê comes from: the paper's mean over an expert's own tokens, that mean at a fitted length, the mean over probes,
-    or a line through them."""
+    """Where Ê comes from: the paper's mean over an expert's own tokens, that mean at a fitted length, the mean over
+    probes, or a line through them."""
     update: Literal["before_use", "per_step"] = "before_use"
     """When Ê moves."""
     beta: float | None = None
