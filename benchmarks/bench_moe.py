@@ -30,9 +30,11 @@ from timing import machine, seconds
 METHODS: dict[str, tuple[str, dict[str, object]]] = {
     "topk": ("", {}),
     "topk again": ("", {}),
-    "default routed": ("default", {}),
-    "default routed, per step": ("default", {"update": "per_step"}),
-    "default routed, forward too": ("default", {"forward": "default"}),
+    "default, routed": ("default", {}),
+    "default, routed, forward too": ("default", {"forward": "default"}),
+    "default, linear": ("default", {"estimator": "linear", "update": "per_step"}),
+    "sparsemixer": ("sparsemixer", {}),
+    "densemixer": ("densemixer", {}),
 }
 
 
