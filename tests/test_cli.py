@@ -19,7 +19,7 @@ from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
 from reachlab.training.rl_config import RLConfig
 
-COMMANDS = ("tasks", "pretrain", "distill", "rl", "sample", "import", "verify", "compare", "report", "study")
+COMMANDS = ("tasks", "pretrain", "distill", "rl", "sample", "import", "verify", "compare", "report", "study", "moe")
 SIX = ("--problems", "6", "--samples", "30", "--max-tokens", "8", "--rows", "16", "--part", "15")
 
 
