@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
-from reachlab.moe import densified, densify, undensify
+from reachlab.moe import densified, densify, restore, save, undensify
 from reachlab.training.muon import Muon
 
 UPDATES = pytest.mark.parametrize("update", ["before_use", "per_step"])
@@ -270,7 +271,7 @@ ADAPTERS: dict[str, Callable[[], LoraConfig]] = {
 @pytest.mark.parametrize("first", ["densify", "peft"])
 @pytest.mark.parametrize("where", ADAPTERS)
 @pytest.mark.filterwarnings("ignore")
-def test_adapters(where: str, first: str) -> None:
+def test_adapters(where: str, first: str, tmp_path: Path) -> None:
     base = TINY["olmoe"].build()
     given = inputs(base)
     before = base.eval()(**given).logits
@@ -294,6 +295,13 @@ def test_adapters(where: str, first: str) -> None:
         for held, wanted in zip(vectors(model), expected, strict=True):
             torch.testing.assert_close(held.double(), wanted, rtol=1e-3, atol=1e-5)
     assert all(p.grad is not None for p in trained.values())
+    assert densified(base) is densified(model)
+    # The state is that of the base model, by the base model's names.
+    save(model, tmp_path)
+    plain = TINY["olmoe"].build()
+    restore(plain, tmp_path)
+    for held, wanted in zip(vectors(plain), vectors(model), strict=True):
+        assert torch.equal(held, wanted)
     undensify(model)
     assert densified(base) is None
 

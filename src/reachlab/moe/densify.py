@@ -42,6 +42,7 @@ def densify(model: nn.Module, method: str = "default", **options: Any) -> "Densi
     """
     if densified(model) is not None:
         raise ReachlabError("this model has been densified already: call undensify(model) first")
+    model = _unwrapped(model)
     layers = find_layers(model)
     for site in layers:
         verify(site)
@@ -53,6 +54,13 @@ def densify(model: nn.Module, method: str = "default", **options: Any) -> "Densi
         found.add(Layer(site, one, found.pulse))
     found.attach()
     return found
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The transformers model in a wrapper (PEFT), where there is one: its layers' names are those of its checkpoint."""
+    inside = [module for module in model.modules() if isinstance(module, PreTrainedModel)]
+    alone = bool(inside) and set(inside) <= set(inside[0].modules())
+    return inside[0] if alone else model
 
 
 def undensify(model: nn.Module) -> None:

@@ -20,13 +20,14 @@ def family_rows() -> list[dict[str, str]]:
             "shared": "yes" if row.shared else "",
             "note": row.note if row.learnt else "; ".join(filter(None, ["left as it is: nothing to learn", row.note])),
         }
-        for row in FAMILIES.values()
+        for row in sorted(FAMILIES.values(), key=lambda row: (row.model, row.router))
     ]
 
 
 def refusal_rows() -> list[dict[str, str]]:
     """A row a family that cannot be densified, and why."""
-    return [{"family": row.model, "router": row.router, "reason": row.reason} for row in REFUSED.values()]
+    rows = sorted(REFUSED.values(), key=lambda row: (row.model, row.router))
+    return [{"family": row.model, "router": row.router, "reason": row.reason} for row in rows]
 
 
 def markdown(rows: list[dict[str, str]]) -> str:

@@ -230,7 +230,7 @@ def print_advice(advice: Advice, console: Console | None = None) -> None:
     """The facts, a table of plans, the verdict."""
     console = console or Console()
     for fact in advice.facts:
-        console.print(f"- {fact}", highlight=False)
+        console.print(f"- {fact}", highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("plan", no_wrap=True)
     for name in ("s / step", "over GRPO m", "over GRPO n", "over the better", f"{LEVEL:.0%} of answers"):
@@ -240,7 +240,7 @@ def print_advice(advice: Advice, console: Console | None = None) -> None:
         style = "bold" if c.plan == advice.proposed else None
         table.add_row(c.plan.name, *numbers, f"{c.low:.2f} to {c.high:.2f}", style=style)
     console.print(table)
-    console.print(advice.verdict, highlight=False, style="bold")
+    console.print(advice.verdict, highlight=False, style="bold", soft_wrap=True)
 
 
 def no_signal(alpha: float, beta: float, rollouts: int) -> float:

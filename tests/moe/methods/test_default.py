@@ -253,7 +253,7 @@ def test_the_defaults_of_a_bfloat16_model_are_float32() -> None:
 @pytest.mark.parametrize("forward", ["sparse", "default"])
 def test_each_backward_pass_has_the_defaults_of_its_own_forward_pass(forward: str) -> None:
     """Two forward passes before one backward pass, where the second has moved Ê."""
-    model = build("olmoe", "batched_mm", torch.float64)
+    model = build("olmoe", "batched_mm")  # of the averages' own dtype: a cast would be a copy
     warmed(model, forward=forward)
     state = vectors(model)
     one, two = inputs(model, seed=1), inputs(model, seed=2)
@@ -267,7 +267,8 @@ def test_each_backward_pass_has_the_defaults_of_its_own_forward_pass(forward: st
     for given in (one, two):
         loss(model, **given).backward()  # type: ignore[no-untyped-call]
     for name, gradient in gradients(model).items():
-        torch.testing.assert_close(together[name], gradient, rtol=1e-9, atol=1e-12, msg=name)
+        worst = 1e-4 * float(gradient.abs().max())
+        torch.testing.assert_close(together[name], gradient, rtol=1e-4, atol=worst, msg=name)
 
 
 @pytest.mark.parametrize(
