@@ -16,12 +16,12 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_model, save_model
+from reachlab.models.packing import Packer
 from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.runs import RunFolder
 from reachlab.sampling.transformers_engine import TransformersEngine
 from reachlab.tasks.registry import FAMILIES
 from reachlab.training.config import LoopConfig, OptimizerConfig
-from reachlab.training.packing import Packer
 from reachlab.training.rl import resolve, train_rl
 from reachlab.training.rl_config import AlgorithmName, RLConfig
 from reachlab.training.rollouts import RolloutSource

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from reachlab.training.packing import Pack, Packer
+from reachlab.models.packing import Pack, Packer
 
 
 class Critic(nn.Module):

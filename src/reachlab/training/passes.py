@@ -1,6 +1,6 @@
 """The model's passes over a step's rollouts: the policy's, the reference's, the critic's; and the updates.
 
-All of them run on packs (`packing.py`): the kept answers of some prompts in one row, each prompt once. On a CPU packs
+All of them run on packs (`models/packing.py`): the kept answers of some prompts in one row, each prompt once. On a CPU packs
 are passed side by side; with sharded weights one after the other, and equally many on every process.
 """
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from reachlab.models.devices import autocast
+from reachlab.models.packing import Pack, Packer
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.kl import estimate_kl, k3
 from reachlab.rl.losses import policy_loss, value_loss
@@ -24,7 +25,6 @@ from reachlab.threads import side_by_side
 from reachlab.training.gradient import Piece
 from reachlab.training.loop import Metrics, TrainingRun
 from reachlab.training.lora import without_adapters
-from reachlab.training.packing import Pack, Packer
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import RLConfig
 from reachlab.training.rollouts import Rollouts

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
+from reachlab.models.packed_attention import NAME
+from reachlab.models.packing import Pack, Packer, _cut
 from reachlab.threads import side_by_side
-from reachlab.training.packed_attention import NAME
-from reachlab.training.packing import Pack, Packer, _cut
 
 V = 29
 Prompts = list[list[int]]

@@ -32,8 +32,8 @@ import torch
 from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
+from reachlab.models.packed_attention import NAME, NOWHERE, Block, Layout
 from reachlab.rl.losses import token_logprobs
-from reachlab.training.packed_attention import NAME, NOWHERE, Block, Layout
 
 KINDS = {"full_attention", "sliding_attention"}
 """Kinds of layers whose mask follows from positions and a window."""
