@@ -1,7 +1,7 @@
 """The model's passes over a step's rollouts: the policy's, the reference's, the critic's; and the updates.
 
-All of them run on packs (`models/packing.py`): the kept answers of some prompts in one row, each prompt once. On a CPU packs
-are passed side by side; with sharded weights one after the other, and equally many on every process.
+All of them run on packs (`models/packing.py`): the kept answers of some prompts in one row, each prompt once. On a CPU
+packs are passed side by side; with sharded weights one after the other, and equally many on every process.
 """
 
 from collections.abc import Callable, Iterator, Sequence
