@@ -1,14 +1,15 @@
 """What one model did on each problem: n scored samples, c correct ones, and how many could not be scored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reachlab.boundary import passk, stopping
+from reachlab.boundary.stopping import Floats, Ints, Stopping
 from reachlab.errors import ReachlabError
 
-Ints = NDArray[np.int64]
+__all__ = ["Ints", "Outcomes"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,10 +17,12 @@ class Outcomes:
     """Ints of one model over P problems; the arrays are copied and read-only.
 
     ``n_P`` counts scored samples only: an unscored sample is in ``unscored_P`` and nowhere else, as it is not
-    wrong.
+    wrong. ``stopping`` says which problems were drawn until they had enough right samples (adaptive sampling): of
+    those, c/n is too high, and `pass_at_k` knows how to undo it.
 
     Raises:
-        ReachlabError: lengths differ, an id appears twice, a count is negative, or c > n.
+        ReachlabError: lengths differ, an id appears twice, a count is negative, c > n, or counts that the stopping
+            rule could not have left.
     """
 
     name: str
@@ -27,6 +30,7 @@ class Outcomes:
     n_P: Ints
     c_P: Ints
     unscored_P: Ints
+    stopping: Stopping | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "problem_ids", tuple(self.problem_ids))
@@ -42,6 +46,44 @@ class Outcomes:
             raise ReachlabError(
                 f"{self.name}: problem {self.problem_ids[at]!r} has {self.c_P[at]} correct of {self.n_P[at]}"
             )
+        if self.stopping is not None:
+            stopping.check(self.n_P, self.c_P, self.stopping)
+
+    @property
+    def largest_k(self) -> int:
+        """The largest k for which every problem has an estimate of pass@k; 0 without problems."""
+        if self.stopping is None:
+            return int(self.n_P.min()) if self.n_P.size else 0
+        return stopping.largest_k(self.n_P, self.stopping)
+
+    def pass_at_k(self, ks: Sequence[int] | Ints) -> Floats:
+        """Estimate pass@k per problem, as a (P, K) table, without bias however the samples were drawn.
+
+        Raises:
+            ReachlabError: a k outside 1 to `largest_k`.
+        """
+        if self.stopping is None:
+            return passk.pass_at_k(self.n_P, self.c_P, ks)
+        return stopping.pass_at_k(self.n_P, self.c_P, self.stopping, ks)
+
+    def select(self, problem_ids: Sequence[str]) -> "Outcomes":
+        """The outcomes on these problems, in this order.
+
+        Raises:
+            ReachlabError: a problem that is not among them.
+        """
+        position = {problem_id: at for at, problem_id in enumerate(self.problem_ids)}
+        if strange := next((i for i in problem_ids if i not in position), None):
+            raise ReachlabError(f"{self.name}: there is no problem {strange!r}")
+        at_P = np.array([position[i] for i in problem_ids], np.int64)
+        return replace(
+            self,
+            problem_ids=tuple(problem_ids),
+            n_P=self.n_P[at_P],
+            c_P=self.c_P[at_P],
+            unscored_P=self.unscored_P[at_P],
+            stopping=None if self.stopping is None else self.stopping.select(at_P),
+        )
 
     def _counts(self, field: str) -> Ints:
         given: Sequence[int] | Ints = getattr(self, field)
