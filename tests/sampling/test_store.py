@@ -130,6 +130,25 @@ def test_judging_again_changes_verdicts_and_nothing_else(store: SampleStore) -> 
     assert store.samples() == [replace(s, verdict=v) for s, v in zip(written, verdicts, strict=True)]
 
 
+def test_columns_are_added_and_replaced_and_others_stay(store: SampleStore) -> None:
+    written = [sample("a", 0), sample("a", 1, verdict=Verdict.unscored("died"))]
+    store.write_part(written)
+    store.write_part([sample("b b", 0)])
+    part = next(p for p in store.parts() if len(store.part(p)) == 2)
+    store.add_columns(part, {"x:1": pa.array([1.5, None], pa.float32())}, {"by": "me"})
+    store.add_columns(part, {"y": pa.array([3, 4], pa.int32())})
+    store.add_columns(part, {"x:1": pa.array([2.5, None], pa.float32())}, {"by": "you"})
+    store.rejudge(part, [Verdict.correct(), Verdict.wrong()])
+    table = store.read_part(part)
+    assert table.column_names[-2:] == ["x:1", "y"]
+    assert (table["x:1"].to_pylist(), table["y"].to_pylist()) == ([2.5, None], [3, 4])
+    assert table.schema.field("x:1").metadata == {b"by": b"you"}
+    assert table.schema.field("y").metadata is None
+    assert store.part(part) == [written[0], replace(written[1], verdict=Verdict.wrong())]
+    assert sorted(store.read(["y"])["y"].to_pylist(), key=str) == [3, 4, None]
+    assert store.read_part(part, ["y", "nowhere"]).column_names == ["y"]
+
+
 def _cut(data: bytes) -> bytes:
     return data[: len(data) // 2]
 

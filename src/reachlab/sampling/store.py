@@ -8,7 +8,7 @@ keeps each (problem, index) once.
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -110,13 +110,18 @@ class SampleStore:
             ReachlabError: a part that is not readable Parquet with the columns asked for.
         """
         wanted = None if columns is None else list(dict.fromkeys(["problem_id", "sample", *columns]))
-        tables = [self._read_part(part, wanted) for part in self.parts()]
+        tables = [self.read_part(part, wanted) for part in self.parts()]
         if not tables:
             empty = SCHEMA.empty_table()
             return empty if wanted is None else empty.select([c for c in wanted if c in SCHEMA.names])
         return _each_once(pa.concat_tables(tables, promote_options="default"))
 
-    def _read_part(self, part: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def read_part(self, part: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """One part as an Arrow table, in its row order: all its columns, or those of the asked ones that it has.
+
+        Raises:
+            ReachlabError: not readable Parquet with the columns of every part.
+        """
         try:
             with self.folder.fs.open(part, "rb") as file:
                 parquet = pq.ParquetFile(file)
@@ -180,18 +185,29 @@ class SampleStore:
 
     def part(self, path: str) -> list[Sample]:
         """The samples of one part, in its row order."""
-        return [_sample(row) for row in self._read_part(path).to_pylist()]
+        return [_sample(row) for row in self.read_part(path).to_pylist()]
 
     def rejudge(self, part: str, verdicts: Sequence[Verdict]) -> None:
         """Replace the verdicts of one part (in its row order); the part changes whole or not at all."""
-        table = self._read_part(part)
-        for column, values in {
+        found = {
             "verdict": [v.status for v in verdicts],
             "score": [v.score for v in verdicts],
             "reason": [v.reason for v in verdicts],
-        }.items():
-            at = table.schema.get_field_index(column)
-            table = table.set_column(at, SCHEMA.field(column), pa.array(values, SCHEMA.field(column).type))
+        }
+        self.add_columns(part, {name: pa.array(values, SCHEMA.field(name).type) for name, values in found.items()})
+
+    def add_columns(
+        self, part: str, columns: Mapping[str, pa.Array], metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Put columns beside those of one part, in its row order; one of the same name is replaced.
+
+        The part changes whole or not at all. `metadata` is written into each of these columns' fields.
+        """
+        table = self.read_part(part)
+        for name, values in columns.items():
+            field = pa.field(name, values.type, metadata=metadata)
+            at = table.schema.get_field_index(name)
+            table = table.append_column(field, values) if at < 0 else table.set_column(at, field, values)
         self._write_table(part.removeprefix(f"{self.folder.path}/"), table)
 
 
