@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.tiny import names
 
 from reachlab.errors import ReachlabError
-from reachlab.runs import RunFolder, differences, provenance, write_atomically
+from reachlab.runs import RunFolder, differences, kept_at, provenance, training_step, write_atomically
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
@@ -68,6 +68,32 @@ def test_results_that_nobody_claims_are_not_touched(run: RunFolder) -> None:
     with pytest.raises(ReachlabError, match=r"holds results but no run\.json"):
         run.claim("sample", {})
     assert not run.exists("run.json")
+
+
+def test_checkpoints_of_the_way_are_found_by_step(run: RunFolder) -> None:
+    for step in (1_000_000, 50, 100):
+        run.write(f"{kept_at(step)}/config.json", b"{}")
+    run.write("checkpoints/step-x/config.json", b"{}")
+    run.write("checkpoints/step-000007/model.safetensors", b"no configuration")
+    assert [*run.kept()] == [50, 100, 1_000_000]
+    assert all(training_step(path) == step for step, path in run.kept().items())
+    assert run.kept()[50] == run.file("checkpoints/step-000050")
+
+
+@pytest.mark.parametrize(
+    ("path", "step"),
+    [
+        ("runs/rl/checkpoints/step-000050", 50),
+        (Path("/a/checkpoints/step-1000000"), 1_000_000),
+        ("runs/rl/checkpoints/step-000050/", 50),
+        ("runs/rl", None),
+        ("runs/rl/model", None),
+        ("runs/step-50", None),
+        ("runs/step-000050-b", None),
+    ],
+)
+def test_the_step_is_in_the_name(path: str | Path, step: int | None) -> None:
+    assert training_step(path) == step
 
 
 def test_files_of_a_folder_whose_name_is_a_pattern(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import glob
 import json
 import os
 import platform
+import re
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
@@ -108,6 +109,11 @@ class RunFolder:
         document = {**mine, "facts": dict(facts or {}), "provenance": provenance()}
         self.write("run.json", (json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
 
+    def kept(self) -> dict[int, str]:
+        """Paths of the checkpoints that a training run kept on its way, by step, in order."""
+        paths = map(os.path.dirname, self.glob("checkpoints/step-*/config.json"))
+        return dict(sorted((step, path) for path in paths if (step := training_step(path)) is not None))
+
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; a torn last line (the process was killed) is left out."""
         if not self.exists("metrics.jsonl"):
@@ -117,6 +123,17 @@ class RunFolder:
             with contextlib.suppress(json.JSONDecodeError):
                 rows.append(json.loads(line))
         return rows
+
+
+def kept_at(step: int) -> str:
+    """Where in a training run's folder the checkpoint of a step is kept."""
+    return f"checkpoints/step-{step:06}"
+
+
+def training_step(path: str | Path) -> int | None:
+    """The training step of a checkpoint that was kept on the way, read off its folder's name; None for any other."""
+    found = re.fullmatch(r"step-(\d{6,})", Path(path).name)
+    return int(found[1]) if found else None
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -58,6 +58,10 @@ def test_a_training_run_stands_for_its_model(checkpoint: Path, tmp_path: Path) -
     (run / "run.json").write_text("{}")
     with pytest.raises(ReachlabError, match="this training run has not finished: run its command again"):
         find_checkpoint(run)
+    kept = shutil.copytree(checkpoint, run / "checkpoints" / "step-000050")
+    assert find_checkpoint(kept) == kept
+    with pytest.raises(ReachlabError, match="run its command again or name one of its checkpoints/"):
+        find_checkpoint(run)
     shutil.copytree(checkpoint, run / "model")
     assert find_checkpoint(run) == run / "model"
     assert hash_model(run) == hash_model(checkpoint)

@@ -99,3 +99,18 @@ def test_thinning_keeps_the_mean_order_and_range(n: int, most: int) -> None:
     assert len(x_thin) == len(y_thin) == min(n, most)
     assert (np.diff(x_thin) > 0).all()
     assert y.min() - 1e-12 <= y_thin.min() <= y_thin.max() <= y.max() + 1e-12
+
+
+def test_a_checkpoint_of_the_way_has_the_training_up_to_it(tmp_path: Path, make: SimpleNamespace) -> None:
+    make.training(tmp_path / "before" / "base", "pretrain", 3)
+    make.training(tmp_path / "before" / "rl", "rl", 9, parent=tmp_path / "before" / "base" / "model")
+    kept = tmp_path / "before" / "rl" / "checkpoints" / "step-000004"
+    run = make.samples(tmp_path / "before" / "samples", np.ones((1, 1)), model_path=kept)
+    for place in ("before", "after"):
+        rl, base = ancestors(run.read_json("run.json"), run)
+        assert (rl.kind, rl.folder.path) == ("rl", str(tmp_path / place / "rl"))
+        assert rl.series("step")[0].tolist() == [1, 2, 3, 4]
+        assert base.series("step")[0].tolist() == [1, 2, 3]
+        if place == "before":  # and where all moved together
+            (tmp_path / "before").rename(tmp_path / "after")
+            run = RunFolder(tmp_path / "after" / "samples")

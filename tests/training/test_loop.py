@@ -1,13 +1,15 @@
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.tiny import names
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import load_model
+from reachlab.models.checkpoint import hash_model, load_model
 from reachlab.runs import RunFolder
 from reachlab.training.config import LoopConfig, OptimizerConfig
 from reachlab.training.loop import TrainingRun
@@ -84,6 +86,66 @@ def test_what_fails_after_something_moved_is_saved_as_it_is(checkpoint: Path, tm
     assert again.step == 3
     for p, q in zip(run.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(p, q)
+
+
+def steps(run: TrainingRun, stop_at: int = -1) -> dict[int, list[torch.Tensor]]:
+    """Train; the weights after each step. As if the process were killed in the step after `stop_at`."""
+    found: dict[int, list[torch.Tensor]] = {}
+
+    def step(t: int) -> dict[str, float]:
+        if t == stop_at:
+            raise KeyboardInterrupt
+        give_gradients(run, 1.0 + t)
+        run.optimize(t)
+        found[t + 1] = [p.detach().clone() for p in run.model.parameters()]
+        return {"loss": 1.0, "grad_norm": 1.0}
+
+    with suppress(KeyboardInterrupt):
+        run.train(step, "test")
+    return found
+
+
+def test_checkpoints_of_the_way_stay_and_the_last_is_the_model(checkpoint: Path, tmp_path: Path) -> None:
+    found = steps(begin(checkpoint, tmp_path, keep_every=5))
+    assert names(tmp_path / "run") == ["checkpoints", "metrics.jsonl", "model", "run.json"]
+    assert names(tmp_path / "run" / "checkpoints") == ["step-000005"]
+    for name, step in (("checkpoints/step-000005", 5), ("model", 10)):
+        model, _ = load_model(tmp_path / "run" / name)
+        assert all(torch.equal(p, q) for p, q in zip(model.parameters(), found[step], strict=True))
+    assert begin(checkpoint, tmp_path).finished
+
+
+def test_checkpoints_of_the_way_change_nothing(checkpoint: Path, tmp_path: Path) -> None:
+    plain, kept = steps(begin(checkpoint, tmp_path / "plain")), steps(begin(checkpoint, tmp_path, keep_every=1))
+    assert all(torch.equal(p, q) for t in plain for p, q in zip(plain[t], kept[t], strict=True))
+    assert len(names(tmp_path / "run" / "checkpoints")) == 9
+
+
+def test_steps_that_are_taken_again_leave_the_same_checkpoints(checkpoint: Path, tmp_path: Path) -> None:
+    steps(begin(checkpoint, tmp_path / "whole", keep_every=2))
+    steps(begin(checkpoint, tmp_path, keep_every=2, save_every=3), stop_at=5)
+    folder = tmp_path / "run" / "checkpoints"
+    assert names(folder) == ["step-000002", "step-000004"]
+    # Step 4 is taken again, from the state after step 3; a copy that was being written when it was killed is cleared.
+    (folder / "step-000004" / "model.safetensors").write_bytes(b"of steps that were dropped")
+    (folder / ".step-000004.0123.tmp").mkdir()
+    steps(begin(checkpoint, tmp_path, keep_every=2, save_every=3))
+    assert names(folder) == [f"step-00000{t}" for t in (2, 4, 6, 8)]
+    for name in names(folder):
+        assert hash_model(folder / name) == hash_model(tmp_path / "whole" / "run" / "checkpoints" / name)
+
+
+@pytest.mark.parametrize("stop_at", range(1, 10))
+def test_a_run_goes_on_from_a_state_whose_checkpoint_is_there(checkpoint: Path, tmp_path: Path, stop_at: int) -> None:
+    steps(begin(checkpoint, tmp_path, keep_every=2, save_every=2), stop_at)
+    steps(begin(checkpoint, tmp_path, keep_every=2, save_every=2))
+    assert names(tmp_path / "run" / "checkpoints") == [f"step-00000{t}" for t in (2, 4, 6, 8)]
+
+
+def test_where_the_time_is_up_the_last_step_is_the_model(checkpoint: Path, tmp_path: Path) -> None:
+    found = steps(begin(checkpoint, tmp_path, keep_every=1, max_seconds=1e-9))
+    assert list(found) == [1]
+    assert names(tmp_path / "run") == ["metrics.jsonl", "model", "run.json"]
 
 
 def test_several_processes_are_refused_where_one_is_meant(

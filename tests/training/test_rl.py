@@ -15,7 +15,7 @@ from tests.tiny import TASK, kill_again_and_again, timeless
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import load_model, save_model
+from reachlab.models.checkpoint import hash_model, load_model, save_model
 from reachlab.models.packing import Packer
 from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.runs import RunFolder
@@ -253,13 +253,17 @@ def start_of(settings: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def test_adapters_move_and_the_checkpoint_holds_their_sum(settings: dict[str, Any]) -> None:
-    out = train(settings, "rl", lora_rank=2, optimizer=OptimizerConfig(lr=0.02))
+    out = train(settings, "rl", lora_rank=2, optimizer=OptimizerConfig(lr=0.02), loop=replace(LOOP, keep_every=2))
     before, after = start_of(settings), weights(out)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert before.keys() == after.keys()
     assert moved
     assert all("proj" in name for name in moved)
     assert max(torch.linalg.matrix_rank(after[name] - before[name], rtol=1e-4) for name in moved) <= 2
+    between = load_file(out / "checkpoints" / "step-000002" / "model.safetensors")
+    assert between.keys() == before.keys()
+    assert moved == {name for name in before if not torch.equal(before[name], between[name])}
+    assert distance(between, after) > 0
     rows = metrics(out)
     assert rows[0]["kl_start"] == pytest.approx(0, abs=1e-6)
     assert rows[-1]["kl_start"] > 1e-5
@@ -433,7 +437,7 @@ def test_nothing_scored_is_an_error(settings: dict[str, Any]) -> None:
 def test_a_run_killed_again_and_again_ends_with_the_same_weights(
     settings: dict[str, Any], changes: dict[str, Any]
 ) -> None:
-    changes = {**changes, "loop": replace(LOOP, steps=10, save_every=2)}
+    changes = {**changes, "loop": replace(LOOP, steps=10, save_every=2, keep_every=3)}
     began = time.perf_counter()
     whole = train(settings, "whole", **changes)
     seconds = time.perf_counter() - began
@@ -442,13 +446,16 @@ def test_a_run_killed_again_and_again_ends_with_the_same_weights(
     killed = Path(settings["out"]).with_name("killed")
     assert distance(weights(killed), weights(whole)) == 0
     assert metrics(killed) == metrics(whole)
+    assert [*RunFolder(killed).kept()] == [3, 6, 9]
+    for step, kept in RunFolder(killed).kept().items():
+        assert hash_model(kept) == hash_model(RunFolder(whole).kept()[step])
 
 
 def test_a_finished_run_is_left_alone_and_another_configuration_refused(settings: dict[str, Any]) -> None:
     out = train(settings, "rl")
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*")}
     train(settings, "rl")
-    train(settings, "rl", loop=replace(LOOP, save_every=1))
+    train(settings, "rl", loop=replace(LOOP, save_every=1, keep_every=1))
     for change, says in (
         ({"rule": "max_variance", "keep": 4}, 'rule was "none", now "max_variance"'),
         ({"temperature": 0.7}, "temperature was 1.0, now 0.7"),

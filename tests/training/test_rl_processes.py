@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
-from tests.tiny import ENVIRONMENT, TASK, reachlab, timeless
+from tests.tiny import ENVIRONMENT, TASK, names, reachlab, timeless
 
 from reachlab.runs import RunFolder
 
@@ -26,6 +26,7 @@ def words(checkpoint: Path, tmp_path: Path) -> list[str]:
         *("rl", "--model", str(checkpoint), "--task", TASK, "--reward", "my_rewards:digits", "--threads", "1"),
         *("--prompts", "5", "--rollouts", "8", "--keep", "4", "--rule", "max_variance", "--max-tokens", "6"),
         *("--steps", str(STEPS), "--eval-every", str(STEPS), "--eval-problems", "6", "--device", "cpu"),
+        *("--keep-every", "2"),
     ]
 
 
@@ -77,8 +78,11 @@ def test_two_processes_train_as_one(words: list[str], tmp_path: Path, launcher: 
     # The first step sees the same rollouts; from then on Adam makes steps of its own out of the last bits.
     for name, value in one[0].items():
         assert two[0][name] == pytest.approx(value, rel=2e-4, abs=1e-5), name
-    weights = [load_file(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two")]
-    assert all((weights[0][k] - weights[1][k]).abs().max() < 5e-3 for k in weights[0])
+    for model in ("model", "checkpoints/step-000002"):
+        weights = [load_file(tmp_path / name / model / "model.safetensors") for name in ("one", "two")]
+        assert weights[0].keys() == weights[1].keys()
+        assert all((weights[0][k] - weights[1][k]).abs().max() < 5e-3 for k in weights[0])
+    assert names(tmp_path / "two" / "checkpoints") == ["step-000002"]
 
 
 UNEVEN = """

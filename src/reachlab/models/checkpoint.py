@@ -56,7 +56,8 @@ def find_checkpoint(path: str | Path) -> Path:
     if (folder / "problems.jsonl").is_file():
         hint = " (this is a run of samples, not a model)"
     elif (folder / "run.json").is_file():
-        hint = " (this training run has not finished: run its command again)"
+        kept = " or name one of its checkpoints/" if (folder / "checkpoints").is_dir() else ""
+        hint = f" (this training run has not finished: run its command again{kept})"
     raise ReachlabError(f"{folder}: no checkpoint here, config.json is missing{hint}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reachlab.errors import ReachlabError
-from reachlab.runs import RunFolder
+from reachlab.runs import RunFolder, training_step
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Training:
 
     folder: RunFolder
     document: dict[str, Any]
+    until: int | None = None
+    """The step of the checkpoint that the model is, where it was kept on the way; what came later is not its own."""
 
     @property
     def kind(self) -> str:
@@ -31,7 +33,8 @@ class Training:
         for row in self.folder.metrics():
             if isinstance(row, dict):
                 by_step.setdefault(row.get("step"), {}).update(row)
-        return list(by_step.values())
+        last = float("inf") if self.until is None else self.until
+        return [row for step, row in by_step.items() if not _number(step) or step <= last]
 
     def series(self, key: str) -> tuple[np.ndarray, np.ndarray]:
         """Steps and values of one quantity, wherever it was measured and finite, in the order of steps."""
@@ -74,7 +77,7 @@ def _training(document: dict[str, Any], beside: RunFolder) -> Training | None:
         folder = RunFolder(path)
         if folder.exists("run.json") and folder.exists("metrics.jsonl"):
             try:
-                return Training(folder, folder.read_json("run.json"))
+                return Training(folder, folder.read_json("run.json"), training_step(named))
             except ReachlabError:
                 return None
     return None
@@ -83,6 +86,9 @@ def _training(document: dict[str, Any], beside: RunFolder) -> Training | None:
 def _candidates(named: str, beside: RunFolder) -> Iterator[str]:
     """Where a checkpoint's run may lie: as named, around it, or (if moved together) beside the naming run."""
     path = Path(named)
+    if training_step(path) is not None:
+        path = path.parent.parent  # RUN/checkpoints/step-000050
+        named = str(path)
     yield named
     yield str(path.parent)
     around = beside.path.rstrip("/").rpartition("/")[0]

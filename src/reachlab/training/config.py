@@ -45,6 +45,8 @@ class LoopConfig:
     """Optimizer steps."""
     save_every: int = 100
     """Steps between two saved states; a killed run goes on from the last."""
+    keep_every: int = 0
+    """Steps between two checkpoints that stay, in checkpoints/step-000050 and so on; 0 keeps the final model alone."""
     seed: int = 0
     """Decides the weights a new model starts with and the order of the data."""
     device: str = "auto"
@@ -59,6 +61,8 @@ class LoopConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.save_every < 1:
             raise ReachlabError(f"steps={self.steps} and save_every={self.save_every} must be 1 or more")
+        if self.keep_every < 0:
+            raise ReachlabError(f"keep_every={self.keep_every} must be 0 (keep none) or more")
         if not 0 <= self.max_seconds < float("inf"):
             raise ReachlabError(f"max_seconds={self.max_seconds} must be 0 (off) or more")
         if self.threads < 0:

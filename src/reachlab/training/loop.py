@@ -1,8 +1,9 @@
 """The loop under every training run: step, log, save; and go on where a killed run was.
 
-A run's folder holds `state/` (weights, optimizers, step, random state: all it takes to go on) while it trains, and
-`model/` when it has finished. Both appear whole or not at all. The data of step t are a function of (seed, t), so the
-step is the data position; a resumed run computes what an undisturbed one would have, bit for bit on the same machine.
+A run's folder holds `state/` (weights, optimizers, step, random state: all it takes to go on) while it trains,
+`model/` when it has finished, and in between, where asked for, checkpoints of the way in `checkpoints/`. All appear
+whole or not at all. The data of step t are a function of (seed, t), so the step is the data position; a resumed run
+computes what an undisturbed one would have, bit for bit on the same machine.
 """
 
 import json
@@ -26,7 +27,7 @@ from reachlab.models.checkpoint import load_tokenizer, restore_folder, save_fold
 from reachlab.models.devices import choose_device
 from reachlab.moe import densified
 from reachlab.progress import Advance, track
-from reachlab.runs import RunFolder
+from reachlab.runs import RunFolder, kept_at
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
 from reachlab.training.lora import merged
 from reachlab.training.optimizer import build_optimizers, clip, learning_rate_scale
@@ -38,9 +39,9 @@ Metrics = dict[str, float]
 
 
 def identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Any]:
-    """What the weights depend on: everything but where they go, how often they are saved and who is told."""
+    """What the weights depend on: everything but where they go, how often they are saved and kept, and who is told."""
     found = asdict(config)
-    del found["out"], found["loop"]["save_every"], found["loop"]["track"]
+    del found["out"], found["loop"]["save_every"], found["loop"]["keep_every"], found["loop"]["track"]
     found["loop"]["threads"] = config.loop.threads or torch.get_num_threads()
     return found
 
@@ -114,7 +115,7 @@ class TrainingRun:
         with ExitStack() as stack:
             advance = self._open_progress(stack, label, spent)
             trackers = self._open_trackers(stack)
-            while self.step < self.loop.steps and not 0 < self.loop.max_seconds <= spent:
+            while not self._done(spent):
                 began = time.perf_counter()
                 metrics = self._take(step)
                 self.step += 1
@@ -122,12 +123,21 @@ class TrainingRun:
                 spent = self.processes.same(spent + _training_seconds(metrics))
                 self._by_main(partial(self._log, metrics))
                 trackers.log(metrics, self.step)
-                if self.step % self.loop.save_every == 0 and self.step < self.loop.steps:
-                    self.save()
+                if not self._done(spent):
+                    # First what stays: a run that goes on from the state does not come back to this step.
+                    if self.loop.keep_every and self.step % self.loop.keep_every == 0:
+                        self._write_model(kept_at(self.step))
+                    if self.step % self.loop.save_every == 0:
+                        self.save()
                 done = int(spent) - shown if self.loop.max_seconds else 1
                 shown += done
                 advance(done, **{k: metrics[k] for k in ("loss", "reward") if k in metrics})
-        self._write_model()
+        self._write_model("model")
+        self._by_main(lambda: shutil.rmtree(self.path / "state", ignore_errors=True))
+
+    def _done(self, spent: float) -> bool:
+        """Whether the last step has been taken, or the time is up."""
+        return self.step >= self.loop.steps or 0 < self.loop.max_seconds <= spent
 
     def optimize(self, t: int) -> dict[str, float]:
         """Move every module's weights by its gradient and clear it; returns the norms before clipping, by module.
@@ -204,10 +214,10 @@ class TrainingRun:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         self.step = int(state["step"])
 
-    def _write_model(self) -> None:
+    def _write_model(self, name: str) -> None:
+        """The weights of the moment as an ordinary checkpoint in the run's folder `name`."""
         with self.processes.whole(self.model) as model, merged(model):
-            self._by_main(lambda: save_model(self.path / "model", model, self.tokenizer))
-        self._by_main(lambda: shutil.rmtree(self.path / "state", ignore_errors=True))
+            self._by_main(lambda: save_model(self.path / name, model, self.tokenizer))
 
     def _by_main(self, work: Callable[[], None]) -> None:
         """What touches the disk is done by one process; its error is everybody's."""
