@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from reachlab.tasks.base import FiniteTask
-from reachlab.types import Problem, Verdict
+from reachlab.types import Problem, StepCheck, Verdict
 
 
 class Hostile(FiniteTask):
@@ -50,6 +50,19 @@ class Hostile(FiniteTask):
             case "pid":
                 return Verdict.wrong(str(os.getpid()))
         return Verdict.correct() if text.endswith(problem.answer) else Verdict.wrong()
+
+
+class Stepping(Hostile):
+    """Its answers have steps and a final answer, and do to these what they do to the verifier."""
+
+    def check_steps(self, problem: Problem, text: str) -> StepCheck | None:
+        self.verify(problem, text)
+        said = text.split(":")[-1]
+        return StepCheck(9, 1) if said == "beyond" else StepCheck(len(said), 2) if said else None
+
+    def final_answer(self, problem: Problem, text: str) -> str | None:
+        self.verify(problem, text)
+        return text.split(":")[-1] or None
 
 
 class Unloadable(Hostile):

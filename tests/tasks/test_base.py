@@ -1,5 +1,6 @@
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -158,6 +159,13 @@ def test_what_a_task_need_not_know() -> None:
         task.solve(problem, rng),
         task.attempt(problem, rng),
         task.check_steps(problem, "1"),
+        task.final_answer(problem, "1"),
         task.alphabet(),
     ]
-    assert known == [None] * 4
+    assert known == [None] * 5
+
+
+def test_the_gold_answer_as_text() -> None:
+    problem = Problem(id="x", prompt="?", answer="2")
+    golds = [Numbers(5).gold(replace(problem, answer=answer)) for answer in ("2", 2, {"target": 2}, None)]
+    assert golds == ["2", "2", None, None]

@@ -101,6 +101,22 @@ def test_no_text_breaks_the_verifier(text: str) -> None:
     assert 0 <= check.valid <= check.steps
 
 
+@given(seed=st.integers(0, 2**32))
+def test_an_answer_comes_down_to_what_is_judged(seed: int) -> None:
+    task, rng = Chain(length=3), random.Random(seed)
+    problem = task.draw(rng, listed=False)
+    attempt = task.attempt(problem, rng)
+    same = task.final_answer(problem, attempt) == task.gold(problem)
+    assert same == (task.verify(problem, attempt).status == "correct")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"), [("1+33=34", "34"), ("1+2=3; 0-7=-007 ", "-7"), ("34", None), ("", None), ("1+33=34;", None)]
+)
+def test_what_is_no_last_step_has_no_vote(text: str, answer: str | None) -> None:
+    assert TASK.final_answer(PROBLEM, text) == answer
+
+
 def test_a_negative_result_is_a_result() -> None:
     problem = Problem(id="3-9*2", prompt="3-9*2=?", answer={"terms": ["3", "-", "9", "*", "2"], "value": -12})
     assert TASK.verify(problem, "3-9=-6;-6*2=-12") == Verdict.correct()

@@ -102,6 +102,14 @@ def test_the_same_question_has_the_same_id_whatever_drew_it() -> None:
     assert len(by_id) == len({p.prompt for p in drawn}) < 400
 
 
+def test_votes_are_for_what_is_scored() -> None:
+    task = Gym("gcd")
+    problem = task.draw(random.Random(0), listed=True)
+    gold = str(task.gold(problem))
+    texts = (gold, f" {gold}\n", f"so <answer>1</answer> or <answer> {gold} </answer>.", "a\n b", " ")
+    assert [task.final_answer(problem, t) for t in texts] == [gold, gold, gold, "a b", None]
+
+
 def test_partial_credit_is_wrong_with_a_score() -> None:
     task = Gym("chain_sum")
     problem = task.draw(random.Random(0), listed=False)

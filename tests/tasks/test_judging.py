@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.tasks.hostile import Hostile, Unloadable
+from tests.tasks.hostile import Hostile, Stepping, Unloadable
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.math import Math
-from reachlab.types import Problem, Verdict
+from reachlab.types import Judged, Problem, StepCheck, Verdict
 
 PROBLEM = Problem(id="5", prompt="What is 5?", answer="5")
 
@@ -172,6 +172,40 @@ def test_a_task_that_is_not_isolated_is_judged_in_place() -> None:
 def test_nothing_to_judge(isolated: bool) -> None:
     with Judge(Hostile(isolated=isolated)) as judge:
         assert judge.verify([]) == []
+        assert judge.judge([]) == []
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_steps_and_final_answers_come_with_the_verdict_or_not_at_all(isolated: bool) -> None:
+    task = Stepping(isolated=isolated)
+    told: list[int] = []
+    with Judge(task, workers=1) as judge:
+        found = judge.judge([(task.all_problems[1], t) for t in ("ok:1", "raise", "", "no:beyond")], told.append)
+    assert found[0] == Judged(Verdict.correct(), StepCheck(1, 2), "1")
+    assert found[1] == Judged(Verdict.unscored("ValueError: no such number"))
+    assert found[2] == Judged(Verdict.wrong())
+    assert found[3] == Judged(Verdict.wrong(), None, "beyond")  # more valid steps than there are
+    assert told[-1] == 4
+
+
+def test_hostile_steps_cost_no_verdict_of_another() -> None:
+    task = Stepping()
+    before = children()
+    with Judge(task, workers=2, timeout_s=1) as judge:
+        said = ["ok:0", "hang:1", "exit:2", "kill:3", "print:4"]
+        found = judge.judge(zip(task.all_problems, said, strict=False))
+    assert [f.verdict.status for f in found] == ["correct", "unscored", "unscored", "unscored", "correct"]
+    assert [f.steps for f in found] == [StepCheck(1, 2), None, None, None, StepCheck(1, 2)]
+    assert [f.answer for f in found] == ["0", None, None, None, "4"]
+    assert children() == before
+
+
+def test_a_task_that_checks_no_steps_is_not_asked() -> None:
+    before = children()
+    with Judge(Hostile()) as judge:
+        assert judge.check_steps([(PROBLEM, "hang")]) == [None]
+        assert judge.final_answers([(PROBLEM, "hang")]) == [None]
+        assert children() == before
 
 
 def test_a_task_that_does_not_load_in_a_worker_is_an_error() -> None:

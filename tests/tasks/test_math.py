@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.judging import Judge
-from reachlab.tasks.math import TEMPLATES, Math, boxed_answer, marked_answer, plain_number
+from reachlab.tasks.math import TEMPLATES, Math, boxed_answer, canonical, marked_answer, plain_number
 from reachlab.types import Problem
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -261,6 +261,82 @@ def test_right_answers(gold: str, text: str) -> None:
 )
 def test_wrong_answers(gold: str, text: str) -> None:
     assert judged(gold, text) == "wrong"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        ("1/2", "0.50", ".5", "\\frac{1}{2}", "\\dfrac12", "$\\tfrac{1}{2}$", "x = \\frac{1}{2}"),
+        ("1000", "1,000", "$1,000.", "\\$1{,}000", "1e3", "1000 dollars", "n=1000"),
+        ("-3/4", "-0.75", "-\\frac{3}{4}"),
+        ("50", "50%", "50\\%", "50^\\circ", "50^{\\circ}", "(50)", "\\textbf{(50)}"),
+        ("B", "(B)", "\\text{(B)}", "\\text{B}", "B."),
+        ("(3,\\frac{\\pi}{2})", "\\left( 3, \\frac{\\pi}{2} \\right)", "(3,\\dfrac{\\pi}{2})"),
+        ("11\\sqrt{2}", "11 \\sqrt{2}", "y=11\\sqrt{2}"),
+        ("June 20", "\\text{June 20}", "June  20"),
+    ],
+)
+def test_one_spelling_for_what_means_the_same(same: tuple[str, ...]) -> None:
+    assert {canonical(answer) for answer in same} == {same[0]}
+
+
+def test_other_answers_keep_other_spellings() -> None:
+    answers = [
+        "1/2",
+        "1/3",
+        "2",
+        "-2",
+        "B",
+        "C",
+        "\\sqrt{2}",
+        "\\sqrt{3}",
+        "(1,2)",
+        "(2,1)",
+        "12",
+        "pi r",
+        "\\frac{a}{2}",
+    ]
+    assert len({canonical(a) for a in answers}) == len(answers)
+    assert [canonical(a) for a in ("", " ", "$$", "...")] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("18 - 2 = 16\n#### 16", "16"),
+        ("x\nA: 5 apples, of 9 fruits", "9"),
+        ("#### Evelyn", "Evelyn"),
+        ("so \\boxed{1}, or rather \\boxed{\\text{June 20}}", "June 20"),
+        ("\\boxed{7}\n#### 8", "8"),
+        ("The final answer is $\\frac{1}{2}$. We used 3 lemmas.", "1/2"),
+        ("Answer: (C)\nbecause 7", "C"),
+        ("the answer is 1,234.5. Good", "2469/2"),
+        ("I think of 3 or 4 dollars", "4"),
+        ("No idea.", None),
+        ("", None),
+    ],
+)
+def test_what_an_answer_comes_down_to(text: str, answer: str | None) -> None:
+    assert Math().final_answer(Problem(id="x", prompt="?", answer="1"), text) == answer
+
+
+@settings(deadline=None)
+@given(st.text() | st.text("0123456789.,/$\\{}()%-+= a"))
+def test_no_text_breaks_the_final_answer(text: str) -> None:
+    problem = Problem(id="x", prompt="?", answer="1")
+    for said in (text, f"#### {text}", f"\\boxed{{{text}}}", f"the answer is {text}"):
+        answer = Math().final_answer(problem, said)
+        assert answer is None or answer == answer.strip() != ""
+
+
+@pytest.mark.parametrize("solver", ["6b_finetuning", "175b_verification"])
+def test_real_answers_come_down_to_the_gold_answer_where_they_are_right(solver: str) -> None:
+    task = Math()
+    for line in data("gsm8k_model_solutions.jsonl").read_text().splitlines()[::10]:
+        row = json.loads(line)
+        problem = Problem(id="x", prompt=row["question"], answer=str(marked_answer(row["ground_truth"])))
+        text = row[solver]["solution"]
+        assert (task.final_answer(problem, text) == task.gold(problem)) == row[solver]["is_correct"]
 
 
 def test_a_gold_answer_without_a_reading_is_an_error_and_not_a_wrong_answer() -> None:

@@ -72,6 +72,17 @@ class Task(ABC):
         """Which steps of an answer hold; None where the task cannot say."""
         return None
 
+    def final_answer(self, problem: Problem, text: str) -> str | None:
+        """What `text` comes down to, the same string for all that mean the same: votes are counted by it.
+
+        None where the text states no answer, and for a task whose answer is the whole text.
+        """
+        return None
+
+    def gold(self, problem: Problem) -> str | None:
+        """The right answer as text; None where there is not just one."""
+        return str(problem.answer) if isinstance(problem.answer, (str, int, float)) else None
+
     def alphabet(self) -> str | None:
         """Characters that a character tokenizer for this task needs; None: look at samples of the text."""
         return None

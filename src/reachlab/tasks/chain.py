@@ -65,6 +65,15 @@ class Chain(GeneratedTask):
             valid += 1
         return StepCheck(valid, max(len(said), len(right)) if said else 0)
 
+    def final_answer(self, problem: Problem, text: str) -> str | None:
+        """The last step's result, which is what `verify` reads."""
+        match = STEP.fullmatch(text.strip().split(";")[-1].strip())
+        return str(int(match[4])) if match else None
+
+    def gold(self, problem: Problem) -> str:
+        """The expression's value."""
+        return str(problem.answer["value"])
+
     def solve(self, problem: Problem, rng: random.Random) -> str:
         """The steps in order."""
         return ";".join(_steps(problem.answer["terms"]))

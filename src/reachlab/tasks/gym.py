@@ -67,14 +67,21 @@ class Gym(GeneratedTask):
         Raises:
             Exception: the dataset's scorer fails on the answer; `judging.Judge` makes it "unscored".
         """
-        answer = extract_answer(text)
-        score = float(self._dataset(0).score_answer(text.strip() if answer is None else answer, _entry_of(problem)))
+        score = float(self._dataset(0).score_answer(_said(text), _entry_of(problem)))
         return Verdict.correct() if score >= 1 else Verdict.wrong(score=max(0.0, score))
+
+    def final_answer(self, problem: Problem, text: str) -> str | None:
+        """What is scored, whatever its spacing. Which different answers are equally right only the scorer knows."""
+        return " ".join(_said(text).split()) or None
+
+    def gold(self, problem: Problem) -> str | None:
+        """The dataset's own answer; some have none, and some accept others."""
+        answer = _entry_of(problem)["answer"]
+        return None if answer is None else str(answer)
 
     def solve(self, problem: Problem, rng: random.Random) -> str | None:
         """The dataset's own answer; some have none."""
-        answer = _entry_of(problem)["answer"]
-        return None if answer is None else str(answer)
+        return self.gold(problem)
 
     def _dataset(self, seed: int) -> Any:
         return _dataset(self.name, json.dumps(self.settings, sort_keys=True), seed)
@@ -100,6 +107,12 @@ def _build(name: str, settings: dict[str, Any], seed: int) -> Any:
         raise ReachlabError(f"gym:{name} needs a package that is not here: {error}") from error
     except (AssertionError, TypeError, ValueError) as error:
         raise ReachlabError(f"gym:{name}: reasoning-gym refuses the settings {settings}: {error}") from error
+
+
+def _said(text: str) -> str:
+    """The last ``<answer>`` tag's content, or the whole text."""
+    answer = extract_answer(text)
+    return text.strip() if answer is None else str(answer)
 
 
 def _entry_of(problem: Problem) -> Any:

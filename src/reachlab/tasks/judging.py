@@ -2,7 +2,7 @@
 
 A task that says `isolated` is judged in worker processes (`worker.py`), which are killed at the time limit
 and started again. Work goes out in batches and verdicts come back one by one: the limit holds for each
-answer, at the price of one trip a batch.
+answer, at the price of one trip a batch. Steps and final answers are looked at in the same way.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ from typing import Any, Self, cast
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.base import Task
-from reachlab.tasks.worker import verdict_of
-from reachlab.types import Problem, Verdict
+from reachlab.tasks.worker import Question, ask, failed, read
+from reachlab.types import Judged, Problem, StepCheck, Verdict
 
 Pair = tuple[Problem, str]
 
@@ -71,6 +71,16 @@ class Judge:
         while self._pool:
             self._pool.pop().end()
 
+    def judge(self, pairs: Iterable[Pair], progress: Callable[[int], None] | None = None) -> list[Judged]:
+        """Verdict, steps and final answer of each (problem, answer), in order; `progress` is told of verdicts.
+
+        Raises:
+            ReachlabError: as of `verify`.
+        """
+        asked = list(pairs)
+        verdicts = self.verify(asked, progress)
+        return list(map(Judged, verdicts, self.check_steps(asked), self.final_answers(asked)))
+
     def verify(self, pairs: Iterable[Pair], progress: Callable[[int], None] | None = None) -> list[Verdict]:
         """A verdict for each (problem, answer), in order; `progress` is told how many are judged so far.
 
@@ -80,38 +90,58 @@ class Judge:
         Raises:
             ReachlabError: the workers of an `isolated` task cannot be started.
         """
-        asked = list(pairs)
+        return cast(list[Verdict], self._ask("verify", list(pairs), progress))
+
+    def check_steps(self, pairs: Iterable[Pair]) -> list[StepCheck | None]:
+        """How far the steps of each answer hold; None where the task cannot say, in time and without an error."""
+        return cast(list[StepCheck | None], self._ask("check_steps", list(pairs)))
+
+    def final_answers(self, pairs: Iterable[Pair]) -> list[str | None]:
+        """What each answer comes down to; None where the task cannot say, in time and without an error."""
+        return cast(list[str | None], self._ask("final_answer", list(pairs)))
+
+    def _ask(
+        self, question: Question, asked: Sequence[Pair], progress: Callable[[int], None] | None = None
+    ) -> list[Verdict | StepCheck | str | None]:
         tell = progress or (lambda _: None)
+        if getattr(type(self.task), question) is getattr(Task, question):
+            return [None] * len(asked)  # the task does not say
         if not self.task.isolated:
-            verdicts = []
+            told = []
             for problem, text in asked:
-                verdicts.append(verdict_of(self.task, problem, text))
-                tell(len(verdicts))
-            return verdicts
+                told.append(read(question, ask(self.task, question, problem, text)))
+                tell(len(told))
+            return told
         places: dict[tuple[str, str], list[int]] = {}
         for i, (problem, text) in enumerate(asked):
             places.setdefault((problem.id, text), []).append(i)
-        found: list[Verdict | None] = [None] * len(asked)
+        found: list[Verdict | StepCheck | str | None] = [None] * len(asked)
         judged = 0
 
-        def settle(i: int, verdict: Verdict) -> None:
+        def settle(i: int, said: list[Any]) -> None:
             nonlocal judged
             same = places[asked[i][0].id, asked[i][1]]
             for j in same:
-                found[j] = verdict
+                found[j] = read(question, said)
             judged += len(same)
             tell(judged)
 
         with self._lock:
             try:
-                self._work(asked, deque(same[0] for same in places.values()), settle)
+                self._work(question, asked, deque(same[0] for same in places.values()), settle)
             except BaseException:
-                self.close()  # verdicts still on their way must not meet the next call
+                self.close()  # what is still on its way must not meet the next call
                 raise
-        return cast(list[Verdict], found)
+        return found
 
-    def _work(self, asked: Sequence[Pair], waiting: deque[int], settle: Callable[[int, Verdict], None]) -> None:
-        """Hand out `waiting` and take verdicts in until none is left; what a dead worker held waits again."""
+    def _work(
+        self,
+        question: Question,
+        asked: Sequence[Pair],
+        waiting: deque[int],
+        settle: Callable[[int, list[Any]], None],
+    ) -> None:
+        """Hand out `waiting` and take in what is said until none is left; what a dead worker held waits again."""
         self._pool = [w for w in self._pool if w.lives()]  # one may have been killed while it was idle
         while waiting or any(w.todo for w in self._pool):
             while len(self._pool) < min(self.workers, len(waiting) + sum(bool(w.todo) for w in self._pool)):
@@ -119,14 +149,14 @@ class Judge:
             for worker in self._pool:
                 if waiting and worker.ready and not worker.todo:
                     size = max(1, min(MAX_BATCH, len(waiting) // (2 * self.workers)))
-                    worker.give([waiting.popleft() for _ in range(min(size, len(waiting)))], asked)
+                    worker.give(question, [waiting.popleft() for _ in range(min(size, len(waiting)))], asked)
             busy = [w for w in self._pool if w.todo or not w.ready]
             nearest = min(w.deadline for w in busy) - time.monotonic()
             heard = wait([w.connection for w in busy], timeout=max(0.0, nearest))
             for worker in busy:
                 if worker.connection in heard or worker.connection.poll():
-                    if (verdict := worker.hear()) is not None:
-                        settle(worker.todo.popleft(), verdict)
+                    if (said := worker.hear()) is not None:
+                        settle(worker.todo.popleft(), said)
                         worker.start_clock()
                 elif time.monotonic() >= worker.deadline:
                     worker.late = True
@@ -137,7 +167,7 @@ class Judge:
                         raise ReachlabError(f"task {self.task.spec!r}: its judging process did not start: {ended}")
                     reason = f"timed out after {self.timeout_s:g} s" if worker.late else f"verifier died: {ended}"
                     if worker.todo:
-                        settle(worker.todo.popleft(), Verdict.unscored(reason))
+                        settle(worker.todo.popleft(), failed(question, reason))
                         waiting.extendleft(reversed(worker.todo))
 
 
@@ -164,10 +194,10 @@ class _Worker:
         theirs.close()
         self._send(pickle.dumps(task))
 
-    def give(self, batch: Sequence[int], asked: Sequence[Pair]) -> None:
-        """Send answers to judge; the clock of the first starts."""
+    def give(self, question: Question, batch: Sequence[int], asked: Sequence[Pair]) -> None:
+        """Send answers to look at; the clock of the first starts."""
         self.todo.extend(batch)
-        self._send(pickle.dumps([asked[i] for i in batch]))
+        self._send(pickle.dumps((question, [asked[i] for i in batch])))
         self.start_clock()
 
     def start_clock(self) -> None:
@@ -181,8 +211,8 @@ class _Worker:
         self.end()
         return False
 
-    def hear(self) -> Verdict | None:
-        """Take in one message: a verdict, or None when it was the greeting or the end."""
+    def hear(self) -> list[Any] | None:
+        """Take in one message: what the task says, or None when it was the greeting or the end."""
         try:
             message = self.connection.recv_bytes()
         except (EOFError, OSError):
@@ -192,7 +222,8 @@ class _Worker:
             self.ready = True
             return None
         # JSON, not a pickle: what may have run other people's code must not run any here.
-        return Verdict(*json.loads(message))
+        said: list[Any] = json.loads(message)
+        return said
 
     def end(self) -> str:
         """Kill the process if it lives, leave nothing behind, and say how it ended."""

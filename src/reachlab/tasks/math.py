@@ -47,6 +47,19 @@ PLAIN_NUMBER = re.compile(
 LATEX_SPACE = re.compile(r"\\[!,;: ]|\{(?=,\})|(?<=\{,)\}")
 WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
 
+PHRASE = re.compile(r"\banswer\b[^.\n]{0,40}?(?:\bis\b|:|=)[\s:=]*(?=\S)", re.IGNORECASE)
+SENTENCE_END = re.compile(r"\.(?=\s|$)|\n")
+NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?")
+TEXT_BOX = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
+LOOKS = re.compile(
+    r"\\left(?![a-z])|\\right(?![a-z])|\\[!,;: ()\[\]]|\\(?:quad|displaystyle)(?![a-z])|\$|\^\{?\\circ\}?|\\%"
+)
+SHORT_FRACTION = re.compile(r"\\frac(\d)(\d)")
+FRACTION = re.compile(r"^(-?)\\frac\{(\d+)\}\{(\d+)\}$")
+AROUND_SIGNS = re.compile(r"\s*([^A-Za-z0-9\s])\s*")
+ASSIGNED = re.compile(r"^[A-Za-z]\w? ?= ?(?=\S)")
+WRAPPED = re.compile(r"^\((\w+)\)$")
+
 
 class Math(FiniteTask):
     """The problems of one file. Without a file it only judges samples whose problems come along with them."""
@@ -91,6 +104,15 @@ class Math(FiniteTask):
         ):
             return Verdict.correct()
         return Verdict.wrong(f"{said[:80]}, not {gold[:80]}")
+
+    def final_answer(self, problem: Problem, text: str) -> str | None:
+        """The answer of `text`, found as `verify` finds it but without math-verify, in the form of `canonical`."""
+        boxed = None if marked_answer(text) else boxed_answer(text)
+        return canonical(_stated_answer(text) if boxed is None else boxed)
+
+    def gold(self, problem: Problem) -> str:
+        """The gold answer in one form."""
+        return canonical(str(problem.answer)) or str(problem.answer)
 
     def solve(self, problem: Problem, rng: random.Random) -> str | None:
         """The worked solution that came with the problem, if one did."""
@@ -178,6 +200,34 @@ def boxed_answer(text: str) -> str | None:
         if depth == 0:
             return text[starts[-1] : end]
     return None
+
+
+def _stated_answer(text: str) -> str:
+    """What the last line or the last "answer is" states, else the last number; of words around a number, the number."""
+    stated = marked_answer(text) or ""
+    if not stated and (phrases := [m.end() for m in PHRASE.finditer(text)]):
+        stated = SENTENCE_END.split(text[phrases[-1] :], maxsplit=1)[0]
+    numbers = NUMBER.findall(stated or text)
+    return str(numbers[-1]) if numbers and (not stated or WORD.search(stated)) else stated
+
+
+def canonical(answer: str) -> str | None:
+    """One spelling for answers that mean the same, at the price of a few replacements; None for an empty one.
+
+    A plain number or a fraction of two is an exact fraction (``0.50``, ``1/2`` and ``\\frac{1}{2}`` are ``1/2``). Of
+    other LaTeX, what only changes the looks is taken away. Two spellings that only algebra makes equal stay apart: a
+    vote between them is split.
+    """
+    number = plain_number(answer)
+    if number is None:
+        bare = LOOKS.sub("", TEXT_BOX.sub(r"\1", answer.replace("\\$", "$"))).strip(" .")
+        bare = SHORT_FRACTION.sub(r"\\frac{\1}{\2}", bare.replace("dfrac", "frac").replace("tfrac", "frac"))
+        bare = ASSIGNED.sub("", " ".join(bare.split()))
+        bare = WRAPPED.sub(r"\1", AROUND_SIGNS.sub(r"\1", bare))
+        number = plain_number(FRACTION.sub(r"\1\2/\3", bare))
+        if number is None:
+            return bare or None
+    return str(number)
 
 
 def plain_number(text: str) -> Fraction | None:

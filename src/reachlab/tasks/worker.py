@@ -1,4 +1,4 @@
-"""A process that judges: answers come in by a socket, verdicts go out. `judging.Judge` starts it.
+"""A process that judges: answers come in by a socket, what the task says of them goes out. `judging.Judge` starts it.
 
 It is a fresh interpreter and not a fork, so it works whatever threads its parent has; its standard output is
 not part of the protocol, so a library may print. The parent keeps the time limit; should the parent be gone,
@@ -11,13 +11,17 @@ import resource
 import signal
 import sys
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Literal
 
 from reachlab.tasks.base import Task
-from reachlab.types import Problem, Verdict
+from reachlab.types import Problem, StepCheck, Verdict
 
 ORPHAN_GRACE_S = 30.0
 REASON_LENGTH = 300
+MOST_STEPS = 2**31 - 1
+
+Question = Literal["verify", "check_steps", "final_answer"]
+"""The methods of a task that look at an answer."""
 
 
 def main() -> None:
@@ -33,22 +37,47 @@ def main() -> None:
         task: Task = pickle.loads(connection.recv_bytes())
         connection.send_bytes(b"ready")
         while True:
-            batch: list[tuple[Problem, str]] = connection.recv()
+            question: Question
+            batch: list[tuple[Problem, str]]
+            question, batch = connection.recv()
             for problem, text in batch:
                 signal.setitimer(signal.ITIMER_REAL, timeout_s + ORPHAN_GRACE_S)
-                verdict = verdict_of(task, problem, text)
+                said = ask(task, question, problem, text)
                 signal.setitimer(signal.ITIMER_REAL, 0)
-                connection.send_bytes(json.dumps([verdict.status, verdict.score, verdict.reason]).encode())
+                connection.send_bytes(json.dumps(said).encode())
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def verdict_of(task: Task, problem: Problem, text: str) -> Verdict:
-    """The task's verdict, or "unscored" where its verifier fails."""
+def ask(task: Task, question: Question, problem: Problem, text: str) -> list[Any]:
+    """What the task says, in plain values for `read`; where its method fails, what `failed` says."""
     try:
-        return task.verify(problem, text)
+        if question == "verify":
+            verdict = task.verify(problem, text)
+            return [verdict.status, verdict.score, verdict.reason]
+        if question == "final_answer":
+            answer = task.final_answer(problem, text)
+            return [] if answer is None else [str(answer)]
+        check = task.check_steps(problem, text)
+        if check is None or not 0 <= int(check.valid) <= int(check.steps) <= MOST_STEPS:
+            return []
+        return [int(check.valid), int(check.steps)]
     except Exception as error:
-        return Verdict.unscored(f"{type(error).__name__}: {error}"[:REASON_LENGTH])
+        return failed(question, f"{type(error).__name__}: {error}")
+
+
+def failed(question: Question, reason: str) -> list[Any]:
+    """What counts as said where the task's method failed for `reason`."""
+    return ["unscored", 0.0, reason[:REASON_LENGTH]] if question == "verify" else []
+
+
+def read(question: Question, said: list[Any]) -> Verdict | StepCheck | str | None:
+    """The verdict, the step check or the final answer that `ask` gave; None where it has none."""
+    if question == "verify":
+        return Verdict(*said)
+    if not said:
+        return None
+    return StepCheck(*said) if question == "check_steps" else str(said[0])
 
 
 if __name__ == "__main__":
