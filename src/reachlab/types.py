@@ -66,13 +66,13 @@ class StepCheck:
 class Judged:
     """All that a task says of one answer.
 
-    ``steps`` is None where the task checks no steps or could not check these; ``answer`` is what the text comes down
-    to, in one form for all that mean the same, None where it states none or the task does not say.
+    ``steps`` is None where the task checks no steps or could not check these; ``final_answer`` is what the text comes
+    down to, in one form for all that mean the same, None where it states none or the task does not say.
     """
 
     verdict: Verdict
     steps: StepCheck | None = None
-    answer: str | None = None
+    final_answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Sample:
 
     ``tokens`` counts the answer's tokens; ``logprob`` is the sum of the model's own log-probabilities of them (nats, at
     temperature 1), None where the engine gives none; ``seed`` is the 63-bit number that alone decided its random draws;
-    ``steps`` and ``answer`` are as in `Judged`.
+    ``steps`` and ``final_answer`` are as in `Judged`.
     """
 
     problem_id: str
@@ -94,7 +94,7 @@ class Sample:
     engine: str
     verdict: Verdict
     steps: StepCheck | None = None
-    answer: str | None = None
+    final_answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from tests.tiny import ENVIRONMENT, names
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore, hash_problems
-from reachlab.types import Problem, Sample, Verdict
+from reachlab.types import Judged, Problem, Sample, StepCheck, Verdict
 
 PROBLEMS = [
     Problem(id="a", prompt="1+1=", answer={"numbers": [1, 1]}, metadata={"division": False}),
@@ -80,6 +80,9 @@ def test_columns_are_those_of_the_contract(store: SampleStore) -> None:
         ("verdict", "string"),
         ("score", "float"),
         ("reason", "string"),
+        ("valid_steps", "int32"),
+        ("steps", "int32"),
+        ("final_answer", "string"),
     ]
 
 
@@ -123,11 +126,14 @@ def test_outcomes_of_nothing_and_of_strangers(store: SampleStore) -> None:
 def test_judging_again_changes_verdicts_and_nothing_else(store: SampleStore) -> None:
     written = [sample("a", 0), sample("a", 1, verdict=Verdict.unscored("died"))]
     name = store.write_part(written)
-    verdicts = [Verdict.wrong("off by one", 0.25), Verdict.correct()]
-    store.rejudge(store.parts()[0], verdicts)
+    judged = [Judged(Verdict.wrong("off by one", 0.25), StepCheck(1, 3), "7"), Judged(Verdict.correct())]
+    store.rejudge(store.parts()[0], judged)
     assert len(store.parts()) == 1
     assert store.parts()[0].endswith(name)
-    assert store.samples() == [replace(s, verdict=v) for s, v in zip(written, verdicts, strict=True)]
+    assert store.samples() == [
+        replace(s, verdict=j.verdict, steps=j.steps, final_answer=j.final_answer)
+        for s, j in zip(written, judged, strict=True)
+    ]
 
 
 def test_columns_are_added_and_replaced_and_others_stay(store: SampleStore) -> None:
@@ -138,7 +144,7 @@ def test_columns_are_added_and_replaced_and_others_stay(store: SampleStore) -> N
     store.add_columns(part, {"x:1": pa.array([1.5, None], pa.float32())}, {"by": "me"})
     store.add_columns(part, {"y": pa.array([3, 4], pa.int32())})
     store.add_columns(part, {"x:1": pa.array([2.5, None], pa.float32())}, {"by": "you"})
-    store.rejudge(part, [Verdict.correct(), Verdict.wrong()])
+    store.rejudge(part, [Judged(Verdict.correct()), Judged(Verdict.wrong())])
     table = store.read_part(part)
     assert table.column_names[-2:] == ["x:1", "y"]
     assert (table["x:1"].to_pylist(), table["y"].to_pylist()) == ([2.5, None], [3, 4])

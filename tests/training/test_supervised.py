@@ -31,7 +31,7 @@ from reachlab.training.config import (
 from reachlab.training.routing import Balance, route
 from reachlab.training.supervised import distill, next_token_loss, pretrain
 from reachlab.training.text import Tokens
-from reachlab.types import Verdict
+from reachlab.types import Judged, Verdict
 
 GOLDEN = [3.0767, 3.0293, 2.9874, 2.8007, 2.7822]
 """Losses of the first three and the last two steps of `pretraining`."""
@@ -249,7 +249,7 @@ def test_a_model_teaches_by_its_right_samples(pretrained: Path, tmp_path: Path, 
         distill(distilling(pretrained, tmp_path / "student", teacher=str(teacher)))
     assert not (tmp_path / "student").exists()
     for part in store.parts():
-        store.rejudge(part, [Verdict.correct() for _ in store.part(part)])
+        store.rejudge(part, [Judged(Verdict.correct()) for _ in store.part(part)])
     distill(distilling(pretrained, tmp_path / "student", teacher=str(teacher), loop=replace(LOOP, steps=40)))
     losses = [row["loss"] for row in metrics(tmp_path / "student")]
     assert losses[-1] < losses[0] - 1

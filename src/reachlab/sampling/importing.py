@@ -33,7 +33,7 @@ from reachlab.tasks.judging import Judge
 from reachlab.tasks.math import gold_answer
 from reachlab.tasks.registry import load_task
 from reachlab.tasks.rows import Once, Row
-from reachlab.types import Problem, Sample, Verdict
+from reachlab.types import Judged, Problem, Sample
 
 PART_SIZE = 8192
 TAIL_LENGTH = 200
@@ -123,9 +123,9 @@ def import_samples(config: ImportConfig, progress: Callable[[int, int], None] | 
     missing = [(run, a) for run in runs for a in run.missing()]
     with Judge(task, workers=config.workers, timeout_s=config.verify_timeout) as judge:
         told = (lambda done: progress(done, len(missing))) if progress else None
-        verdicts = judge.verify([(a.problem, a.text) for _, a in missing], told)
-    for (run, answer), verdict in zip(missing, verdicts, strict=True):
-        run.verdicts[answer.key] = verdict
+        judged = judge.judge([(a.problem, a.text) for _, a in missing], told)
+    for (run, answer), said in zip(missing, judged, strict=True):
+        run.judged[answer.key] = said
     return [run.write({"file": config.file, "verify_timeout": config.verify_timeout}) for run in runs]
 
 
@@ -141,12 +141,14 @@ class _Run:
     ):
         self.folder, self.identity, self.problems, self.answers = folder, identity, problems, answers
         self.store = SampleStore(folder)
-        self.verdicts: dict[tuple[str, int], Verdict] = {}
+        self.judged: dict[tuple[str, int], Judged] = {}
         if folder.exists("run.json"):
             folder.claim("import", identity)  # refuses another run before its answers are judged
             if folder.exists("problems.jsonl"):
-                self.verdicts = {(s.problem_id, s.index): s.verdict for s in self.store.samples()}
-        self.stored = set(self.verdicts)
+                self.judged = {
+                    (s.problem_id, s.index): Judged(s.verdict, s.steps, s.final_answer) for s in self.store.samples()
+                }
+        self.stored = set(self.judged)
 
     def missing(self) -> list[_Answer]:
         """Answers that the folder does not hold yet."""
@@ -158,13 +160,13 @@ class _Run:
         self.store.write_problems(self.problems)
         missing = self.missing()
         for start in range(0, len(missing), PART_SIZE):
-            self.store.write_part([_sample(a, self.verdicts[a.key]) for a in missing[start : start + PART_SIZE]])
-        disagreements = tuple(_disagreements(self.answers, self.verdicts))
+            self.store.write_part([_sample(a, self.judged[a.key]) for a in missing[start : start + PART_SIZE]])
+        disagreements = tuple(_disagreements(self.answers, self.judged))
         labelled = sum(a.label is not None for a in self.answers)
         if labelled:
             lines = "".join(json.dumps(asdict(d), ensure_ascii=False) + "\n" for d in disagreements)
             self.folder.write("disagreements.jsonl", lines.encode())
-        tally = Counter(self.verdicts[a.key].status for a in self.answers)
+        tally = Counter(self.judged[a.key].verdict.status for a in self.answers)
         return ImportedRun(
             name=self.folder.name,
             folder=self.folder.url,
@@ -278,7 +280,7 @@ def _index(value: Any, where: str) -> int:
     return index
 
 
-def _sample(answer: _Answer, verdict: Verdict) -> Sample:
+def _sample(answer: _Answer, said: Judged) -> Sample:
     return Sample(
         problem_id=answer.problem.id,
         index=answer.index,
@@ -288,13 +290,15 @@ def _sample(answer: _Answer, verdict: Verdict) -> Sample:
         logprob=None,
         seed=0,
         engine="import",
-        verdict=verdict,
+        verdict=said.verdict,
+        steps=said.steps,
+        final_answer=said.final_answer,
     )
 
 
-def _disagreements(answers: Iterable[_Answer], verdicts: Mapping[tuple[str, int], Verdict]) -> Iterator[Disagreement]:
+def _disagreements(answers: Iterable[_Answer], judged: Mapping[tuple[str, int], Judged]) -> Iterator[Disagreement]:
     for a in answers:
-        verdict = verdicts[a.key]
+        verdict = judged[a.key].verdict
         if a.label is not None and verdict.status != ("correct" if a.label else "wrong"):
             yield Disagreement(
                 problem_id=a.problem.id,

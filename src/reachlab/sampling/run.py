@@ -123,7 +123,7 @@ def _draw(
         seeds[place[p]].append(sample_seed(config.seed, problems[p].id, s))
     answers = engine.generate([prompts[p] for p in asked], seeds, config.decoding, progress=advance)
     flat = [answer for row in answers for answer in row]
-    verdicts = judge.verify([(problems[p], a.text) for (p, _), a in zip(part, flat, strict=True)])
+    judged = judge.judge([(problems[p], a.text) for (p, _), a in zip(part, flat, strict=True)])
     flat_seeds = [seed for row in seeds for seed in row]
     return [
         Sample(
@@ -135,7 +135,9 @@ def _draw(
             logprob=answer.logprob,
             seed=seed,
             engine=engine.name,
-            verdict=verdict,
+            verdict=said.verdict,
+            steps=said.steps,
+            final_answer=said.final_answer,
         )
-        for (p, s), answer, seed, verdict in zip(part, flat, flat_seeds, verdicts, strict=True)
+        for (p, s), answer, seed, said in zip(part, flat, flat_seeds, judged, strict=True)
     ]

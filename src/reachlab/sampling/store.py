@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
-from reachlab.types import Problem, Sample, Verdict
+from reachlab.types import Judged, Problem, Sample, StepCheck, Verdict
 
 SCHEMA = pa.schema(
     [
@@ -37,6 +38,13 @@ SCHEMA = pa.schema(
         ("reason", pa.string()),
     ]
 )
+"""The columns of every part."""
+
+LATER = pa.schema([("valid_steps", pa.int32()), ("steps", pa.int32()), ("final_answer", pa.string())])
+"""Columns that a part of an earlier day lacks; null where the task does not say."""
+
+REPEATING = ("problem_id", "finish", "engine", "verdict", "final_answer")
+"""Text of few different values. As dictionaries these are read several times faster than as text."""
 
 
 class SampleStore:
@@ -89,13 +97,13 @@ class SampleStore:
                 "logprob": s.logprob,
                 "seed": s.seed,
                 "engine": s.engine,
-                "verdict": s.verdict.status,
-                "score": s.verdict.score,
-                "reason": s.verdict.reason,
             }
             for s in samples
         ]
-        self._write_table(name, pa.Table.from_pylist(rows, schema=SCHEMA))
+        table = pa.Table.from_pylist(rows, schema=pa.schema(list(SCHEMA)[:8]))
+        for column, values in _judged_columns([Judged(s.verdict, s.steps, s.final_answer) for s in samples]).items():
+            table = table.append_column(column, values)
+        self._write_table(name, table)
         return name
 
     def _write_table(self, name: str, table: pa.Table) -> None:
@@ -109,28 +117,69 @@ class SampleStore:
         Raises:
             ReachlabError: a part that is not readable Parquet with the columns asked for.
         """
-        wanted = None if columns is None else list(dict.fromkeys(["problem_id", "sample", *columns]))
-        tables = [self.read_part(part, wanted) for part in self.parts()]
-        if not tables:
-            empty = SCHEMA.empty_table()
-            return empty if wanted is None else empty.select([c for c in wanted if c in SCHEMA.names])
-        return _each_once(pa.concat_tables(tables, promote_options="default"))
+        table = self.read_encoded(columns)
+        for at, field in enumerate(table.schema):
+            if pa.types.is_dictionary(field.type):
+                table = table.set_column(at, field.name, table.column(at).cast(field.type.value_type))
+        return table
 
-    def read_part(self, part: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def read_encoded(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """As `read`, but text of few different values (`REPEATING`) as Arrow dictionaries, one a column.
+
+        Raises:
+            ReachlabError: as of `read`.
+        """
+        return _joined(self._read_parts(columns), columns)
+
+    def _read_parts(self, columns: Sequence[str] | None) -> list[pa.Table]:
+        wanted = None if columns is None else _keyed(columns)
+        return [self.read_part(part, wanted, REPEATING) for part in self.parts()]
+
+    def numbered(self, columns: Sequence[str]) -> tuple[pa.Table, NDArray[np.int64]]:
+        """As `read_encoded`, and each row's problem as its position among `problems`.
+
+        Raises:
+            ReachlabError: as of `read`; no sample at all, or samples of problems that the run does not list.
+        """
+        return self._numbered(self.read_encoded(columns))
+
+    def _numbered(self, table: pa.Table) -> tuple[pa.Table, NDArray[np.int64]]:
+        if not len(table):
+            raise ReachlabError(f"{self.folder.url}: holds no sample yet")
+        places_N, known = _dictionary(table["problem_id"])
+        place = pc.index_in(known, pa.array([p.id for p in self.problems()], pa.string()))
+        rows_N = place.fill_null(-1).to_numpy().astype(np.int64)[places_N]
+        if rows_N.min() < 0:
+            raise ReachlabError(f"{self.folder.url}: samples of problems that problems.jsonl does not list")
+        return table, rows_N
+
+    def read_part(self, part: str, columns: Sequence[str] | None = None, encoded: Sequence[str] = ()) -> pa.Table:
         """One part as an Arrow table, in its row order: all its columns, or those of the asked ones that it has.
+
+        Those of the `encoded` ones come as Arrow dictionaries.
 
         Raises:
             ReachlabError: not readable Parquet with the columns of every part.
         """
         try:
             with self.folder.fs.open(part, "rb") as file:
-                parquet = pq.ParquetFile(file)
-                schema = parquet.schema_arrow
-                for field in SCHEMA:
-                    if field.name not in schema.names or schema.field(field.name).type != field.type:
+                metadata = pq.read_metadata(file)
+                schema = metadata.schema.to_arrow_schema()
+                for field in (*SCHEMA, *(f for f in LATER if f.name in schema.names)):
+                    if field.name not in schema.names or _plain(schema.field(field.name).type) != field.type:
                         raise ValueError(f"no column {field.name} of type {field.type}")
                 # A column of a later day may be in some parts only; elsewhere it is null.
-                table = parquet.read(None if columns is None else [c for c in columns if c in schema.names])
+                wanted = None if columns is None else [c for c in columns if c in schema.names]
+                found = [c for c in encoded if c in schema.names]
+                parquet = pq.ParquetFile(file, metadata=metadata, read_dictionary=found)
+                # One thread: a part is small, and handing its columns out costs more than it saves.
+                table = parquet.read(wanted, use_threads=False)
+            for at, field in enumerate(table.schema):
+                if pa.types.is_dictionary(field.type) and field.name not in encoded:
+                    table = table.set_column(at, field.name, table.column(at).cast(field.type.value_type))
+            for name in ("problem_id", "sample"):
+                if name in table.column_names and table[name].null_count:
+                    raise ValueError(f"a row without {name}")
         except (pa.ArrowException, OSError, ValueError) as error:
             raise ReachlabError(
                 f"{part}: not a readable part ({next(iter(str(error).splitlines()), type(error).__name__)}); "
@@ -140,11 +189,13 @@ class SampleStore:
 
     def drawn(self) -> dict[str, set[int]]:
         """Which sample indices each problem has."""
-        table = self.read(["sample"])
-        found: dict[str, set[int]] = {}
-        for problem_id, index in zip(table["problem_id"].to_pylist(), table["sample"].to_pylist(), strict=True):
-            found.setdefault(problem_id, set()).add(index)
-        return found
+        table = self.read_encoded([])
+        places_N, known = _dictionary(table["problem_id"])
+        order_N = np.argsort(places_N, kind="stable")
+        sample_N = table["sample"].to_numpy()[order_N]
+        ends = np.cumsum(np.bincount(places_N, minlength=len(known)))
+        pieces = np.split(sample_N, ends[:-1]) if len(known) else []
+        return {name: set(piece.tolist()) for name, piece in zip(known.to_pylist(), pieces, strict=True)}
 
     def samples(self, problem_ids: Iterable[str] | None = None) -> list[Sample]:
         """Samples as objects, sorted by the run's problem order and index; all of them, or those of some problems."""
@@ -155,46 +206,65 @@ class SampleStore:
         rows = sorted(table.to_pylist(), key=lambda r: (order.get(r["problem_id"], len(order)), r["sample"]))
         return [_sample(row) for row in rows]
 
-    def outcomes(self) -> Outcomes:
+    def outcomes(self, *, chain: bool = False) -> Outcomes:
         """How many samples of each problem were scored, correct and unscored; a problem without samples has zeros.
 
-        Raises:
-            ReachlabError: no sample at all, or samples of problems that the run does not list.
-        """
-        table = self.read(["verdict"])
-        ids = tuple(p.id for p in self.problems())
-        if not len(table):
-            raise ReachlabError(f"{self.folder.url}: holds no sample yet")
-        rows = pc.index_in(table["problem_id"], pa.array(ids, pa.string()))
-        if rows.null_count:
-            raise ReachlabError(f"{self.folder.url}: samples of problems that problems.jsonl does not list")
-        row_N = rows.to_numpy()
+        With `chain`, a sample is correct only if its verdict is and every step of it holds: pass@k of these is
+        CoT-pass@k. A right answer whose steps could not be checked is unscored then.
 
-        def tally(status: str) -> np.ndarray:
-            chosen_N = pc.equal(table["verdict"], status).to_numpy()
+        Raises:
+            ReachlabError: no sample at all, or samples of problems that the run does not list; with `chain`, samples
+                whose steps nobody checked.
+        """
+        columns = ["verdict", *(("valid_steps", "steps") if chain else ())]
+        parts = self._read_parts(columns)
+        table, row_N = self._numbered(_joined(parts, columns))
+        if chain:
+            self._check_chains(parts, table)
+        status_N, statuses = _dictionary(table["verdict"])
+        chosen = {status: status_N == i for i, status in enumerate(statuses.to_pylist())}
+        nothing_N = np.zeros(len(row_N), bool)
+        correct_N, wrong_N, unscored_N = (chosen.get(s, nothing_N) for s in ("correct", "wrong", "unscored"))
+        if chain:
+            unknown_N = pc.is_null(table["steps"]).to_numpy()
+            holds = pc.and_(pc.equal(table["valid_steps"], table["steps"]), pc.greater(table["steps"], 0))
+            unscored_N = unscored_N | (correct_N & unknown_N)
+            wrong_N = wrong_N | (correct_N & ~unknown_N & ~holds.fill_null(False).to_numpy())
+            correct_N = correct_N & holds.fill_null(False).to_numpy()
+        ids = tuple(p.id for p in self.problems())
+
+        def tally(chosen_N: NDArray[np.bool_]) -> NDArray[np.int64]:
             return np.bincount(row_N[chosen_N], minlength=len(ids))
 
-        c_P = tally("correct")
+        c_P = tally(correct_N)
         return Outcomes(
             name=self.folder.name,
             problem_ids=ids,
-            n_P=c_P + tally("wrong"),
+            n_P=c_P + tally(wrong_N),
             c_P=c_P,
-            unscored_P=tally("unscored"),
+            unscored_P=tally(unscored_N),
         )
+
+    def _check_chains(self, parts: Sequence[pa.Table], table: pa.Table) -> None:
+        """Refuse chain outcomes of samples whose steps nobody checked: counted as wrong or left out, they mislead."""
+        if "steps" not in table.column_names or table["steps"].null_count == len(table):
+            raise ReachlabError(
+                f"{self.folder.url}: no step checks; its task checks no steps, or the run is older than the checks and "
+                f"`reachlab verify {self.folder.url}` adds them"
+            )
+        if old := sum(len(part) for part in parts if "steps" not in part.column_names):
+            raise ReachlabError(
+                f"{self.folder.url}: {old:,} samples are older than the step checks; "
+                f"`reachlab verify {self.folder.url}` adds them"
+            )
 
     def part(self, path: str) -> list[Sample]:
         """The samples of one part, in its row order."""
         return [_sample(row) for row in self.read_part(path).to_pylist()]
 
-    def rejudge(self, part: str, verdicts: Sequence[Verdict]) -> None:
-        """Replace the verdicts of one part (in its row order); the part changes whole or not at all."""
-        found = {
-            "verdict": [v.status for v in verdicts],
-            "score": [v.score for v in verdicts],
-            "reason": [v.reason for v in verdicts],
-        }
-        self.add_columns(part, {name: pa.array(values, SCHEMA.field(name).type) for name, values in found.items()})
+    def rejudge(self, part: str, judged: Sequence[Judged]) -> None:
+        """Replace what was said of the answers of one part (in its row order); the part changes whole or not at all."""
+        self.add_columns(part, _judged_columns(judged))
 
     def add_columns(
         self, part: str, columns: Mapping[str, pa.Array], metadata: Mapping[str, str] | None = None
@@ -219,14 +289,64 @@ def hash_problems(problems: Sequence[Problem]) -> str:
     return digest.hexdigest()
 
 
-def _each_once(table: pa.Table) -> pa.Table:
-    """Drop later copies of a (problem, index) that overlapping writers both stored."""
-    keyed = table.select(["problem_id", "sample"]).append_column("row", pa.array(np.arange(len(table))))
-    first = keyed.group_by(["problem_id", "sample"], use_threads=False).aggregate([("row", "min")])["row_min"]
-    return table if len(first) == len(table) else table.take(first)
+def _judged_columns(judged: Sequence[Judged]) -> dict[str, pa.Array]:
+    """What a task said of answers, as columns."""
+    values = {
+        "verdict": [j.verdict.status for j in judged],
+        "score": [j.verdict.score for j in judged],
+        "reason": [j.verdict.reason for j in judged],
+        "valid_steps": [None if j.steps is None else j.steps.valid for j in judged],
+        "steps": [None if j.steps is None else j.steps.steps for j in judged],
+        "final_answer": [j.final_answer for j in judged],
+    }
+    types = {field.name: field.type for field in (*SCHEMA, *LATER)}
+    return {name: pa.array(column, types[name]) for name, column in values.items()}
+
+
+def _keyed(columns: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(["problem_id", "sample", *columns]))
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _dictionary(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
+    """A dictionary column as whole numbers, and what they stand for. A null is -1."""
+    whole = column.unify_dictionaries().combine_chunks()
+    return whole.indices.fill_null(-1).to_numpy().astype(np.int64), whole.dictionary
+
+
+def _joined(parts: Sequence[pa.Table], columns: Sequence[str] | None) -> pa.Table:
+    """The tables of all parts as one, without later copies of a (problem, index) that overlapping writers stored."""
+    if not parts:
+        known = pa.schema([*SCHEMA, *LATER])
+        encoded = [
+            pa.field(f.name, pa.dictionary(pa.int32(), f.type)) if f.name in REPEATING else f
+            for f in known
+            if columns is None or f.name in _keyed(columns)
+        ]
+        return pa.schema(encoded).empty_table()
+    table = pa.concat_tables(parts, promote_options="default").unify_dictionaries()
+    if not len(table):
+        return table
+    sample_N = table["sample"].to_numpy().astype(np.int64)
+    lowest = sample_N.min()
+    width = int(sample_N.max() - lowest) + 1
+    place_N, known = _dictionary(table["problem_id"])
+    key_N = place_N * width + (sample_N - lowest)
+    if len(known) * width <= 16 * len(table):
+        # Where the indices are dense, which they are unless somebody chose them otherwise, nothing has to be sorted.
+        seen = np.zeros(len(known) * width, bool)
+        seen[key_N] = True
+        if np.count_nonzero(seen) == len(table):
+            return table
+    first = np.unique(key_N, return_index=True)[1]
+    return table if len(first) == len(table) else table.take(np.sort(first))
 
 
 def _sample(row: dict[str, Any]) -> Sample:
+    steps = row.get("steps")
     return Sample(
         problem_id=row["problem_id"],
         index=row["sample"],
@@ -237,4 +357,6 @@ def _sample(row: dict[str, Any]) -> Sample:
         seed=row["seed"],
         engine=row["engine"],
         verdict=Verdict(row["verdict"], row["score"], row["reason"]),
+        steps=None if steps is None else StepCheck(row["valid_steps"], steps),
+        final_answer=row.get("final_answer"),
     )

@@ -1,10 +1,12 @@
 """`reachlab verify`: judge a run's stored answers again, with its own task.
 
-For a verifier that was mended, or answers it could not decide in time. Texts, seeds and log-probabilities stay as they
-are.
+For a verifier that was mended, answers it could not decide in time, or a run older than what the task now says of an
+answer: its steps and what it comes down to. Texts, seeds and log-probabilities stay as they are.
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from reachlab.errors import ReachlabError
 from reachlab.progress import track
@@ -13,6 +15,7 @@ from reachlab.sampling.config import VerifyConfig
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
+from reachlab.types import Judged, Problem, Sample
 
 
 def verify(config: VerifyConfig) -> dict[str, int]:
@@ -38,13 +41,29 @@ def verify(config: VerifyConfig) -> dict[str, int]:
             rows = store.part(part)
             if strange := next((r.problem_id for r in rows if r.problem_id not in problems), None):
                 raise ReachlabError(f"{part}: problem {strange!r} is not in the run's problems.jsonl")
-            chosen = [i for i, r in enumerate(rows) if not config.only_unscored or r.verdict.status == "unscored"]
-            verdicts = [r.verdict for r in rows]
-            judged = judge.verify([(problems[rows[i].problem_id], rows[i].text) for i in chosen])
-            for i, verdict in zip(chosen, judged, strict=True):
-                if verdict.status != verdicts[i].status:
-                    changes[f"{verdicts[i].status} -> {verdict.status}"] += 1
-                verdicts[i] = verdict
-            store.rejudge(part, verdicts)
+            judged = _judge(judge, rows, problems, only_unscored=config.only_unscored)
+            for row, said in zip(rows, judged, strict=True):
+                if row.verdict.status != said.verdict.status:
+                    changes[f"{row.verdict.status} -> {said.verdict.status}"] += 1
+            store.rejudge(part, judged)
             advance()
     return dict(changes)
+
+
+def _judge(
+    judge: Judge, rows: Sequence[Sample], problems: Mapping[str, Problem], *, only_unscored: bool
+) -> list[Judged]:
+    """Judge the chosen rows. Of the others, what the task did not say (or was not asked in its day) is asked again."""
+    judged = [Judged(r.verdict, r.steps, r.final_answer) for r in rows]
+    pairs = [(problems[r.problem_id], r.text) for r in rows]
+    chosen = [i for i, r in enumerate(rows) if not only_unscored or r.verdict.status == "unscored"]
+    for i, said in zip(chosen, judge.judge(pairs[i] for i in chosen), strict=True):
+        judged[i] = said
+    rest = set(range(len(rows))) - set(chosen)
+    unchecked = sorted(i for i in rest if rows[i].steps is None)
+    for i, steps in zip(unchecked, judge.check_steps(pairs[i] for i in unchecked), strict=True):
+        judged[i] = replace(judged[i], steps=steps)
+    unread = sorted(i for i in rest if rows[i].final_answer is None)
+    for i, answer in zip(unread, judge.final_answers(pairs[i] for i in unread), strict=True):
+        judged[i] = replace(judged[i], final_answer=answer)
+    return judged
