@@ -14,6 +14,7 @@ from tyro.conf import OmitArgPrefixes as Flat
 
 from reachlab.errors import ReachlabError
 from reachlab.sampling.config import SampleConfig, VerifyConfig
+from reachlab.sampling.entropy_config import EntropyConfig
 from reachlab.sampling.records import ImportConfig
 from reachlab.studies.config import AlgorithmsConfig, DemoConfig, InspectConfig, RegimeConfig
 from reachlab.training.config import DistillConfig, PretrainConfig
@@ -147,6 +148,31 @@ def sample(config: Flat[SampleConfig]) -> None:
 
     result = sample(config, _remark)
     print(f"{config.out}: {result.stored} samples stored, {result.drawn} drawn now")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntropyCommand:
+    """Measure a model's token entropy, and the temperature that matches it to another's."""
+
+    entropy: Flat[EntropyConfig]
+    json: bool = False
+    """Print JSON."""
+
+
+@app.command(name="entropy")
+def entropy(config: Flat[EntropyCommand]) -> None:
+    """Measure how uncertain a model is a token, on its own answers at a temperature; and find the temperature at which
+    it is as uncertain as another model, its base as a rule.
+
+    Example: reachlab entropy runs/rl --task countdown --max-tokens 24 --temperature 0.6 1.0 --match runs/base --at 0.6
+    """
+    from reachlab.sampling.entropy import measure_entropy
+
+    result = measure_entropy(config.entropy, _remark)
+    if config.json:
+        _print_json(result.to_dict())
+    else:
+        print("\n".join(result.lines()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,65 @@
+"""What `reachlab entropy` takes. No torch here: the command line reads this."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tyro.conf import Positional
+
+from reachlab.errors import ReachlabError
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntropyConfig:
+    """How uncertain a model is a token, on its own answers, and the temperature at which it is as uncertain as
+    another."""
+
+    model: Positional[str]
+    """Folder of a transformers checkpoint, or of a finished training run."""
+    task: str
+    """Whose problems are answered, as `reachlab tasks` lists it: countdown, gym:gsm_symbolic, math:FILE ..."""
+    temperature: tuple[float, ...] = (0.6,)
+    """Where to measure."""
+    match: str = ""
+    """A model to match, the base as a rule: also find the temperature at which this model has its entropy."""
+    at: float = 0.6
+    """The temperature of the model to match."""
+    low: float = 0.05
+    """The lowest temperature that is tried."""
+    high: float = 4.0
+    """The highest."""
+    tolerance: float = 0.005
+    """How finely the matching temperature is found."""
+    split: Literal["train", "test", "all", "auto"] = "auto"
+    """Which problems; auto is test for a generated task and all for a file."""
+    problems: int = 100
+    """How many problems, if the task has as many."""
+    samples: int = 8
+    """Answers a problem, at every temperature."""
+    max_tokens: int = 256
+    """Longest answer, its end-of-text token included."""
+    seed: int = 0
+    """Decides every draw; the same at every temperature and for both models."""
+    problem_seed: int = 0
+    """Decides which problems a generated task lists."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the models compute in."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
+    out: str = ""
+    """Folder for entropy.json; the same command goes on with what is measured there."""
+
+    def __post_init__(self) -> None:
+        for name in ("problems", "samples", "max_tokens"):
+            if getattr(self, name) < 1:
+                raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+        if not self.temperature:
+            raise ReachlabError("give at least one --temperature")
+        for value in (*self.temperature, self.at):
+            if not 0 < value < float("inf"):
+                raise ReachlabError(f"temperature={value} must be above 0: the likeliest token has no entropy")
+        if not 0 < self.low < self.high < float("inf"):
+            raise ReachlabError(f"low={self.low} and high={self.high} must be two temperatures above 0, low and high")
+        if not self.low <= self.at <= self.high:
+            raise ReachlabError(f"at={self.at} must lie within low={self.low} to high={self.high}")
+        if not 0 < self.tolerance < self.high - self.low:
+            raise ReachlabError(f"tolerance={self.tolerance} must be above 0, and less than from low to high")
