@@ -12,6 +12,7 @@ from reachlab.sampling.importing import import_samples
 from reachlab.sampling.records import ImportConfig
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.registry import load_task
+from reachlab.types import StepCheck
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -156,7 +157,10 @@ def test_any_task_judges(tmp_path: Path) -> None:
     config = ImportConfig(file=file, out=str(tmp_path / "run"), task="chain,length=2", problems=6, problem_seed=3)
     (run,) = import_samples(config)
     assert (run.problems, run.correct, run.wrong) == (6, 5, 1)
-    assert SampleStore(RunFolder(tmp_path / "run")).problems() == asked
+    store = SampleStore(RunFolder(tmp_path / "run"))
+    assert store.problems() == asked
+    assert [s.steps for s in store.samples()] == [StepCheck(0, 2), *[StepCheck(2, 2)] * 5]
+    assert [s.final_answer for s in store.samples()] == [None, *(task.gold(p) for p in asked[1:])]
 
 
 GOOD = {**ROW, "text": "4"}

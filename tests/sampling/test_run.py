@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from tests.tiny import TASK, kill_again_and_again, rows_of
@@ -13,10 +14,12 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, save_model
 from reachlab.runs import RunFolder
-from reachlab.sampling.config import Decoding, SampleConfig
+from reachlab.sampling.config import Decoding, SampleConfig, VerifyConfig
 from reachlab.sampling.run import sample
 from reachlab.sampling.store import SampleStore
+from reachlab.sampling.verifying import verify
 from reachlab.tasks.registry import load_task
+from reachlab.types import StepCheck
 
 PROBLEMS, SAMPLES = 6, 30
 
@@ -60,6 +63,9 @@ def test_a_run_holds_every_sample_judged(settings: dict[str, Any], whole: list[d
     assert store.drawn() == {p: set(range(SAMPLES)) for p in problems}
     for row in whole:
         assert task.verify(problems[row["problem_id"]], row["text"]).status == row["verdict"]
+        check = task.check_steps(problems[row["problem_id"]], row["text"])
+        assert check == StepCheck(row["valid_steps"], row["steps"])
+        assert row["final_answer"] is None  # the chain itself is the answer
         assert 1 <= row["tokens"] <= 8
         assert row["finish"] == "stop" or row["tokens"] == 8
         assert row["engine"] == "transformers"
@@ -90,6 +96,20 @@ def test_lost_parts_are_drawn_again(settings: dict[str, Any], whole: list[dict[s
     for part in SampleStore(RunFolder(settings["out"])).parts()[::3]:
         Path(part).unlink()
     assert sample(SampleConfig(**settings)).drawn == 60
+    assert rows_of(settings["out"]) == whole
+
+
+def test_a_run_begun_before_steps_were_checked_goes_on(settings: dict[str, Any], whole: list[dict[str, Any]]) -> None:
+    sample(SampleConfig(**settings, shard="0/2"))
+    for path in SampleStore(RunFolder(settings["out"])).parts():
+        pq.write_table(pq.read_table(path).drop_columns(["valid_steps", "steps", "final_answer"]), path)
+    assert sample(SampleConfig(**settings)).drawn == 90
+    found = rows_of(settings["out"])
+    assert [{**row, "valid_steps": None, "steps": None} for row in whole] == [
+        {**row, "valid_steps": None, "steps": None} for row in found
+    ]
+    assert sum(row["steps"] is None for row in found) == 90
+    assert verify(VerifyConfig(run=settings["out"], only_unscored=True)) == {}
     assert rows_of(settings["out"]) == whole
 
 

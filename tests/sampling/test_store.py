@@ -155,6 +155,88 @@ def test_columns_are_added_and_replaced_and_others_stay(store: SampleStore) -> N
     assert store.read_part(part, ["y", "nowhere"]).column_names == ["y"]
 
 
+def steps(problem: str, index: int, verdict: Verdict, check: StepCheck | None) -> Sample:
+    return replace(sample(problem, index, verdict=verdict), steps=check, final_answer=None if check is None else "2")
+
+
+def as_before(store: SampleStore, part: str) -> None:
+    """Make a part one of the days before steps were checked."""
+    with store.folder.fs.open(part, "rb") as file:
+        table = pq.read_table(file).drop_columns(["valid_steps", "steps", "final_answer"])
+    with store.folder.fs.open(part, "wb") as file:
+        pq.write_table(table, file)
+
+
+def test_a_chain_is_right_only_if_every_step_is(store: SampleStore) -> None:
+    right, wrong, unscored = Verdict.correct(), Verdict.wrong(), Verdict.unscored("died")
+    checks = [StepCheck(2, 2), StepCheck(1, 2), StepCheck(0, 0), None]
+    written = [
+        steps("a", 4 * i + j, v, c) for i, v in enumerate((right, wrong, unscored)) for j, c in enumerate(checks)
+    ]
+    store.write_part(written)
+    store.write_part([steps("b b", 0, right, StepCheck(3, 3))])
+    assert store.samples() == [*written, steps("b b", 0, right, StepCheck(3, 3))]
+    plain, chain = store.outcomes(), store.outcomes(chain=True)
+    assert (plain.n_P.tolist(), plain.c_P.tolist(), plain.unscored_P.tolist()) == ([8, 1, 0], [4, 1, 0], [4, 0, 0])
+    # A right answer whose steps nobody could check is not counted as one with a wrong step.
+    assert (chain.n_P.tolist(), chain.c_P.tolist(), chain.unscored_P.tolist()) == ([7, 1, 0], [1, 1, 0], [5, 0, 0])
+    assert (chain.name, chain.problem_ids) == (plain.name, plain.problem_ids)
+
+
+def test_chains_that_nobody_checked_are_refused(store: SampleStore) -> None:
+    with pytest.raises(ReachlabError, match="holds no sample yet"):
+        store.outcomes(chain=True)
+    old = f"{store.folder.path}/{store.write_part([sample('a', 0)])}"
+    with pytest.raises(ReachlabError, match=r"no step checks; .*reachlab verify .* adds them"):
+        store.outcomes(chain=True)
+    as_before(store, old)
+    with pytest.raises(ReachlabError, match=r"no step checks; .*reachlab verify .* adds them"):
+        store.outcomes(chain=True)
+    store.write_part([steps("a", 1, Verdict.correct(), StepCheck(1, 1))])
+    with pytest.raises(ReachlabError, match=r"1 samples are older than the step checks; .*reachlab verify"):
+        store.outcomes(chain=True)
+    assert store.outcomes().c_P.tolist() == [2, 0, 0]
+    assert [(s.steps, s.final_answer) for s in store.samples()] == [(None, None), (StepCheck(1, 1), "2")]
+    store.rejudge(old, [Judged(Verdict.correct(), StepCheck(0, 1), "2")])
+    assert store.outcomes(chain=True).c_P.tolist() == [1, 0, 0]
+    assert store.outcomes(chain=True).n_P.tolist() == [2, 0, 0]
+
+
+def test_numbered_rows_say_which_problem_they_answer(store: SampleStore) -> None:
+    store.write_part([sample("b b", 1), sample("a", 0)])
+    store.write_part([sample("b b", 1), sample("b b", 2)])
+    as_before(store, store.parts()[0])
+    table, row_N = store.numbered(["tokens", "final_answer", "nowhere"])
+    assert sorted(zip(row_N.tolist(), table["sample"].to_pylist(), strict=True)) == [(0, 0), (1, 1), (1, 2)]
+    assert set(table.column_names) == {"problem_id", "sample", "tokens", "final_answer"}
+
+
+@pytest.mark.parametrize("indices", [[0, 2**31 - 1, 5], [-7, 3, 0]])
+def test_indices_that_are_far_apart(store: SampleStore, indices: list[int]) -> None:
+    first, second, third = indices
+    a, b = ([replace(sample(problem, 0), index=i) for i in indices] for problem in ("a", "b b"))
+    store.write_part(a[:2])
+    store.write_part(b)
+    store.write_part([b[2], a[1]])
+    assert store.drawn() == {"a": {first, second}, "b b": {first, second, third}}
+    assert len(store.read(["text"])) == 5
+
+
+def test_text_that_another_writer_stored_as_dictionaries(store: SampleStore) -> None:
+    written = [steps("a", i, Verdict.correct(), StepCheck(1, 1)) for i in range(3)]
+    part = f"{store.folder.path}/{store.write_part(written)}"
+    with store.folder.fs.open(part, "rb") as file:
+        table = pq.read_table(file)
+    for name in ("problem_id", "verdict", "text", "final_answer"):
+        table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
+    with store.folder.fs.open(part, "wb") as file:
+        pq.write_table(table, file)
+    store.write_part([sample("b b", 0)])
+    assert store.part(part) == written
+    assert store.samples() == [*written, sample("b b", 0)]
+    assert store.outcomes().c_P.tolist() == [3, 1, 0]
+
+
 def _cut(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
@@ -166,9 +248,29 @@ def _without_verdict(data: bytes) -> bytes:
     return bytes(sink.getvalue())
 
 
+def _of_nothing(data: bytes) -> bytes:
+    table = pq.read_table(pa.BufferReader(data))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.set_column(0, "problem_id", pa.array([None], pa.string())), sink)
+    return bytes(sink.getvalue())
+
+
+def _steps_of_another_type(data: bytes) -> bytes:
+    table = pq.read_table(pa.BufferReader(data))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.set_column(table.column_names.index("steps"), "steps", pa.array(["3"])), sink)
+    return bytes(sink.getvalue())
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
-    [(_cut, "not a readable part"), (lambda _: b"", "not a readable part"), (_without_verdict, "no column verdict")],
+    [
+        (_cut, "not a readable part"),
+        (lambda _: b"", "not a readable part"),
+        (_without_verdict, "no column verdict"),
+        (_of_nothing, "a row without problem_id"),
+        (_steps_of_another_type, "no column steps of type int32"),
+    ],
 )
 def test_a_damaged_part_is_named(store: SampleStore, damage: object, says: str) -> None:
     store.write_part([sample("a", 0)])
