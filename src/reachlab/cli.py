@@ -16,7 +16,16 @@ from reachlab.errors import ReachlabError
 from reachlab.sampling.config import SampleConfig, VerifyConfig
 from reachlab.sampling.entropy_config import EntropyConfig
 from reachlab.sampling.records import ImportConfig
-from reachlab.studies.config import AlgorithmsConfig, DemoConfig, InspectConfig, RegimeConfig
+from reachlab.studies.config import (
+    AlgorithmsConfig,
+    CheckpointsConfig,
+    DemoConfig,
+    InspectConfig,
+    KLConfig,
+    RegimeConfig,
+    RolloutsConfig,
+    TemperatureConfig,
+)
 from reachlab.training.config import DistillConfig, PretrainConfig
 from reachlab.training.rl_config import RLConfig
 
@@ -148,6 +157,8 @@ def sample(config: Flat[SampleConfig]) -> None:
 
     result = sample(config, _remark)
     print(f"{config.out}: {result.stored} samples stored, {result.drawn} drawn now")
+    if result.ended:
+        print(result.ended)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,6 +316,10 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
 Study = (
     Annotated[DemoConfig, tyro.conf.subcommand("demo")]
     | Annotated[AlgorithmsConfig, tyro.conf.subcommand("algorithms")]
+    | Annotated[RolloutsConfig, tyro.conf.subcommand("rollouts")]
+    | Annotated[KLConfig, tyro.conf.subcommand("kl")]
+    | Annotated[CheckpointsConfig, tyro.conf.subcommand("checkpoints")]
+    | Annotated[TemperatureConfig, tyro.conf.subcommand("temperature")]
     | Annotated[RegimeConfig, tyro.conf.subcommand("regime")]
 )
 
@@ -323,6 +338,22 @@ def study(config: Flat[Study]) -> None:
         from reachlab.studies.algorithms import run_algorithms
 
         print(f"the report is {run_algorithms(config)}")
+    elif isinstance(config, RolloutsConfig):
+        from reachlab.studies.rollouts import run_rollouts
+
+        print(f"the report is {run_rollouts(config)}")
+    elif isinstance(config, KLConfig):
+        from reachlab.studies.kl import run_kl
+
+        print(f"the report is {run_kl(config)}")
+    elif isinstance(config, CheckpointsConfig):
+        from reachlab.studies.checkpoints import run_checkpoints
+
+        print(f"the report is {run_checkpoints(config, _remark)}")
+    elif isinstance(config, TemperatureConfig):
+        from reachlab.studies.temperature import run_temperature
+
+        print(f"the report is {run_temperature(config)}")
     else:
         from reachlab.studies.regime import run_regime
 

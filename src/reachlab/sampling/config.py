@@ -1,9 +1,9 @@
 """How answers are drawn. No torch here: the command line reads this."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from reachlab.errors import ReachlabError
 
@@ -37,6 +37,30 @@ class Decoding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Adaptive:
+    """Where samples are spent. Estimates stay unbiased (docs/sampling.md)."""
+
+    on: Annotated[bool, arg(name="adaptive")] = False
+    """Draw all problems on together, and stop those that have enough right answers."""
+    target_width: float | None = None
+    """Stop the run once the 95 % interval of the share of problems solved in the end is this narrow, e.g. 0.02."""
+    enough: int = 1
+    """Right answers that stop a problem. More cost more, and make pass@k at small k surer."""
+    first_look: int = 0
+    """Answers a problem before any is stopped; 0 takes 1/32 of --samples, 8 at least."""
+
+    def __post_init__(self) -> None:
+        if not self.on and (self.target_width is not None or self.enough != 1 or self.first_look):
+            raise ReachlabError("target_width, enough and first_look are for adaptive sampling; add --adaptive")
+        if self.target_width is not None and not 0 < self.target_width < 1:
+            raise ReachlabError(f"target_width={self.target_width} must be between 0 and 1, as a share of the problems")
+        if self.enough < 1:
+            raise ReachlabError(f"enough={self.enough} must be 1 or more")
+        if self.first_look < 0:
+            raise ReachlabError(f"first_look={self.first_look} must be 0 (chosen for you) or more")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SampleConfig:
     """Draw answers from a model, judge them, store them. The same command again draws only what is missing."""
 
@@ -51,7 +75,8 @@ class SampleConfig:
     problems: int | None = None
     """How many problems; default all of a file, 200 of a generated task."""
     samples: int = 256
-    """Answers a problem."""
+    """Answers a problem; with --adaptive, of a problem that never has enough right ones."""
+    adaptive: Adaptive = Adaptive()
     decoding: Decoding = Decoding()
     seed: int = 0
     """Decides, with problem and index, every draw."""
@@ -80,6 +105,13 @@ class SampleConfig:
             raise ReachlabError("rows and part must be 0 (chosen for you) or more")
         if not self.verify_timeout > 0:
             raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
+        if max(self.adaptive.enough, self.adaptive.first_look) > self.samples:
+            raise ReachlabError(
+                f"enough={self.adaptive.enough} and first_look={self.adaptive.first_look} must be at most "
+                f"samples={self.samples}"
+            )
+        if self.adaptive.on and self.worker()[1] > 1:
+            raise ReachlabError("--shard does not go with --adaptive: each look waits for all samples; leave it out")
         self.worker()
 
     def worker(self) -> tuple[int, int]:

@@ -2,11 +2,15 @@
 
 The samples of a run, problem after problem, are cut into parts. A part is drawn as one piece of work, so what is in a
 batch together depends on the configuration and not on where an earlier process was killed: the finished run equals an
-undisturbed one bit for bit, on the same machine. Workers take every n-th part.
+undisturbed one bit for bit, on the same machine. Workers take every n-th part. With `--adaptive` it is the samples from
+one look to the next that are cut into parts (`adaptive.py`).
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+
+import numpy as np
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model
@@ -14,6 +18,7 @@ from reachlab.models.devices import choose_device
 from reachlab.models.tokenizer import encode_prompts
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder
+from reachlab.sampling.adaptive import Key, Plan, ending, make_plan, say, sum_up
 from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.draws import sample_seed
 from reachlab.sampling.engine import Engine
@@ -31,10 +36,11 @@ PART_BATCHES = 4
 
 @dataclass(frozen=True)
 class SamplingResult:
-    """What `sample` did: samples drawn now, and samples the run holds."""
+    """What `sample` did: samples drawn now, samples the run holds, and how an adaptive run ended, in words."""
 
     drawn: int
     stored: int
+    ended: str = ""
 
 
 def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: None) -> SamplingResult:
@@ -68,6 +74,9 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
         "seed": config.seed,
         "dtype": config.dtype,
     }
+    plan = make_plan(config)
+    if plan is not None:
+        identity["adaptive"] = plan.to_dict()
     folder.claim("sample", identity, {"model_path": config.model, "problem_seed": config.problem_seed})
     store = SampleStore(folder)
     if not folder.exists("problems.jsonl"):
@@ -76,19 +85,59 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     model.to(device)
     engine = TransformersEngine(model, tokenizer, config.rows)
     size = config.part or _part_size(folder, engine, config, max(map(len, prompts)))
+    with Judge(task, timeout_s=config.verify_timeout) as judge:
+
+        def draw(part: Sequence[Key], advance: Advance) -> list[Sample]:
+            samples = _draw(engine, judge, problems, prompts, part, config, advance)
+            store.write_part(samples)
+            return samples
+
+        if plan is not None:
+            drawn, ended = _sample_adaptively(plan, store, size, draw, tell)
+        else:
+            drawn, ended = _sample_all(config, store, problems, size, draw), ""
+    return SamplingResult(drawn, len(store.read(["sample"])), ended)
+
+
+Draw = Callable[[Sequence[Key], Advance], list[Sample]]
+"""Draw, judge and store one part."""
+
+
+def _sample_all(config: SampleConfig, store: SampleStore, problems: Sequence[Problem], size: int, draw: Draw) -> int:
+    """Draw what is missing of every problem's samples, or of a worker's share of them; how many that were."""
     done = store.drawn()
     worker, workers = config.worker()
     mine = [part for i, part in enumerate(_parts(len(problems), config.samples, size)) if i % workers == worker]
     missing = [[(p, s) for p, s in part if s not in done.get(problems[p].id, ())] for part in mine]
     total, left = sum(map(len, mine)), sum(map(len, missing))
-    with (
-        Judge(task, timeout_s=config.verify_timeout) as judge,
-        track("sample", total, total - left) as advance,
-    ):
+    with track("sample", total, total - left) as advance:
         for part in missing:
             if part:
-                store.write_part(_draw(engine, judge, problems, prompts, part, config, advance))
-    return SamplingResult(left, len(store.read(["sample"])))
+                draw(part, advance)
+    return left
+
+
+def _sample_adaptively(
+    plan: Plan, store: SampleStore, size: int, draw: Draw, tell: Callable[[str], None]
+) -> tuple[int, str]:
+    """Draw what the plan wants and the run lacks, look by look; how many samples that were, and how the run ended."""
+    ledger = store.ledger(plan)
+    drawn = 0
+    looks = ledger.looks(standing := ledger.standing())
+    while not ending(plan, looks):
+        total, left = ledger.stretch(standing)
+        with track(f"sample to {plan.looks[standing.done]:,}", total, total - left) as advance:
+            for part in ledger.parts(standing, size):
+                status_N = np.array([sample.verdict.status for sample in draw(part, advance)])
+                problem_N, sample_N = np.array(part).T
+                ledger.add(problem_N, sample_N, status_N != "unscored", status_N == "correct")
+        drawn += left
+        looks = ledger.looks(standing := ledger.standing())
+        tell(say(plan, looks[-1]))
+    document = {"looks": [look.to_dict() for look in looks], "ended": ending(plan, looks)}
+    if not store.folder.exists("adaptive.json") or store.folder.read_json("adaptive.json") != document:
+        store.folder.write("adaptive.json", (json.dumps(document, indent=2) + "\n").encode())
+    return drawn, sum_up(plan, looks)
 
 
 def _part_size(folder: RunFolder, engine: TransformersEngine, config: SampleConfig, longest: int) -> int:

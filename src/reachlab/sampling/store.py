@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
+from reachlab.sampling.adaptive import Ledger, Plan, read_plan
 from reachlab.types import Judged, Problem, Sample, StepCheck, Verdict
 
 SCHEMA = pa.schema(
@@ -212,19 +213,23 @@ class SampleStore:
         With `chain`, a sample is correct only if its verdict is and every step of it holds: pass@k of these is
         CoT-pass@k. A right answer whose steps could not be checked is unscored then.
 
+        Of an adaptive run (`adaptive.py`) what its plan has drawn by now is counted: the samples up to the last look
+        that is complete, of a problem that had enough those up to then.
+
         Raises:
             ReachlabError: no sample at all, or samples of problems that the run does not list; with `chain`, samples
-                whose steps nobody checked.
+                whose steps nobody checked, or an adaptive run; of an adaptive run, samples that its plan wants and that
+                are not there.
         """
+        plan = self.plan()
+        if plan is not None:
+            return self._adaptive_outcomes(plan, chain)
         columns = ["verdict", *(("valid_steps", "steps") if chain else ())]
         parts = self._read_parts(columns)
         table, row_N = self._numbered(_joined(parts, columns))
         if chain:
             self._check_chains(parts, table)
-        status_N, statuses = _dictionary(table["verdict"])
-        chosen = {status: status_N == i for i, status in enumerate(statuses.to_pylist())}
-        nothing_N = np.zeros(len(row_N), bool)
-        correct_N, wrong_N, unscored_N = (chosen.get(s, nothing_N) for s in ("correct", "wrong", "unscored"))
+        correct_N, wrong_N, unscored_N = _verdicts(table)
         if chain:
             unknown_N = pc.is_null(table["steps"]).to_numpy()
             holds = pc.and_(pc.equal(table["valid_steps"], table["steps"]), pc.greater(table["steps"], 0))
@@ -244,6 +249,32 @@ class SampleStore:
             c_P=c_P,
             unscored_P=tally(unscored_N),
         )
+
+    def _adaptive_outcomes(self, plan: Plan, chain: bool) -> Outcomes:
+        if chain:
+            raise ReachlabError(
+                f"{self.folder.url}: drawn with --adaptive, which stops at right answers whatever their steps; "
+                "CoT-pass@k needs a run without it"
+            )
+        if not self.parts():
+            raise ReachlabError(f"{self.folder.url}: holds no sample yet")
+        ids = tuple(p.id for p in self.problems())
+        return Outcomes(self.folder.name, ids, *self.ledger(plan).outcomes(self.folder.url))
+
+    def plan(self) -> Plan | None:
+        """How an adaptive run is drawn; None where every problem is drawn to the end."""
+        if not self.folder.exists("run.json"):
+            return None
+        return read_plan(self.folder.read_json("run.json"), self.folder.file("run.json"))
+
+    def ledger(self, plan: Plan) -> Ledger:
+        """What an adaptive run holds."""
+        ledger = Ledger(plan, len(self.problems()))
+        if self.parts():
+            table, row_N = self.numbered(["verdict"])
+            right_N, wrong_N, _ = _verdicts(table)
+            ledger.load(row_N, table["sample"].to_numpy().astype(np.int64), right_N | wrong_N, right_N)
+        return ledger
 
     def _check_chains(self, parts: Sequence[pa.Table], table: pa.Table) -> None:
         """Refuse chain outcomes of samples whose steps nobody checked: counted as wrong or left out, they mislead."""
@@ -315,6 +346,15 @@ def _dictionary(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
     """A dictionary column as whole numbers, and what they stand for. A null is -1."""
     whole = column.unify_dictionaries().combine_chunks()
     return whole.indices.fill_null(-1).to_numpy().astype(np.int64), whole.dictionary
+
+
+def _verdicts(table: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which samples are correct, wrong, unscored."""
+    status_N, statuses = _dictionary(table["verdict"])
+    chosen = {status: status_N == i for i, status in enumerate(statuses.to_pylist())}
+    nothing_N = np.zeros(len(table), bool)
+    correct_N, wrong_N, unscored_N = (chosen.get(s, nothing_N) for s in ("correct", "wrong", "unscored"))
+    return correct_N, wrong_N, unscored_N
 
 
 def _joined(parts: Sequence[pa.Table], columns: Sequence[str] | None) -> pa.Table:
