@@ -9,7 +9,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from reachlab.boundary.bootstrap import percentile_interval, resampling_weights
+from reachlab.boundary.bootstrap import bootstrap_interval, resampling_weights
 from reachlab.boundary.passk import pass_at_k
 from timing import REPEATS, cpu, seconds
 
@@ -39,8 +39,8 @@ def main() -> None:
     peer_time = seconds(lambda: peer(n_P[few], c_P[few], ks), repeats=3) * PROBLEMS / PEER_PROBLEMS
     table = seconds(lambda: pass_at_k(n_P, c_P, ks))
     weights = seconds(lambda: resampling_weights(PROBLEMS, RESAMPLES))
-    interval = seconds(lambda: percentile_interval(table_PK, weights_BP))
-    whole = seconds(lambda: percentile_interval(pass_at_k(n_P, c_P, ks), resampling_weights(PROBLEMS, RESAMPLES)))
+    interval = seconds(lambda: bootstrap_interval(table_PK, weights_BP))
+    whole = seconds(lambda: bootstrap_interval(pass_at_k(n_P, c_P, ks), resampling_weights(PROBLEMS, RESAMPLES)))
 
     a, b = rng.random((2, 2048, 2048)).astype(np.float32)
     rate = 2 * 2048**3 / seconds(lambda: a @ b)

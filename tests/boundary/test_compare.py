@@ -82,10 +82,59 @@ def test_only_shared_and_scored_problems_count() -> None:
 def test_json(three: Comparison) -> None:
     found = json.loads(json.dumps(three.to_dict(), allow_nan=False))
     assert found["ks"] == three.ks.tolist()
+    assert found["models"][1]["solved"] == list(three.models[1].solved)
+    assert found["pairs"][0]["difference"]["p"] == three.pairs[0].difference.p.tolist()
+    assert found["pairs"][0]["coverage"]["surely_lost"] == list(three.pairs[0].coverage.surely_lost or ())
+    assert found["over"] == "problems"
     assert found["models"][1]["curve"]["low"] == three.models[1].curve.low.tolist()
     assert found["pairs"][1]["crossing"] == {"k": None, "low": None, "high": None}
     assert found["pairs"][0]["coverage"]["lost"] == list(three.pairs[0].coverage.lost)
     assert found["pairs"][0]["verdict"]["label"] == "narrower"
+
+
+def test_the_gap_is_the_bases_reach_less_a_single_answer(three: Comparison) -> None:
+    sharp, _ = three.pairs
+    base, other = three.models[1].curve.values, three.models[0].curve.values
+    assert sharp.gap.k == 64
+    assert sharp.gap.value == pytest.approx(base[-1] - other[0])
+    assert sharp.gap.low < sharp.gap.value < sharp.gap.high
+    at_8 = compare([BASE, SHARP], resamples=100, gap_k=8).pairs[0].gap
+    assert (at_8.k, at_8.value) == (8, pytest.approx(base[7] - other[0]))
+    assert compare([BASE, SHARP], ks=[4, 16], gap_k=10, resamples=100).pairs[0].gap.k == 4
+
+
+def test_resampling_samples_tells_how_far_the_same_problems_would_move() -> None:
+    """Problems of one kind: all there is between two runs is what was drawn, and a closed form says how much."""
+    one = outcomes("one", [0.3] * 200, n=16)
+    curve = compare([one], ks=[1, 4], resamples=4000, over="samples").models[0].curve
+    width = 2 * 1.96 * (0.3 * 0.7 / (200 * 16)) ** 0.5
+    assert curve.high[0] - curve.low[0] == pytest.approx(width, rel=0.15)
+    both, problems = (
+        compare([one], ks=[1], resamples=4000, over=over).models[0].curve for over in ("both", "problems")
+    )
+    # Of these problems' spread all is noise: "problems" has it once, "both" twice.
+    assert problems.high[0] - problems.low[0] == pytest.approx(width, rel=0.2)
+    assert both.high[0] - both.low[0] == pytest.approx(2**0.5 * width, rel=0.2)
+
+
+def test_samples_drawn_again_leave_the_estimate_inside_at_every_k() -> None:
+    rare = outcomes("rare", [0.01] * 100 + [0.6] * 20, n=64)
+    pair = compare([BASE, rare], resamples=400, over="both").pairs[0]
+    assert (pair.difference.low <= pair.difference.values).all()
+    assert (pair.difference.values <= pair.difference.high).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problems", [20, 100])
+def test_equal_models_are_seldom_called_different(problems: int) -> None:
+    """In at most 5 of 100 comparisons, whichever word it is: k = 1, the largest k and all between are looked at."""
+    rng = np.random.default_rng(problems)
+    simulations, called = 300, 0
+    for seed in range(simulations):
+        chances = rng.beta(0.3, 3, size=problems).tolist()
+        a, b = (outcomes(name, chances, n=16, seed=2 * seed + i) for i, name in enumerate("ab"))
+        called += compare([a, b], resamples=400, seed=seed).pairs[0].verdict.label != "undecided"
+    assert called / simulations <= 0.05 + 3 * (0.05 * 0.95 / simulations) ** 0.5
 
 
 def test_seed_decides() -> None:

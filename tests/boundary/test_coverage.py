@@ -1,8 +1,56 @@
 import numpy as np
 
-from reachlab.boundary.coverage import Coverage, coverage
+from reachlab.boundary.coverage import coverage
+from reachlab.boundary.outcomes import Outcomes
+from reachlab.boundary.stopping import Stopping
+
+# Table 4 of arXiv 2504.13837: problems of AIME 2024 that the base and the RL-trained model solve.
+AIME_BASE = [0, 1, 4, 6, 7, 8, 9, 11, 12, 14, 15, 16, 17, 18, 19, *range(22, 30)]
+AIME_RL = [0, 1, 6, 7, 8, 9, 12, 14, 15, 16, 18, *range(22, 30)]
 
 
-def test_every_problem_is_in_its_set() -> None:
-    found = coverage(("a", "b", "c", "d", "e"), np.array([1, 0, 7, 0, 2]), np.array([3, 4, 0, 0, 1]))
-    assert found == Coverage(both=("a", "e"), gained=("b",), lost=("c",), neither=("d",))
+def outcomes(name: str, c_P: list[int], n: int) -> Outcomes:
+    ids = tuple(map(str, range(len(c_P))))
+    return Outcomes(name, ids, np.full(len(c_P), n), np.array(c_P), np.zeros(len(c_P), np.int64))
+
+
+def test_four_sets() -> None:
+    found = coverage(outcomes("base", [3, 0, 2, 0], 8), outcomes("other", [1, 4, 0, 0], 8))
+    assert (found.both, found.gained, found.lost, found.neither) == (("0",), ("1",), ("2",), ("3",))
+
+
+def test_the_papers_table_of_solvable_problems() -> None:
+    base, rl = (
+        outcomes(name, [int(i in solved) for i in range(30)], 1024)
+        for name, solved in (("base", AIME_BASE), ("rl", AIME_RL))
+    )
+    found = coverage(base, rl)
+    assert found.gained == ()
+    assert found.lost == ("4", "11", "17", "19")
+    assert len(found.both) == 19
+    # One right sample of 1,024 is no proof of anything.
+    assert (found.surely_lost, found.surely_gained) == ((), ())
+
+
+def test_only_what_an_exact_test_supports_is_sure() -> None:
+    found = coverage(outcomes("base", [0, 0, 40, 40, 20], 64), outcomes("other", [40, 1, 0, 39, 50], 64))
+    assert found.gained == ("0", "1")
+    assert (found.surely_gained, found.surely_lost) == (("0",), ("2",))
+    assert (found.surely_more, found.surely_less) == (("0", "4"), ("2",))
+    assert found.p is not None
+    assert found.p[3] == 1
+
+
+def test_more_problems_take_more_proof() -> None:
+    few = coverage(outcomes("base", [0], 64), outcomes("other", [7], 64))
+    many = coverage(outcomes("base", [0] * 50, 64), outcomes("other", [7] + [0] * 49, 64))
+    assert (few.surely_gained, many.surely_gained) == (("0",), ())
+
+
+def test_adaptive_samples_have_no_exact_test() -> None:
+    base = outcomes("base", [0, 1], 8)
+    stopped = Outcomes("other", base.problem_ids, np.array([8, 4]), np.array([0, 2]), np.zeros(2, np.int64),
+                       Stopping(enough=1, before_P=np.array([-1, 0])))  # fmt: skip
+    found = coverage(base, stopped)
+    assert found.both == ("1",)
+    assert found.surely_gained is found.surely_lost is found.p is None

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachlab.boundary.bootstrap import resampling_weights
+from reachlab.boundary.bootstrap import resampling_weights, tail, tail_positions
 from reachlab.boundary.crossing import Crossing, find_crossing
+from reachlab.boundary.passk import pass_at_k
 
 KS = np.array([1, 2, 4, 8])
 
@@ -51,8 +52,9 @@ def test_interval_against_a_plain_loop() -> None:
         crossings.append(ahead[-1] + 1 if ahead.size else 0)
     crossings.sort()
     found = find_crossing(difference_PK, ks, weights_BP, level=0.8)
-    assert found.low == ks[crossings[10]]
-    assert found.high == ks[crossings[90]]
+    low, high = tail_positions(101, tail(0.8, 60))
+    assert found.low == ks[crossings[low]]
+    assert found.high == ks[crossings[high]]
     assert found.low < found.k < found.high  # type: ignore[operator]
 
 
@@ -66,3 +68,28 @@ def test_rounding_is_no_difference() -> None:
     # 0.1 + 0.2 − 0.3 is not 0 in floating point; a base that is equal is not below.
     difference_PK = np.tile(np.array([[0.1], [0.2], [-0.3]]), (100, 4))
     assert find_crossing(difference_PK, KS, resampling_weights(300, 10)).k == 1
+
+
+@pytest.mark.slow
+def test_its_interval_covers() -> None:
+    """A base that is overtaken at small k and catches up: the true crossing is inside at least as often as promised."""
+    rng = np.random.default_rng(0)
+    n, problems, simulations = 32, 80, 300
+    ks = np.arange(1, n + 1)
+
+    def draw(size: int) -> tuple[np.ndarray, np.ndarray]:
+        base_P = rng.beta(0.5, 4, size=size)
+        return base_P, np.where(rng.random(size) < 0.6, np.minimum(1, 3 * base_P), 0.02 * base_P)
+
+    base_P, other_P = draw(200_000)
+    true_K = np.array([((1 - base_P) ** k - (1 - other_P) ** k).mean() for k in ks])
+    crossing = int(ks[np.flatnonzero(true_K > 0)[-1] + 1])
+    table_CK = pass_at_k(np.full(n + 1, n), np.arange(n + 1), ks)
+    held = 0
+    for seed in range(simulations):
+        base_P, other_P = draw(problems)
+        difference_PK = table_CK[rng.binomial(n, other_P)] - table_CK[rng.binomial(n, base_P)]
+        found = find_crossing(difference_PK, ks, resampling_weights(problems, 400, seed))
+        held += (found.low or n + 1) <= crossing <= (found.high or n + 1)
+    assert 1 < crossing < n
+    assert held / simulations > 0.95 - 3 * (0.95 * 0.05 / simulations) ** 0.5

@@ -8,23 +8,33 @@ UP, EVEN, DOWN = (0.10, 0.05, 0.15), (0.01, -0.04, 0.06), (-0.24, -0.30, -0.18)
 Ends = tuple[float, float, float]
 
 
-def difference(*ends: Ends, differing: int = 50, level: float = 0.95) -> Difference:
+def difference(*ends: Ends, p: float = 0.01, level: float = 0.95) -> Difference:
+    """A difference whose band is given; the interval at one k, which no word rests on, is narrower."""
     values, low, high = np.array(ends).T
-    count = np.full(len(ends), differing)
-    return Difference(values, low, high, count, surely(low, high, count, level))
+    p_K = np.full(len(ends), p)
+    return Difference(
+        values=values,
+        low=(values + low) / 2,
+        high=(values + high) / 2,
+        band_low=low,
+        band_high=high,
+        p=p_K,
+        differing=np.full(len(ends), 5),
+        sign=surely(low, high, p_K, level),
+    )
 
 
 @pytest.mark.parametrize(
     ("first", "last", "label"),
     [
         (UP, UP, "wider"),
-        (UP, EVEN, "sharper"),
+        (UP, EVEN, "sharper only"),
         (UP, DOWN, "narrower"),
         (EVEN, UP, "wider"),
         (EVEN, EVEN, "undecided"),
         (EVEN, DOWN, "narrower"),
         (DOWN, UP, "wider"),
-        (DOWN, EVEN, "blunter"),
+        (DOWN, EVEN, "blunter only"),
         (DOWN, DOWN, "narrower"),
     ],
 )
@@ -50,19 +60,18 @@ def test_ahead_at_both_ends_is_not_ahead_at_every_k() -> None:
     assert "every k" not in found.sentence
 
 
-def test_few_differing_problems_support_no_word() -> None:
+def test_what_equal_models_could_show_supports_no_word() -> None:
     ks, crossing = np.array([1, 256]), Crossing(None, None, None)
-    five = verdict(ks, difference(UP, UP, differing=5), crossing)
-    assert five.label == "undecided"
-    assert "[+5.0, +15.0]; only 5 problems differ)" in five.sentence
-    assert verdict(ks, difference(UP, UP, differing=6), crossing).label == "wider"
-    assert verdict(ks, difference(UP, UP, differing=7, level=0.99), crossing).label == "undecided"
-    assert verdict(ks, difference(UP, UP, differing=8, level=0.99), crossing).label == "wider"
+    unsure = verdict(ks, difference(UP, UP, p=0.0625), crossing)
+    assert unsure.label == "undecided"
+    assert "[+5.0, +15.0]; only 5 problems differ)" in unsure.sentence
+    assert verdict(ks, difference(UP, UP, p=0.05), crossing).label == "wider"
+    assert verdict(ks, difference(UP, UP, p=0.02, level=0.99), crossing).label == "undecided"
 
 
 def test_one_sample_a_problem_says_nothing_about_reach() -> None:
     found = verdict(np.array([1]), difference(DOWN), Crossing(1, 1, 1))
-    assert found.label == "blunter"
+    assert found.label == "blunter only"
     assert "nothing about reach" in found.sentence
 
 

@@ -1,7 +1,7 @@
-"""Compare models on the problems they share: curves, paired differences, crossings, solved sets, verdicts.
+"""Compare models on the problems they share: curves, paired differences, crossings, solved sets, gaps, verdicts.
 
-All models are measured on the same problems, with the same resamples, up to the same k: the smallest number
-of scored samples that any of them has on any of these problems.
+All models are measured on the same problems, with the same resamples, up to the same k: the largest for which every
+model has an estimate on each of these problems (the smallest number of scored samples, unless drawn adaptively).
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from reachlab.boundary.bootstrap import Floats, Weights, percentile_interval, resampling_weights
+from reachlab.boundary import gap
+from reachlab.boundary.bands import Band
+from reachlab.boundary.bootstrap import EQUAL, Floats, Interval, Weights, resampled_means, resampling_weights
 from reachlab.boundary.coverage import Coverage, coverage
-from reachlab.boundary.crossing import EQUAL, Crossing, find_crossing
+from reachlab.boundary.crossing import Crossing, Crossings
+from reachlab.boundary.gap import Gap, sampling_efficiency_gap
 from reachlab.boundary.histogram import Histogram, accuracy_histogram
+from reachlab.boundary.noise import Noise, Over, sampling_noise
 from reachlab.boundary.outcomes import Ints, Outcomes
-from reachlab.boundary.passk import pass_at_k
+from reachlab.boundary.signflip import adjusted_p, random_signs
 from reachlab.boundary.verdict import Difference, Verdict, surely, verdict
 from reachlab.errors import ReachlabError
 
@@ -34,7 +38,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Model:
-    """One model on the shared problems.
+    """One model on the shared problems; ``solved`` are those with a right sample.
 
     ``mean_n`` and ``unscored`` count its samples there; ``not_shared`` its problems that some other model was
     not asked; ``not_scored`` the shared problems left out because this model has no scored sample of them.
@@ -43,6 +47,7 @@ class Model:
     name: str
     curve: Curve
     histogram: Histogram
+    solved: tuple[str, ...]
     mean_n: float
     unscored: int
     not_shared: int
@@ -57,6 +62,7 @@ class Pair:
     difference: Difference
     crossing: Crossing
     coverage: Coverage
+    gap: Gap
     verdict: Verdict
 
 
@@ -72,6 +78,7 @@ class Comparison:
     resamples: int
     level: float
     seed: int
+    over: Over
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, strings and numbers for JSON; None for an open end of a crossing."""
@@ -84,8 +91,10 @@ def compare(
     *,
     base: int = 0,
     ks: Sequence[int] | None = None,
+    gap_k: int = gap.K,
     resamples: int = 10_000,
     level: float = 0.95,
+    over: Over = "problems",
     seed: int = 0,
 ) -> Comparison:
     """Compare models with the one at position `base`.
@@ -95,8 +104,11 @@ def compare(
         base: position of the model that the others are held against.
         ks: values of k, each at most the common n; 1 is always among them. None: every k up to the common n,
             thinned out above 1,024.
-        resamples: bootstrap resamples over problems; they take 4 bytes × resamples × problems.
-        level: share of the resamples inside each interval.
+        gap_k: k of the sampling-efficiency gap; the largest of the ks up to it is taken.
+        resamples: of the bootstrap; they take 4 bytes × resamples × problems (and × n for every model, if samples
+            are resampled).
+        level: of the intervals, bands and tests.
+        over: what is resampled for the intervals: problems, their samples, or both (see `noise`).
         seed: of the resamples; nothing else is random.
 
     Raises:
@@ -109,93 +121,145 @@ def compare(
     if len(set(names)) < len(names):
         raise ReachlabError(f"compare: two models have the same name; rename one of: {', '.join(names)}")
     asked = set.intersection(*(set(o.problem_ids) for o in outcomes))
-    shared = [_restrict(o, asked, outcomes[base]) for o in outcomes]
+    order = [i for i in outcomes[base].problem_ids if i in asked]
+    shared = [o.select(order) for o in outcomes]
     scored_P = np.all([o.n_P > 0 for o in shared], axis=0)
     if not scored_P.any():
         raise ReachlabError(f"compare: no problem has a scored sample of each of: {', '.join(names)}")
-    problem_ids = tuple(i for i, keep in zip(shared[0].problem_ids, scored_P, strict=True) if keep)
-    kept = [_restrict(o, set(problem_ids), o) for o in shared]
+    problem_ids = tuple(i for i, keep in zip(order, scored_P, strict=True) if keep)
+    kept = [o.select(problem_ids) for o in shared]
     grid = _grid(kept, ks)
 
-    weights_BP = resampling_weights(len(problem_ids), resamples, seed)
-    tables = [pass_at_k(o.n_P, o.c_P, grid) for o in kept]
+    draw = _Resamples(kept, grid, resamples, level, over, seed)
     models = tuple(
         Model(
             name=used.name,
-            curve=Curve(table_PK.mean(axis=0), *percentile_interval(table_PK, weights_BP, level)),
+            curve=draw.curve(i),
             histogram=accuracy_histogram(used.n_P, used.c_P),
+            solved=tuple(p for p, c in zip(problem_ids, used.c_P, strict=True) if c),
             mean_n=float(used.n_P.mean()),
             unscored=int(used.unscored_P.sum()),
-            not_shared=len(given.problem_ids) - len(common.problem_ids),
+            not_shared=len(given.problem_ids) - len(order),
             not_scored=int((common.n_P == 0).sum()),
         )
-        for given, common, used, table_PK in zip(outcomes, shared, kept, tables, strict=True)
+        for i, (given, common, used) in enumerate(zip(outcomes, shared, kept, strict=True))
     )
-    pairs = tuple(
-        _pair(kept[base], other, table_PK - tables[base], grid, weights_BP, level)
-        for i, (other, table_PK) in enumerate(zip(kept, tables, strict=True))
-        if i != base
-    )
+    pairs = []
+    for i, other in enumerate(kept):
+        if i == base:
+            continue
+        difference, crossing = draw.difference(i, base)
+        pairs.append(
+            Pair(
+                name=other.name,
+                difference=difference,
+                crossing=crossing,
+                coverage=coverage(kept[base], other, level),
+                gap=draw.gap(base, i, gap_k),
+                verdict=verdict(grid, difference, crossing),
+            )
+        )
     return Comparison(
         base=names[base],
         problem_ids=problem_ids,
         ks=grid,
         models=models,
-        pairs=pairs,
+        pairs=tuple(pairs),
         resamples=resamples,
         level=level,
         seed=seed,
+        over=over,
     )
 
 
-def _restrict(outcomes: Outcomes, wanted: set[str], order: Outcomes) -> Outcomes:
-    """The outcomes on the wanted problems, in the order of another model."""
-    ids = tuple(i for i in order.problem_ids if i in wanted)
-    position = {problem_id: at for at, problem_id in enumerate(outcomes.problem_ids)}
-    at_P = np.array([position[i] for i in ids], np.int64)
-    return Outcomes(outcomes.name, ids, outcomes.n_P[at_P], outcomes.c_P[at_P], outcomes.unscored_P[at_P])
+class _Resamples:
+    """What all models are resampled with, and what comes out of it."""
+
+    def __init__(self, kept: Sequence[Outcomes], ks: Ints, resamples: int, level: float, over: Over, seed: int):
+        self.ks, self.level = ks, level
+        self.tables = [o.pass_at_k(ks) for o in kept]
+        self.problems = len(kept[0].problem_ids)
+        self.weights_BP = resampling_weights(self.problems, resamples, seed)
+        self.signs_BP = random_signs(self.problems, resamples, seed)
+        if over == "samples":
+            self.weights_BP = np.ones_like(self.weights_BP)
+        self.noises: list[Noise] | None = None
+        if over != "problems":
+            self.noises = [sampling_noise(o, ks, self.weights_BP, seed + i) for i, o in enumerate(kept)]
+
+    def curve(self, i: int) -> Curve:
+        """A model's pass@k, the mean over problems, with its interval."""
+        interval = Interval(self.tables[i], len(self.weights_BP), self.level)
+        for rows, means_KB in resampled_means(*self._rows(self.tables[i], (i, 1))):
+            interval.add(rows, means_KB)
+        return Curve(self.tables[i].mean(axis=0), interval.low_K, interval.high_K)
+
+    def difference(self, other: int, base: int) -> tuple[Difference, Crossing]:
+        """The paired difference of two models, and where it crosses."""
+        difference_PK = self.tables[other] - self.tables[base]
+        values_K = difference_PK.mean(axis=0)
+        differing_K = np.count_nonzero(np.abs(difference_PK) > EQUAL, axis=0)
+        resamples = len(self.weights_BP)
+        band, crossings = Band(values_K, differing_K, resamples), Crossings(resamples)
+        interval = Interval(difference_PK, resamples, self.level)
+        for rows, means_KB in resampled_means(*self._rows(difference_PK, (other, 1), (base, -1))):
+            band.add(rows, means_KB)
+            crossings.add(rows, means_KB)
+            interval.add(rows, means_KB)
+        band_low_K, band_high_K = band.result(self.level, self.problems)
+        p_K = adjusted_p(difference_PK, self.signs_BP)
+        difference = Difference(
+            values=values_K,
+            low=interval.low_K,
+            high=interval.high_K,
+            band_low=band_low_K,
+            band_high=band_high_K,
+            p=p_K,
+            differing=differing_K,
+            sign=surely(band_low_K, band_high_K, p_K, self.level),
+        )
+        return difference, crossings.result(difference_PK, self.ks, self.level)
+
+    def gap(self, base: int, trained: int, k: int) -> Gap:
+        """ΔSE at the largest of the ks that is at most `k`."""
+        at = int(np.searchsorted(self.ks, max(1, k), side="right")) - 1
+        reach_P1, single_P1 = self.tables[base][:, [at]], self.tables[trained][:, [0]]
+        gap_P1 = reach_P1 - single_P1
+        interval = Interval(gap_P1, len(self.weights_BP), self.level)
+        for rows, means_KB in resampled_means(*self._rows(gap_P1, (base, 1), (trained, -1), columns=(at, 0))):
+            interval.add(rows, means_KB)
+        value = sampling_efficiency_gap(float(reach_P1.mean()), float(single_P1.mean()))
+        return Gap(int(self.ks[at]), value, float(interval.low_K[0]), float(interval.high_K[0]))
+
+    def _rows(
+        self, values_PK: Floats, *parts: tuple[int, int], columns: Sequence[int] | None = None
+    ) -> tuple[Floats, Weights, int]:
+        """What `resampled_means` takes: the problems' values; then each model's redrawn samples, with their sign."""
+        if self.noises is None:
+            return values_PK, self.weights_BP, self.problems
+        values, weights, centred_PK = list[Floats](), [self.weights_BP], values_PK.copy()
+        for place, (i, sign) in enumerate(parts):
+            noise = self.noises[i]
+            at = slice(None) if columns is None else [columns[place]]
+            centred_PK -= sign * noise.mean_PK[:, at]
+            values.append(sign * noise.table_CK[:, at])
+            weights.append(noise.counts_BC)
+        return np.concatenate([centred_PK, *values]), np.concatenate(weights, axis=1), self.problems
 
 
 def _grid(kept: Sequence[Outcomes], ks: Sequence[int] | None) -> Ints:
-    fewest = min(kept, key=lambda o: int(o.n_P.min()))
-    n = int(fewest.n_P.min())
+    fewest = min(kept, key=lambda o: o.largest_k)
+    n = fewest.largest_k
     if ks is None:
         octaves = np.log2(max(n, EVERY_K) / EVERY_K)
         thin = np.geomspace(EVERY_K, max(n, EVERY_K), int(64 * octaves) + 2).round().astype(np.int64)
         return np.union1d(np.arange(1, min(n, EVERY_K) + 1), thin[thin <= n])
     if bad := [k for k in ks if not 1 <= k <= n]:
-        where = fewest.problem_ids[int(fewest.n_P.argmin())]
-        raise ReachlabError(
-            f"k = {bad[0]} is outside 1 to {n}: {fewest.name} has {n} scored samples of problem {where!r}"
-        )
+        why = f"{fewest.name} was sampled adaptively up to {n} samples"
+        if fewest.stopping is None:
+            why = f"{fewest.name} has {n} scored samples of problem {fewest.problem_ids[int(fewest.n_P.argmin())]!r}"
+        raise ReachlabError(f"k = {bad[0]} is outside 1 to {n}: {why}")
     return np.union1d([1], np.array(ks, np.int64))
-
-
-def _pair(
-    base: Outcomes,
-    other: Outcomes,
-    difference_PK: Floats,
-    ks: Ints,
-    weights_BP: Weights,
-    level: float,
-) -> Pair:
-    low_K, high_K = percentile_interval(difference_PK, weights_BP, level)
-    differing_K = np.count_nonzero(np.abs(difference_PK) > EQUAL, axis=0)
-    difference = Difference(
-        values=difference_PK.mean(axis=0),
-        low=low_K,
-        high=high_K,
-        differing=differing_K,
-        sign=surely(low_K, high_K, differing_K, level),
-    )
-    crossing = find_crossing(difference_PK, ks, weights_BP, level)
-    return Pair(
-        name=other.name,
-        difference=difference,
-        crossing=crossing,
-        coverage=coverage(base.problem_ids, base.c_P, other.c_P),
-        verdict=verdict(ks, difference, crossing),
-    )
 
 
 def _plain(value: Any) -> Any:

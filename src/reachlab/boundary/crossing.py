@@ -4,18 +4,16 @@ With d(k) = pass@k(other) − pass@k(base), averaged over problems, it is the ne
 d(k) > 0. A base that is never below has its crossing at the smallest k, and so have two equal models: a
 crossing alone does not say that the base is wider; the interval of d at the largest k does (see `verdict`).
 
-Source: the crossings of the pass@k curves in arXiv 2504.13837; the interval is ours.
+Source: the crossings of the pass@k curves in arXiv 2504.13837; the interval, of percentiles, is ours.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reachlab.boundary.bootstrap import Floats, Weights, resampled_means, tail_positions
+from reachlab.boundary.bootstrap import EQUAL, Floats, Weights, resampled_means, tail, tail_positions
 from reachlab.boundary.outcomes import Ints
-
-EQUAL = 1e-6
-"""Differences of pass@k up to this count as none: resampled means are float32, and none would notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +25,36 @@ class Crossing:
     high: int | None
 
 
+class Crossings:
+    """Collects every resample's crossing from blocks of resampled differences."""
+
+    def __init__(self, resamples: int):
+        self.ahead_B = np.zeros(resamples, np.int64)  # how many of the ks there are up to the last with d(k) > 0
+
+    def add(self, rows: slice, means_KB: NDArray[np.float32]) -> None:
+        """Take the resampled differences of some rows of K."""
+        last_B = ((means_KB > EQUAL) * np.arange(rows.start + 1, rows.stop + 1)[:, None]).max(axis=0)
+        np.maximum(self.ahead_B, last_B, out=self.ahead_B)
+
+    def result(self, difference_PK: Floats, ks: Ints, level: float) -> Crossing:
+        """The crossing, and the interval that holds `level` of the resamples' crossings."""
+        ahead_B = np.sort(self.ahead_B)
+        low, high = tail_positions(len(ahead_B), tail(level, len(difference_PK)))
+        ahead = np.flatnonzero(difference_PK.mean(axis=0) > EQUAL)
+        found = [int(ahead[-1]) + 1 if ahead.size else 0, int(ahead_B[low]), int(ahead_B[high])]
+        return Crossing(*(int(ks[i]) if i < len(ks) else None for i in found))
+
+
 def find_crossing(difference_PK: Floats, ks: Ints, weights_BP: Weights, level: float = 0.95) -> Crossing:
-    """Find the crossing of two models and the interval that holds `level` of the resamples' crossings.
+    """Find the crossing of two models and its interval.
 
     Args:
         difference_PK: pass@k of the other model minus the base's, per problem.
         ks: the K values of k, ascending; the crossing is one of them.
         weights_BP: the resamples; one without a crossing counts as beyond the largest k.
-        level: share of the resamples inside the interval.
+        level: share of the resamples inside the interval, a little more for few problems.
     """
-    ahead_B = np.zeros(len(weights_BP), np.int64)  # how many of the ks there are up to the last with d(k) > 0
+    crossings = Crossings(len(weights_BP))
     for rows, means_KB in resampled_means(difference_PK, weights_BP):
-        last_B = ((means_KB > EQUAL) * np.arange(rows.start + 1, rows.stop + 1)[:, None]).max(axis=0)
-        np.maximum(ahead_B, last_B, out=ahead_B)
-    ahead_B.sort()
-    low, high = tail_positions(len(ahead_B), level)
-    ahead = np.flatnonzero(difference_PK.mean(axis=0) > EQUAL)
-    found = [int(ahead[-1]) + 1 if ahead.size else 0, int(ahead_B[low]), int(ahead_B[high])]
-    return Crossing(*(int(ks[i]) if i < len(ks) else None for i in found))
+        crossings.add(rows, means_KB)
+    return crossings.result(difference_PK, ks, level)

@@ -1,23 +1,22 @@
 """One sentence on what a model gained or lost against its base, in words that the intervals support.
 
-A word about reach (*wider*, *narrower*) rests on the paired interval of pass@k at the largest k, a word about
-accuracy (*sharper*, *blunter*) on the one at the smallest k: it must exclude 0. Where few problems tell two
-models apart, a percentile interval over problems is too sure of itself, so a word also takes as many
-differing problems as a sign test in which all d of them agree needs: 2^(1−d) ≤ 1 − level, which is d ≥ 6 at
-95 %.
+A word about reach (*wider*, *narrower*) rests on the paired difference of pass@k at the largest k, a word about
+accuracy (*sharper only*, *blunter only*) on the one at the smallest k. A difference is sure where the simultaneous
+band over all k excludes 0 (`bands`) and the sign-flip test, which is exact for two equal models, agrees (`signflip`).
+So two equal models get a word other than *undecided* in at most 1 − level of all comparisons, whatever is said about
+k = 1, the largest k and every k between. The intervals in the sentence are the band's.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from reachlab.boundary.bootstrap import Floats
-from reachlab.boundary.crossing import EQUAL, Crossing
+from reachlab.boundary.bootstrap import EQUAL, Floats
+from reachlab.boundary.crossing import Crossing
 from reachlab.boundary.outcomes import Ints
 
-Label = Literal["wider", "narrower", "sharper", "blunter", "undecided"]
+Label = Literal["wider", "narrower", "sharper only", "blunter only", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +27,39 @@ class Verdict:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Difference:
-    """Paired difference of two pass@k curves, other − base, with its interval at each k; all are (K,).
+    """Paired difference of two pass@k curves, other − base; all are (K,).
 
-    ``differing`` counts the problems on which the two models' pass@k is not the same; ``sign`` is +1 or −1
-    where the other model is surely ahead or behind, else 0.
+    ``low`` and ``high`` are the interval at each k by itself; ``band_low`` and ``band_high`` hold the whole curve at
+    once. ``p`` is the sign-flip test's, adjusted for looking at every k; ``differing`` counts the problems on which the
+    two models' pass@k is not the same; ``sign`` is +1 or −1 where the other model is surely ahead or behind, else 0.
     """
 
     values: Floats
     low: Floats
     high: Floats
+    band_low: Floats
+    band_high: Floats
+    p: Floats
     differing: Ints
     sign: Ints
 
     def words(self, at: int) -> str:
-        """The difference and its interval in percentage points, at position `at` of the K."""
+        """The difference and the band there in percentage points, at position `at` of the K."""
         value, low, high = (
             f"{round(100 * float(x[at]), 1) + 0.0:+.1f}".replace("-", "−")  # + 0.0 turns −0.0 into 0.0
-            for x in (self.values, self.low, self.high)
+            for x in (self.values, self.band_low, self.band_high)
         )
-        too_few = self.sign[at] == 0 and (self.low[at] > EQUAL or self.high[at] < -EQUAL)
-        caveat = f"; only {self.differing[at]} problems differ" if too_few else ""
+        apart = self.band_low[at] > EQUAL or self.band_high[at] < -EQUAL
+        caveat = f"; only {self.differing[at]} problems differ" if apart and self.sign[at] == 0 else ""
         return f"{value} points [{low}, {high}]{caveat}"
 
 
-def surely(low_K: Floats, high_K: Floats, differing_K: Ints, level: float) -> Ints:
-    """The sign of a difference where the interval and the differing problems support one, else 0: (K,)."""
-    enough_K = differing_K >= math.log2(2 / (1 - level))
-    return np.where(enough_K, (low_K > EQUAL).astype(np.int64) - (high_K < -EQUAL), 0)
+def surely(band_low_K: Floats, band_high_K: Floats, p_K: Floats, level: float) -> Ints:
+    """The sign of a difference where the band and the sign-flip test support one, else 0: (K,)."""
+    apart_K = (band_low_K > EQUAL).astype(np.int64) - (band_high_K < -EQUAL)
+    return np.where(p_K <= 1 - level + 1e-12, apart_K, 0)
 
 
 def verdict(ks: Ints, difference: Difference, crossing: Crossing) -> Verdict:
@@ -77,7 +80,7 @@ def verdict(ks: Ints, difference: Difference, crossing: Crossing) -> Verdict:
 
 
 _WIDTH: dict[int, Label] = {1: "wider", -1: "narrower"}
-_SHARPNESS: dict[int, Label] = {1: "sharper", 0: "undecided", -1: "blunter"}
+_SHARPNESS: dict[int, Label] = {1: "sharper only", 0: "undecided", -1: "blunter only"}
 _ACCURACY = {1: "more often right", 0: "no sure difference", -1: "less often right"}
 _REACH = {1: "solves more problems", 0: "no sure difference", -1: "solves fewer problems"}
 

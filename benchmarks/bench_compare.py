@@ -1,0 +1,56 @@
+"""All count-based statistics of a large comparison: 8 models x 500 problems x 1,024 samples, 10,000 resamples.
+
+Curves with BCa intervals, paired differences with simultaneous bands and sign-flip tests, crossings, solved sets with
+exact tests, gaps and verdicts, at every k. The named peer is the same work done per model and k with
+`scipy.stats.bootstrap` (BCa, vectorised over resamples) on a few of the 1,024 values of k, scaled; it gives the
+intervals of the curves alone. Memory is the process's peak.
+
+Run: python benchmarks/bench_compare.py
+"""
+
+import resource
+
+import numpy as np
+from scipy import stats
+
+from reachlab.boundary.compare import compare
+from reachlab.boundary.outcomes import Outcomes
+from timing import machine, seconds
+
+MODELS, PROBLEMS, SAMPLES, RESAMPLES = 8, 500, 1024, 10_000
+PEER_KS = (1, 32, 1024)
+
+
+def population() -> list[Outcomes]:
+    rng = np.random.default_rng(0)
+    base_P = rng.beta(0.3, 2.0, size=PROBLEMS)
+    ids = tuple(map(str, range(PROBLEMS)))
+    found = []
+    for model in range(MODELS):
+        chance_P = np.clip(base_P * (1 + model / 2), 0, 1) * (rng.random(PROBLEMS) > model / 40)
+        c_P = rng.binomial(SAMPLES, chance_P)
+        found.append(Outcomes(f"model {model}", ids, np.full(PROBLEMS, SAMPLES), c_P, np.zeros(PROBLEMS, np.int64)))
+    return found
+
+
+def main() -> None:
+    outcomes = population()
+    table_PK = outcomes[0].pass_at_k(PEER_KS)
+
+    def peer() -> None:
+        for values_P in table_PK.T:
+            stats.bootstrap((values_P,), np.mean, n_resamples=RESAMPLES, method="BCa", batch=1000)
+
+    print(machine(2))
+    print(f"{MODELS} models x {PROBLEMS} problems x {SAMPLES} samples, every k, {RESAMPLES} resamples")
+    for over in ("problems", "both"):
+        spent = seconds(lambda over=over: compare(outcomes, resamples=RESAMPLES, over=over), repeats=3)  # type: ignore[misc]
+        print(
+            f"  over {over:<9} {spent:6.2f} s, peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB"
+        )
+    scaled = seconds(peer, repeats=1) * MODELS * SAMPLES / len(PEER_KS)
+    print(f"  scipy.stats.bootstrap, curves alone, scaled from {len(PEER_KS)} values of k: {scaled:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from reachlab.boundary.bands import Band
+from reachlab.boundary.bootstrap import Floats, resampled_means, resampling_weights
+
+
+def band(values_PK: Floats, resamples: int = 2000, level: float = 0.95, seed: int = 0) -> tuple[Floats, Floats]:
+    differing_K = np.count_nonzero(values_PK, axis=0)
+    found = Band(values_PK.mean(axis=0), differing_K, resamples)
+    for rows, means_KB in resampled_means(values_PK, resampling_weights(len(values_PK), resamples, seed)):
+        found.add(rows, means_KB)
+    return found.result(level, len(values_PK))
+
+
+def test_one_k_is_the_normal_interval() -> None:
+    values_P1 = np.random.default_rng(0).normal(size=(3000, 1))
+    low_K, high_K = band(values_P1, 8000)
+    assert high_K[0] - low_K[0] == pytest.approx(2 * 1.96 * values_P1.std() / 3000**0.5, rel=0.05)
+
+
+def test_independent_ks_take_the_sidak_width() -> None:
+    values_PK = np.random.default_rng(1).normal(size=(2000, 200))
+    low_K, high_K = band(values_PK)
+    widths = (high_K - low_K) / 2 / (values_PK.std(axis=0) / 2000**0.5)
+    assert np.median(widths) == pytest.approx(3.66, abs=0.15)  # the normal quantile at 0.95^(1/200), both sides
+
+
+def test_whole_curves_are_held() -> None:
+    rng = np.random.default_rng(2)
+    trend_K, held = np.linspace(0.3, -0.2, 40), 0
+    for seed in range(300):
+        walk_PK = trend_K + np.cumsum(rng.normal(size=(60, 40)), axis=1) / 10
+        low_K, high_K = band(walk_PK, 300, seed=seed)
+        held += bool(((low_K <= trend_K) & (trend_K <= high_K)).all())
+    assert held / 300 == pytest.approx(0.95, abs=4 * (0.95 * 0.05 / 300) ** 0.5)
+
+
+def test_a_k_at_which_one_problem_differs_does_not_widen_the_rest() -> None:
+    values_PK = np.random.default_rng(3).normal(size=(200, 2))
+    values_PK[1:, 1] = 0
+    alone = band(values_PK[:, :1])
+    low_K, high_K = band(values_PK)
+    assert (low_K[0], high_K[0]) == pytest.approx((alone[0][0], alone[1][0]))
+    assert low_K[1] < values_PK[:, 1].mean() < high_K[1]
+
+
+def test_no_difference_has_no_width() -> None:
+    low_K, high_K = band(np.zeros((10, 3)), 50)
+    assert not low_K.any()
+    assert not high_K.any()
