@@ -53,4 +53,6 @@ def test_adaptive_samples_have_no_exact_test() -> None:
                        Stopping(enough=1, before_P=np.array([-1, 0])))  # fmt: skip
     found = coverage(base, stopped)
     assert found.both == ("1",)
-    assert found.surely_gained is found.surely_lost is found.p is None
+    assert found.surely_gained is None
+    assert found.surely_lost is None
+    assert found.p is None
