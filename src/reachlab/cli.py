@@ -242,10 +242,18 @@ class CompareConfig:
     """Bootstrap resamples of the problems."""
     level: float = 0.95
     """Level of the intervals."""
+    over: Literal["problems", "samples", "both"] = "problems"
+    """What intervals are over: other problems like these; these very problems answered again; both."""
     k: tuple[int, ...] = ()
     """Values of k; default every one up to the smallest number of samples."""
+    gap_k: int = 256
+    """k of the sampling-efficiency gap, ΔSE = pass@k(base) − pass@1(model); the largest k there is up to it."""
     seed: int = 0
     """Of the bootstrap."""
+
+    def __post_init__(self) -> None:
+        if self.gap_k < 1:
+            raise ReachlabError(f"gap_k={self.gap_k} must be 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,7 +316,13 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
         # Folders of one name in different places: the places tell them apart.
         outcomes = [replace(o, name=folder.url.rstrip("/")) for o, folder in zip(outcomes, folders, strict=True)]
     comparison = compare(
-        outcomes, ks=config.k or None, resamples=config.resamples, level=config.level, seed=config.seed
+        outcomes,
+        ks=config.k or None,
+        gap_k=config.gap_k,
+        resamples=config.resamples,
+        level=config.level,
+        over=config.over,
+        seed=config.seed,
     )
     return comparison, folders
 
