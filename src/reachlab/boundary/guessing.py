@@ -1,0 +1,157 @@
+"""Guess rate: how often an answer that was not meant for a problem is right there all the same.
+
+Every answer to problem i is judged against the gold answer of another problem σ(i) that has another gold answer. What
+is right then is right by luck: the model's habits (round numbers, "yes", the letter C) and the size of the answer
+space, and nothing of the problem. n and c of each (problem, shuffle) give, through pass@k,
+
+    luck@k = mean over problems and shuffles of 1 − C(n−c, k) / C(n, k),
+
+the solved share that k samples of a model that knows nothing but how answers look would show. A problem's samples
+stay together: they are k guesses of one model at one problem. Beside it, uniform guessing in a space of size A: 1 −
+(1 − 1/A)^k.
+
+σ is a permutation without fixed gold answers (so every gold answer is used equally often), among problems whose
+answers are of one kind; where one gold answer is that of more than half of them no such permutation exists, and
+partners repeat as evenly as they can.
+
+Source: the permutation test (Fisher 1935). arXiv 2504.13837 raises the doubt, that a right answer at large k is luck,
+and reads chains by hand to meet it; this measures it.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reachlab.boundary.passk import pass_at_k
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+YES_OR_NO = frozenset({"yes", "no", "true", "false"})
+LETTER = re.compile(r"\(?([A-Za-z])\)?\.?")
+INTEGER = re.compile(r"[-+]?(\d{1,18})")
+FEWEST_CHOICES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where a gold answer lies: its ``kind``, within which answers are shuffled, and the ``size``, None where open."""
+
+    kind: str
+    label: str
+    size: int | None
+
+
+def answer_spaces(golds: Sequence[str]) -> list[Space]:
+    """The answer space of each gold answer: yes or no, a letter, an integer of d digits (10^d), anything else.
+
+    The letters of a multiple choice go up to the last one that is a gold answer, and at least to D.
+    """
+    letters = [ord(m[1].upper()) - ord("A") + 1 for g in golds if (m := LETTER.fullmatch(g.strip()))]
+    choices = max(letters, default=0)
+    return [_space(gold.strip(), max(choices, FEWEST_CHOICES)) for gold in golds]
+
+
+def _space(gold: str, choices: int) -> Space:
+    if gold.casefold().strip(".") in YES_OR_NO:
+        return Space("yes/no", "yes or no", 2)
+    if LETTER.fullmatch(gold):
+        return Space("letter", f"a letter of {choices}", choices)
+    if number := INTEGER.fullmatch(gold):
+        digits = len(str(int(number[1])))
+        return Space("integer", f"integer of {digits} digit{'s' * (digits > 1)}", 10**digits)
+    return Space("open", "open", None)
+
+
+def partners(golds: Sequence[str], kinds: Sequence[str], rng: np.random.Generator) -> Ints:
+    """For each problem, another of its kind with another gold answer, to judge its samples by; -1 if there is none."""
+    found_P = np.full(len(golds), -1)
+    for kind in dict.fromkeys(kinds):
+        members = [i for i, k in enumerate(kinds) if k == kind]
+        counts = Counter(golds[i] for i in members)
+        if len(counts) < 2:
+            continue
+        # Problems in random order, those of one gold answer together, the commonest first.
+        names = sorted(counts)
+        rng.shuffle(names)
+        names.sort(key=lambda gold: -counts[gold])
+        rank = {gold: at for at, gold in enumerate(names)}
+        order = np.array([members[i] for i in rng.permutation(len(members))])
+        order = order[np.argsort([rank[golds[i]] for i in order], kind="stable")]
+        size, most = len(order), counts[names[0]]
+        if 2 * most <= size:
+            # Turning the circle by the longest block, or more, moves every block off itself.
+            turn = int(rng.integers(most, size - most, endpoint=True))
+            found_P[order] = np.roll(order, -turn)
+        else:
+            rest = order[most:]
+            found_P[order[:most]] = np.resize(rest, most)
+            found_P[rest] = rng.permutation(order[:most])[: len(rest)]
+    return found_P
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class LuckGroup:
+    """The problems of one answer space: what the shuffled answers got right, and what uniform guessing would."""
+
+    label: str
+    size: int | None
+    problems: int
+    scored: int
+    right: int
+    luck_K: Floats
+    uniform_K: Floats | None
+
+    @property
+    def rate(self) -> float:
+        """Share of right ones among the scored."""
+        return self.right / self.scored if self.scored else float("nan")
+
+
+def luck_table(n_SP: Ints, c_SP: Ints, ks: Sequence[int]) -> Floats:
+    """luck@k of each problem, the mean over the shuffles that judged it: (P, K), NaN for a problem that none did.
+
+    Args:
+        n_SP: scored shuffled answers that met each problem's gold answer; 0 where none did.
+        c_SP: right ones among them.
+        ks: the values of k, each at most the scored ones of any problem that has some.
+
+    Raises:
+        ReachlabError: k beyond the samples of a problem.
+    """
+    shuffles, problems = n_SP.shape
+    judged = n_SP.reshape(-1) > 0
+    table = np.zeros((shuffles * problems, len(ks)))
+    table[judged] = pass_at_k(n_SP.reshape(-1)[judged], c_SP.reshape(-1)[judged], np.array(ks))
+    times_P = judged.reshape(shuffles, problems).sum(axis=0)
+    sums_PK = table.reshape(shuffles, problems, len(ks)).sum(axis=0)
+    return np.where(times_P[:, None] > 0, sums_PK / np.maximum(times_P, 1)[:, None], np.nan)
+
+
+def luck_groups(
+    spaces: Sequence[Space], n_SP: Ints, c_SP: Ints, table_PK: Floats, ks: Sequence[int]
+) -> tuple[LuckGroup, ...]:
+    """The problems by answer space, from the smallest to the open one; problems that no shuffle judged are left out."""
+    judged_P = n_SP.sum(axis=0) > 0
+    groups = []
+    for space in sorted(set(spaces), key=lambda s: (s.size is None, s.size or 0, s.label)):
+        here_P = np.array([s == space for s in spaces]) & judged_P
+        if not here_P.any():
+            continue
+        uniform_K = None if space.size is None else -np.expm1(np.array(ks) * np.log1p(-1 / space.size))
+        groups.append(
+            LuckGroup(
+                label=space.label,
+                size=space.size,
+                problems=int(here_P.sum()),
+                scored=int(n_SP[:, here_P].sum()),
+                right=int(c_SP[:, here_P].sum()),
+                luck_K=table_PK[here_P].mean(axis=0),
+                uniform_K=uniform_K,
+            )
+        )
+    return tuple(groups)

@@ -1,0 +1,77 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reachlab.boundary.guessing import Space, answer_spaces, luck_groups, luck_table, partners
+from reachlab.boundary.passk import pass_at_k
+from reachlab.errors import ReachlabError
+
+
+def test_the_space_of_an_answer() -> None:
+    golds = ["yes", "No.", "True", "7", "-12", "073", "073", "1.5", "B", "(c)", "\\frac{1}{2}", "", "4,000"]
+    found = answer_spaces(golds)
+    assert [s.size for s in found] == [2, 2, 2, 10, 100, 100, 100, None, 4, 4, None, None, None]
+    assert [s.label for s in found[:5]] == ["yes or no"] * 3 + ["integer of 1 digit", "integer of 2 digits"]
+    assert {s.size for s in answer_spaces(["A", "J"])} == {10}
+    assert answer_spaces([]) == []
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("xy")), max_size=40), st.integers(0, 99))
+def test_partners_are_of_the_kind_and_have_another_gold_answer(problems: list[tuple[str, str]], seed: int) -> None:
+    golds, kinds = [g for g, _ in problems], [k for _, k in problems]
+    found_P = partners(golds, kinds, np.random.default_rng(seed))
+    for i, j in enumerate(found_P.tolist()):
+        others = [o for o in range(len(problems)) if kinds[o] == kinds[i] and golds[o] != golds[i]]
+        assert (j == -1) == (not others)
+        assert j == -1 or j in others
+    for kind in set(kinds):
+        members = [i for i, k in enumerate(kinds) if k == kind]
+        commonest = max(Counter(golds[i] for i in members).values())
+        used = Counter(found_P[members].tolist())
+        if 2 * commonest <= len(members):
+            assert used == Counter(members)  # a permutation
+        elif len({golds[i] for i in members}) > 1:
+            rest = len(members) - commonest
+            assert max(used.values()) <= -(-commonest // rest)
+
+
+def test_partners_differ_from_seed_to_seed_and_reach_everybody() -> None:
+    golds = list("aabbbcdefg")
+    met = {(i, int(j)) for s in range(300) for i, j in enumerate(partners(golds, "x" * 10, np.random.default_rng(s)))}
+    assert met == {(i, j) for i in range(10) for j in range(10) if golds[i] != golds[j]}
+
+
+def test_luck_is_a_mean_over_problems_and_shuffles() -> None:
+    n_SP, c_SP = np.array([[8, 8, 0], [8, 6, 0]]), np.array([[0, 4, 0], [2, 6, 0]])
+    ks = [1, 4]
+    table_PK = luck_table(n_SP, c_SP, ks)
+    one, other = pass_at_k([8, 8], [0, 4], ks), pass_at_k([8, 6], [2, 6], ks)
+    assert table_PK[:2] == pytest.approx((one + other) / 2)
+    assert np.isnan(table_PK[2]).all()
+    with pytest.raises(ReachlabError, match="k = 7 is more than the n = 6"):
+        luck_table(n_SP, c_SP, [7])
+
+
+def test_guessing_at_random_has_the_luck_of_its_space() -> None:
+    rng = np.random.default_rng(0)
+    n_SP = np.full((3, 400), 256)
+    c_SP = rng.binomial(256, np.where(np.arange(400) < 300, 0.1, 0.5), size=(3, 400))
+    spaces = [Space("integer", "integer of 1 digit", 10)] * 300 + [Space("yes/no", "yes or no", 2)] * 100
+    ks = [1, 4, 32]
+    first, second = luck_groups(spaces, n_SP, c_SP, luck_table(n_SP, c_SP, ks), ks)
+    assert (first.label, first.problems, second.problems) == ("yes or no", 100, 300)
+    for group, p in ((first, 0.5), (second, 0.1)):
+        assert group.uniform_K == pytest.approx([1 - (1 - p) ** k for k in ks])
+        assert group.luck_K == pytest.approx(group.uniform_K, abs=0.01)
+        assert group.rate == pytest.approx(p, abs=0.01)
+
+
+def test_problems_without_a_partner_are_left_out() -> None:
+    spaces = answer_spaces(["4", "x+y", "5"])
+    n_SP, c_SP = np.array([[2, 0, 2]]), np.array([[1, 0, 0]])
+    (group,) = luck_groups(spaces, n_SP, c_SP, luck_table(n_SP, c_SP, [1]), [1])
+    assert (group.problems, group.scored, group.right, group.luck_K.tolist()) == (2, 4, 1, [0.25])
+    assert group.uniform_K == pytest.approx([0.1])
