@@ -44,24 +44,26 @@ def test_partners_differ_from_seed_to_seed_and_reach_everybody() -> None:
     assert met == {(i, j) for i in range(10) for j in range(10) if golds[i] != golds[j]}
 
 
-def test_luck_is_a_mean_over_problems_and_shuffles() -> None:
+def test_luck_is_pass_at_k_of_each_shuffle() -> None:
     n_SP, c_SP = np.array([[8, 8, 0], [8, 6, 0]]), np.array([[0, 4, 0], [2, 6, 0]])
     ks = [1, 4]
-    table_PK = luck_table(n_SP, c_SP, ks)
-    one, other = pass_at_k([8, 8], [0, 4], ks), pass_at_k([8, 6], [2, 6], ks)
-    assert table_PK[:2] == pytest.approx((one + other) / 2)
-    assert np.isnan(table_PK[2]).all()
+    table_SPK = luck_table(n_SP, c_SP, ks)
+    assert table_SPK[0, :2] == pytest.approx(pass_at_k([8, 8], [0, 4], ks))
+    assert table_SPK[1, :2] == pytest.approx(pass_at_k([8, 6], [2, 6], ks))
+    assert np.isnan(table_SPK[:, 2]).all()
+    assert np.isnan(luck_table(n_SP * 0, c_SP * 0, ks)).all()
     with pytest.raises(ReachlabError, match="k = 7 is more than the n = 6"):
         luck_table(n_SP, c_SP, [7])
 
 
 def test_guessing_at_random_has_the_luck_of_its_space() -> None:
     rng = np.random.default_rng(0)
-    n_SP = np.full((3, 400), 256)
-    c_SP = rng.binomial(256, np.where(np.arange(400) < 300, 0.1, 0.5), size=(3, 400))
     spaces = [Space("integer", "integer of 1 digit", 10)] * 300 + [Space("yes/no", "yes or no", 2)] * 100
+    partner_SP = np.stack([np.concatenate([rng.permutation(300), 300 + rng.permutation(100)]) for _ in range(3)])
+    n_SP = np.full((3, 400), 256)
+    c_SP = rng.binomial(256, np.where(partner_SP < 300, 0.1, 0.5))
     ks = [1, 4, 32]
-    first, second = luck_groups(spaces, n_SP, c_SP, luck_table(n_SP, c_SP, ks), ks)
+    first, second = luck_groups(spaces, partner_SP, n_SP, c_SP, ks)
     assert (first.label, first.problems, second.problems) == ("yes or no", 100, 300)
     for group, p in ((first, 0.5), (second, 0.1)):
         assert group.uniform_K == pytest.approx([1 - (1 - p) ** k for k in ks])
@@ -69,9 +71,17 @@ def test_guessing_at_random_has_the_luck_of_its_space() -> None:
         assert group.rate == pytest.approx(p, abs=0.01)
 
 
-def test_problems_without_a_partner_are_left_out() -> None:
-    spaces = answer_spaces(["4", "x+y", "5"])
-    n_SP, c_SP = np.array([[2, 0, 2]]), np.array([[1, 0, 0]])
-    (group,) = luck_groups(spaces, n_SP, c_SP, luck_table(n_SP, c_SP, [1]), [1])
-    assert (group.problems, group.scored, group.right, group.luck_K.tolist()) == (2, 4, 1, [0.25])
-    assert group.uniform_K == pytest.approx([0.1])
+def test_answers_count_where_they_were_judged_and_not_where_they_were_given() -> None:
+    """Answers to a problem of one digit that met a gold answer of two, and the other way round."""
+    spaces = answer_spaces(["4", "x+y", "50"])
+    partner_SP, n_SP, c_SP = np.array([[2, -1, 0]]), np.array([[2, 0, 4]]), np.array([[0, 0, 4]])
+    one, two = luck_groups(spaces, partner_SP, n_SP, c_SP, [1])
+    assert (one.label, one.problems, one.scored, one.right, one.rate) == ("integer of 1 digit", 1, 4, 4, 1.0)
+    assert (two.label, two.problems, two.scored, two.right, two.luck_K.tolist()) == (
+        "integer of 2 digits",
+        1,
+        2,
+        0,
+        [0],
+    )
+    assert two.uniform_K == pytest.approx([0.01])

@@ -96,7 +96,7 @@ def partners(golds: Sequence[str], kinds: Sequence[str], rng: np.random.Generato
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class LuckGroup:
-    """The problems of one answer space: what the shuffled answers got right, and what uniform guessing would."""
+    """Gold answers of one space: what answers meant for others got right there, and what uniform guessing would."""
 
     label: str
     size: int | None
@@ -113,44 +113,43 @@ class LuckGroup:
 
 
 def luck_table(n_SP: Ints, c_SP: Ints, ks: Sequence[int]) -> Floats:
-    """luck@k of each problem, the mean over the shuffles that judged it: (P, K), NaN for a problem that none did.
+    """luck@k of each shuffle and problem, (S, P, K); NaN where no answer of the problem was scored.
 
     Args:
-        n_SP: scored shuffled answers that met each problem's gold answer; 0 where none did.
+        n_SP: each problem's samples that were scored against its partner's gold answer, in each shuffle.
         c_SP: right ones among them.
-        ks: the values of k, each at most the scored ones of any problem that has some.
+        ks: the values of k, each at most the scored ones where there are some.
 
     Raises:
         ReachlabError: k beyond the samples of a problem.
     """
-    shuffles, problems = n_SP.shape
-    judged = n_SP.reshape(-1) > 0
-    table = np.zeros((shuffles * problems, len(ks)))
-    table[judged] = pass_at_k(n_SP.reshape(-1)[judged], c_SP.reshape(-1)[judged], np.array(ks))
-    times_P = judged.reshape(shuffles, problems).sum(axis=0)
-    sums_PK = table.reshape(shuffles, problems, len(ks)).sum(axis=0)
-    return np.where(times_P[:, None] > 0, sums_PK / np.maximum(times_P, 1)[:, None], np.nan)
+    table_SPK = np.full((*n_SP.shape, len(ks)), np.nan)
+    judged_SP = n_SP > 0
+    if judged_SP.any():
+        table_SPK[judged_SP] = pass_at_k(n_SP[judged_SP], c_SP[judged_SP], np.array(ks))
+    return table_SPK
 
 
 def luck_groups(
-    spaces: Sequence[Space], n_SP: Ints, c_SP: Ints, table_PK: Floats, ks: Sequence[int]
+    spaces: Sequence[Space], partner_SP: Ints, n_SP: Ints, c_SP: Ints, ks: Sequence[int]
 ) -> tuple[LuckGroup, ...]:
-    """The problems by answer space, from the smallest to the open one; problems that no shuffle judged are left out."""
-    judged_P = n_SP.sum(axis=0) > 0
+    """luck@k by the space of the gold answer that was judged against, from the smallest space to the open one."""
+    table_SPK = luck_table(n_SP, c_SP, ks)
     groups = []
     for space in sorted(set(spaces), key=lambda s: (s.size is None, s.size or 0, s.label)):
-        here_P = np.array([s == space for s in spaces]) & judged_P
-        if not here_P.any():
+        here_P = np.array([s == space for s in spaces])
+        here_SP = (n_SP > 0) & here_P[partner_SP]
+        if not here_SP.any():
             continue
         uniform_K = None if space.size is None else -np.expm1(np.array(ks) * np.log1p(-1 / space.size))
         groups.append(
             LuckGroup(
                 label=space.label,
                 size=space.size,
-                problems=int(here_P.sum()),
-                scored=int(n_SP[:, here_P].sum()),
-                right=int(c_SP[:, here_P].sum()),
-                luck_K=table_PK[here_P].mean(axis=0),
+                problems=len(np.unique(partner_SP[here_SP])),
+                scored=int(n_SP[here_SP].sum()),
+                right=int(c_SP[here_SP].sum()),
+                luck_K=table_SPK[here_SP].mean(axis=0),
                 uniform_K=uniform_K,
             )
         )
