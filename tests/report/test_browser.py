@@ -1,7 +1,10 @@
 """The page in a real browser: Debian's chromium, offline, at phone and desk widths, light and dark."""
 
+import csv
+import io
 import re
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reachlab.report.entries import read_entries
 from reachlab.report.page import write_report
+from reachlab.report.tables import fold_indices
 from reachlab.types import Problem
 
 CHROMIUM = shutil.which("chromium")
@@ -21,7 +26,10 @@ pytestmark = [
 PHONE, DESK = (360, 740), (1280, 800)
 THEMES = [("light", PHONE), ("light", DESK), ("dark", PHONE), ("dark", DESK)]
 
-TEXTS = "h1, h2, h3, h4, p, li, th, td, caption, figcaption, summary span, pre, small, .status, svg.main-svg text"
+TEXTS = (
+    "h1, h2, h3, h4, p, li, th, td, dt, dd, caption, figcaption, summary span, pre, small, .status, button, label, "
+    "select, .problems :is(a, code, .gist, .kind, .share), svg.main-svg text"
+)
 CONTRAST = """(elements) => {
   const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const luminance = ([r, g, b]) => {
@@ -61,9 +69,13 @@ def chromium() -> Iterator[Any]:
 class Opened:
     """A page with what the browser had to say of it."""
 
-    def __init__(self, browser: Any, file: Path, scheme: str = "light", size: tuple[int, int] = DESK) -> None:
+    def __init__(
+        self, browser: Any, file: Path, scheme: str = "light", size: tuple[int, int] = DESK, place: str = ""
+    ) -> None:
         viewport = {"width": size[0], "height": size[1]}
-        self.context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
+        self.context = browser.new_context(
+            viewport=viewport, color_scheme=scheme, offline=True, reduced_motion="reduce"
+        )
         self.page = self.context.new_page()
         self.said: list[str] = []
         self.asked: list[str] = []
@@ -71,8 +83,40 @@ class Opened:
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("dialog", self._dismiss)
         self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(file.as_uri(), timeout=90_000)
+        self.page.goto(file.as_uri() + place, timeout=90_000)
         self.page.wait_for_selector("html[data-ready=true]", timeout=90_000)
+
+    def scroll(self) -> None:
+        """Go down the whole page, so that all of it is drawn, and back up."""
+        for plot in self.page.locator(".plot").all():
+            plot.scroll_into_view_if_needed()
+            plot.locator(".main-svg").first.wait_for(timeout=90_000)
+        self.page.locator("#problems").scroll_into_view_if_needed()
+        self.page.locator(".problems .rows a").first.wait_for()
+        self.page.evaluate("scrollTo(0, 0)")
+
+    def problems(self) -> list[str]:
+        """The ids that the list of problems shows."""
+        found: list[str] = self.all(".problems .rows code", "all.map((code) => code.textContent)")
+        return found
+
+    def query(self) -> dict[str, str]:
+        """What the address says of the list."""
+        found: dict[str, str] = self.page.evaluate(
+            "Object.fromEntries(new URLSearchParams(location.hash.split('?')[1] ?? ''))"
+        )
+        return found
+
+    def until(self, script: str) -> None:
+        """Wait for what a script says to be true; playwright's own way is forbidden by the page's policy."""
+        for _ in range(400):
+            if self.page.evaluate(script):
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"never true: {script}")
+
+    def focused(self) -> str:
+        return str(self.page.evaluate("document.activeElement.textContent"))
 
     def _dismiss(self, dialog: Any) -> None:
         self.said.append(dialog.message)
@@ -100,7 +144,7 @@ class Opened:
 
     def repainted(self, before: list[str]) -> list[str]:
         """The line colours once they are no longer those of before."""
-        for _ in range(200):
+        for _ in range(400):
             if (now := self.line_colours()) != before:
                 return now
             self.page.wait_for_timeout(50)
@@ -137,17 +181,24 @@ def quiet(opened: Opened) -> None:
 @pytest.mark.parametrize(("scheme", "size"), THEMES)
 def test_it_opens_offline_fits_and_reads(chromium: Any, report: Path, scheme: str, size: tuple[int, int]) -> None:
     with Opened(chromium, report, scheme, size) as opened:
-        quiet(opened)
+        opened.scroll()
         opened.open_details()
         assert opened.page.evaluate("document.documentElement.scrollWidth") == size[0]
         outside = "all.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML)"
-        assert opened.all("figure, .plot, .scroll, pre, summary, .bar, .key", outside) == []
+        assert opened.all("figure, .plot, .scroll, summary, .bar, .key, .filters *, .problems", outside) == []
         texts = opened.page.eval_on_selector_all(TEXTS, CONTRAST)
-        assert len(texts) > 200
+        assert len(texts) > 500
         assert [(round(ratio, 2), words) for ratio, words in texts if ratio < 4.5 and words] == []
         lines = opened.page.eval_on_selector_all("path[stroke=currentColor]", CONTRAST.replace("fill", "stroke"))
         assert len(lines) > 10
         assert min(ratio for ratio, _ in lines) >= 3
+        opened.page.locator(".problems .rows a").first.click()
+        opened.page.locator("dialog[open] pre").first.wait_for()
+        assert opened.all("dialog *", outside) == []
+        texts = opened.page.eval_on_selector_all("dialog :is(h3, h4, p, pre, small, .status, button)", CONTRAST)
+        assert len(texts) > 50
+        assert [(round(ratio, 2), words) for ratio, words in texts if ratio < 4.5 and words] == []
+        quiet(opened)
 
 
 def test_light_and_dark_differ_and_follow_a_change(chromium: Any, report: Path) -> None:
@@ -162,10 +213,33 @@ def test_light_and_dark_differ_and_follow_a_change(chromium: Any, report: Path) 
     assert not set(light[1]) & set(dark[1])
 
 
+def test_figures_are_drawn_when_they_come_near(chromium: Any, report: Path) -> None:
+    with Opened(chromium, report) as opened:
+        assert opened.count(".plot .main-svg:first-child") < 4
+        assert opened.count("#training .plot .main-svg") == 0
+        opened.page.locator("[data-figure=phases]").scroll_into_view_if_needed()
+        opened.page.locator("[data-figure=phases] .trace.bars").first.wait_for(timeout=90_000)
+
+
+def test_the_first_figure_needs_no_script(chromium: Any, report: Path) -> None:
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    page.locator(".sketch").scroll_into_view_if_needed()
+    sketch, text = page.locator(".sketch svg").bounding_box(), page.locator(".sketch .x").first.bounding_box()
+    context.close()
+    with Opened(chromium, report) as opened:
+        area = opened.page.locator("[data-figure=passk] .nsewdrag").bounding_box()
+        tick = opened.page.locator("[data-figure=passk] .xtick text").first.bounding_box()
+    assert all(abs(sketch[side] - area[side]) < 2 for side in ("x", "y", "width", "height"))
+    assert abs(text["x"] + text["width"] / 2 - tick["x"] - tick["width"] / 2) < 2
+
+
 def test_figures_are_drawn(desk: Opened) -> None:
+    desk.scroll()
     assert desk.count(".plot") == desk.count(".plot .main-svg:first-child") > 8
     assert desk.count("[data-figure=passk] .scatterlayer .trace") == 8
-    assert desk.count("[data-figure=difference] .scatterlayer .trace") == 6
+    assert desk.count("[data-figure=difference] .scatterlayer .trace") == 9
     assert desk.count("[data-figure=strip] .heatmaplayer image") == 1
     assert desk.count("[data-figure=histogram-1] .bars .point path") == 12
     assert desk.count("[data-figure=phases] .trace.bars") == 3
@@ -194,22 +268,22 @@ def test_hover_shows_every_model(desk: Opened) -> None:
 
 def test_details_open_from_the_keyboard(desk: Opened) -> None:
     first = desk.page.locator("details").first
-    assert not first.locator("pre").first.is_visible()
+    assert not first.locator("dd").first.is_visible()
     first.locator("summary").focus()
     desk.page.keyboard.press("Enter")
-    assert first.locator("pre").first.is_visible()
+    assert first.locator("dd").first.is_visible()
     desk.page.keyboard.press("Enter")
-    assert not first.locator("pre").first.is_visible()
+    assert not first.locator("dd").first.is_visible()
 
 
 def test_a_model_can_be_switched_off_from_the_keyboard(desk: Opened) -> None:
     desk.page.locator(".key button", has_text="grpo").first.focus()
     desk.page.keyboard.press("Space")
-    assert desk.count("[data-figure=passk] .scatterlayer .trace") == 6
+    desk.until("document.querySelectorAll('[data-figure=passk] .scatterlayer .trace').length === 6")
     assert desk.count("[data-figure=passk] .shapelayer path") == 1
     assert desk.count(".key button[aria-pressed=false]") == desk.count(".key button[data-model=grpo]") > 1
     desk.page.keyboard.press("Space")
-    assert desk.count("[data-figure=passk] .scatterlayer .trace") == 8
+    desk.until("document.querySelectorAll('[data-figure=passk] .scatterlayer .trace').length === 8")
     assert desk.count(".key button[aria-pressed=false]") == 0
 
 
@@ -219,9 +293,11 @@ def test_print_is_light_and_fits_the_paper(chromium: Any, report: Path) -> None:
         opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
         assert not set(opened.line_colours()) & set(dark)
         widths = opened.all(".plot .main-svg:first-child", "all.map((svg) => svg.clientWidth)")
+        assert len(widths) == opened.count(".plot")  # also those that nobody has come near
         assert 100 < min(widths) <= max(widths) <= 680
+        light = opened.line_colours()
         opened.page.evaluate("dispatchEvent(new Event('afterprint'))")
-        assert opened.line_colours() == dark
+        assert opened.repainted(light) == dark
 
 
 def test_nothing_untrusted_runs(chromium: Any, tmp_path: Path, make: SimpleNamespace) -> None:
@@ -232,7 +308,10 @@ def test_nothing_untrusted_runs(chromium: Any, tmp_path: Path, make: SimpleNames
     file = write(make.measure(runs, [nasty, nasty + "2"]), tmp_path / "r.html", title=nasty)
     with Opened(chromium, file) as opened:
         assert "</script><scr" in opened.hover()
+        opened.scroll()
         opened.open_details()
+        opened.page.locator(".problems .rows a").click()
+        opened.page.locator("dialog[open] pre").first.wait_for()
         quiet(opened)
         assert opened.count("img[src=x]") == 0
         assert opened.count("a[href^=javascript]") == 0
@@ -250,6 +329,16 @@ def test_one_model_and_one_sample(chromium: Any, tmp_path: Path, make: SimpleNam
         quiet(opened)
         assert opened.count("[data-figure=passk] .scatterlayer .trace") == 2
         assert opened.count(".key") == 0
+        opened.scroll()
+        assert sorted(opened.problems()) == ["p0", "p1"]
+        assert opened.all("[name=show] option", "all.map((o) => o.textContent)") == [
+            "all problems",
+            "solved",
+            "not solved",
+        ]
+        assert opened.count("[name=model]") == 0
+        opened.page.select_option("[name=show]", "none")
+        assert opened.problems() == ["p1"]
 
 
 def test_eight_models_with_long_names_fit_a_phone(chromium: Any, tmp_path: Path, make: SimpleNamespace) -> None:
@@ -257,7 +346,256 @@ def test_eight_models_with_long_names_fit_a_phone(chromium: Any, tmp_path: Path,
     runs = [make.samples(tmp_path / f"m{i}", make.draw(rates ** (1 + i / 4), 16, i)) for i in range(8)]
     names = [f"organisation/a-model-with-a-very-long-name-{'x' * 60}-{i}" for i in range(8)]
     with Opened(chromium, write(make.measure(runs, names), tmp_path / "r.html"), size=PHONE) as opened:
-        quiet(opened)
+        opened.scroll()
         opened.open_details()
         assert opened.page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
         assert opened.count("[data-figure=passk] .scatterlayer .trace") == 16
+        quiet(opened)
+
+
+# -- the problem browser --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def browsing(desk: Opened) -> Opened:
+    """The report with its list of problems in view, unfiltered."""
+    desk.page.evaluate("location.hash = ''")
+    desk.page.evaluate("location.hash = '#problems'")
+    desk.page.locator("#problems").scroll_into_view_if_needed()
+    desk.until("document.querySelectorAll('.problems .rows a').length === 60")
+    quiet(desk)
+    return desk
+
+
+def accuracies(measured: Any) -> dict[str, dict[str, float]]:
+    comparison, runs = measured
+    return {e.name: dict(zip(comparison.problem_ids, e.accuracy, strict=True)) for e in read_entries(comparison, runs)}
+
+
+def test_the_list_has_every_problem_by_its_largest_change(browsing: Opened, demo: Any) -> None:
+    share = accuracies(demo)
+    ids = browsing.problems()
+    assert sorted(ids) == sorted(demo[0].problem_ids)
+    change = [max(abs(share[name][i] - share["base"][i]) for name in share) for i in ids]
+    assert change == sorted(change, reverse=True)
+    assert "60 problems" in str(browsing.page.locator("#problems-count").text_content())
+    first = browsing.page.locator(".problems .rows [role=row]").first.locator("[role=cell]")
+    assert first.count() == 4
+    for cell, name in zip(first.all(), share, strict=True):
+        assert abs(float(str(cell.text_content()).rstrip("%")) - 100 * share[name][ids[0]]) <= 0.5
+
+
+@pytest.mark.parametrize("kind", ["gained", "lost", "surely-gained", "surely-lost"])
+@pytest.mark.parametrize("model", ["", "grpo", "distilled"])
+def test_filters_by_what_changed(browsing: Opened, demo: Any, kind: str, model: str) -> None:
+    browsing.page.select_option("[name=show]", kind)
+    browsing.page.select_option("[name=model]", model)
+    sets = [getattr(p.coverage, kind.replace("-", "_")) for p in demo[0].pairs if model in ("", p.name)]
+    expected = set().union(*sets)
+    assert set(browsing.problems()) == expected
+    assert browsing.query() == {"show": kind, **({"model": model} if model else {})}
+    assert str(browsing.page.locator("#problems-count").text_content()).startswith(f"{len(expected)} of 60 problems")
+
+
+def test_filters_by_who_solved_and_by_text(browsing: Opened, demo: Any) -> None:
+    solved = [set(model.solved) for model in demo[0].models]
+    everything, anything = set.intersection(*solved), set.union(*solved)
+    expected = {"all": everything, "some": anything - everything, "none": set(demo[0].problem_ids) - anything}
+    for kind, ids in expected.items():
+        browsing.page.select_option("[name=show]", kind)
+        assert set(browsing.problems()) == ids
+    browsing.page.select_option("[name=show]", "")
+    browsing.page.fill("[name=q]", "=5 12")  # words of the prompt, in any order
+    assert set(browsing.problems()) == {"p5", *(f"p{i}" for i in range(50, 60))}
+    browsing.page.fill("[name=q]", "P17")
+    assert browsing.problems() == ["p17"]
+    browsing.page.fill("[name=q]", "nowhere")
+    assert browsing.problems() == []
+    assert str(browsing.page.locator("#problems-count").text_content()).startswith("0 of 60 problems")
+
+
+def test_sorts_by_the_base(browsing: Opened, demo: Any) -> None:
+    base = accuracies(demo)["base"]
+    for value, sign in (("high", -1), ("low", 1)):
+        browsing.page.select_option("[name=sort]", value)
+        assert browsing.problems() == sorted(demo[0].problem_ids, key=lambda i: sign * base[i])
+    browsing.page.select_option("[name=sort]", "order")
+    assert browsing.problems() == list(demo[0].problem_ids)
+
+
+def test_a_problem_is_read_without_a_mouse(browsing: Opened) -> None:
+    page = browsing.page
+    ids = browsing.problems()
+    page.locator("[name=sort]").focus()
+    while not page.evaluate("document.activeElement.closest('.rows')"):
+        page.keyboard.press("Tab")
+    assert ids[0] in browsing.focused()
+    for key in ("ArrowDown", "j", "ArrowDown", "k"):
+        page.keyboard.press(key)
+    assert ids[2] in browsing.focused()
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("Enter")
+    page.locator("dialog[open] pre").first.wait_for()
+    assert browsing.query()["problem"] == ids[2]
+    assert browsing.focused() == f"Problem {ids[2]}"
+    page.keyboard.press("j")
+    browsing.until(f"document.querySelector('#reader-h').textContent === 'Problem {ids[3]}'")
+    assert browsing.query()["problem"] == ids[3]
+    page.keyboard.press("Escape")
+    browsing.until("document.activeElement.closest('.rows')")
+    assert browsing.count("dialog[open]") == 0
+    assert ids[3] in browsing.focused()
+    assert browsing.query() == {}
+    page.keyboard.press("End")
+    assert ids[-1] in browsing.focused()
+
+
+def test_a_problem_shows_prompt_answer_and_samples(browsing: Opened, demo: Any) -> None:
+    page = browsing.page
+    page.locator(".problems .rows a", has_text="p7 ").click()
+    page.locator("dialog[open] pre").first.wait_for()
+    texts = page.locator("dialog pre").all_text_contents()
+    assert texts[:2] == ["[12 11 9 3 =7]", '{"target": 7}']
+    statuses = page.locator("dialog .answers > div").first.locator(".status").all_text_contents()
+    assert len(statuses) == 8
+    assert re.fullmatch(r"✓ right sample \d+, 12 tokens", statuses[0])
+    right = round(64 * accuracies(demo)["base"]["p7"])
+    assert f"{right} of 64 right" in str(page.locator("dialog h4").first.text_content())
+    assert "56 more samples are in the run" in str(page.locator("dialog .answers > div").first.text_content())
+
+
+def test_an_address_opens_the_same_list_and_problem(chromium: Any, report: Path, demo: Any) -> None:
+    lost = demo[0].pairs[0].coverage.lost
+    place = f"#problems?show=lost&model=grpo&q=12&sort=low&problem={lost[0]}"
+    with Opened(chromium, report, place=place) as opened:
+        opened.page.locator("dialog[open] pre").first.wait_for()
+        assert opened.page.locator("#reader-h").text_content() == f"Problem {lost[0]}"
+        assert set(opened.problems()) == set(lost)
+        fields = "all.map((field) => field.value)"
+        assert opened.all(".filters [name]", fields) == ["12", "lost", "grpo", "low"]
+        opened.page.locator("[name=close]").click()
+        assert opened.query() == {"show": "lost", "model": "grpo", "q": "12", "sort": "low"}
+        opened.page.locator(".problems .rows a").first.click()
+        opened.page.locator("dialog[open]").wait_for()
+        opened.page.go_back()
+        opened.until("!document.querySelector('dialog').open")
+        quiet(opened)
+
+
+def test_what_no_list_has_harms_nothing(chromium: Any, report: Path) -> None:
+    with Opened(chromium, report, place="#problems?show=&model=nobody&problem=nothing&sort=x") as opened:
+        opened.page.locator(".problems .rows a").first.wait_for()
+        assert len(opened.problems()) == 60
+        assert opened.count("dialog[open]") == 0
+        quiet(opened)
+
+
+def test_lists_of_ids_lead_to_the_browser(browsing: Opened, demo: Any) -> None:
+    browsing.open_details()
+    browsing.page.locator(".lists", has_text="distilled").locator("a[href*='show=gained']").click()
+    browsing.until("document.querySelectorAll('.problems .rows a').length < 60")
+    assert set(browsing.problems()) == set(demo[0].pairs[2].coverage.gained)
+
+
+def test_long_lists_go_on(chromium: Any, tmp_path: Path, make: SimpleNamespace) -> None:
+    run = make.samples(tmp_path / "a", np.ones((450, 1)))
+    with Opened(chromium, write(make.measure([run]), tmp_path / "r.html"), place="#problems") as opened:
+        opened.page.locator(".problems .rows a").first.wait_for()
+        assert len(opened.problems()) == 200
+        opened.page.locator(".more").focus()
+        opened.page.keyboard.press("Enter")
+        assert len(opened.problems()) == 400
+        assert "p200" in opened.focused()
+        opened.page.keyboard.press("End")
+        assert "p449" in opened.focused()
+        assert not opened.page.locator(".more").is_visible()
+        rows = opened.all(".problems .rows [role=row]", "all.map((row) => row.getAttribute('aria-rowindex'))")
+        assert rows == [str(i) for i in range(2, 452)]
+        quiet(opened)
+
+
+def test_what_a_screen_reader_is_told(browsing: Opened) -> None:
+    tree = browsing.page.locator("#problems").aria_snapshot()
+    for said in (
+        'heading "Problems and samples"',
+        'search "Which problems to list"',
+        'searchbox "Find in prompts and ids"',
+        'combobox "Show"',
+        'combobox "Sort by"',
+        'table "Problems and samples"',
+        'columnheader "grpo"',
+        "rowheader",
+        "status",
+    ):
+        assert said in tree, said
+
+
+# -- saving ---------------------------------------------------------------------------------------------------------
+
+
+def saved(opened: Opened, figure: str, name: str) -> bytes:
+    buttons = opened.page.locator(f"figure:has([data-figure={figure}]) .save button", has_text=name)
+    buttons.scroll_into_view_if_needed()
+    with opened.page.expect_download(timeout=90_000) as download:
+        buttons.click()
+    assert download.value.suggested_filename == f"{figure}.{name.lower()}"
+    return Path(download.value.path()).read_bytes()
+
+
+def test_every_figure_saves_its_data(desk: Opened, demo: Any) -> None:
+    comparison, _ = demo
+    assert desk.count(".save") == desk.count(".plot")
+    rows = list(csv.DictReader(io.StringIO(saved(desk, "passk", "CSV").decode())))
+    model = comparison.models[1]
+    mine = [row for row in rows if row["model"] == model.name]
+    assert len(rows) == 4 * len(mine)
+    at = [int(row["k"]) - 1 for row in mine]
+    for column, values in (("pass_at_k", model.curve.values), ("low", model.curve.low), ("high", model.curve.high)):
+        assert [float(row[column]) for row in mine] == values[at].tolist()
+    found = comparison.pairs[2].difference
+    rows = list(csv.DictReader(io.StringIO(saved(desk, "difference", "CSV").decode())))
+    mine = [row for row in rows if row["model"] == "distilled"]
+    at = [int(row["k"]) - 1 for row in mine]
+    for column, values in (("difference_points", found.values), ("band_high", found.band_high)):
+        np.testing.assert_allclose([float(row[column]) for row in mine], 100 * values[at])
+    rows = list(csv.DictReader(io.StringIO(saved(desk, "strip", "CSV").decode())))
+    assert {row["problem_id"] for row in rows if row["against_base"] == "lost" and row["model"] == "grpo"} == set(
+        comparison.pairs[0].coverage.lost
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_figures_are_saved_for_paper(chromium: Any, report: Path, scheme: str, tmp_path: Path) -> None:
+    with Opened(chromium, report, scheme) as opened:
+        svg = saved(opened, "passk", "SVG").decode()
+        assert svg.startswith("<svg")
+        assert 'width="640" height="400"' in svg
+        assert "var(" not in svg
+        for name in ("base", "grpo", "pods", "distilled", "k = "):
+            assert name in svg
+        assert "rgb(10, 104, 180)" in svg  # the light theme's blue
+        assert "rgb(98, 177, 242)" not in svg
+        assert re.search(r"fill: rgb\(255, 255, 255\); fill-opacity: 1", svg)
+        for figure, size in (("passk", (1920, 1200)), ("strip", (1920, 600)), ("histogram-1", (1080, 840))):
+            png = saved(opened, figure, "PNG")
+            assert png.startswith(b"\x89PNG")
+            assert struct.unpack(">II", png[16:24]) == size
+        quiet(opened)
+
+
+def test_what_is_hidden_is_not_saved_as_a_picture(chromium: Any, report: Path) -> None:
+    with Opened(chromium, report) as opened:
+        opened.page.locator(".key button", has_text="grpo").first.click()
+        svg, text = saved(opened, "passk", "SVG").decode(), saved(opened, "passk", "CSV").decode()
+    assert "grpo" not in svg
+    assert "pods" in svg
+    assert "grpo" in text
+
+
+def test_a_list_of_problems_is_copied(desk: Opened, demo: Any) -> None:
+    desk.open_details()
+    desk.page.locator("[data-copy=list-1-1]").click()
+    desk.until("/Copied|Selected/.test(document.querySelector('[data-copy=list-1-1]').textContent)")
+    assert desk.page.evaluate("getSelection().toString()") == fold_indices(demo[0].models[1].solved)
+    quiet(desk)

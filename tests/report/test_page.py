@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -12,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reachlab.errors import ReachlabError
+from reachlab.report.blocks import unpacked
 from reachlab.report.page import policy, script_json, write_report
+from reachlab.report.tables import fold_indices
 from reachlab.types import Problem
 
 
@@ -25,7 +29,7 @@ NASTY = "</script><img src=x onerror=alert(1)><b>&\"'"
 
 
 class Page(HTMLParser):
-    """The page as a browser would read it: its elements, its text outside scripts, its figures."""
+    """The page as a browser would read it: its elements, its text outside scripts, its figures, its blocks."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -33,6 +37,7 @@ class Page(HTMLParser):
         self.text: list[str] = []
         self.stack = ""
         self.figures: dict[str, Any] = {}
+        self.blocks: dict[str, str] = {}
         self.feed(path.read_text("utf-8"))
         self.flat = " ".join(" ".join(self.text).split())
 
@@ -45,8 +50,11 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.stack == "script":
-            if self.elements[-1][1].get("type") == "application/json":
+            found = self.elements[-1][1]
+            if found.get("type") == "application/json":
                 self.figures = json.loads(data)
+            elif found.get("type") == "application/octet-stream":
+                self.blocks[str(found["id"])] = unpacked(data)
         elif self.stack != "style":
             self.text.append(data)
 
@@ -94,7 +102,7 @@ def test_ids_are_unique_and_links_lead_somewhere(page: Page) -> None:
     assert len(page.ids()) == len(set(page.ids()))
     links = [a["href"] for tag, a in page.elements if tag == "a"]
     assert links
-    assert all(str(link).removeprefix("#") in page.ids() for link in links)
+    assert all(str(link).removeprefix("#").partition("?")[0] in page.ids() for link in links)
 
 
 def test_figures_and_tables_have_words(page: Page) -> None:
@@ -118,7 +126,7 @@ def test_the_policy_names_exactly_the_pages_scripts(page: Page) -> None:
     (found,) = [a["content"] for _, a in page.elements if a.get("http-equiv") == "Content-Security-Policy"]
     assert found is not None
     assert "default-src 'none'" in found
-    assert found.count("sha256-") == 2
+    assert found.count("sha256-") == 3
     assert "unsafe-inline" not in found.partition("style-src")[0]
     # An example from the specification's own test suite.
     assert "'sha256-n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg='" in policy(["test"])
@@ -139,9 +147,10 @@ def test_untrusted_text_stays_text(tmp_path: Path, make: SimpleNamespace) -> Non
     out = write(make.measure(runs, names), tmp_path / "r.html", title=NASTY, extra={NASTY: NASTY})
     found = Page(out)
     assert [tag for tag, _ in found.elements].count("img") == 0
-    assert [tag for tag, _ in found.elements].count("script") == 3
+    assert [tag for tag, _ in found.elements].count("script") == 7
     assert not [a for _, a in found.elements if any(name.startswith("on") for name in a)]
     assert found.flat.count(NASTY) > 10
+    assert json.loads(found.blocks["chunk-0"])[0]["models"][1][0][3] == NASTY
     assert set(found.figures) == {"passk", "difference", "strip", "histogram-0", "histogram-1"}
     for trace in found.figures["passk"]["data"]:
         assert "<" not in trace["name"]
@@ -193,3 +202,39 @@ def test_many_samples_make_no_larger_page(tmp_path: Path, make: SimpleNamespace)
         return write(make.measure(runs), tmp_path / f"{n}.html").stat().st_size
 
     assert size(512) - size(16) < 100_000
+
+
+def test_every_figure_has_its_data(page: Page, demo: Any) -> None:
+    tables = json.loads(page.blocks["data"])
+    assert set(tables) == set(page.figures)
+    assert all("data-csv" in a for _, a in page.elements if "data-figure" in a)
+    for name, text in tables.items():
+        rows = list(csv.reader(io.StringIO(text)))
+        assert len(rows) > 1, name
+        assert {len(row) for row in rows} == {len(rows[0])}, name
+
+
+def test_lists_of_problems_are_those_of_the_comparison(page: Page, demo: Any) -> None:
+    comparison, _ = demo
+    names = {model.name for model in comparison.models}
+    assert len(names) == 4
+    for model in comparison.models:
+        assert f"{len(model.solved)} solved" in page.flat
+        assert fold_indices(model.solved) in page.flat
+    for pair in comparison.pairs:
+        assert fold_indices(pair.coverage.gained) in page.flat
+        assert f"{len(pair.coverage.surely_lost or ())} surely lost" in page.flat
+
+
+def test_a_long_list_of_problems_says_what_is_missing(tmp_path: Path, make: SimpleNamespace) -> None:
+    problems = [Problem(id=f"{i}-{'x' * 50}", prompt="?", answer="") for i in range(500)]
+    run = make.samples(tmp_path / "a", np.ones((500, 1)), problems=problems)
+    found = Page(write(make.measure([run]), tmp_path / "r.html"))
+    assert re.search(r"x … \([\d,]+ more characters\)", found.flat)
+
+
+def test_the_first_figure_stands_there_without_scripts(page: Page) -> None:
+    first = next(i for i, (_, a) in enumerate(page.elements) if a.get("data-figure") == "passk")
+    inside = page.elements[first + 1 : first + 60]
+    assert inside[0][1].get("class") == "sketch"
+    assert [a["style"] for tag, a in inside if tag == "path" and "dasharray:none" in str(a.get("style"))]

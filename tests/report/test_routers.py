@@ -135,8 +135,11 @@ def test_in_a_browser(width: int, tmp_path: Path) -> None:
         assert said == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         lines = "[data-figure=fidelity] .scatterlayer .trace"
-        assert page.locator(lines).count() == 3
+        page.locator("[data-figure=load]").scroll_into_view_if_needed()
+        page.locator("[data-figure=load] .heatmaplayer image").wait_for(state="attached")
+        page.locator("[data-figure=fidelity]").scroll_into_view_if_needed()
+        page.locator(lines).nth(2).wait_for(state="attached")
         page.locator('button[data-model="topk"]').click()
-        page.wait_for_function(f"document.querySelectorAll('{lines}').length === 2")
-        assert page.locator("[data-figure=load] .heatmaplayer image").count() == 1
+        page.locator(lines).nth(2).wait_for(state="detached")
+        assert page.locator(lines).count() == 2
         browser.close()

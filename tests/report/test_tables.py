@@ -1,14 +1,17 @@
+import re
 from io import StringIO
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from reachlab.boundary.compare import compare
 from reachlab.boundary.crossing import Crossing
 from reachlab.boundary.outcomes import Outcomes
-from reachlab.report.tables import crossing_cell, percent, print_comparison, shown_ks, summarise
+from reachlab.report.tables import crossing_cell, fold_indices, percent, print_comparison, shown_ks, summarise
 
 
 def outcomes(name: str, n: int, c: list[int], unscored: int = 0) -> Outcomes:
@@ -27,12 +30,14 @@ def printed(comparison: Any, width: int = 100) -> str:
 def test_summary_holds_what_the_comparison_holds() -> None:
     found = compare([outcomes("base", 64, [0, 8, 64]), outcomes("rl", 64, [1, 0, 64], unscored=5)], resamples=50)
     summary = summarise(found)
-    assert summary.columns == ("pass@1", "pass@8", "pass@64", "crossing", "gained", "lost", "unscored")
+    assert summary.columns == ("pass@1", "pass@8", "pass@64", "crossing", "ΔSE@64", "gained", "lost", "unscored")
     base, rl = summary.rows
     assert base.cells[0].text == percent((0 + 8 / 64 + 1) / 3)
     assert base.cells[2].text == percent(2 / 3)
-    assert [cell.text for cell in base.cells[3:]] == ["–", "–", "–", "0"]
-    assert [cell.text for cell in rl.cells[4:]] == ["1", "1", "5"]
+    assert [cell.text for cell in base.cells[3:]] == ["–", "–", "–", "–", "0"]
+    assert rl.cells[4].text == percent(2 / 3 - (1 / 64 + 1) / 3)
+    assert [cell.text for cell in rl.cells[5:]] == ["1", "1", "5"]
+    assert [cell.interval for cell in rl.cells[5:7]] == ["0 surely", "1 surely"]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +92,42 @@ def test_terminal_shows_names_as_they_are() -> None:
     text = printed(found)
     assert "[red]base[/red]" in text
     assert "[bold is " in text
+
+
+@pytest.mark.parametrize(
+    ("ids", "text"),
+    [
+        ([], ""),
+        (["0"], "0"),
+        # Of arXiv 2504.13837, Table 4: what the base solves of AIME24.
+        (
+            [str(i) for i in range(30) if i not in (2, 3, 5, 10, 13, 20, 21)],
+            "0, 1, 4, 6-9, 11, 12, 14-19, 22-29",
+        ),
+        (["10", "9", "8", "2"], "2, 8-10"),
+        (["p1", "p2", "p3", "q3", "q4"], "p1-3, q3, q4"),
+        (["HumanEval/7", "HumanEval/9", "HumanEval/8"], "HumanEval/7-9"),
+        (["7-3", "7-4", "7-5"], "7-3, 7-4, 7-5"),
+        (["1+2*3", "1+2*4", "1+2*5"], "1+2*3, 1+2*4, 1+2*5"),
+        (["007", "008", "009"], "007, 008, 009"),
+        (["b", "a", "1" * 30], f"{'1' * 30}, a, b"),
+    ],
+)
+def test_indices_fold(ids: list[str], text: str) -> None:
+    assert fold_indices(ids) == text
+
+
+def unfolded(text: str) -> set[str]:
+    found = set()
+    for item in text.split(", "):
+        match = re.fullmatch(r"(|.*[^\W\d]|.*[_/#:])(\d+)-(\d+)", item)
+        found |= {f"{match[1]}{i}" for i in range(int(match[2]), int(match[3]) + 1)} if match else {item}
+    return found - {""}
+
+
+@given(st.sets(st.from_regex(r"\A(|p|HumanEval/|aime_|é#)(0|[1-9][0-9]?)\Z")))
+def test_folding_loses_no_problem_and_adds_none(ids: set[str]) -> None:
+    assert unfolded(fold_indices(ids)) == ids
 
 
 def test_one_model_has_no_columns_against_a_base() -> None:

@@ -1,7 +1,7 @@
 """What the page knows of each model: its numbers, its verdict, its run and the training behind it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,8 @@ class Entry:
 
     @property
     def accuracy(self) -> np.ndarray:
-        """Share of right samples, (P,); the comparison keeps no problem without scored samples."""
-        return self.outcomes.c_P / self.outcomes.n_P
+        """pass@1 of each problem, (P,); the comparison keeps no problem without scored samples."""
+        return self.outcomes.pass_at_k([1])[:, 0]
 
     def part(self, key: str) -> dict[str, Any]:
         """An object inside `run.json`: `config`, `facts` or `provenance`; empty where the run has none."""
@@ -83,8 +83,6 @@ def _alone(model: Model, comparison: Comparison) -> str:
 
 def _outcomes(name: str, store: SampleStore, problem_ids: Sequence[str]) -> Outcomes:
     found = store.outcomes()
-    position = {problem_id: at for at, problem_id in enumerate(found.problem_ids)}
-    if missing := [i for i in problem_ids if i not in position]:
-        raise ReachlabError(f"{store.folder.url}: no problem {missing[0]!r} here; the comparison is of other runs")
-    at_P = np.array([position[i] for i in problem_ids])
-    return Outcomes(name, tuple(problem_ids), found.n_P[at_P], found.c_P[at_P], found.unscored_P[at_P])
+    if missing := next((i for i in problem_ids if i not in set(found.problem_ids)), None):
+        raise ReachlabError(f"{store.folder.url}: no problem {missing!r} here; the comparison is of other runs")
+    return replace(found.select(problem_ids), name=name)

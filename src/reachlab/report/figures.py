@@ -16,7 +16,8 @@ from reachlab.report.styles import Style, shorten
 
 MAX_POINTS = 200
 """Most points that one curve puts on the page."""
-
+TOP = 1.02
+"""Upper end of an axis of shares."""
 
 PHASES = (
     ("heat-4", ""),
@@ -32,7 +33,10 @@ PHASES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One model's curve: `y` over `x`, between `low` and `high` where there is an interval."""
+    """One model's curve: `y` over `x`, between `low` and `high` where there is an interval.
+
+    `band_low` and `band_high` are the ends of a second, wider band around it.
+    """
 
     name: str
     style: Style
@@ -40,11 +44,19 @@ class Line:
     y: np.ndarray
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    band_low: np.ndarray | None = None
+    band_high: np.ndarray | None = None
 
     def times(self, factor: float) -> "Line":
         """The same curve in another unit."""
-        low, high = (None if end is None else end * factor for end in (self.low, self.high))
-        return replace(self, y=self.y * factor, low=low, high=high)
+        low, high, band_low, band_high = (
+            None if end is None else end * factor for end in (self.low, self.high, self.band_low, self.band_high)
+        )
+        return replace(self, y=self.y * factor, low=low, high=high, band_low=band_low, band_high=band_high)
+
+    def intervals(self) -> list[np.ndarray]:
+        """The ends that there are: of the interval, then of the wider band."""
+        return [end for end in (self.low, self.high, self.band_low, self.band_high) if end is not None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,12 +132,17 @@ def name_y(figure: go.Figure, text: str) -> None:
     )  # fmt: skip
 
 
+def k_range(n: int) -> tuple[float, float]:
+    """Ends of the axis of k = 1..n, as powers of ten."""
+    edge = 0.03 * max(1.0, float(np.log10(n))) if n > 1 else 0.3
+    return -edge, float(np.log10(n)) + edge
+
+
 def _k_axis(figure: go.Figure, n: int) -> None:
     ticks = powers_of_two(n)
-    edge = 0.03 * max(1.0, float(np.log10(n))) if n > 1 else 0.3
     figure.update_xaxes(
         type="log",
-        range=[-edge, float(np.log10(n)) + edge],
+        range=list(k_range(n)),
         tickvals=ticks,
         ticktext=[str(k) for k in ticks],
         title_text="k, samples per problem (log scale)",
@@ -136,27 +153,17 @@ def _k_axis(figure: go.Figure, n: int) -> None:
 
 
 def _add_lines(figure: go.Figure, lines: Sequence[Line], ticks: Sequence[int], form: str) -> None:
-    """A see-through band and a line a model, with markers at the ticks only; bands lie under all lines."""
+    """See-through bands and a line a model, with markers at the ticks only; bands lie under all lines."""
     for line in lines:
-        if line.low is None or line.high is None:
-            continue
-        figure.add_scatter(
-            x=np.concatenate([line.x, line.x[::-1]]),
-            y=np.concatenate([line.high, line.low[::-1]]),
-            fill="toself",
-            fillcolor=line.style.band,
-            line={"width": 0, "color": line.style.colour},
-            mode="lines",
-            hoverinfo="skip",
-            legendgroup=line.name,
-            name=plain(line.name),
-        )
+        _add_area(figure, line, line.band_low, line.band_high, line.style.faint)
+        _add_area(figure, line, line.low, line.high, line.style.band)
     for line in lines:
-        between = "" if line.low is None else f"  (%{{customdata[0]:{form}}} to %{{customdata[1]:{form}}})"
+        ends = line.intervals()
+        between = f"  (%{{customdata[0]:{form}}} to %{{customdata[1]:{form}}})" if ends else ""
         figure.add_scatter(
             x=line.x,
             y=line.y,
-            customdata=None if line.low is None or line.high is None else np.stack([line.low, line.high], axis=1),
+            customdata=np.stack(ends, axis=1) if ends else None,
             mode="lines+markers",
             line={
                 "color": line.style.colour,
@@ -177,6 +184,22 @@ def _add_lines(figure: go.Figure, lines: Sequence[Line], ticks: Sequence[int], f
         )
 
 
+def _add_area(figure: go.Figure, line: Line, low: np.ndarray | None, high: np.ndarray | None, colour: str) -> None:
+    if low is None or high is None:
+        return
+    figure.add_scatter(
+        x=np.concatenate([line.x, line.x[::-1]]),
+        y=np.concatenate([high, low[::-1]]),
+        fill="toself",
+        fillcolor=colour,
+        line={"width": 0, "color": line.style.colour},
+        mode="lines",
+        hoverinfo="skip",
+        legendgroup=line.name,
+        name=plain(line.name),
+    )
+
+
 def _whisker(line: Line) -> dict[str, Any] | None:
     """The interval as an error bar, where a single point leaves no room for a band."""
     if len(line.x) > 1 or line.low is None or line.high is None:
@@ -194,7 +217,7 @@ def passk(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> go.Figure
     figure = layout(go.Figure())
     _add_lines(figure, lines, powers_of_two(n), ".1%")
     _k_axis(figure, n)
-    figure.update_yaxes(range=[0, 1.02], tickformat=".0%", dtick=0.2)
+    figure.update_yaxes(range=[0, TOP], tickformat=".0%", dtick=0.2)
     name_y(figure, "pass@k")
     for row, crossing in enumerate(sorted(crossings, key=lambda c: c.k, reverse=True)):
         right_half = crossing.k**2 > n

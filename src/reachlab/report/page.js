@@ -1,57 +1,197 @@
-// Draws the figures in the page's own colours, and draws them again when the colours change.
+// Draws figures as they come near, in the page's own colours, and again when the colours change; saves them and their data.
 "use strict";
+
+const parsed = new Promise((done) => {
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", done, { once: true });
+  else done();
+});
+
+// Text of a block of the page: gzip, in base64.
+const unpack = async (id) => {
+  await parsed;
+  const text = document.getElementById(id).textContent;
+  const bytes = Uint8Array.fromBase64?.(text) ?? Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+};
+
+// What has to be on the screen before plotly is read, which takes long: problems.js puts a linked problem here.
+let first = Promise.resolve();
+
 (() => {
   const root = document.documentElement;
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const plots = [...document.querySelectorAll(".plot")];
+  const drawn = new Set();
   const hidden = new Set(); // models switched off in the key
   const probe = document.body.appendChild(document.createElement("span"));
   probe.hidden = true;
 
-  // "var(--name)" becomes the colour that the name has now; "var(--name-band)" the same colour, see-through.
+  const complain = (error) => {
+    const note = document.createElement("p");
+    note.className = "note";
+    note.role = "alert";
+    note.textContent = `The figures cannot be drawn here: ${error}. A browser of 2023 or later can.`;
+    document.getElementById("main").prepend(note);
+  };
+
+  // Plotly's code may run because the page's policy names its hash.
+  let library = globalThis.Plotly && Promise.resolve(Plotly);
+  const load = async () => {
+    const [code] = await Promise.all([unpack("plotly"), first]);
+    const script = document.createElement("script");
+    script.textContent = code;
+    document.head.append(script);
+    return Plotly;
+  };
+  const plotly = () => (library ??= load());
+
+  // "var(--name)" becomes the colour that the name has now; "-band" and "-faint" behind it the same colour, see-through.
+  const SEEN = { band: 0.13, faint: 0.07 };
   const colour = (text) => {
-    const found = /^var\((--[\w-]+?)(-band)?\)$/.exec(text);
+    const found = /^var\((--[\w-]+?)(?:-(band|faint))?\)$/.exec(text);
     if (!found) return text;
     probe.style.color = `var(${found[1]})`;
     const [r, g, b] = getComputedStyle(probe).color.match(/[\d.]+/g);
-    return found[2] ? `rgba(${r}, ${g}, ${b}, 0.13)` : `rgb(${r}, ${g}, ${b})`;
+    return found[2] ? `rgba(${r}, ${g}, ${b}, ${SEEN[found[2]]})` : `rgb(${r}, ${g}, ${b})`;
   };
-  const paint = (value) => {
-    if (typeof value === "string") return colour(value);
-    if (Array.isArray(value)) return value.map(paint);
+  const paint = (value, map) => {
+    if (typeof value === "string") return map(value);
+    if (Array.isArray(value)) return value.map((inner) => paint(inner, map));
     if (value === null || typeof value !== "object") return value;
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, paint(inner)]));
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, paint(inner, map)]));
   };
-
-  const draw = (plot, width) => {
-    const { data, layout } = paint(figures[plot.dataset.figure]);
+  const painted = (name, map) => {
+    const { data, layout } = paint(figures[name], map);
     const shown = (part) => !hidden.has(part.legendgroup ?? part.name);
     for (const trace of data) trace.visible = shown(trace);
     for (const part of [...(layout.shapes ?? []), ...(layout.annotations ?? [])]) part.visible = shown(part);
+    return { data, layout };
+  };
+
+  // -- drawing ------------------------------------------------------------------------------------------------------
+
+  const draw = (library, plot, width) => {
+    const { data, layout } = painted(plot.dataset.figure, colour);
     layout.font.family = getComputedStyle(document.body).fontFamily;
     if (width) Object.assign(layout, { autosize: false, width: Math.min(width, plot.clientWidth) });
-    return Plotly.react(plot, data, layout, { displayModeBar: false, responsive: true });
+    plot.querySelector(".sketch")?.remove();
+    drawn.add(plot);
+    return library.react(plot, data, layout, { displayModeBar: false, responsive: true });
   };
-  const drawAll = (width) => plots.forEach((plot) => draw(plot, width));
-
-  // One figure at a time, so that the first screen is there while the rest is still being drawn.
-  const drawNext = ([plot, ...rest]) => {
-    if (!plot) root.dataset.ready = "true";
-    else draw(plot).then(() => setTimeout(drawNext, 0, rest));
+  const redraw = (library, which, width) => {
+    for (const plot of which) draw(library, plot, width);
   };
-  drawNext(plots);
 
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
-  addEventListener("beforeprint", () => { root.style.colorScheme = "light"; drawAll(680); });
-  addEventListener("afterprint", () => { root.style.colorScheme = ""; drawAll(); });
+  // One figure at a time, so that the page answers while the rest is still being drawn.
+  const waiting = [];
+  let drawing;
+  const drawWaiting = async () => {
+    const library = await plotly();
+    while (waiting.length) {
+      const plot = waiting.shift();
+      if (!drawn.has(plot)) await draw(library, plot);
+      await new Promise((done) => setTimeout(done));
+    }
+    root.dataset.ready = "true"; // what is near the screen is drawn
+    drawing = undefined;
+  };
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      near.unobserve(entry.target);
+      waiting.push(entry.target);
+    }
+    drawing ??= drawWaiting().catch(complain);
+  }, { rootMargin: "60% 0px" });
+  for (const plot of plots) near.observe(plot);
 
-  const buttons = [...document.querySelectorAll(".key button")];
-  for (const button of buttons) {
-    button.addEventListener("click", () => {
-      const model = button.dataset.model;
+  const drawAgain = (width) => plotly().then((library) => redraw(library, drawn, width));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAgain());
+  addEventListener("beforeprint", () => {
+    root.style.colorScheme = "light";
+    if (globalThis.Plotly) redraw(Plotly, plots, 680); // at once: paper does not wait
+  });
+  addEventListener("afterprint", () => {
+    root.style.colorScheme = "";
+    drawAgain();
+  });
+
+  const keys = [...document.querySelectorAll(".key button")];
+  for (const key of keys) {
+    key.addEventListener("click", () => {
+      const model = key.dataset.model;
       if (!hidden.delete(model)) hidden.add(model);
-      for (const other of buttons) other.setAttribute("aria-pressed", String(!hidden.has(other.dataset.model)));
-      drawAll();
+      for (const other of keys) other.setAttribute("aria-pressed", String(!hidden.has(other.dataset.model)));
+      drawAgain();
+    });
+  }
+
+  // -- saving -------------------------------------------------------------------------------------------------------
+
+  const save = (name, parts, type) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(parts, { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  };
+
+  // For a paper: light whatever the page is, black text on white, a legend inside, one size on every screen.
+  const BLACK = new Set(["var(--ink)", "var(--soft)"]);
+  const inPrint = (text) => {
+    if (BLACK.has(text)) return "#000";
+    if (text === "var(--paper)") return "#fff";
+    probe.style.colorScheme = "light";
+    const found = colour(text);
+    probe.style.colorScheme = "";
+    return found;
+  };
+  const image = async (plot, format) => {
+    const { data, layout } = painted(plot.dataset.figure, inPrint);
+    const [width, height] = (plot.dataset.paper ?? `640 ${plot.clientHeight}`).split(" ").map(Number);
+    const legend = { orientation: "h", x: 0, xanchor: "left", y: -0.16, yanchor: "top", font: { color: "#000" } };
+    const named = data.filter((trace) => trace.type !== "heatmap" && trace.fill !== "toself" && trace.legendgroup);
+    for (const trace of data) trace.showlegend = named.includes(trace);
+    if (named.length) Object.assign(layout, { showlegend: true, legend: { ...legend, ...layout.legend } });
+    Object.assign(layout, { paper_bgcolor: "#fff", plot_bgcolor: "#fff" });
+    Object.assign(layout.font, { family: "Arial, Helvetica, sans-serif", color: "#000" });
+    const address = await (await plotly()).toImage({ data, layout }, { format, width, height, scale: format === "png" ? 3 : 1 });
+    const body = address.slice(address.indexOf(",") + 1);
+    if (format === "svg") return decodeURIComponent(body);
+    return Uint8Array.from(atob(body), (sign) => sign.charCodeAt(0));
+  };
+
+  let data;
+  const WAYS = {
+    CSV: async (plot) => {
+      data ??= unpack("data").then(JSON.parse);
+      const name = plot.dataset.figure;
+      save(`${name}.csv`, [(await data)[name]], "text/csv;charset=utf-8");
+    },
+    SVG: async (plot) => save(`${plot.dataset.figure}.svg`, [await image(plot, "svg")], "image/svg+xml"),
+    PNG: async (plot) => save(`${plot.dataset.figure}.png`, [await image(plot, "png")], "image/png"),
+  };
+  for (const plot of plots) {
+    const tools = document.createElement("div");
+    tools.className = "tools save";
+    for (const [name, way] of Object.entries(WAYS)) {
+      if (name === "CSV" && !("csv" in plot.dataset)) continue;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = name;
+      button.setAttribute("aria-label", `Save as ${name}: ${plot.getAttribute("aria-label")}`);
+      button.addEventListener("click", () => way(plot));
+      tools.append(button);
+    }
+    plot.after(tools);
+  }
+
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    button.addEventListener("click", async () => {
+      const text = document.getElementById(button.dataset.copy);
+      getSelection().selectAllChildren(text); // also what is left to do by hand where a page may not copy
+      const done = await navigator.clipboard?.writeText(text.textContent).then(() => true, () => false);
+      button.textContent = done ? "Copied" : "Selected";
     });
   }
 })();

@@ -1,12 +1,16 @@
 """One self-contained HTML file: what the samples say, what was run, and nothing asked of the network.
 
-Everything that users or models wrote is escaped, by jinja2 in the text and by `script_json` in the figures.
-Behind that stands the page's content security policy: only its own two scripts may run (named by hash), and
-nothing may be loaded.
+Everything that users or models wrote is escaped, by jinja2 in the text and by `script_json` in the figures; samples
+and tables lie in blocks of base64 (`blocks.py`), and the browser makes text of them, never elements. Behind that stands
+the page's content security policy: only its own scripts may run (named by hash), and nothing may be loaded.
+
+What a reader sees first comes first in the file: verdicts and the first figure need no script. Plotly, the tables and
+the samples follow, packed, and are opened when they are looked at.
 """
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,13 +21,18 @@ from plotly.offline import get_plotlyjs
 
 from reachlab import __version__
 from reachlab.boundary.compare import Comparison
-from reachlab.report import examples, gallery, settings, words
+from reachlab.report import gallery, problems, settings, words
+from reachlab.report.blocks import packed
 from reachlab.report.entries import Entry, read_entries
 from reachlab.report.styles import shorten
-from reachlab.report.tables import summarise
+from reachlab.report.tables import fold_indices, summarise
+from reachlab.report.texts import cut
 from reachlab.runs import RunFolder, write_atomically
 
 HERE = Path(__file__).parent
+SCRIPTS = tuple((HERE / name).read_text("utf-8") for name in ("page.js", "problems.js"))
+LISTED = 20_000
+"""Most characters of one list of problems; the table of all problems has the rest."""
 
 
 def write_report(
@@ -48,16 +57,18 @@ def write_report(
         ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
     """
     entries = read_entries(comparison, runs)
-    training = gallery.of_training(entries)
-    drawn = {**dict(gallery.of_samples(comparison, entries)), **{p.id: p.figure for p in training}}
+    pictures, sections = gallery.of_samples(comparison, entries), gallery.sections(entries)
+    every = [*pictures.values(), *(p for section in sections for p in section.pictures)]
     summary = summarise(comparison)
     rows = {row.name: row for row in summary.rows}
-    scripts = {"plotly": get_plotlyjs(), "js": (HERE / "page.js").read_text("utf-8")}
+    shelf = problems.shelve(entries)
     html = _template().render(
-        **scripts,
         css=(HERE / "page.css").read_text("utf-8"),
-        policy=policy(scripts.values()),
-        figures=script_json(drawn),
+        policy=policy([*SCRIPTS, get_plotlyjs()]),
+        scripts=SCRIPTS,
+        plotly=packed(get_plotlyjs()),
+        figures=script_json({p.id: p.figure for p in every}),
+        data=packed(json.dumps({p.id: p.data.csv() for p in every})),
         version=__version__,
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         title=title,
@@ -68,9 +79,11 @@ def write_report(
         columns=summary.columns,
         rows=[(e, rows[e.name]) for e in entries],
         coverage=[(e, _coverage(e)) for e in entries if e.pair],
-        training=training,
-        trained=[e for e, _ in gallery.trained(entries)],
-        examples=examples.collect(entries),
+        lists=[(e, _lists(e)) for e in entries],
+        pictures=pictures,
+        sections=sections,
+        shelf=shelf,
+        sure=any(e.pair.coverage.surely_gained is not None for e in entries if e.pair),
         tables=_tables(entries, extra or {}),
     )
     write_atomically(Path(out), html.encode())
@@ -110,6 +123,20 @@ def _coverage(entry: Entry) -> list[tuple[str, int]]:
     """The four sets' sizes, in an order that keeps what each of the two models solved in one piece."""
     assert entry.pair is not None
     return [(kind, len(getattr(entry.pair.coverage, kind))) for kind in ("lost", "both", "gained", "neither")]
+
+
+def _lists(entry: Entry) -> list[tuple[str, int, str, str]]:
+    """Lists of problems: name, how many, the ids, and which problems the browser shows for it."""
+    lists: list[tuple[str, tuple[str, ...] | None, str]] = [("solved", entry.model.solved, "")]
+    if entry.pair:
+        sets = entry.pair.coverage
+        lists += [
+            ("gained", sets.gained, "gained"),
+            ("surely gained", sets.surely_gained, "surely-gained"),
+            ("lost", sets.lost, "lost"),
+            ("surely lost", sets.surely_lost, "surely-lost"),
+        ]
+    return [(name, len(ids), cut(fold_indices(ids), LISTED), show) for name, ids, show in lists if ids is not None]
 
 
 def _tables(entries: Sequence[Entry], extra: Mapping[str, str]) -> list[settings.Settings]:

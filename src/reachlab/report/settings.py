@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reachlab.report.examples import cut
+from reachlab.report.texts import cut
 
 ABSENT = "–"
 

@@ -53,6 +53,11 @@ class Style:
         return f"var(--series-{self.index % len(MARKERS)}-band)"
 
     @property
+    def faint(self) -> str:
+        """The same colour, more so."""
+        return f"var(--series-{self.index % len(MARKERS)}-faint)"
+
+    @property
     def dash(self) -> str:
         """The line's dash, as plotly and (with commas) SVG write it."""
         return DASHES[(self.index + self.index // len(MARKERS)) % len(DASHES)]

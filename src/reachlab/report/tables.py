@@ -1,7 +1,9 @@
 """The summary of a comparison: one row a model, for the page and for the terminal."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from rich import box
@@ -64,7 +66,7 @@ def summarise(comparison: Comparison) -> Summary:
     pairs = {pair.name: pair for pair in comparison.pairs}
     ks = shown_ks(comparison)
     at = np.searchsorted(comparison.ks, ks)
-    versus = ("crossing", "gained", "lost") if pairs else ()
+    versus = ("crossing", f"ΔSE@{comparison.pairs[0].gap.k}", "gained", "lost") if pairs else ()
     rows = []
     for model in comparison.models:
         curve = model.curve
@@ -76,11 +78,44 @@ def summarise(comparison: Comparison) -> Summary:
 
 
 def _versus(pair: Pair, ks: np.ndarray) -> list[Cell]:
+    gap, sets = pair.gap, pair.coverage
     return [
         crossing_cell(pair.crossing, ks) if np.any(pair.difference.values) else Cell("–"),
-        Cell(str(len(pair.coverage.gained))),
-        Cell(str(len(pair.coverage.lost))),
+        Cell(percent(gap.value), f"{100 * gap.low:.1f}–{100 * gap.high:.1f}"),
+        Cell(str(len(sets.gained)), "" if sets.surely_gained is None else f"{len(sets.surely_gained)} surely"),
+        Cell(str(len(sets.lost)), "" if sets.surely_lost is None else f"{len(sets.surely_lost)} surely"),
     ]
+
+
+NUMBERED = re.compile(r"(|.*[^\W\d]|.*[_/#:])(0|[1-9][0-9]{0,17})", re.DOTALL)
+"""An id that is a whole number, or ends with one after a letter or a separator: ``22``, ``HumanEval/22``."""
+
+
+def fold_indices(ids: Iterable[str]) -> str:
+    """Problem ids in one line, in order, three or more consecutive numbers folded: ``0, 1, 4, 6-9, p2-4``.
+
+    Numbers fold where they are the whole id or follow the same text that ends with a letter or one of ``_/#:``; other
+    ids stay as they are, since ``7-5`` may itself be one.
+    """
+    numbered: dict[str, list[int]] = {}
+    others = []
+    for problem_id in ids:
+        match = NUMBERED.fullmatch(problem_id)
+        if match:
+            numbered.setdefault(match[1], []).append(int(match[2]))
+        else:
+            others.append(problem_id)
+    folded = [text for before in sorted(numbered) for text in _folded(before, sorted(set(numbered[before])))]
+    return ", ".join([*folded, *sorted(others)])
+
+
+def _folded(before: str, numbers: Sequence[int]) -> Iterator[str]:
+    for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        found = [number for _, number in run]
+        if len(found) > 2:
+            yield f"{before}{found[0]}-{found[-1]}"
+        else:
+            yield from (f"{before}{number}" for number in found)
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from reachlab.boundary.compare import Comparison
 from reachlab.report.entries import Entry
 from reachlab.report.lineage import Training
+from reachlab.report.problems import Shelf
 
 
 def counted(n: int, what: str) -> str:
@@ -32,6 +33,12 @@ def facts(comparison: Comparison, entries: Sequence[Entry]) -> Iterator[str]:
     yield f"k up to {comparison.ks[-1]:,}"
 
 
+STRIP = (
+    "Each column is one problem, from the base's easiest on the left to its hardest on the right; each row is a model."
+)
+"""How to read the strip."""
+
+
 def passk_caption(comparison: Comparison) -> str:
     """How to read the pass@k figure."""
     crossed = any(p.crossing.k is not None and p.crossing.k > comparison.ks[0] for p in comparison.pairs)
@@ -42,15 +49,24 @@ def passk_caption(comparison: Comparison) -> str:
     )
 
 
+RESAMPLED = {
+    "problems": "the problems",
+    "samples": "these problems' samples",
+    "both": "the problems and their samples",
+}
+"""What the bootstrap draws, by `Comparison.over`."""
+
+
 def summary_note(comparison: Comparison) -> str:
     """How to read the summary table."""
     versus = (
-        " Crossing: the smallest k from which the base stays at or above the model. Gained and lost: "
-        "problems that only the model, or only the base, solved in its samples."
+        " Crossing: the smallest k from which the base stays at or above the model. ΔSE: the base's pass@k minus the "
+        "model's pass@1. Gained and lost: problems that only the model, or only the base, solved in its samples; "
+        "surely so where an exact test, corrected for all problems, tells the two models apart."
     )
     return (
         f"Below each value its {comparison.level:.0%} interval, from {comparison.resamples:,} bootstrap "
-        "resamples of the problems."
+        f"resamples of {RESAMPLED[comparison.over]}."
         f"{versus if comparison.pairs else ''} Unscored samples count neither as right nor as wrong."
     )
 
@@ -58,9 +74,45 @@ def summary_note(comparison: Comparison) -> str:
 def difference_caption(comparison: Comparison) -> str:
     """How to read the difference figure."""
     return (
-        "pass@k of the model minus pass@k of the base on the same problems, in percentage points. Above zero "
-        f"the model is ahead; where the {comparison.level:.0%} interval holds zero, the samples do not tell."
+        "pass@k of the model minus pass@k of the base on the same problems, in percentage points; above zero the "
+        f"model is ahead. The inner, darker band is the {comparison.level:.0%} interval at each k by itself; the "
+        "outer, light band holds the whole curve at once. The verdicts rest on the outer one: where it holds zero, the "
+        "samples do not tell."
     )
+
+
+def coverage_note(comparison: Comparison) -> str:
+    """What it takes to be surely gained or lost."""
+    if any(p.coverage.surely_gained is None for p in comparison.pairs):
+        return (
+            "Samples that were drawn until enough were right have no exact test, so nothing is called surely gained or "
+            "lost there."
+        )
+    return (
+        "Surely: Fisher's exact test on the two models' counts, corrected for all problems (Holm), "
+        f"at {comparison.level:.0%}."
+    )
+
+
+CHANGES = (
+    ("gained", "gained"),
+    ("lost", "lost"),
+    ("surely-gained", "surely gained"),
+    ("surely-lost", "surely lost"),
+)
+"""Filters of the problem browser: its name for each, and ours."""
+
+
+def stored(shelf: Shelf) -> str:
+    """Which samples the page holds, and where the others are."""
+    if shelf.stored == shelf.drawn:
+        what = f"All {shelf.drawn:,} samples are in this page"
+    else:
+        each = "the first one" if shelf.most == 1 else f"up to {shelf.most}, the first right ones and the first others"
+        bare = f"; {counted(shelf.bare, 'problem')} that changed least have none" if shelf.bare else ""
+        what = f"This page holds {shelf.stored:,} of {shelf.drawn:,} samples: of each problem and model {each}{bare}"
+    cut = f". Texts longer than {shelf.longest:,} characters are cut in the middle" if shelf.cut else ""
+    return f"{what}{cut}. The run folders have everything."
 
 
 def trained(training: Training) -> str:
