@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, UseAppendAction
 
 from reachlab.errors import ReachlabError
+from reachlab.training.rl_config import AlgorithmName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,23 +34,21 @@ class DemoConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlgorithmsConfig:
-    """Every policy-gradient algorithm from one base: what each adds at k = 1, and what it costs at large k."""
+class SweepConfig:
+    """Several ways to train by RL from one base, over seeds."""
 
-    out: str = "runs/algorithms"
+    out: str
     """Folder of all its runs."""
     base: str = ""
     """Checkpoint or run to start from; default pretrains the demo's base."""
     task: str = "countdown,division=0.2"
     """What is trained and measured on."""
     seeds: int = 3
-    """RL runs of each algorithm, from the same base."""
+    """RL runs of each, from the same base."""
     steps: int = 70
     """RL steps of each."""
     prompts: int = 24
     """Problems a step."""
-    rollouts: int = 16
-    """Rollouts a problem."""
     max_tokens: int = 20
     """Longest answer; longer than a right one needs, or DAPO's shaping punishes what is right."""
     problems: int = 200
@@ -60,9 +59,158 @@ class AlgorithmsConfig:
     """More words for `reachlab rl`, e.g. "--rule max_variance --keep 4"."""
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "steps", "prompts", "rollouts", "max_tokens", "problems", "samples"):
+        for name in ("seeds", "steps", "prompts", "max_tokens", "problems", "samples"):
             if getattr(self, name) < 1:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlgorithmsConfig(SweepConfig):
+    """Every policy-gradient algorithm from one base: what each adds at k = 1, and what it costs at large k."""
+
+    out: str = "runs/algorithms"
+    rollouts: int = 16
+    """Rollouts a problem."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rollouts < 1:
+            raise ReachlabError(f"rollouts={self.rollouts} must be 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutsConfig(SweepConfig):
+    """More and fewer rollouts a problem, from one base: what they add at k = 1 and at large k."""
+
+    out: str = "runs/rollouts"
+    values: tuple[int, ...] = (4, 8, 16, 32)
+    """Rollouts a problem."""
+    algorithm: AlgorithmName = "grpo"
+    """What learns from them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_values(self.values)
+        if min(self.values) < 1:
+            raise ReachlabError(f"values={self.values} are numbers of rollouts: 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLConfig(SweepConfig):
+    """More and less KL to the base in RL: what it does at k = 1 and at large k."""
+
+    out: str = "runs/kl"
+    values: tuple[float, ...] = (0.0, 0.001, 0.01, 0.1)
+    """Weights of the KL; 0 leaves it out."""
+    algorithm: AlgorithmName = "grpo"
+    """What it is added to."""
+    rollouts: int = 16
+    """Rollouts a problem."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_values(self.values)
+        if not all(0 <= value < float("inf") for value in self.values):
+            raise ReachlabError(f"values={self.values} are weights: 0 or more")
+        if self.rollouts < 1:
+            raise ReachlabError(f"rollouts={self.rollouts} must be 1 or more")
+
+
+def _check_values(values: tuple[float, ...]) -> None:
+    if not values or len(set(values)) < len(values):
+        raise ReachlabError(f"values={values}: give at least one, and none twice")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointsConfig:
+    """The boundary along a training run: its base, the checkpoints it kept (--keep-every), and what it ended with."""
+
+    run: str
+    """The training run's folder."""
+    out: str = ""
+    """Folder of the samples and results; default RUN-checkpoints."""
+    base: str = ""
+    """What to hold it against; default the checkpoint that the run began with."""
+    steps: tuple[int, ...] = ()
+    """Which of the kept steps; default all."""
+    task: str = ""
+    """What is asked; default what the run trained on."""
+    split: Literal["train", "test", "all"] = "test"
+    """Which problems of it: test is what training never saw."""
+    problems: int | None = None
+    """How many problems; default all of a file, 200 of a generated task."""
+    samples: int = 256
+    """Answers a problem and checkpoint; the largest k."""
+    temperature: float | None = None
+    """Of the answers; default that of the run's rollouts, 1 where it had none."""
+    max_tokens: int | None = None
+    """Longest answer; default that of the run's rollouts, 256 where it had none."""
+    seed: int = 0
+    """Decides every draw."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the models compute in."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or (self.problems is not None and self.problems < 1):
+            raise ReachlabError(f"problems={self.problems} and samples={self.samples} must be 1 or more")
+        if self.temperature is not None and not 0 <= self.temperature < float("inf"):
+            raise ReachlabError(f"temperature={self.temperature} must be 0 or more")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ReachlabError(f"max_tokens={self.max_tokens} must be 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemperatureConfig:
+    """Models and their base at several temperatures, and at the one at which each has its base's entropy."""
+
+    base: str
+    """Checkpoint or run that the others are held against."""
+    model: UseAppendAction[tuple[str, ...]] = ()
+    """A model trained from it."""
+    task: str
+    """What is asked."""
+    out: str = "runs/temperature"
+    """Folder of the samples and results."""
+    temperatures: tuple[float, ...] = (0.6, 1.0, 1.4)
+    """At which all models answer."""
+    at: float = 0.6
+    """The base's temperature whose entropy is matched, and at which it is what all are held against."""
+    matched: bool = True
+    """Whether each model also answers at the temperature that gives it the base's entropy."""
+    split: Literal["train", "test", "all", "auto"] = "auto"
+    """Which problems; auto is test for a generated task and all for a file."""
+    problems: int | None = None
+    """How many problems; default all of a file, 200 of a generated task."""
+    samples: int = 256
+    """Answers a problem, model and temperature; the largest k."""
+    max_tokens: int = 256
+    """Longest answer."""
+    entropy_problems: int = 100
+    """Problems on which entropy is measured, if there are as many."""
+    entropy_samples: int = 8
+    """Answers a problem for that."""
+    seed: int = 0
+    """Decides every draw."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the models compute in."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise ReachlabError("--model is needed: a model trained from the base; give it again for more")
+        if len({self.base, *self.model}) <= len(self.model):
+            raise ReachlabError(f"--base {self.base} and --model {' '.join(self.model)}: one model twice")
+        for value in (*self.temperatures, self.at):
+            if not 0 < value < float("inf"):
+                raise ReachlabError(f"temperature={value} must be above 0")
+        for name in ("samples", "max_tokens", "entropy_problems", "entropy_samples"):
+            if getattr(self, name) < 1:
+                raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+        if self.problems is not None and self.problems < 1:
+            raise ReachlabError(f"problems={self.problems} must be 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,13 @@ class _Running:
         self.log.close()
 
 
+def at_once(device: str = "auto") -> int:
+    """How many stages of one thread run side by side on this machine: one a core, or one where they share a GPU."""
+    from reachlab.models.devices import choose_device  # with torch, which the demo's parent does without
+
+    return len(os.sched_getaffinity(0)) if choose_device(device).type == "cpu" else 1
+
+
 def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
     """Run all stages; returns the seconds each took.
 

@@ -1,0 +1,163 @@
+"""Table 3 of arXiv 2504.13837: how pass@k moves while a model is trained.
+
+A run that was told `--keep-every N` has checkpoints of its way. They, the base and the final model answer the same
+problems with the same seeds. The paper saw pass@1 rise with training and pass@256 fall. Beside the curves stands the
+share of right rollouts in training itself, a mean over the steps around the checkpoint: the accuracy logged at step t
+is that of the weights after step t − 1.
+"""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from rich.console import Console
+
+from reachlab.errors import ReachlabError
+from reachlab.models.checkpoint import hash_model
+from reachlab.runs import RunFolder, kept_at, write_atomically
+from reachlab.sampling.config import Decoding
+from reachlab.studies.config import CheckpointsConfig
+from reachlab.studies.curves import measure_curves, print_curves
+from reachlab.studies.stages import Stage, at_once, run_stages
+from reachlab.training.corpus.sources import is_text
+
+AROUND = 10
+"""Steps over which the training's own accuracy is averaged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A model on the way: the base is at step 0."""
+
+    step: int
+    name: str
+    model: str
+    samples: str
+    """The folder's name."""
+
+
+def run_checkpoints(config: CheckpointsConfig, tell: Callable[[str], None] = lambda _: None) -> Path:
+    """Sample every checkpoint that is not sampled yet, print the table, write it as JSON beside the report.
+
+    `tell` hears remarks before the work begins.
+
+    Raises:
+        ReachlabError: no training run or none with checkpoints, a base that has changed, a stage that failed.
+    """
+    folder = RunFolder(config.run)
+    config, places = resolve(config, folder)
+    if not any(place.model == config.run for place in places):
+        tell(f"{folder.url} has not finished: what it has kept so far is measured, and the rest when this is run again")
+    out = Path(config.out)
+    run_stages(checkpoint_stages(config, places), at_once(config.device))
+    runs = [RunFolder(f"{config.out}/samples/{place.samples}") for place in places]
+    title = f"The boundary along {folder.name}"
+    curves = measure_curves(runs, [place.name for place in places], out, title)
+    accuracies = [training_accuracy(folder.metrics(), place.step) for place in places]
+    rows = [
+        {**asdict(place), "training_accuracy": accuracy, "pass": passes}
+        for place, accuracy, passes in zip(places, accuracies, curves.passes, strict=True)
+    ]
+    document: dict[str, Any] = {**curves.to_dict(), "config": asdict(config), "rows": rows}
+    write_atomically(out / "checkpoints.json", (json.dumps(document, indent=2) + "\n").encode())
+    heads, cells = ["step"], [[str(place.step)] for place in places]
+    if any(accuracy is not None for accuracy in accuracies):
+        heads.append("training")
+        cells = [[*row, "–" if a is None else f"{100 * a:.1f}"] for row, a in zip(cells, accuracies, strict=True)]
+    print_curves(curves, heads, cells, str(out / "checkpoints.json"))
+    if "training" in heads:
+        Console().print(f"training: share of right rollouts in the {AROUND} steps around", highlight=False)
+    return out / "report.html"
+
+
+def resolve(config: CheckpointsConfig, folder: RunFolder) -> tuple[CheckpointsConfig, list[Place]]:
+    """The configuration with everything that the run itself decides, and the models in the order of steps.
+
+    Raises:
+        ReachlabError: as `run_checkpoints`.
+    """
+    document = folder.read_json("run.json")
+    kind, trained = document.get("kind"), document.get("config", {})
+    if kind not in ("pretrain", "distill", "rl"):
+        raise ReachlabError(f"{folder.url}: a run of kind {kind!r}, not a training run")
+    data = str(trained.get("task") or trained.get("data"))
+    if not config.task and is_text(data):
+        raise ReachlabError(f"{folder.url} was trained on {data}, which asks nothing: give a --task")
+    decoding = Decoding()
+    base = config.base or document.get("facts", {}).get("model_path", "")
+    if base and not config.base:
+        _check_base(base, trained.get("model"), folder)
+    config = replace(
+        config,
+        out=config.out or f"{config.run.rstrip('/')}-checkpoints",
+        base=base,
+        task=config.task or data,
+        temperature=_first(config.temperature, trained.get("temperature"), decoding.temperature),
+        max_tokens=_first(config.max_tokens, trained.get("max_tokens"), decoding.max_tokens),
+    )
+    return config, _places(config, folder)
+
+
+def _first(*values: Any) -> Any:
+    """The first that is given."""
+    return next(value for value in values if value is not None)
+
+
+def _check_base(base: str, expected: str | None, folder: RunFolder) -> None:
+    """That what lies where the run found its base is still the same."""
+    try:
+        found = hash_model(base)
+    except ReachlabError as error:
+        raise ReachlabError(f"{folder.url} began with {base}, which is not there now; name it with --base") from error
+    if found != expected:
+        raise ReachlabError(f"{base} is no longer what {folder.url} began with; name that with --base")
+
+
+def _places(config: CheckpointsConfig, folder: RunFolder) -> list[Place]:
+    kept = folder.kept()
+    if not kept:
+        raise ReachlabError(f"{folder.url} kept no checkpoint; train with --keep-every N")
+    if strange := sorted(set(config.steps) - set(kept)):
+        raise ReachlabError(f"{folder.url} kept no step {strange[0]}; it has {', '.join(map(str, kept))}")
+    chosen = [step for step in kept if not config.steps or step in config.steps]
+    run = config.run.rstrip("/")
+    places = [
+        Place(step=step, name=f"step {step}", model=f"{run}/{kept_at(step)}", samples=f"step-{step:06}")
+        for step in chosen
+    ]
+    if config.base:
+        places.insert(0, Place(step=0, name="base", model=config.base, samples="base"))
+    if folder.exists("model/config.json"):
+        last = max((int(row["step"]) for row in folder.metrics()), default=0)
+        places.append(Place(step=last, name=f"step {last}", model=config.run, samples="final"))
+    return places
+
+
+def checkpoint_stages(config: CheckpointsConfig, places: Sequence[Place]) -> list[Stage]:
+    """One `reachlab sample` a model."""
+    asked = ["--task", config.task, "--split", config.split, "--samples", str(config.samples)]
+    if config.problems is not None:
+        asked += ["--problems", str(config.problems)]
+    asked += ["--temperature", str(config.temperature), "--max-tokens", str(config.max_tokens)]
+    asked += ["--seed", str(config.seed), "--dtype", config.dtype, "--device", config.device]
+    return [
+        Stage(
+            f"sample {place.name}",
+            ("sample", "--model", place.model, *asked, "--out", f"{config.out}/samples/{place.samples}"),
+        )
+        for place in places
+    ]
+
+
+def training_accuracy(metrics: Sequence[dict[str, Any]], step: int) -> float | None:
+    """Mean accuracy of the rollouts of `AROUND` steps around `step`, fewer at the ends; None where none is known."""
+    near = [
+        row["accuracy"]
+        for row in metrics
+        if -AROUND / 2 < row["step"] - step - 0.5 < AROUND / 2 and row.get("accuracy") is not None
+    ]
+    return fmean(near) if near and all(map(math.isfinite, near)) else None

@@ -1,0 +1,107 @@
+"""pass@k of many runs on the same problems as a table: k = 1, 2, 4, ... and the largest, each with its interval."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from reachlab.boundary.compare import compare
+from reachlab.boundary.outcomes import Outcomes
+from reachlab.report.page import write_report
+from reachlab.runs import RunFolder
+from reachlab.sampling.store import SampleStore
+
+BETWEEN = 3
+"""Characters between two columns, and at the table's edges."""
+CELL = 10
+"""Characters of an interval such as 98.7–100.0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """The runs' pass@k at the same few ks; `passes[run][k]` is a value and the ends of its interval."""
+
+    ks: list[int]
+    level: float
+    problems: int
+    passes: list[list[tuple[float, float, float]]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a study's JSON begins with."""
+        return {"k": self.ks, "level": self.level, "problems": self.problems}
+
+
+def measure_curves(folders: Sequence[RunFolder], names: Sequence[str], out: Path, title: str) -> Curves:
+    """Read the runs' curves, and write the report of all of them, held against the first, to `out`/report.html.
+
+    Raises:
+        ReachlabError: runs without samples or with no problem in common.
+    """
+    outcomes: list[Outcomes] = [
+        replace(SampleStore(folder).outcomes(), name=name) for folder, name in zip(folders, names, strict=True)
+    ]
+    whole = compare(outcomes)
+    write_report(whole, folders, out / "report.html", title=title)
+    most = int(whole.ks[-1])
+    # Asked for by name: of many ks, `compare` thins out.
+    found = compare(outcomes, ks=sorted({*powers(most), most}))
+    return Curves(
+        ks=found.ks.tolist(),
+        level=found.level,
+        problems=len(found.problem_ids),
+        passes=[list(zip(*(a.tolist() for a in (m.curve.values, m.curve.low, m.curve.high)), strict=True))
+                for m in found.models],
+    )  # fmt: skip
+
+
+def powers(most: int) -> list[int]:
+    """1, 2, 4, ... up to `most`."""
+    return [1 << i for i in range(most.bit_length())]
+
+
+def print_curves(
+    curves: Curves, heads: Sequence[str], rows: Sequence[Sequence[str]], rest: str, console: Console | None = None
+) -> None:
+    """Print a row a run: the cells of `rows` under `heads`, then pass@k in percent as far as the terminal is wide.
+
+    `rest` says where the ks are that have no room.
+    """
+    console = console or Console()
+    lead = sum(max(len(line) for row in [heads, *rows] for line in row[i].split("\n")) for i in range(len(heads)))
+    lead += BETWEEN * len(heads)
+    room = max(2, (console.width - lead) // (CELL + BETWEEN))
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        # A file has no width.
+        room = len(curves.ks)
+        console.width = max(console.width, lead + (CELL + BETWEEN) * room)
+    shown = spread(len(curves.ks), room)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="right" if i else "left")
+    for i in shown:
+        table.add_column(f"pass@{curves.ks[i]}", justify="right", min_width=CELL)
+    for row, values in zip(rows, curves.passes, strict=True):
+        table.add_row(*map(escape, row), *(_cell(*values[i]) for i in shown))
+    console.print(table)
+    left_out = "" if len(shown) == len(curves.ks) else f"; more values of k in {rest}"
+    console.print(
+        f"percent of {curves.problems:,} problems, {curves.level:.0%} intervals over problems{left_out}",
+        highlight=False,
+    )
+
+
+def spread(count: int, room: int) -> list[int]:
+    """At most `room` of the positions 0 .. count − 1, evenly spread, the first and the last among them."""
+    if room >= count:
+        return list(range(count))
+    return sorted({round(i * (count - 1) / (room - 1)) for i in range(room)})
+
+
+def _cell(value: float, low: float, high: float) -> str:
+    return f"{100 * value:.1f}\n[dim]{100 * low:.1f}–{100 * high:.1f}[/dim]"

@@ -1,0 +1,226 @@
+"""One choice of RL, made in several ways from one base and with several seeds, measured at k = 1 and at large k.
+
+    ΔSE = pass@K(base) − pass@1(trained),   K = the samples drawn a problem
+
+The sampling-efficiency gap: how far a trained model's single answer is from what its base reaches in K (arXiv
+2504.13837, Table 2). Each variant is trained from the same base with the same seeds; its numbers are means over seeds,
+with intervals from resampled problems and, within each resample, resampled seeds. What is swept is a row of variants:
+`algorithms.py`, `rollouts.py` and `kl.py` have one each.
+"""
+
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from reachlab.boundary.compare import compare
+from reachlab.boundary.outcomes import Outcomes
+from reachlab.errors import ReachlabError
+from reachlab.report.page import write_report
+from reachlab.runs import RunFolder, write_atomically
+from reachlab.sampling.store import SampleStore
+from reachlab.studies.config import SweepConfig
+from reachlab.studies.stages import Stage, at_once, run_stages
+
+RESAMPLES = 10_000
+LEVEL = 0.95
+
+Interval = tuple[float, float, float]
+"""A number, and the ends of its interval."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to train."""
+
+    name: str
+    """What the table calls it."""
+    words: tuple[str, ...]
+    """What `reachlab rl` is told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A row of variants."""
+
+    file: str
+    """Of the results, FILE.json."""
+    column: str
+    """What the variants are: the head of the table's first column."""
+    title: str
+    """Of the report."""
+    folder: str
+    """What begins the name of a variant's runs, before the variant's own."""
+    variants: tuple[Variant, ...]
+    ordered: bool
+    """Whether the variants are values of a quantity: the last is then held against the first."""
+
+    def run(self, variant: Variant, seed: int) -> str:
+        """The folder's name of a variant's run."""
+        return f"{self.folder}{variant.name}-{seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One variant's numbers; the base has no gap of its own."""
+
+    name: str
+    pass_1: Interval
+    pass_most: Interval
+    gap: Interval
+    """ΔSE."""
+    moved: Interval
+    """pass@K less the base's: below 0 the boundary has narrowed."""
+
+
+def sweep_stages(sweep: Sweep, config: SweepConfig, cores: int) -> list[Stage]:
+    """Every command of the study; the last variants, which take longest, come first."""
+    out = config.out
+    asked = ("--task", config.task, "--max-tokens", str(config.max_tokens))
+    measured = ("--problems", str(config.problems), "--samples", str(config.samples))
+    taken = f"--prompts {config.prompts} --steps {config.steps} --threads 1".split()
+
+    def sample(name: str, model: str, needs: tuple[str, ...]) -> Stage:
+        words = ("sample", "--model", model, *asked, *measured, "--out", f"{out}/samples/{name}")
+        return Stage(f"sample {name}", words, needs)
+
+    base, stages = config.base, list[Stage]()
+    needs: tuple[str, ...] = ()
+    if not base:
+        base, needs = f"{out}/base", ("base",)
+        data = "countdown,division=0" if config.task.startswith("countdown") else config.task
+        pretraining = ("pretrain", "--data", data, "--steps", "480", "--threads", str(cores), "--out", base)
+        stages.append(Stage("base", pretraining, threads=cores))
+    runs = [
+        (sweep.run(variant, seed), (*variant.words, *shlex.split(config.select), "--seed", str(seed)))
+        for seed in range(config.seeds)
+        for variant in reversed(sweep.variants)
+    ]
+    for run, chosen in runs:
+        words = ("rl", "--model", base, *asked, *taken, *chosen, "--out", f"{out}/{run}")
+        stages.append(Stage(run, words, needs))
+    stages.append(sample("base", base, needs))
+    return [*stages, *(sample(run, f"{out}/{run}", (run,)) for run, _ in runs)]
+
+
+def run_sweep(sweep: Sweep, config: SweepConfig) -> Path:
+    """Run every stage that is not finished, print the table, write it as JSON beside a report of the first seed's runs.
+
+    Raises:
+        ReachlabError: a stage failed.
+    """
+    run_stages(sweep_stages(sweep, config, len(os.sched_getaffinity(0))), at_once())
+
+    def read(run: str) -> Outcomes:
+        return SampleStore(RunFolder(f"{config.out}/samples/{run}")).outcomes()
+
+    base = read("base")
+    trained = {v.name: [read(sweep.run(v, seed)) for seed in range(config.seeds)] for v in sweep.variants}
+    rows, most = summarise(base, trained), largest_k([base, *(run for runs in trained.values() for run in runs)])
+    document: dict[str, Any] = {"k": most, "config": asdict(config), "rows": [asdict(row) for row in rows]}
+    print_rows(rows, most, column=sweep.column)
+    if sweep.ordered and len(sweep.variants) > 1:
+        first, last = sweep.variants[0].name, sweep.variants[-1].name
+        pass_1, pass_most = effect(trained[first], trained[last], most)
+        document["effect"] = {"of": last, "against": first, "pass_1": pass_1, "pass_most": pass_most}
+        cells = f"pass@1 {_cell(*pass_1, sign='+')}, pass@{most} {_cell(*pass_most, sign='+')}"
+        Console().print(f"{sweep.column} {last} less {first}: {cells}", highlight=False)
+    write_atomically(Path(config.out) / f"{sweep.file}.json", (json.dumps(document, indent=2) + "\n").encode())
+    folders = [RunFolder(f"{config.out}/samples/{run}") for run in ("base", *(sweep.run(v, 0) for v in sweep.variants))]
+    comparison = compare([SampleStore(folder).outcomes() for folder in folders])
+    return write_report(comparison, folders, Path(config.out) / "report.html", title=sweep.title)
+
+
+def summarise(base: Outcomes, trained: dict[str, list[Outcomes]], resamples: int = RESAMPLES) -> list[Row]:
+    """The base's row and one a variant; K is the largest that all runs have an estimate of.
+
+    Raises:
+        ReachlabError: runs on different problems.
+    """
+    runs = [run for seeds in trained.values() for run in seeds]
+    if any(run.problem_ids != base.problem_ids for run in runs):
+        raise ReachlabError("the runs are not on the same problems; sample them with the same --problems")
+    most = largest_k([base, *runs])
+    rng = np.random.default_rng(0)
+    problems = len(base.problem_ids)
+    who_BP = rng.integers(problems, size=(resamples, problems))
+    start_P2 = base.pass_at_k([1, most])
+    start_B2 = start_P2[who_BP].mean(1)
+    rows = [_row("base", start_P2.mean(0), start_B2, start_P2.mean(0), start_B2)]
+    for name, seeds in trained.items():
+        found_2, found_B2 = _resampled(seeds, most, who_BP, rng)
+        rows.append(_row(name, found_2, found_B2, start_P2.mean(0), start_B2))
+    return rows
+
+
+def effect(
+    first: Sequence[Outcomes], last: Sequence[Outcomes], most: int, resamples: int = RESAMPLES
+) -> tuple[Interval, Interval]:
+    """pass@1 and pass@K of one variant less another's, on the same resampled problems, each with seeds of its own."""
+    rng = np.random.default_rng(0)
+    problems = len(first[0].problem_ids)
+    who_BP = rng.integers(problems, size=(resamples, problems))
+    (before_2, before_B2), (after_2, after_B2) = (_resampled(seeds, most, who_BP, rng) for seeds in (first, last))
+    moved_2, moved_B2 = after_2 - before_2, after_B2 - before_B2
+    return _interval(moved_2[0], moved_B2[:, 0]), _interval(moved_2[1], moved_B2[:, 1])
+
+
+def largest_k(runs: Sequence[Outcomes]) -> int:
+    """The largest k for which every run has an estimate on every problem."""
+    return min(run.largest_k for run in runs)
+
+
+def _resampled(
+    seeds: Sequence[Outcomes], most: int, who_BP: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means over seeds and problems of pass@1 and pass@K: as they are (2,), and resampled (B, 2)."""
+    found_SP2 = np.stack([run.pass_at_k([1, most]) for run in seeds])
+    seeds_BS = rng.integers(len(seeds), size=(len(who_BP), len(seeds)))
+    resampled_B2 = np.stack([found_SP2[s][:, p].mean((0, 1)) for s, p in zip(seeds_BS, who_BP, strict=True)])
+    return found_SP2.mean((0, 1)), resampled_B2
+
+
+def _interval(value: float, values_B: NDArray[np.float64]) -> Interval:
+    low, high = np.quantile(values_B, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(value), float(low), float(high)
+
+
+def _row(
+    name: str,
+    found_2: NDArray[np.float64],
+    found_B2: NDArray[np.float64],
+    start_2: NDArray[np.float64],
+    start_B2: NDArray[np.float64],
+) -> Row:
+    return Row(
+        name=name,
+        pass_1=_interval(found_2[0], found_B2[:, 0]),
+        pass_most=_interval(found_2[1], found_B2[:, 1]),
+        gap=_interval(start_2[1] - found_2[0], start_B2[:, 1] - found_B2[:, 0]),
+        moved=_interval(found_2[1] - start_2[1], found_B2[:, 1] - start_B2[:, 1]),
+    )
+
+
+def print_rows(rows: Sequence[Row], most: int, console: Console | None = None, column: str = "") -> None:
+    """The table, in percent and percentage points."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(column)
+    for name in ("pass@1", f"pass@{most}", "ΔSE", f"pass@{most} less the base's"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        cells = [_cell(*found) for found in (row.pass_1, row.pass_most, row.gap)]
+        table.add_row(row.name, *cells, "" if row.name == "base" else _cell(*row.moved, sign="+"))
+    (console or Console()).print(table)
+
+
+def _cell(value: float, low: float, high: float, sign: str = "") -> str:
+    return f"{100 * value:{sign}.1f} ({100 * low:{sign}.1f} to {100 * high:{sign}.1f})"
