@@ -133,18 +133,21 @@ def check(n_P: Ints, c_P: Ints, stopping: Stopping) -> None:
 
 def _stopped(n: int, c: int, m: int, enough: int, ks: Ints) -> Floats:
     """pass@k at each k of a problem that stopped at n with c right, the look before being at m."""
-    s, weights = _right_before(n, c, m, enough)
-    wrong_K = np.zeros(len(ks))
+    first, weights = _right_before(n, c, m, enough)
     early_K = ks <= m
-    for right, weight in zip(s, weights, strict=True):
-        wrong_K[early_K] += weight * _all_wrong(m, right, ks[early_K])
-    if s[0] == 0:
+    # The chance that the k first of m are wrong where s of the m are right: Π_{i<s} (m−k−i) / (m−i).
+    i = np.arange(first + len(weights) - 1)[:, None]
+    wrong_SK = np.cumprod(np.maximum(m - ks[early_K] - i, 0) / (m - i), axis=0)
+    wrong_SK = np.concatenate([np.ones((1, wrong_SK.shape[1])), wrong_SK])
+    wrong_K = np.zeros(len(ks))
+    wrong_K[early_K] = weights @ wrong_SK[first:]
+    if first == 0:
         wrong_K[~early_K] = weights[0] * _all_wrong(n - m, c, ks[~early_K] - m)
     return 1.0 - wrong_K
 
 
-def _right_before(n: int, c: int, m: int, enough: int) -> tuple[list[int], Floats]:
-    """How many of the c were right at m, and how likely each number is: C(m, s) C(n−m, c−s), normalised, for s < r.
+def _right_before(n: int, c: int, m: int, enough: int) -> tuple[int, Floats]:
+    """How likely it is that s of the c were right at m: C(m, s) C(n−m, c−s), normalised, from the first possible s on.
 
     Through ratios of neighbours, so that n may be as large as it likes.
     """
@@ -152,7 +155,7 @@ def _right_before(n: int, c: int, m: int, enough: int) -> tuple[list[int], Float
     ratios = (m - s[:-1]) / (s[:-1] + 1) * (c - s[:-1]) / (n - m - c + s[:-1] + 1)
     logs = np.concatenate([[0.0], np.cumsum(np.log(ratios))])
     weights = np.exp(logs - logs.max())
-    return s.tolist(), weights / weights.sum()
+    return int(s[0]), weights / weights.sum()
 
 
 def _all_wrong(n: int, c: int, ks: Ints) -> Floats:

@@ -178,21 +178,17 @@ class Ledger:
             stopped_P[going_P & (right_PJ[:, at] >= self.plan.enough)] = at
         return Standing(len(sizes), stopped_P)
 
-    def looks(self, standing: Standing) -> list[Look]:
-        """What the run was after each look behind it."""
-        looks = self.plan.looks[: standing.done]
-        rights_PJ = self.right_PJ[:, : standing.done].cumsum(axis=1)
-        found = np.diff((rights_PJ > 0).sum(axis=0), prepend=0).tolist()
-        at_P = np.where(standing.stopped_P < 0, standing.done, standing.stopped_P)
-        return [
-            Look(
-                look=look,
-                drawn=int(np.array(looks)[np.minimum(at_P, at)].sum()),
-                undecided=int((at_P > at).sum()),
-                solved=forecast_solved(looks[: at + 1], found[: at + 1], len(at_P), self.plan.looks[-1]),
-            )
-            for at, look in enumerate(looks)
-        ]
+    def look(self, standing: Standing, at: int) -> Look:
+        """What the run was after one of the looks behind it."""
+        looks = self.plan.looks[: at + 1]
+        solved = (self.right_PJ[:, : at + 1].cumsum(axis=1) > 0).sum(axis=0)
+        stopped_P = np.where(standing.stopped_P < 0, standing.done, standing.stopped_P)
+        return Look(
+            look=looks[-1],
+            drawn=int(np.array(looks)[np.minimum(stopped_P, at)].sum()),
+            undecided=int((stopped_P > at).sum()),
+            solved=forecast_solved(looks, np.diff(solved, prepend=0).tolist(), len(stopped_P), self.plan.looks[-1]),
+        )
 
     def stretch(self, standing: Standing) -> tuple[int, int]:
         """How many samples there are from the last look to the next, and how many of these are missing."""
@@ -242,10 +238,10 @@ def ending(plan: Plan, looks: Sequence[Look]) -> str:
         return ""
     last = looks[-1]
     if not last.undecided:
-        return f"every problem has {plan.enough} right or more" if plan.enough > 1 else "every problem is solved"
+        return "every problem is solved" if plan.enough == 1 else f"every problem has {plan.enough} right samples"
     if plan.target_width is not None and last.solved.width <= plan.target_width:
         return f"the interval is no wider than {plan.target_width:g}"
-    return f"the undecided problems have their {last.look:,} samples" if last.look == plan.looks[-1] else ""
+    return f"the undecided problems have all {last.look:,} samples" if last.look == plan.looks[-1] else ""
 
 
 def say(plan: Plan, look: Look) -> str:
@@ -261,10 +257,8 @@ def say(plan: Plan, look: Look) -> str:
 def sum_up(plan: Plan, looks: Sequence[Look]) -> str:
     """The last line: why the run is at its end, and what it cost."""
     last = looks[-1]
-    uniform = last.solved.problems * last.look
-    line = f"{ending(plan, looks)}: {last.drawn:,} samples where {last.look:,} of every problem are {uniform:,}"
-    line += f" ({uniform / last.drawn:.1f}x)"
-    if last.look < plan.looks[-1] and last.undecided:
-        whole = last.solved.problems * plan.looks[-1]
-        line += f", and all {plan.looks[-1]:,} are {whole:,} ({whole / last.drawn:.1f}x)"
-    return line
+    fewer = (
+        f"{last.solved.problems * look / last.drawn:.1f}x fewer than {look:,} of every problem"
+        for look in dict.fromkeys((last.look, plan.looks[-1]))
+    )
+    return f"ended, as {ending(plan, looks)}; {last.drawn:,} samples: {', '.join(fewer)}"

@@ -122,8 +122,8 @@ def _sample_adaptively(
 ) -> tuple[int, str]:
     """Draw what the plan wants and the run lacks, look by look; how many samples that were, and how the run ended."""
     ledger = store.ledger(plan)
-    drawn = 0
-    looks = ledger.looks(standing := ledger.standing())
+    standing, drawn = ledger.standing(), 0
+    looks = [ledger.look(standing, at) for at in range(standing.done)]
     while not ending(plan, looks):
         total, left = ledger.stretch(standing)
         with track(f"sample to {plan.looks[standing.done]:,}", total, total - left) as advance:
@@ -132,7 +132,8 @@ def _sample_adaptively(
                 problem_N, sample_N = np.array(part).T
                 ledger.add(problem_N, sample_N, status_N != "unscored", status_N == "correct")
         drawn += left
-        looks = ledger.looks(standing := ledger.standing())
+        standing = ledger.standing()
+        looks.extend(ledger.look(standing, at) for at in range(len(looks), standing.done))
         tell(say(plan, looks[-1]))
     document = {"looks": [look.to_dict() for look in looks], "ended": ending(plan, looks)}
     if not store.folder.exists("adaptive.json") or store.folder.read_json("adaptive.json") != document:
