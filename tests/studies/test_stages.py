@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import stat
 import sys
@@ -10,7 +11,7 @@ from tests.tiny import names
 
 from reachlab.errors import ReachlabError
 from reachlab.studies import stages as stages_module
-from reachlab.studies.stages import Stage, run_stages
+from reachlab.studies.stages import Stage, at_once, run_stages
 
 COMMAND = """#!/bin/sh
 # Called as `python -m reachlab NAME SCRIPT`: note the beginning and the end of SCRIPT.
@@ -135,3 +136,9 @@ def test_nothing_stays_open(log: Path) -> None:
     with pytest.raises(ReachlabError):
         run_stages([stage("long", "exec sleep 60"), stage("b", "exit 1")], cores=2)
     assert len(names("/proc/self/fd")) == before
+
+
+def test_stages_that_would_share_a_gpu_run_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert at_once("cpu") == len(os.sched_getaffinity(0))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert at_once() == 1
