@@ -13,7 +13,7 @@ import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
 from reachlab.errors import ReachlabError
-from reachlab.sampling.config import SampleConfig, VerifyConfig
+from reachlab.sampling.config import GuessConfig, SampleConfig, VerifyConfig
 from reachlab.sampling.entropy_config import EntropyConfig
 from reachlab.sampling.records import ImportConfig
 from reachlab.studies.config import (
@@ -233,6 +233,86 @@ def verify(config: Flat[VerifyConfig]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GuessCommand:
+    """Judge answers against other problems' gold answers."""
+
+    guess: Flat[GuessConfig]
+    json: bool = False
+    """Print JSON."""
+
+
+@app.command(name="guess")
+def guess(config: Flat[GuessCommand]) -> None:
+    """Measure luck: judge a run's stored answers against the gold answers of other problems, and keep what comes out
+    beside the run.
+
+    Example: reachlab guess runs/base-samples --shuffles 3
+    """
+    from reachlab.sampling.guessing import guess
+
+    found = guess(config.guess)
+    if config.json:
+        _print_json(found.to_dict())
+        return
+    _print_table(found.rows())
+    if lost := int(found.unscored_SP.sum()):
+        print(f"{lost:,} answers were not scored")
+    if found.left_out:
+        print(f"{found.left_out:,} problems have no other of their kind with another gold answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceCommand:
+    """What samples say beyond pass@k."""
+
+    runs: tyro.conf.Positional[tuple[str, ...]]
+    """Run folders."""
+    resamples: int = 10_000
+    """Bootstrap resamples of the problems."""
+    level: float = 0.95
+    """Level of the intervals."""
+    k: tuple[int, ...] = ()
+    """Values of k; default powers of two and the largest."""
+    seed: int = 0
+    """Of the bootstrap, and of the subsets drawn for votes."""
+    json: bool = False
+    """Print JSON."""
+
+
+@app.command(name="evidence")
+def evidence(config: Flat[EvidenceCommand]) -> None:
+    """Read what runs say beyond pass@k: whole chains, majority votes, the best of k, distinct solutions, copies that a
+    broken seed would leave, and luck where `reachlab guess` has measured it.
+
+    Example: reachlab evidence runs/base-samples runs/pods-samples
+    """
+    from reachlab.report.evidence_table import print_evidence
+    from reachlab.runs import RunFolder
+    from reachlab.sampling.evidence import read_evidence
+    from reachlab.sampling.store import SampleStore
+
+    if not config.runs:
+        raise ReachlabError("name at least one run folder")
+    if bad := [k for k in config.k if k < 1]:
+        raise ReachlabError(f"k={bad[0]} must be 1 or more")
+    found = [
+        read_evidence(
+            SampleStore(RunFolder(run)),
+            ks=config.k or None,
+            resamples=config.resamples,
+            level=config.level,
+            seed=config.seed,
+        )
+        for run in config.runs
+    ]
+    if config.json:
+        _print_json([one.to_dict() for one in found])
+        return
+    for one in found:
+        print_evidence(one, config.level)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompareConfig:
     """Compare runs of samples on the problems they share."""
 
@@ -303,18 +383,64 @@ def report(config: Flat[ReportCommand]) -> None:
     print(write_report(comparison, folders, config.out, title=config.title))
 
 
-def _compare(config: CompareConfig) -> tuple[Any, Any]:
-    from reachlab.boundary.compare import compare
+@dataclass(frozen=True, kw_only=True)
+class PowerCommand:
+    """Plan a comparison from two runs of samples."""
+
+    base: tyro.conf.Positional[str]
+    """The base model's run folder."""
+    other: tyro.conf.Positional[str]
+    """The other model's."""
+    k: tuple[int, ...] = ()
+    """Values of k; default 1 and the smallest number of samples."""
+    points: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0)
+    """Differences to find, in percentage points."""
+    samples: tuple[int, ...] = ()
+    """Samples of each problem to plan with; default a quarter of the present ones, these, and four times as many."""
+    level: float = 0.95
+    """Of the two-sided test that is to find it."""
+    power: float = 0.8
+    """Chance to find it."""
+    json: bool = False
+    """Print JSON."""
+
+
+@app.command(name="power")
+def power(config: Flat[PowerCommand]) -> None:
+    """Say how many problems, and samples of each, would show a difference of so many points between two models.
+
+    Example: reachlab power runs/base-samples runs/pods-samples --points 1 2 5 --k 1 256
+    """
+    from reachlab.boundary.power import power_analysis
+    from reachlab.report.power import print_power
+
+    base, other = _outcomes((config.base, config.other))[0]
+    plan = power_analysis(base, other, config.k, config.points, config.samples, config.level, config.power)
+    if config.json:
+        _print_json(plan.to_dict())
+    else:
+        print_power(plan)
+
+
+def _outcomes(runs: tuple[str, ...]) -> tuple[list[Any], list[Any]]:
+    """The outcomes of each run, and the folders."""
     from reachlab.runs import RunFolder
     from reachlab.sampling.store import SampleStore
 
-    if not config.runs:
-        raise ReachlabError("name at least one run folder")
-    folders = [RunFolder(run) for run in config.runs]
+    folders = [RunFolder(run) for run in runs]
     outcomes = [SampleStore(folder).outcomes() for folder in folders]
     if len({o.name for o in outcomes}) < len(outcomes):
         # Folders of one name in different places: the places tell them apart.
         outcomes = [replace(o, name=folder.url.rstrip("/")) for o, folder in zip(outcomes, folders, strict=True)]
+    return outcomes, folders
+
+
+def _compare(config: CompareConfig) -> tuple[Any, Any]:
+    from reachlab.boundary.compare import compare
+
+    if not config.runs:
+        raise ReachlabError("name at least one run folder")
+    outcomes, folders = _outcomes(config.runs)
     comparison = compare(
         outcomes,
         ks=config.k or None,

@@ -19,28 +19,33 @@ def test_the_space_of_an_answer() -> None:
     assert answer_spaces([]) == []
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("xy")), max_size=40), st.integers(0, 99))
-def test_partners_are_of_the_kind_and_have_another_gold_answer(problems: list[tuple[str, str]], seed: int) -> None:
-    golds, kinds = [g for g, _ in problems], [k for _, k in problems]
-    found_P = partners(golds, kinds, np.random.default_rng(seed))
+SPACES = [Space("x", "x1", 10), Space("x", "x2", 100), Space("y", "y", None)]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(SPACES)), max_size=40), st.integers(0, 99))
+def test_partners_are_of_the_space_and_have_another_gold_answer(problems: list[tuple[str, Space]], seed: int) -> None:
+    golds, spaces = [g for g, _ in problems], [s for _, s in problems]
+    found_P = partners(golds, spaces, np.random.default_rng(seed))
     for i, j in enumerate(found_P.tolist()):
-        others = [o for o in range(len(problems)) if kinds[o] == kinds[i] and golds[o] != golds[i]]
+        others = [o for o in range(len(problems)) if spaces[o] == spaces[i] and golds[o] != golds[i]]
+        others = others or [
+            o for o in range(len(problems)) if spaces[o].kind == spaces[i].kind and golds[o] != golds[i]
+        ]
         assert (j == -1) == (not others)
         assert j == -1 or j in others
-    for kind in set(kinds):
-        members = [i for i, k in enumerate(kinds) if k == kind]
-        commonest = max(Counter(golds[i] for i in members).values())
-        used = Counter(found_P[members].tolist())
+    for space in set(spaces):
+        members = [i for i, s in enumerate(spaces) if s == space]
+        counts = Counter(golds[i] for i in members)
+        commonest, used = max(counts.values()), Counter(found_P[members].tolist())
         if 2 * commonest <= len(members):
             assert used == Counter(members)  # a permutation
-        elif len({golds[i] for i in members}) > 1:
-            rest = len(members) - commonest
-            assert max(used.values()) <= -(-commonest // rest)
+        elif len(counts) > 1:
+            assert max(used.values()) <= -(-commonest // (len(members) - commonest))
 
 
 def test_partners_differ_from_seed_to_seed_and_reach_everybody() -> None:
-    golds = list("aabbbcdefg")
-    met = {(i, int(j)) for s in range(300) for i, j in enumerate(partners(golds, "x" * 10, np.random.default_rng(s)))}
+    golds, spaces = list("aabbbcdefg"), SPACES[:1] * 10
+    met = {(i, int(j)) for s in range(300) for i, j in enumerate(partners(golds, spaces, np.random.default_rng(s)))}
     assert met == {(i, j) for i in range(10) for j in range(10) if golds[i] != golds[j]}
 
 

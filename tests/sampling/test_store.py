@@ -187,13 +187,11 @@ def test_chains_that_nobody_checked_are_refused(store: SampleStore) -> None:
     with pytest.raises(ReachlabError, match="holds no sample yet"):
         store.outcomes(chain=True)
     old = f"{store.folder.path}/{store.write_part([sample('a', 0)])}"
-    with pytest.raises(ReachlabError, match=r"no step checks; .*reachlab verify .* adds them"):
+    with pytest.raises(ReachlabError, match="its task checks no steps"):
         store.outcomes(chain=True)
     as_before(store, old)
-    with pytest.raises(ReachlabError, match=r"no step checks; .*reachlab verify .* adds them"):
-        store.outcomes(chain=True)
     store.write_part([steps("a", 1, Verdict.correct(), StepCheck(1, 1))])
-    with pytest.raises(ReachlabError, match=r"1 samples are older than the step checks; .*reachlab verify"):
+    with pytest.raises(ReachlabError, match=r": 1 samples are older than the checks of steps; `reachlab verify"):
         store.outcomes(chain=True)
     assert store.outcomes().c_P.tolist() == [2, 0, 0]
     assert [(s.steps, s.final_answer) for s in store.samples()] == [(None, None), (StepCheck(1, 1), "2")]

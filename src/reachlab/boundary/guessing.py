@@ -10,9 +10,10 @@ the solved share that k samples of a model that knows nothing but how answers lo
 stay together: they are k guesses of one model at one problem. Beside it, uniform guessing in a space of size A: 1 −
 (1 − 1/A)^k.
 
-σ is a permutation without fixed gold answers (so every gold answer is used equally often), among problems whose
-answers are of one kind; where one gold answer is that of more than half of them no such permutation exists, and
-partners repeat as evenly as they can.
+σ is a permutation without fixed gold answers (so every gold answer is used equally often) among problems whose gold
+answers lie in one space, so that luck is that of an answer of the right kind and size. Where one gold answer is that
+of more than half of them no such permutation exists, and partners repeat as evenly as they can; a problem whose space
+has no other gold answer meets one of another space of its kind.
 
 Source: the permutation test (Fisher 1935). arXiv 2504.13837 raises the doubt, that a right answer at large k is luck,
 and reads chains by hand to meet it; this measures it.
@@ -39,7 +40,7 @@ FEWEST_CHOICES = 4
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Where a gold answer lies: its ``kind``, within which answers are shuffled, and the ``size``, None where open."""
+    """Where a gold answer lies: its kind, the space's name, and how many answers it has, None where it is open."""
 
     kind: str
     label: str
@@ -67,31 +68,38 @@ def _space(gold: str, choices: int) -> Space:
     return Space("open", "open", None)
 
 
-def partners(golds: Sequence[str], kinds: Sequence[str], rng: np.random.Generator) -> Ints:
-    """For each problem, another of its kind with another gold answer, to judge its samples by; -1 if there is none."""
+def partners(golds: Sequence[str], spaces: Sequence[Space], rng: np.random.Generator) -> Ints:
+    """For each problem, another with another gold answer, to judge its samples by; -1 if its kind has none."""
     found_P = np.full(len(golds), -1)
-    for kind in dict.fromkeys(kinds):
-        members = [i for i, k in enumerate(kinds) if k == kind]
-        counts = Counter(golds[i] for i in members)
-        if len(counts) < 2:
-            continue
-        # Problems in random order, those of one gold answer together, the commonest first.
-        names = sorted(counts)
-        rng.shuffle(names)
-        names.sort(key=lambda gold: -counts[gold])
-        rank = {gold: at for at, gold in enumerate(names)}
-        order = np.array([members[i] for i in rng.permutation(len(members))])
-        order = order[np.argsort([rank[golds[i]] for i in order], kind="stable")]
-        size, most = len(order), counts[names[0]]
-        if 2 * most <= size:
-            # Turning the circle by the longest block, or more, moves every block off itself.
-            turn = int(rng.integers(most, size - most, endpoint=True))
-            found_P[order] = np.roll(order, -turn)
-        else:
-            rest = order[most:]
-            found_P[order[:most]] = np.resize(rest, most)
-            found_P[rest] = rng.permutation(order[:most])[: len(rest)]
+    for space in dict.fromkeys(spaces):
+        _shuffle(found_P, golds, [i for i, s in enumerate(spaces) if s == space], rng)
+    for i in np.flatnonzero(found_P < 0).tolist():
+        others = [j for j, s in enumerate(spaces) if s.kind == spaces[i].kind and golds[j] != golds[i]]
+        if others:
+            found_P[i] = rng.choice(others)
     return found_P
+
+
+def _shuffle(found_P: Ints, golds: Sequence[str], members: Sequence[int], rng: np.random.Generator) -> None:
+    """Give the members partners among themselves, where they have more than one gold answer."""
+    counts = Counter(golds[i] for i in members)
+    if len(counts) < 2:
+        return
+    # Members in random order, those of one gold answer together, the commonest first.
+    names = sorted(counts)
+    rng.shuffle(names)
+    names.sort(key=lambda gold: -counts[gold])
+    rank = {gold: at for at, gold in enumerate(names)}
+    order = rng.permutation(members)
+    order = order[np.argsort([rank[golds[i]] for i in order], kind="stable")]
+    size, most = len(order), counts[names[0]]
+    if 2 * most <= size:
+        # Turning the circle by the longest block, or more, moves every block off itself.
+        found_P[order] = np.roll(order, -int(rng.integers(most, size - most, endpoint=True)))
+        return
+    common, rest = order[:most], order[most:]
+    found_P[common] = np.resize(rest, most)
+    found_P[rest] = rng.permutation(common)[: len(rest)]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -136,3 +136,29 @@ class VerifyConfig:
     """Seconds a verifier may take for one answer."""
     workers: int | None = None
     """Verifier processes; default one a core."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuessConfig:
+    """Judge every stored answer against the gold answers of other problems."""
+
+    run: Positional[str]
+    """Run folder."""
+    shuffles: int = 3
+    """How many times: each problem's answers meet the gold answer of so many others."""
+    samples: int = 0
+    """Use the first so many samples of each problem; 0 uses all."""
+    seed: int = 0
+    """Decides which problems meet."""
+    timeout: float = 5.0
+    """Seconds a verifier may take for one answer."""
+    workers: int | None = None
+    """Verifier processes; default one a core."""
+
+    def __post_init__(self) -> None:
+        if self.shuffles < 1:
+            raise ReachlabError(f"shuffles={self.shuffles} must be 1 or more")
+        if self.samples < 0:
+            raise ReachlabError(f"samples={self.samples} must be 0 (all) or more")
+        if not self.timeout > 0:
+            raise ReachlabError(f"timeout={self.timeout} must be above 0")

@@ -8,7 +8,7 @@ keeps each (problem, index) once.
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -46,6 +46,9 @@ LATER = pa.schema([("valid_steps", pa.int32()), ("steps", pa.int32()), ("final_a
 
 REPEATING = ("problem_id", "finish", "engine", "verdict", "final_answer")
 """Text of few different values. As dictionaries these are read several times faster than as text."""
+
+Shrink = Callable[[pa.Table], pa.Table]
+"""Makes a smaller table of a part's; `problem_id` and `sample` stay."""
 
 
 class SampleStore:
@@ -132,22 +135,25 @@ class SampleStore:
         """
         return _joined(self._read_parts(columns), columns)
 
-    def _read_parts(self, columns: Sequence[str] | None) -> list[pa.Table]:
+    def _read_parts(self, columns: Sequence[str] | None, shrink: Shrink | None = None) -> list[pa.Table]:
         wanted = None if columns is None else _keyed(columns)
-        return [self.read_part(part, wanted, REPEATING) for part in self.parts()]
+        parts = (self.read_part(part, wanted, REPEATING) for part in self.parts())
+        return [part if shrink is None else shrink(part) for part in parts]
 
-    def numbered(self, columns: Sequence[str]) -> tuple[pa.Table, NDArray[np.int64]]:
+    def numbered(
+        self, columns: Sequence[str] | None, shrink: Shrink | None = None
+    ) -> tuple[pa.Table, NDArray[np.int64]]:
         """As `read_encoded`, and each row's problem as its position among `problems`.
+
+        `shrink` is given each part as soon as it is read, so that what it drops never lies in memory all at once.
 
         Raises:
             ReachlabError: as of `read`; no sample at all, or samples of problems that the run does not list.
         """
-        return self._numbered(self.read_encoded(columns))
-
-    def _numbered(self, table: pa.Table) -> tuple[pa.Table, NDArray[np.int64]]:
+        table = _joined(self._read_parts(columns, shrink), columns)
         if not len(table):
             raise ReachlabError(f"{self.folder.url}: holds no sample yet")
-        places_N, known = _dictionary(table["problem_id"])
+        places_N, known = codes_of(table["problem_id"])
         place = pc.index_in(known, pa.array([p.id for p in self.problems()], pa.string()))
         rows_N = place.fill_null(-1).to_numpy().astype(np.int64)[places_N]
         if rows_N.min() < 0:
@@ -191,7 +197,7 @@ class SampleStore:
     def drawn(self) -> dict[str, set[int]]:
         """Which sample indices each problem has."""
         table = self.read_encoded([])
-        places_N, known = _dictionary(table["problem_id"])
+        places_N, known = codes_of(table["problem_id"])
         order_N = np.argsort(places_N, kind="stable")
         sample_N = table["sample"].to_numpy()[order_N]
         ends = np.cumsum(np.bincount(places_N, minlength=len(known)))
@@ -224,12 +230,10 @@ class SampleStore:
         plan = self.plan()
         if plan is not None:
             return self._adaptive_outcomes(plan, chain)
-        columns = ["verdict", *(("valid_steps", "steps") if chain else ())]
-        parts = self._read_parts(columns)
-        table, row_N = self._numbered(_joined(parts, columns))
+        table, row_N = self.numbered(["verdict", *(("valid_steps", "steps") if chain else ())])
         if chain:
-            self._check_chains(parts, table)
-        correct_N, wrong_N, unscored_N = _verdicts(table)
+            self._check_chains(table)
+        correct_N, wrong_N, unscored_N = verdicts(table)
         if chain:
             unknown_N = pc.is_null(table["steps"]).to_numpy()
             holds = pc.and_(pc.equal(table["valid_steps"], table["steps"]), pc.greater(table["steps"], 0))
@@ -272,22 +276,31 @@ class SampleStore:
         ledger = Ledger(plan, len(self.problems()))
         if self.parts():
             table, row_N = self.numbered(["verdict"])
-            right_N, wrong_N, _ = _verdicts(table)
+            right_N, wrong_N, _ = verdicts(table)
             ledger.load(row_N, table["sample"].to_numpy().astype(np.int64), right_N | wrong_N, right_N)
         return ledger
 
-    def _check_chains(self, parts: Sequence[pa.Table], table: pa.Table) -> None:
+    def _check_chains(self, table: pa.Table) -> None:
         """Refuse chain outcomes of samples whose steps nobody checked: counted as wrong or left out, they mislead."""
-        if "steps" not in table.column_names or table["steps"].null_count == len(table):
+        if old := self.older_than("steps"):
             raise ReachlabError(
-                f"{self.folder.url}: no step checks; its task checks no steps, or the run is older than the checks and "
-                f"`reachlab verify {self.folder.url}` adds them"
+                f"{self.folder.url}: {old:,} samples are older than the checks of steps; "
+                f"`reachlab verify {self.folder.url}` checks them"
             )
-        if old := sum(len(part) for part in parts if "steps" not in part.column_names):
-            raise ReachlabError(
-                f"{self.folder.url}: {old:,} samples are older than the step checks; "
-                f"`reachlab verify {self.folder.url}` adds them"
-            )
+        if table["steps"].null_count == len(table):
+            raise ReachlabError(f"{self.folder.url}: its task checks no steps")
+
+    def older_than(self, column: str) -> int:
+        """How many stored samples lie in parts that were written before there was this column.
+
+        Raises:
+            ReachlabError: as of `read`.
+        """
+        return sum(
+            len(p)
+            for p in (self.read_part(path, ["sample", column]) for path in self.parts())
+            if column not in p.column_names
+        )
 
     def part(self, path: str) -> list[Sample]:
         """The samples of one part, in its row order."""
@@ -342,15 +355,15 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _dictionary(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
+def codes_of(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
     """A dictionary column as whole numbers, and what they stand for. A null is -1."""
     whole = column.unify_dictionaries().combine_chunks()
     return whole.indices.fill_null(-1).to_numpy().astype(np.int64), whole.dictionary
 
 
-def _verdicts(table: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+def verdicts(table: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
     """Which samples are correct, wrong, unscored."""
-    status_N, statuses = _dictionary(table["verdict"])
+    status_N, statuses = codes_of(table["verdict"])
     chosen = {status: status_N == i for i, status in enumerate(statuses.to_pylist())}
     nothing_N = np.zeros(len(table), bool)
     correct_N, wrong_N, unscored_N = (chosen.get(s, nothing_N) for s in ("correct", "wrong", "unscored"))
@@ -373,7 +386,7 @@ def _joined(parts: Sequence[pa.Table], columns: Sequence[str] | None) -> pa.Tabl
     sample_N = table["sample"].to_numpy().astype(np.int64)
     lowest = sample_N.min()
     width = int(sample_N.max() - lowest) + 1
-    place_N, known = _dictionary(table["problem_id"])
+    place_N, known = codes_of(table["problem_id"])
     key_N = place_N * width + (sample_N - lowest)
     if len(known) * width <= 16 * len(table):
         # Where the indices are dense, which they are unless somebody chose them otherwise, nothing has to be sorted.
