@@ -183,6 +183,25 @@ def test_a_model_that_cannot_be_packed_gets_padded_rows(name: str) -> None:
         assert_same_gradient(gradient(found, model), gradients, 1e-4)
 
 
+@pytest.mark.parametrize("name", [*FITTING, *OTHERS])
+def test_sums_are_those_of_each_sequence_by_itself(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reachlab.models.packing.HEAD_ROWS", 5)
+    monkeypatch.setattr("reachlab.models.packing.HEAD_LOGITS", 1)
+    model = build({**FITTING, **OTHERS}[name], torch.float64 if name in FITTING else torch.float32)
+    wanted = torch.stack([x.sum() for x, _ in alone(model, *RAGGED, 1.0)]).double()
+    packer = Packer(model)
+    packs = packer.pack(*RAGGED, 40)
+    found = torch.cat([packer.sums(model, pack) for pack in packs])
+    assert (found.dtype, found.requires_grad) == (torch.float64, False)
+    order = torch.cat([pack.index_B for pack in packs]).argsort()
+    torch.testing.assert_close(found[order], wanted, atol=1e-4, rtol=1e-5)
+
+
+def test_a_head_is_asked_alone_only_where_nothing_follows_it() -> None:
+    alone = {name: Packer(build(FITTING[name]))._head_alone for name in ("qwen3", "olmoe", "gemma2, soft caps")}
+    assert alone == {"qwen3": True, "olmoe": True, "gemma2, soft caps": False}
+
+
 def test_a_new_model_is_packed_in_any_precision() -> None:
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
         model = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**WIDE)).to(dtype)

@@ -197,8 +197,12 @@ class _Join(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, layout: Layout, *rows: Tensor) -> Tensor:
         ctx.layout, ctx.shapes = layout, [row.shape for row in rows]
-        parts = zip(rows, layout.blocks, strict=True)
-        return torch.cat([row.flatten(0, 1).index_select(0, block.query_slots_N) for row, block in parts])
+        slots = [block.query_slots_N for block in layout.blocks]
+        joined = rows[0].new_empty(sum(map(len, slots)), *rows[0].shape[2:])
+        # Gathered straight into their places: no second copy.
+        for part, row, at in zip(torch.split(joined, [*map(len, slots)]), rows, slots, strict=True):
+            torch.index_select(row.flatten(0, 1), 0, at, out=part)
+        return joined
 
     @staticmethod
     @once_differentiable

@@ -42,6 +42,12 @@ SPREAD = 1.5
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-2}
 """How far the probe may be off, as a share of what another prompt does to it; half precision: `HALF_TOLERANCE`."""
 HALF_TOLERANCE = 0.3
+HEAD_LOGITS = 1 << 19
+"""Logits that `Packer.sums` makes at a time on a CPU: what stays in its cache."""
+ACCELERATOR_HEAD_LOGITS = 1 << 27
+"""Likewise elsewhere."""
+HEAD_ROWS = 256
+"""Yet so many rows at least: for fewer, a head is read from memory more often than it is computed with."""
 MISFITS = (TypeError, ValueError, RuntimeError, AttributeError, KeyError, IndexError, NotImplementedError)
 """What a model raises that cannot do with our arguments."""
 
@@ -111,6 +117,7 @@ class Packer:
         before = model.config._attn_implementation
         with _probing(model):
             self._keeps = self._keeps_logits(model)
+            self._head_alone = self._ends_with_a_head(model)
             if getattr(model, "_supports_attention_backend", False) and _kinds(text) <= KINDS:
                 try:
                     model.set_attn_implementation(NAME)
@@ -172,6 +179,28 @@ class Packer:
         assert logprobs is not None
         return logprobs, entropies
 
+    @torch.no_grad()
+    def sums(self, model: Any, pack: Pack) -> Tensor:
+        """Σ_t log π of each answer at temperature 1, without gradient: (B,), float64.
+
+        Logits are made a few rows at a time where the model's head can be asked alone, so that a large vocabulary
+        takes no memory. `model` is the one this packer was made for, or a copy; it is not wrapped.
+        """
+        if not self._head_alone:
+            return self.logprobs(model, pack)[0].double().sum(1)
+        self._prepare(model, pack)
+        hidden_RLH = model.base_model(**_inputs(pack)).last_hidden_state
+        if pack.layout is None:
+            hidden_RLH = hidden_RLH[:, pack.first : -1]
+        hidden_KH = hidden_RLH.flatten(0, 1).index_select(0, pack.from_K)
+        targets_K = pack.targets_BT.flatten()[pack.slots_K]
+        head = model.get_output_embeddings()
+        logits = HEAD_LOGITS if hidden_KH.device.type == "cpu" else ACCELERATOR_HEAD_LOGITS
+        rows = max(HEAD_ROWS, logits // self._vocabulary)
+        pieces = zip(torch.split(hidden_KH, rows), torch.split(targets_K, rows), strict=True)
+        logprobs_K = torch.cat([token_logprobs(head(h_KH)[None], at_K[None])[0][0] for h_KH, at_K in pieces])
+        return pack.rows(logprobs_K.double()).sum(1)
+
     def values(self, body: Any, head: nn.Linear, pack: Pack) -> Tensor:
         """A critic's value of the state in which each answer token was drawn: (B, T), zero off the mask.
 
@@ -231,6 +260,16 @@ class Packer:
             return False
         return bool(logits.shape[1] == 1)
 
+    def _ends_with_a_head(self, model: Any) -> bool:
+        """Whether its logits are what its head makes of its body's last hidden states, bit for bit, and no more."""
+        ids = torch.arange(4, device=model.device)[None] % self._vocabulary
+        try:
+            logits = model(input_ids=ids, use_cache=False).logits
+            hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+            return torch.equal(model.get_output_embeddings()(hidden), logits)
+        except (*MISFITS, AssertionError):
+            return False
+
     def _reproduces(self, model: Any) -> bool:
         """Whether packed log-probabilities are those of padded rows, beside what another prompt makes of them."""
         generator = torch.Generator().manual_seed(0)
@@ -259,15 +298,13 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
     shown = list(dict.fromkeys(sorted(p for p, _, _ in rows)))
     place = {p: i for i, p in enumerate(shown)}
     owner_B = torch.tensor([place[p] for p, _, _ in rows])
-    prompt_P, answer_B = (
-        torch.tensor([len(x) for x in xs]) for xs in ([prompts[p] for p in shown], [a for *_, a in rows])
-    )
+    (asked_K, prompt_P), (said_K, answer_B) = _flat([prompts[p] for p in shown]), _flat([a for *_, a in rows])
     fed_B = answer_B - 1
     # The pack: all prompts, then all answers, the shortest first, each without its last token.
     starts_P, starts_B = prompt_P.cumsum(0) - prompt_P, int(prompt_P.sum()) + fed_B.cumsum(0) - fed_B
-    ids = torch.tensor(
-        [*chain.from_iterable(prompts[p] for p in shown), *chain.from_iterable(a[:-1] for *_, a in rows)]
-    )
+    fed_K = torch.ones_like(said_K, dtype=torch.bool)
+    fed_K[answer_B.cumsum(0) - 1] = False
+    ids = torch.cat([asked_K, said_K[fed_K]])
     prompt_block = _block(starts_P, prompt_P, torch.zeros_like(prompt_P))
     blocks = [prompt_block]
     for part in _buckets(fed_B.tolist()):
@@ -275,7 +312,7 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
         blocks.append(_prefixed(block, prompt_block, owner_B[part]))
     position_L = torch.cat([block.at_BT.flatten()[block.query_slots_N] for block in blocks])
 
-    targets_BT, mask_BT = _right_padded([a for *_, a in rows])
+    targets_BT, mask_BT = _right_padded(said_K, answer_B)
     # The first token is predicted by the prompt's last, every other by the one before it.
     from_BT = starts_B[:, None] + torch.arange(mask_BT.shape[1]) - 1
     from_BT[:, 0] = (starts_P + prompt_P - 1)[owner_B]
@@ -340,8 +377,8 @@ def _padded(
     packs = []
     for start, stop in _cut(len(order), size, size, tokens, pieces):
         rows = [pairs[i] for i in order[start:stop]]
-        ids_RL, _ = _right_padded([[*p, *a] for p, a in rows])
-        targets_BT, mask_BT = _right_padded([a for _, a in rows])
+        ids_RL, _ = _right_padded(*_flat([[*p, *a] for p, a in rows]))
+        targets_BT, mask_BT = _right_padded(*_flat([a for _, a in rows]))
         before_B = torch.tensor([len(p) - 1 for p, _ in rows])
         first = int(before_B.min())
         starts_B = torch.arange(len(rows)) * (ids_RL.shape[1] - 1 - first) + before_B - first
@@ -361,12 +398,16 @@ def _padded(
     return packs
 
 
-def _right_padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Tokens (B, T), 0 after a row's end, and true where there are any."""
-    lengths_B = torch.tensor([len(row) for row in rows])
+def _flat(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Tokens of all rows, end to end, and how many each has."""
+    return torch.tensor([*chain.from_iterable(rows)]), torch.tensor([*map(len, rows)])
+
+
+def _right_padded(tokens_K: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows that lie end to end, as (B, T): 0 after a row's end; and true where there are tokens."""
     real_BT = torch.arange(int(lengths_B.max())) < lengths_B[:, None]
     tokens_BT = torch.zeros(real_BT.shape, dtype=torch.long)
-    tokens_BT[real_BT] = torch.tensor([*chain.from_iterable(rows)])
+    tokens_BT[real_BT] = tokens_K
     return tokens_BT, real_BT
 
 
