@@ -150,11 +150,12 @@ class SampleStore:
         Raises:
             ReachlabError: as of `read`; no sample at all, or samples of problems that the run does not list.
         """
+        ids = pa.array([p.id for p in self.problems()], pa.string())
         table = _joined(self._read_parts(columns, shrink), columns)
         if not len(table):
             raise ReachlabError(f"{self.folder.url}: holds no sample yet")
         places_N, known = codes_of(table["problem_id"])
-        place = pc.index_in(known, pa.array([p.id for p in self.problems()], pa.string()))
+        place = pc.index_in(known, ids)
         rows_N = place.fill_null(-1).to_numpy().astype(np.int64)[places_N]
         if rows_N.min() < 0:
             raise ReachlabError(f"{self.folder.url}: samples of problems that problems.jsonl does not list")
@@ -188,11 +189,20 @@ class SampleStore:
                 if name in table.column_names and table[name].null_count:
                     raise ValueError(f"a row without {name}")
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise ReachlabError(
-                f"{part}: not a readable part ({next(iter(str(error).splitlines()), type(error).__name__)}); "
-                "delete it and run the same command to draw its samples again"
-            ) from error
+            raise _damaged(part, error) from error
         return table
+
+    def schema(self, part: str) -> pa.Schema:
+        """The columns of one part, and what was written into their fields.
+
+        Raises:
+            ReachlabError: not readable Parquet.
+        """
+        try:
+            with self.folder.fs.open(part, "rb") as file:
+                return pq.read_schema(file)
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(part, error) from error
 
     def drawn(self) -> dict[str, set[int]]:
         """Which sample indices each problem has."""
@@ -323,6 +333,13 @@ class SampleStore:
             at = table.schema.get_field_index(name)
             table = table.append_column(field, values) if at < 0 else table.set_column(at, field, values)
         self._write_table(part.removeprefix(f"{self.folder.path}/"), table)
+
+
+def _damaged(part: str, error: Exception) -> ReachlabError:
+    return ReachlabError(
+        f"{part}: not a readable part ({next(iter(str(error).splitlines()), type(error).__name__)}); "
+        "delete it and run the same command to draw its samples again"
+    )
 
 
 def hash_problems(problems: Sequence[Problem]) -> str:
