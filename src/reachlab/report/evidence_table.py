@@ -76,7 +76,8 @@ def _remarks(evidence: Evidence) -> Iterator[str]:
 def _luck(guess: Guess, k: int) -> Iterator[str]:
     """The guess rate of each answer space, and luck at the largest k, in words."""
     for group in guess.groups((k,)):
-        line = f"luck, {group.label} ({group.problems:,} problems): {percent(group.rate)} of others' answers are right"
+        problems = "1 problem" if group.problems == 1 else f"{group.problems:,} problems"
+        line = f"luck, {group.label} ({problems}): {percent(group.rate)} of others' answers are right"
         line += f", pass@{k:,} {percent(group.luck_K[0])}" if k > 1 else ""
         if group.size is not None and group.uniform_K is not None:
             line += f"; uniform guessing {percent(1 / group.size)}"
