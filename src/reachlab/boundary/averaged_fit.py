@@ -85,8 +85,8 @@ class AveragedFit:
 
     def mean(self, unknown: Unknown) -> Floats:
         """The averaged prediction, as (B, K)."""
-        found: Floats = np.einsum("bm,bmk->bk", self.weight_BM, self._each(unknown))
-        return found
+        found_BK: Floats = np.einsum("bm,bmk->bk", self.weight_BM, self._each(unknown))
+        return np.minimum(found_BK, 1)
 
     def ends(self, unknown: Unknown, shares: tuple[float, float]) -> tuple[Floats, Floats]:
         """Below which values the two shares of the fits of all weightings lie, each fit by its weight: (K,) each."""
@@ -116,7 +116,7 @@ class AveragedFit:
                 solved_BV = (weight_BJV * -np.expm1(log_failing(a_BJV, b_BJV, more_V))).sum(axis=1)
                 total_BMK[:, m, k] += (counts_BV * np.minimum(solved_BV, 1)).sum(axis=1)
         total_BMK /= self.counts_BU.sum(axis=1)[:, None, None]
-        return total_BMK
+        return np.minimum(total_BMK, 1)
 
 
 def fit_average(pairs: Pairs, counts_BU: Floats, near: AveragedFit | None = None) -> AveragedFit:

@@ -14,7 +14,7 @@ The likelihood stays right where samples were drawn until enough were correct: t
 them alone, so it is a factor without p.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,16 +27,16 @@ from reachlab.errors import ReachlabError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BetaBinomial:
-    """z and J betas; ``alpha``, ``beta`` and ``share`` (their weights, of sum 1) are (J,), and one number is J = 1."""
+    """z, and J betas: ``alpha``, ``beta`` and ``share``, their weights of sum 1, are (J,)."""
 
     zero: float
     alpha: Floats
     beta: Floats
-    share: Floats = 1.0  # type: ignore[assignment]
+    share: Floats = field(default_factory=lambda: np.ones(1))
 
     def __post_init__(self) -> None:
-        for field in ("alpha", "beta", "share"):
-            object.__setattr__(self, field, np.atleast_1d(np.array(getattr(self, field), np.float64)))
+        for name in ("alpha", "beta", "share"):
+            object.__setattr__(self, name, np.atleast_1d(np.array(getattr(self, name), np.float64)))
         bad = not 0 <= self.zero <= 1 or abs(self.share.sum() - 1) > 1e-9 or (self.share < 0).any()
         if bad or not (np.isfinite([self.alpha, self.beta]).all() and (self.alpha > 0).all() and (self.beta > 0).all()):
             raise ReachlabError(

@@ -95,7 +95,7 @@ def extrapolate(
     *,
     resamples: int = 200,
     level: float = 0.95,
-    tolerance: float = 0.02,
+    tolerance: float = 0.05,
     seed: int = 0,
 ) -> Extrapolation:
     """Estimate pass@k at any k.
@@ -108,7 +108,8 @@ def extrapolate(
         ks: the values of k, 1 or more.
         resamples: bootstrap resamples over problems; each takes four refits.
         level: share of the resamples inside the interval.
-        tolerance: the error up to which a back-test has passed; 0.02 is two points.
+        tolerance: the error up to which a back-test has passed; 0.05 is five points. A back-test has a part of the
+            samples to go by, and is further off than the extrapolation that it vouches for.
         seed: of the resamples and the thinnings.
 
     Raises:
