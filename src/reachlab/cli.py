@@ -13,7 +13,7 @@ import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
 from reachlab.errors import ReachlabError
-from reachlab.sampling.config import GuessConfig, SampleConfig, VerifyConfig
+from reachlab.sampling.config import GuessConfig, ReferenceConfig, SampleConfig, ScoreConfig, VerifyConfig
 from reachlab.sampling.entropy_config import EntropyConfig
 from reachlab.sampling.records import ImportConfig
 from reachlab.studies.config import (
@@ -312,6 +312,92 @@ def evidence(config: Flat[EvidenceCommand]) -> None:
         print_evidence(one, config.level)
 
 
+@app.command(name="reference")
+def reference(config: Flat[ReferenceConfig]) -> None:
+    """Store a task's own solutions as a run of samples, one a problem: one more writer whose answers models can score.
+
+    Example: reachlab reference --task countdown --out runs/reference
+    """
+    from reachlab.sampling.reference import write_reference
+
+    print(write_reference(config).words())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreCommand:
+    """Ask a model how likely the stored answers of runs are under it."""
+
+    score: Flat[ScoreConfig]
+    json: bool = False
+    """Print JSON."""
+
+
+@app.command(name="score")
+def score(config: Flat[ScoreCommand]) -> None:
+    """Ask a model how likely the stored answers of runs are under it; kept as two columns of each run, for
+    `reachlab perplexity`. Run again to score only what is missing.
+
+    Example: reachlab score runs/base-samples runs/pods-samples runs/reference --model runs/base --samples 32
+    """
+    from reachlab.sampling.scoring import score
+
+    found = score(config.score, _remark)
+    if config.json:
+        _print_json([asdict(run) for run in found])
+        return
+    for run in found:
+        print(run.words())
+        if run.agreement is not None:
+            print(f"  {run.agreement.words()}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerplexityCommand:
+    """Perplexity of every run's answers under every model that has scored them."""
+
+    runs: tyro.conf.Positional[tuple[str, ...]]
+    """Run folders that `reachlab score` has been at; each is a writer."""
+    resamples: int = 10_000
+    """Bootstrap resamples of the problems."""
+    level: float = 0.95
+    """Level of the intervals."""
+    seed: int = 0
+    """Of the bootstrap."""
+    json: bool = False
+    """Print everything as JSON."""
+
+
+@app.command(name="perplexity")
+def perplexity(config: Flat[PerplexityCommand]) -> None:
+    """Show how surprising each run's answers are to each model that has scored them, over all tokens with an interval
+    over problems, and for the median answer.
+
+    Example: reachlab perplexity runs/base-samples runs/pods-samples runs/reference
+    """
+    from reachlab.runs import RunFolder
+    from reachlab.sampling.perplexities import NOTE_OTHER_TOKENS, READING, perplexity_rows, read_perplexities
+    from reachlab.sampling.store import SampleStore
+
+    if not config.runs:
+        raise ReachlabError("name at least one run folder")
+    matrix = read_perplexities(
+        [SampleStore(RunFolder(run)) for run in config.runs],
+        resamples=config.resamples,
+        level=config.level,
+        seed=config.seed,
+    )
+    if config.json:
+        _print_json(matrix.to_dict())
+        return
+    for title, correct in (("all answers", False), ("right answers", True)):
+        print(f"perplexity of {title}, over tokens")
+        _print_table(perplexity_rows(matrix, correct))
+        print()
+    print(READING)
+    if not matrix.same_tokens:
+        print(NOTE_OTHER_TOKENS)
+
+
 @dataclass(frozen=True, kw_only=True)
 class CompareConfig:
     """Compare runs of samples on the problems they share."""
@@ -353,9 +439,12 @@ def compare(config: Flat[CompareCommand]) -> None:
     """
     from reachlab.report.tables import print_comparison
 
-    comparison, _ = _compare(config.compare)
+    comparison, folders = _compare(config.compare)
     if config.json:
-        _print_json(comparison.to_dict())
+        from reachlab.report.entries import read_entries
+        from reachlab.report.findings import gather
+
+        _print_json(comparison.to_dict() | gather(comparison, read_entries(comparison, folders)).to_dict())
     else:
         print_comparison(comparison)
 

@@ -67,7 +67,7 @@ def _entry(comparison: Comparison, model: Model, pair: Pair | None, run: RunFold
         verdict=verdict,
         model=model,
         pair=pair,
-        outcomes=_outcomes(model.name, store, comparison.problem_ids),
+        outcomes=read_outcomes(model.name, store, comparison.problem_ids),
         store=store,
         document=document,
         trainings=ancestors(document, run),
@@ -81,7 +81,12 @@ def _alone(model: Model, comparison: Comparison) -> str:
     return f"{role}: {percent(model.curve.values[0])} of single samples right{reach if len(comparison.ks) > 1 else ''}"
 
 
-def _outcomes(name: str, store: SampleStore, problem_ids: Sequence[str]) -> Outcomes:
+def read_outcomes(name: str, store: SampleStore, problem_ids: Sequence[str]) -> Outcomes:
+    """A run's outcomes on these problems, in this order, under a name.
+
+    Raises:
+        ReachlabError: the run lacks a problem.
+    """
     found = store.outcomes()
     if missing := next((i for i in problem_ids if i not in set(found.problem_ids)), None):
         raise ReachlabError(f"{store.folder.url}: no problem {missing!r} here; the comparison is of other runs")

@@ -16,6 +16,8 @@ from reachlab.report.styles import Style, shorten
 
 MAX_POINTS = 200
 """Most points that one curve puts on the page."""
+NAMED = 3
+"""Most crossings that bear their models' names."""
 TOP = 1.02
 """Upper end of an axis of shares."""
 
@@ -213,7 +215,10 @@ def _whisker(line: Line) -> dict[str, Any] | None:
 
 
 def passk(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> go.Figure:
-    """pass@k of every model over k = 1..n on a log-2 axis; a crossing is a dotted line that bears its k."""
+    """pass@k of every model over k = 1..n on a log-2 axis; a crossing is a dotted line that bears its k.
+
+    It bears the model's name too, or where many would cover the curves, the model's marker.
+    """
     figure = layout(go.Figure())
     _add_lines(figure, lines, powers_of_two(n), ".1%")
     _k_axis(figure, n)
@@ -221,16 +226,17 @@ def passk(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> go.Figure
     name_y(figure, "pass@k")
     for row, crossing in enumerate(sorted(crossings, key=lambda c: c.k, reverse=True)):
         right_half = crossing.k**2 > n
+        whose = plain(crossing.name, 18) if len(crossings) <= NAMED else crossing.style.glyph
         figure.add_shape(
             type="line", x0=crossing.k, x1=crossing.k, y0=0, y1=1, yref="paper", layer="below",
             name=crossing.name,
             line={"color": crossing.style.colour, "width": 1.5, "dash": "dot"},
         )  # fmt: skip
         figure.add_annotation(
-            text=f"<b>k = {crossing.k}</b> {plain(crossing.name, 18)}",
+            text=f"<b>k = {crossing.k}</b> {whose}",
             name=crossing.name,
             x=float(np.log10(crossing.k)),
-            y=0.01 + 0.065 * row,
+            y=0.01 + 0.06 * row,
             yref="paper",
             xanchor="right" if right_half else "left",
             yanchor="bottom",
@@ -250,6 +256,43 @@ def difference(lines: Sequence[Line], n: int) -> go.Figure:
     figure.update_yaxes(tickformat="+d", rangemode="tozero")
     figure.add_hline(y=0, line={"color": "var(--series-0)", "width": 1.5})
     name_y(figure, "difference in pass@k, points")
+    return figure
+
+
+def over_k(lines: Sequence[Line], n: int, name: str, form: str = ".1%", measured: int = 0) -> go.Figure:
+    """Any quantity over k on a log-2 axis; shares where `form` is a percentage. Beyond `measured` it is a guess."""
+    figure = layout(go.Figure())
+    _add_lines(figure, lines, powers_of_two(n), form)
+    _k_axis(figure, n)
+    figure.update_yaxes(rangemode="tozero", tickformat=".0%" if form.endswith("%") else "")
+    if measured:
+        figure.add_vrect(x0=measured, x1=n, fillcolor="var(--never)", opacity=0.35, line_width=0, layer="below")
+    name_y(figure, name)
+    return figure
+
+
+def over_share(lines: Sequence[Line], name_x: str, name: str) -> go.Figure:
+    """Shares over shares, both from 0 to 1."""
+    figure = layout(go.Figure())
+    _add_lines(figure, lines, (), ".1%")
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", title_text=name_x, unifiedhovertitle={"text": "%{x:.0%}"})
+    figure.update_yaxes(range=[0, TOP], tickformat=".0%", dtick=0.2)
+    figure.update_layout(hovermode="x unified")
+    name_y(figure, name)
+    return figure
+
+
+def quartiles(styles: Sequence[Style], names: Sequence[str], boxes: Sequence[tuple[float, float, float]]) -> go.Figure:
+    """A box a model from the lower quartile over the median to the upper one, on a log axis: perplexities."""
+    figure = layout(go.Figure(), margin={"t": 10, "l": 10})
+    for style, name, (low, median, high) in zip(styles, names, boxes, strict=True):
+        figure.add_box(
+            y=[plain(name, 18)], q1=[low], median=[median], q3=[high], lowerfence=[low], upperfence=[high],
+            orientation="h", name=plain(name), line={"color": style.colour, "width": 2}, fillcolor=style.band,
+            legendgroup=name,
+        )  # fmt: skip
+    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6)
+    figure.update_xaxes(type="log", title_text="perplexity (log scale)", dtick="D1")
     return figure
 
 

@@ -16,6 +16,7 @@ from reachlab.report.data import Data
 from reachlab.report.entries import Entry
 from reachlab.report.figures import Line, Mark
 from reachlab.report.lineage import Training, thin_steps
+from reachlab.report.settings import Settings
 from reachlab.report.sketch import Sketch, sketch
 
 MEASURED = {
@@ -60,7 +61,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of the page: a heading, a line that says what it holds, and its figures side by side.
+    """A part of the page: a heading, a line that says what it holds, its figures side by side, and its tables.
 
     `models` are those in the key, which hides and shows them in every figure.
     """
@@ -70,6 +71,7 @@ class Section:
     lead: str
     models: Sequence[Entry]
     pictures: Sequence[Picture]
+    tables: Sequence[Settings] = ()
 
 
 def sections(entries: Sequence[Entry]) -> list[Section]:

@@ -21,9 +21,10 @@ from plotly.offline import get_plotlyjs
 
 from reachlab import __version__
 from reachlab.boundary.compare import Comparison
-from reachlab.report import gallery, problems, settings, words
+from reachlab.report import beyond, gallery, problems, settings, words
 from reachlab.report.blocks import packed
 from reachlab.report.entries import Entry, read_entries
+from reachlab.report.findings import gather
 from reachlab.report.styles import shorten
 from reachlab.report.tables import fold_indices, summarise
 from reachlab.report.texts import cut
@@ -57,7 +58,8 @@ def write_report(
         ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
     """
     entries = read_entries(comparison, runs)
-    pictures, sections = gallery.of_samples(comparison, entries), gallery.sections(entries)
+    pictures = gallery.of_samples(comparison, entries)
+    sections = [*beyond.sections(entries, gather(comparison, entries)), *gallery.sections(entries)]
     every = [*pictures.values(), *(p for section in sections for p in section.pictures)]
     summary = summarise(comparison)
     rows = {row.name: row for row in summary.rows}

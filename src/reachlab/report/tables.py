@@ -81,7 +81,7 @@ def _versus(pair: Pair, ks: np.ndarray) -> list[Cell]:
     gap, sets = pair.gap, pair.coverage
     return [
         crossing_cell(pair.crossing, ks) if np.any(pair.difference.values) else Cell("–"),
-        Cell(percent(gap.value), f"{100 * gap.low:.1f}–{100 * gap.high:.1f}"),
+        Cell(percent(gap.value), f"{100 * gap.low:.1f} to {100 * gap.high:.1f}"),
         Cell(str(len(sets.gained)), "" if sets.surely_gained is None else f"{len(sets.surely_gained)} surely"),
         Cell(str(len(sets.lost)), "" if sets.surely_lost is None else f"{len(sets.surely_lost)} surely"),
     ]

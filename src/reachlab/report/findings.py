@@ -1,0 +1,79 @@
+"""All that runs of samples say beyond the comparison of their curves, gathered once for the page and for scripts.
+
+Cover@τ and the extrapolation are of the problems that the compared models share. The evidence (chains, votes, copies,
+luck) and the perplexities are of each run as it lies there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from reachlab.boundary.compare import Comparison
+from reachlab.boundary.cover import Cover, cover
+from reachlab.boundary.extrapolation import Extrapolation, extrapolate
+from reachlab.boundary.outcomes import Outcomes
+from reachlab.boundary.perplexity import PerplexityMatrix
+from reachlab.report.entries import Entry
+from reachlab.sampling.evidence import Evidence, read_evidence
+from reachlab.sampling.perplexities import judges_of, read_perplexities
+
+BEYOND = 16
+"""How many times the samples drawn an extrapolation goes."""
+FEWEST = 8
+"""With fewer samples of a problem there is nothing to extrapolate from."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Findings:
+    """A tuple has a place a model, the base first. None: there is no data for it."""
+
+    covers: tuple[Cover | None, ...]
+    extrapolations: tuple[Extrapolation | None, ...]
+    evidence: tuple[Evidence, ...]
+    perplexities: PerplexityMatrix | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, strings and numbers for JSON."""
+        return {
+            "cover": [found and _plain(asdict(found)) for found in self.covers],
+            "extrapolation": [found and _plain(asdict(found)) for found in self.extrapolations],
+            "evidence": [found.to_dict() for found in self.evidence],
+            "perplexity": self.perplexities and self.perplexities.to_dict(),
+        }
+
+
+def gather(comparison: Comparison, entries: Sequence[Entry]) -> Findings:
+    """Read all of it, with the comparison's level, resamples and seed.
+
+    Raises:
+        ReachlabError: a run that cannot be read.
+    """
+    settings: dict[str, Any] = {"level": comparison.level, "seed": comparison.seed}
+    resampled = settings | {"resamples": comparison.resamples}
+    stores = [e.store for e in entries]
+    return Findings(
+        covers=tuple(cover(e.outcomes, **resampled) if e.outcomes.stopping is None else None for e in entries),
+        extrapolations=tuple(_extrapolation(e.outcomes, settings) for e in entries),
+        evidence=tuple(read_evidence(store, **resampled) for store in stores),
+        perplexities=read_perplexities(stores, **resampled) if any(map(judges_of, stores)) else None,
+    )
+
+
+def _extrapolation(outcomes: Outcomes, settings: dict[str, Any]) -> Extrapolation | None:
+    n = outcomes.largest_k
+    if n < FEWEST:
+        return None
+    octaves = np.arange((BEYOND * n).bit_length())
+    return extrapolate(outcomes, np.union1d(2**octaves, [n, BEYOND * n]), **settings)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value

@@ -1,0 +1,98 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.report.conftest import Measured
+
+from reachlab.boundary.bootstrap import resampling_weights
+from reachlab.boundary.perplexity import Cell, PerplexityMatrix, perplexity
+from reachlab.report import beyond
+from reachlab.report.entries import Entry, read_entries
+from reachlab.report.findings import Findings, gather
+from reachlab.report.gallery import Section
+from reachlab.sampling.evidence import Line
+
+Seen = tuple[list[Entry], Findings]
+
+
+@pytest.fixture(scope="module")
+def seen(demo: Measured) -> Seen:
+    comparison, runs = demo
+    entries = read_entries(comparison, runs)
+    return entries, gather(comparison, entries)
+
+
+def by_id(sections: Sequence[Section]) -> dict[str, Section]:
+    return {section.id: section for section in sections}
+
+
+def test_sections_that_runs_have_data_for(seen: Seen) -> None:
+    found = by_id(beyond.sections(*seen))
+    assert set(found) == {"extrapolation", "cover", "evidence", "copies"}
+    # These runs check no steps, know no log-probabilities and vote on nothing.
+    assert [p.id for p in found["evidence"].pictures] == ["evidence-distinct"]
+
+
+def test_extrapolation_shows_its_back_test(seen: Seen) -> None:
+    entries, findings = seen
+    section = by_id(beyond.sections(entries, findings))["extrapolation"]
+    words, tests = section.tables
+    assert [name for name, _ in words.rows] == [e.name for e in entries]
+    first = findings.extrapolations[0]
+    assert first is not None
+    assert words.rows[0][1] == (first.words,)
+    assert len(tests.rows) == sum(len(test.ks) for x in findings.extrapolations if x for test in x.back_tests)
+    data = section.pictures[0].data
+    at = {(row[0], row[1]): row for row in data.rows}
+    assert at["base", 64][5] is False
+    assert at["base", 128][5] is True
+    assert at["base", 128][2] >= at["base", 64][2]
+
+
+def test_equal_seeds_are_said(seen: Seen) -> None:
+    """The runs of these tests count seeds from 0 in each problem, which a real run does not."""
+    (table,) = by_id(beyond.sections(*seen))["copies"].tables
+    cells = dict(table.rows)["base"]
+    assert cells[0] == "3,840"
+    assert cells[3] == f"{3840 - 64:,}"
+    assert "seed" in cells[4]
+
+
+def test_a_luck_or_a_chain_gets_a_figure_with_its_numbers(seen: Seen) -> None:
+    entries, findings = seen
+    chain = Line((1, 64), np.array([0.1, 0.4]), np.array([0.05, 0.3]), np.array([0.15, 0.5]))
+    evidence = (replace(findings.evidence[0], chain=chain), *findings.evidence[1:])
+    section = beyond.of_evidence(entries, replace(findings, evidence=evidence))
+    assert section is not None
+    picture = section.pictures[0]
+    assert picture.id == "evidence-chain"
+    assert picture.data.rows == [("base", 1, 0.1, 0.05, 0.15), ("base", 64, 0.4, 0.3, 0.5)]
+
+
+def test_perplexities_as_boxes_and_tables(seen: Seen) -> None:
+    entries, findings = seen
+    rng = np.random.default_rng(0)
+    problem_N, tokens_N = np.arange(40) % 4, rng.integers(1, 9, 40)
+    weights_BP = resampling_weights(4, 50)
+    cells = {
+        ("base", e.name): Cell(
+            own=e.name == "base", samples=40, impossible=0, correct=None,
+            all=perplexity(problem_N, -tokens_N * rng.random(40), tokens_N, weights_BP),
+        )
+        for e in entries[:2]
+    }  # fmt: skip
+    matrix = PerplexityMatrix(
+        judges=("base",), writers=tuple(e.name for e in entries), cells=cells, same_tokens=True, resamples=50,
+        level=0.95, seed=0,
+    )  # fmt: skip
+    section = beyond.of_perplexity(entries, replace(findings, perplexities=matrix))
+    assert section is not None
+    (picture,) = section.pictures
+    assert [row[0] for row in picture.data.rows] == [e.name for e in entries[:2]]
+    box = picture.figure.data[1]
+    found = cells["base", entries[1].name].all
+    assert found is not None
+    assert (box.q1[0], box.median[0], box.q3[0]) == (found.lower_quartile, found.median, found.upper_quartile)
+    assert [table.caption for table in section.tables] == ["Perplexity of all answers", "Perplexity of right answers"]
+    assert section.tables[0].rows[2][1] == ("–",)
