@@ -1,0 +1,55 @@
+"""The plan of a comparison for a terminal: what can be seen now, and the problems that a smaller difference takes."""
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from reachlab.boundary.power import Power, PowerAt
+
+ROUGH = 30
+"""Fewer problems than this are a plan that the normal approximation does not hold for."""
+
+
+def print_power(power: Power, console: Console | None = None) -> None:
+    """Print both tables, and what the numbers stand on where that needs saying."""
+    console = console or Console()
+    console.print(
+        f"{escape(power.other)} against {escape(power.base)}: {power.problems:,} problems of both, "
+        f"{power.samples:,} samples or more of each; a difference counts as found by a two-sided test at "
+        f"{power.level:.0%}, and is found with chance {power.power:.0%}",
+        highlight=False,
+    )
+    now = _table("k", "difference now", "found now from", "varies over problems by", "by sampling")
+    for at in power.ks:
+        now.add_row(
+            f"{at.k:,}{_mark(at)}",
+            f"{100 * at.difference + 0.0:+.1f} points".replace("-", "−"),
+            f"{100 * at.detectable:.1f} points",
+            f"± {100 * at.between:.1f}",
+            f"± {100 * at.within:.1f}",
+        )
+    console.print(now)
+    console.print("problems it takes to find a difference of", highlight=False)
+    plan = _table("k", "samples of each", *(f"{x:g} point{'s' * (x != 1)}" for x in power.points))
+    for at in power.ks:
+        for needed in at.needed:
+            samples = "however many" if needed.samples is None else f"{needed.samples:,}"
+            plan.add_row(f"{at.k:,}{_mark(at)}", samples, *(f"{n:,}" for n in needed.problems))
+        plan.add_section()
+    console.print(plan)
+    if any(at.fitted for at in power.ks):
+        console.print("* by sampling: from a fitted distribution, as 2k is more than the samples", highlight=False)
+    if any(n < ROUGH for at in power.ks for needed in at.needed for n in needed.problems):
+        console.print(f"below {ROUGH} problems the normal approximation is rough: take more", highlight=False)
+
+
+def _mark(at: PowerAt) -> str:
+    return "*" if at.fitted else ""
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in (first, *others):
+        table.add_column(name, justify="right")
+    return table
