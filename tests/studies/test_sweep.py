@@ -21,7 +21,7 @@ from reachlab.studies.config import AlgorithmsConfig, KLConfig, RolloutsConfig, 
 from reachlab.studies.kl import kl, run_kl
 from reachlab.studies.rollouts import rollouts
 from reachlab.studies.stages import Stage
-from reachlab.studies.sweep import Sweep, effect, print_rows, summarise, sweep_stages
+from reachlab.studies.sweep import Row, Sweep, effect, print_rows, summarise, sweep_stages
 from reachlab.training.config import PretrainConfig
 from reachlab.training.rl_config import RLConfig
 
@@ -206,6 +206,20 @@ def test_the_table_is_in_percent() -> None:
     assert "75.0 (75.0 to 75.0)" in lines["grpo"]
     assert "+0.0 (+0.0 to +0.0)" in lines["grpo"]
     assert "-100.0 (-100.0 to -100.0)" in lines["ppo"]
+
+
+@pytest.mark.parametrize(("width", "terminal"), [(80, True), (130, True), (80, False)])
+def test_the_table_fits(width: int, terminal: bool) -> None:
+    some = (0.123, 0.101, 0.456)
+    rows = [Row(name="reinforce_pp", pass_1=some, pass_most=some, gap=some, moved=(-0.123, -0.456, 0.101))]
+    written = io.StringIO()
+    print_rows(rows, 1024, Console(file=written, width=width, force_terminal=terminal, color_system=None), "algorithm")
+    text = written.getvalue()
+    # No interval is broken in two.
+    assert text.count("10.1 to 45.6") == 3
+    assert text.count("-45.6 to +10.1") == 1
+    assert max(map(len, text.splitlines())) <= (width if terminal else 120)
+    assert ("(10.1 to 45.6)" in text) == (width > 80 or not terminal)
 
 
 # -- a whole study ------------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ from reachlab.studies.stages import Stage, at_once, run_stages
 
 RESAMPLES = 10_000
 LEVEL = 0.95
+WIDE = 120
+"""Characters a line in which the table has room for intervals beside their numbers."""
 
 Interval = tuple[float, float, float]
 """A number, and the ends of its interval."""
@@ -211,16 +213,21 @@ def _row(
 
 
 def print_rows(rows: Sequence[Row], most: int, console: Console | None = None, column: str = "") -> None:
-    """The table, in percent and percentage points."""
+    """The table, in percent and percentage points; where there is little room, intervals go below their numbers."""
+    console = console or Console()
+    wide = console.width >= WIDE or not console.is_terminal
+    if not console.is_terminal:
+        console.width = max(console.width, WIDE)  # a file has no width
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(column)
-    for name in ("pass@1", f"pass@{most}", "ΔSE", f"pass@{most} less the base's"):
+    for name in ("pass@1", f"pass@{most}", "ΔSE", f"pass@{most}{' ' if wide else chr(10)}less the base's"):
         table.add_column(name, justify="right")
     for row in rows:
-        cells = [_cell(*found) for found in (row.pass_1, row.pass_most, row.gap)]
-        table.add_row(row.name, *cells, "" if row.name == "base" else _cell(*row.moved, sign="+"))
-    (console or Console()).print(table)
+        cells = [_cell(*found, wide=wide) for found in (row.pass_1, row.pass_most, row.gap)]
+        table.add_row(row.name, *cells, "" if row.name == "base" else _cell(*row.moved, sign="+", wide=wide))
+    console.print(table)
 
 
-def _cell(value: float, low: float, high: float, sign: str = "") -> str:
-    return f"{100 * value:{sign}.1f} ({100 * low:{sign}.1f} to {100 * high:{sign}.1f})"
+def _cell(value: float, low: float, high: float, sign: str = "", wide: bool = True) -> str:
+    ends = f"{100 * low:{sign}.1f} to {100 * high:{sign}.1f}"
+    return f"{100 * value:{sign}.1f} ({ends})" if wide else f"{100 * value:{sign}.1f}\n{ends}"
