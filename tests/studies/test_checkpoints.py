@@ -80,6 +80,14 @@ def rewrite(run: Path, **changes: Any) -> None:
     (run / "run.json").write_text(json.dumps({**document, **changes}))
 
 
+def test_models_beside_the_way_have_no_step(trained: Path) -> None:
+    _, places = resolved(trained, steps=(1,), beside=("runs/distilled/model", "runs/instruct"))
+    assert [(p.step, p.name, p.samples) for p in places][2:] == [
+        (3, "step 3", "final"), (None, "distilled", "beside-distilled"), (None, "instruct", "beside-instruct"),
+    ]  # fmt: skip
+    assert [p.model for p in places][3:] == ["runs/distilled/model", "runs/instruct"]
+
+
 def test_a_run_that_has_not_finished_has_no_last_step(trained: Path, tmp_path: Path) -> None:
     run = copy_of(trained, tmp_path)
     shutil.rmtree(run / "model")
@@ -170,7 +178,8 @@ def test_from_a_run_to_the_table(
     monkeypatch.setattr(module, "run_stages", one_after_the_other)
     monkeypatch.setenv("COLUMNS", "160")
     out = tmp_path / "study"
-    config = CheckpointsConfig(run=str(trained), out=str(out), problems=3, samples=4, device="cpu")
+    beside = (str(trained.with_name("base")),)
+    config = CheckpointsConfig(run=str(trained), out=str(out), beside=beside, problems=3, samples=4, device="cpu")
     notes: list[str] = []
     page = run_checkpoints(config, notes.append)
     said = capfd.readouterr().out
@@ -180,8 +189,9 @@ def test_from_a_run_to_the_table(
     assert found["k"] == [1, 2, 4]
     assert found["problems"] == 3
     assert [(row["step"], row["name"]) for row in found["rows"]] == [
-        (0, "base"), (1, "step 1"), (2, "step 2"), (3, "step 3"),
+        (0, "base"), (1, "step 1"), (2, "step 2"), (3, "step 3"), (None, "beside base"),
     ]  # fmt: skip
+    assert found["rows"][0]["pass"] == found["rows"][4]["pass"]
     metrics = RunFolder(trained).metrics()
     assert found["rows"][0]["training_accuracy"] == pytest.approx(sum(row["accuracy"] for row in metrics) / 3)
     heads = next(line.split() for line in said.splitlines() if "pass@1" in line)

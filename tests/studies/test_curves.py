@@ -13,7 +13,7 @@ from rich.console import Console
 from reachlab.boundary.passk import pass_at_k
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
-from reachlab.studies.curves import Curves, measure_curves, powers, print_curves, spread
+from reachlab.studies.curves import Curves, label, measure_curves, powers, print_curves, spread
 from reachlab.types import Problem, Sample, Verdict
 
 
@@ -47,6 +47,12 @@ def test_the_curves_of_runs_at_powers_of_two_and_the_largest_k(tmp_path: Path) -
     page = (tmp_path / "report.html").read_text()
     assert "A title" in page
     assert "step 5" in page
+
+
+def test_models_are_called_by_their_runs() -> None:
+    paths = ["runs/base", "runs/rl/model", "runs/rl/checkpoints/step-000050", "runs/sft/"]
+    assert list(label(paths).values()) == ["base", "rl", "rl-step-50", "sft"]
+    assert list(label(["a/rl", "/b/rl"]).values()) == ["a-rl", "b-rl"]
 
 
 def test_powers() -> None:

@@ -15,10 +15,10 @@ from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.entropy_config import EntropyConfig
 from reachlab.studies import temperature as module
 from reachlab.studies.config import TemperatureConfig
+from reachlab.studies.curves import label
 from reachlab.studies.stages import Stage
 from reachlab.studies.temperature import (
     entropy_stages,
-    label,
     matched_points,
     points,
     run_temperature,
@@ -29,12 +29,6 @@ from reachlab.studies.temperature import (
 def config_of(**changes: Any) -> TemperatureConfig:
     settings: dict[str, Any] = {"base": "runs/base", "model": ("runs/rl", "runs/sft"), "task": TASK, **changes}
     return TemperatureConfig(**settings)
-
-
-def test_models_are_called_by_their_runs() -> None:
-    paths = ["runs/base", "runs/rl/model", "runs/rl/checkpoints/step-000050", "runs/sft/"]
-    assert list(label(paths).values()) == ["base", "rl", "rl-step-50", "sft"]
-    assert list(label(["a/rl", "/b/rl"]).values()) == ["a-rl", "b-rl"]
 
 
 def test_the_base_at_the_matched_entropys_temperature_comes_first() -> None:

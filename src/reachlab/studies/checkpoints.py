@@ -21,7 +21,7 @@ from reachlab.models.checkpoint import hash_model
 from reachlab.runs import RunFolder, kept_at, write_atomically
 from reachlab.sampling.config import Decoding
 from reachlab.studies.config import CheckpointsConfig
-from reachlab.studies.curves import measure_curves, print_curves
+from reachlab.studies.curves import label, measure_curves, print_curves
 from reachlab.studies.stages import Stage, at_once, run_stages
 from reachlab.training.corpus.sources import is_text
 
@@ -31,9 +31,9 @@ AROUND = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A model on the way: the base is at step 0."""
+    """A model on the way: the base is at step 0. One beside the way has no step."""
 
-    step: int
+    step: int | None
     name: str
     model: str
     samples: str
@@ -57,14 +57,15 @@ def run_checkpoints(config: CheckpointsConfig, tell: Callable[[str], None] = lam
     runs = [RunFolder(f"{config.out}/samples/{place.samples}") for place in places]
     title = f"The boundary along {folder.name}"
     curves = measure_curves(runs, [place.name for place in places], out, title)
-    accuracies = [training_accuracy(folder.metrics(), place.step) for place in places]
+    metrics = folder.metrics()
+    accuracies = [None if place.step is None else training_accuracy(metrics, place.step) for place in places]
     rows = [
         {**asdict(place), "training_accuracy": accuracy, "pass": passes}
         for place, accuracy, passes in zip(places, accuracies, curves.passes, strict=True)
     ]
     document: dict[str, Any] = {**curves.to_dict(), "config": asdict(config), "rows": rows}
     write_atomically(out / "checkpoints.json", (json.dumps(document, indent=2) + "\n").encode())
-    heads, cells = ["step"], [[str(place.step)] for place in places]
+    heads, cells = ["step"], [[place.name if place.step is None else str(place.step)] for place in places]
     if any(accuracy is not None for accuracy in accuracies):
         heads.append("training")
         cells = [[*row, "–" if a is None else f"{100 * a:.1f}"] for row, a in zip(cells, accuracies, strict=True)]
@@ -134,7 +135,11 @@ def _places(config: CheckpointsConfig, folder: RunFolder) -> list[Place]:
     if folder.exists("model/config.json"):
         last = max((int(row["step"]) for row in folder.metrics()), default=0)
         places.append(Place(step=last, name=f"step {last}", model=config.run, samples="final"))
-    return places
+    taken = {place.name for place in places}
+    return places + [
+        Place(step=None, name=f"beside {name}" if name in taken else name, model=path, samples=f"beside-{name}")
+        for path, name in label(config.beside).items()
+    ]
 
 
 def checkpoint_stages(config: CheckpointsConfig, places: Sequence[Place]) -> list[Stage]:

@@ -133,6 +133,8 @@ class CheckpointsConfig:
     """What to hold it against; default the checkpoint that the run began with."""
     steps: tuple[int, ...] = ()
     """Which of the kept steps; default all."""
+    beside: tuple[str, ...] = ()
+    """Other models to measure on the same problems, such as one that was distilled."""
     task: str = ""
     """What is asked; default what the run trained on."""
     split: Literal["train", "test", "all"] = "test"

@@ -14,7 +14,7 @@ from rich.table import Table
 from reachlab.boundary.compare import compare
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.report.page import write_report
-from reachlab.runs import RunFolder
+from reachlab.runs import RunFolder, training_step
 from reachlab.sampling.store import SampleStore
 
 BETWEEN = 3
@@ -58,6 +58,21 @@ def measure_curves(folders: Sequence[RunFolder], names: Sequence[str], out: Path
         passes=[list(zip(*(a.tolist() for a in (m.curve.values, m.curve.low, m.curve.high)), strict=True))
                 for m in found.models],
     )  # fmt: skip
+
+
+def label(paths: Sequence[str]) -> dict[str, str]:
+    """A short name a model that tells it from the others: its run's, with the step where it is a checkpoint of one."""
+    found = {path: _label(Path(path)) for path in paths}
+    if len(set(found.values())) < len(found):
+        return {path: path.strip("/").replace("/", "-") for path in paths}
+    return found
+
+
+def _label(path: Path) -> str:
+    step = training_step(path)
+    if step is not None:
+        return f"{path.parent.parent.name}-step-{step}"
+    return path.parent.name if path.name == "model" else path.name
 
 
 def powers(most: int) -> list[int]:

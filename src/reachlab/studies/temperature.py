@@ -6,16 +6,15 @@ at the one at which it has the base's entropy (`sampling/entropy.py`; arXiv 2504
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from reachlab.runs import RunFolder, training_step, write_atomically
+from reachlab.runs import RunFolder, write_atomically
 from reachlab.studies.config import TemperatureConfig
-from reachlab.studies.curves import measure_curves, print_curves
+from reachlab.studies.curves import label, measure_curves, print_curves
 from reachlab.studies.stages import Stage, at_once, run_stages
 
 
@@ -68,21 +67,6 @@ def run_temperature(config: TemperatureConfig) -> Path:
             highlight=False,
         )
     return out / "report.html"
-
-
-def label(paths: Sequence[str]) -> dict[str, str]:
-    """A short name a model that tells it from the others: its run's, with the step where it is a checkpoint of one."""
-    found = {path: _label(Path(path)) for path in paths}
-    if len(set(found.values())) < len(found):
-        return {path: path.strip("/").replace("/", "-") for path in paths}
-    return found
-
-
-def _label(path: Path) -> str:
-    step = training_step(path)
-    if step is not None:
-        return f"{path.parent.parent.name}-step-{step}"
-    return path.parent.name if path.name == "model" else path.name
 
 
 def points(config: TemperatureConfig, labels: dict[str, str]) -> list[Point]:
