@@ -117,8 +117,8 @@ def guess(config: GuessConfig) -> Guess:
         ReachlabError: not a run of samples, its task is not known, or no two problems have different gold answers.
     """
     store = SampleStore(RunFolder(config.run))
-    spec = _task_of(store)
     problems = store.problems()
+    spec = _task_of(store)
     settings = {name: getattr(config, name) for name in ("shuffles", "samples", "seed", "timeout")}
     depends = {**_depends(store, problems), "settings": settings}
     kept = _kept(store)
