@@ -295,6 +295,10 @@ def test_print_is_light_and_fits_the_paper(chromium: Any, report: Path) -> None:
         widths = opened.all(".plot .main-svg:first-child", "all.map((svg) => svg.clientWidth)")
         assert len(widths) == opened.count(".plot")  # also those that nobody has come near
         assert 100 < min(widths) <= max(widths) <= 680
+        opened.page.emulate_media(media="print", color_scheme="dark")
+        beyond = "all.filter((e) => e.scrollHeight > e.clientHeight + 1 || e.scrollWidth > e.clientWidth + 1)"
+        assert opened.all(".plot", f"{beyond}.map((e) => e.dataset.figure)") == []
+        opened.page.emulate_media(media="screen", color_scheme="dark")
         light = opened.line_colours()
         opened.page.evaluate("dispatchEvent(new Event('afterprint'))")
         assert opened.repainted(light) == dark

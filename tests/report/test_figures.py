@@ -93,6 +93,7 @@ def test_crossing_labels_stand_in_rows_of_their_own() -> None:
     found = drawn(figures.passk([line(0, [0.1] * 64)], marks, 64))
     heights = [a["y"] for a in found["layout"]["annotations"] if "k = " in a["text"]]
     assert len(set(heights)) == 5
+    assert "k = 9</b> ■" in str(found["layout"]["annotations"])
 
 
 def test_models_differ_without_colour() -> None:

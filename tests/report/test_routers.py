@@ -1,3 +1,4 @@
+import json
 import math
 import re
 import shutil
@@ -50,6 +51,11 @@ def test_every_figure_has_its_place_and_data(page: Page) -> None:
     assert places == {"entropy", "load", "fidelity", *(f"{k}-{i}" for k in ("together", "cosines") for i in (0, 1))}
     labelled = [attrs for _, attrs in page.elements if "data-figure" in attrs]
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in labelled)
+    tables = {name: text.splitlines() for name, text in json.loads(page.blocks["data"]).items()}
+    assert set(tables) == places
+    assert tables["fidelity"][:2] == ["method,layer,cosine,length_over_dense", "in use,0,0.5,0.25"]
+    assert len(tables["load"]) == 1 + 2 * 4
+    assert tables["cosines-1"][1:] == [f"{i},{j},0.25" for i in range(4) for j in range(4) if i != j]
 
 
 def test_the_tables_hold_the_numbers(page: Page) -> None:

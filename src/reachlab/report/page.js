@@ -70,16 +70,18 @@ let first = Promise.resolve();
 
   // -- drawing ------------------------------------------------------------------------------------------------------
 
-  const draw = (library, plot, width) => {
+  const draw = (library, plot) => {
     const { data, layout } = painted(plot.dataset.figure, colour);
     layout.font.family = getComputedStyle(document.body).fontFamily;
-    if (width) Object.assign(layout, { autosize: false, width: Math.min(width, plot.clientWidth) });
+    if (root.classList.contains("paper")) {
+      Object.assign(layout, { autosize: false, width: plot.clientWidth, height: plot.clientHeight });
+    }
     plot.querySelector(".sketch")?.remove();
     drawn.add(plot);
     return library.react(plot, data, layout, { displayModeBar: false, responsive: true });
   };
-  const redraw = (library, which, width) => {
-    for (const plot of which) draw(library, plot, width);
+  const redraw = (library, which) => {
+    for (const plot of which) draw(library, plot);
   };
 
   // One figure at a time, so that the page answers while the rest is still being drawn.
@@ -105,14 +107,15 @@ let first = Promise.resolve();
   }, { rootMargin: "60% 0px" });
   for (const plot of plots) near.observe(plot);
 
-  const drawAgain = (width) => plotly().then((library) => redraw(library, drawn, width));
+  const drawAgain = () => plotly().then((library) => redraw(library, drawn));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAgain());
   addEventListener("beforeprint", () => {
-    root.style.colorScheme = "light";
-    if (globalThis.Plotly) redraw(Plotly, plots, 680); // at once: paper does not wait
+    root.classList.add("paper"); // light, and as wide as paper, before anything is measured
+    for (const folded of document.querySelectorAll(".verdicts details")) folded.open = true;
+    if (globalThis.Plotly) redraw(Plotly, plots); // at once: paper does not wait
   });
   addEventListener("afterprint", () => {
-    root.style.colorScheme = "";
+    root.classList.remove("paper");
     drawAgain();
   });
 
@@ -150,8 +153,14 @@ let first = Promise.resolve();
     const { data, layout } = painted(plot.dataset.figure, inPrint);
     const [width, height] = (plot.dataset.paper ?? `640 ${plot.clientHeight}`).split(" ").map(Number);
     const legend = { orientation: "h", x: 0, xanchor: "left", y: -0.16, yanchor: "top", font: { color: "#000" } };
-    const named = data.filter((trace) => trace.type !== "heatmap" && trace.fill !== "toself" && trace.legendgroup);
-    for (const trace of data) trace.showlegend = named.includes(trace);
+    // A line's markers stand at some of its points only, so a line of no point stands for it in the legend.
+    const named = data.filter((trace) => trace.type === "scatter" && trace.fill !== "toself" && trace.visible);
+    for (const trace of named) {
+      trace.showlegend = false;
+      const marker = { ...trace.marker, size: 8 };
+      data.push({ ...trace, x: [null], y: [null], customdata: null, error_y: null, marker, showlegend: true });
+    }
+    for (const trace of data) if (trace.fill === "toself") trace.showlegend = false;
     if (named.length) Object.assign(layout, { showlegend: true, legend: { ...legend, ...layout.legend } });
     Object.assign(layout, { paper_bgcolor: "#fff", plot_bgcolor: "#fff" });
     Object.assign(layout.font, { family: "Arial, Helvetica, sans-serif", color: "#000" });

@@ -4,6 +4,7 @@ The page has the report's looks and habits (`page.css`, `page.js`): every figure
 under the pointer, and nothing is asked of the network.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,8 @@ from plotly.offline import get_plotlyjs
 from reachlab import __version__
 from reachlab.moe.fidelity import Fidelity
 from reachlab.moe.instruments import Reading, unused_warnings
+from reachlab.report.blocks import packed
+from reachlab.report.data import Data
 from reachlab.report.figures import Line, layout, name_y, plain
 from reachlab.report.page import HERE, policy, script_json
 from reachlab.report.styles import Style
@@ -72,6 +75,16 @@ def write_routers(
     names = labels([r.layer for r in readings])
     methods = [Method(name, Style(at)) for at, name in enumerate(fidelity or {})]
     drawn = {"load": load(readings, names), "entropy": certainty(readings, names)}
+    data = {
+        "load": Data(("layer", "expert", "times_mean_load"), [
+            (name, expert, share * r.experts)
+            for name, r in zip(names, readings, strict=True)
+            for expert, share in enumerate(r.load)
+        ]),
+        "entropy": Data(("layer", "entropy_over_log_e", "top_k_mass"), [
+            (name, r.entropy_share, r.mass) for name, r in zip(names, readings, strict=True)
+        ]),
+    }  # fmt: skip
     together = _squares("together", readings, names, coactivation) if any(r.active > 1 for r in readings) else []
     with_vectors = [r for r in readings if r.vectors]
     cosines = _squares("cosines", readings, names, vector_cosines) if with_vectors else []
@@ -80,6 +93,12 @@ def write_routers(
             [_line(m.name, m.style, [one.cosine for one in fidelity[m.name]]) for m in methods],
             names, "cosine with the dense gradient", ".3f",
         )  # fmt: skip
+        data["fidelity"] = Data(("method", "layer", "cosine", "length_over_dense"), [
+            (method, name, one.cosine, one.ratio)
+            for method, found in fidelity.items()
+            for name, one in zip(names, found, strict=True)
+        ])  # fmt: skip
+    data |= {square.id: _pairs(square) for square in (*together, *cosines)}
     drawn |= {square.id: square.figure for square in (*together, *cosines)}
     scripts = {"plotly": get_plotlyjs(), "js": (HERE / "page.js").read_text("utf-8")}
     environment = jinja2.Environment(
@@ -94,6 +113,7 @@ def write_routers(
         css=(HERE / "page.css").read_text("utf-8"),
         policy=policy(scripts.values()),
         figures=script_json(drawn),
+        data=packed(json.dumps({name: table.csv() for name, table in data.items()})),
         version=__version__,
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         title=title,
@@ -221,6 +241,13 @@ def _squares(kind: str, readings: Sequence[Reading], names: Sequence[str], draw:
     chosen = np.unique(np.linspace(0, len(readings) - 1, MOST_LAYERS).round().astype(int))
     found = [(at, draw(readings[at])) for at in chosen.tolist()]
     return [Square(f"{kind}-{at}", f"layer {names[at]}", figure) for at, figure in found if figure is not None]
+
+
+def _pairs(square: Square) -> Data:
+    """Every pair of experts with its value; an expert has none with itself."""
+    values_EE = square.figure.data[0].z
+    rows = [(i, j, value) for i, row in enumerate(values_EE) for j, value in enumerate(row) if i != j]
+    return Data(("expert", "other", "value"), rows)
 
 
 def _line(name: str, style: Style, values: Sequence[float]) -> Line:

@@ -16,6 +16,8 @@ DASHES = (
     "10px,3px,2px,3px,2px,3px",
 )
 MARKERS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "star")
+GLYPHS = "●■◆▲▼✚✖★"
+"""The markers as text."""
 SHAPES = {
     "circle": '<circle cx="17" cy="6" r="3.6"/>',
     "square": '<rect x="13.6" y="2.6" width="6.8" height="6.8"/>',
@@ -66,6 +68,11 @@ class Style:
     def marker(self) -> str:
         """The marker at k = 1, 2, 4, ..."""
         return MARKERS[self.index % len(MARKERS)]
+
+    @property
+    def glyph(self) -> str:
+        """The marker as text."""
+        return GLYPHS[self.index % len(MARKERS)]
 
     @property
     def swatch(self) -> str:
