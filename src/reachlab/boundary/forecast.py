@@ -12,11 +12,10 @@ of them are unsolved t draws later. What the later looks found says of (a, b, z)
 and the problems still to be solved, D | a, b, z ~ Binomial(U, 1 − S(N − h_0) / S(h − h_0)). The interval is that of D
 under the posterior of (a, b, z) on a grid: neither the parameters nor the draws are taken as known.
 
-Only the last three octaves are fitted (h_0 is the last look at or before h/8), and the first look never is: a curve
-with three parameters fits three octaves of whatever population, where a fit of all counts is ruled by the easy problems
-and is sure of what it cannot know of the hard ones (with half the problems easy and half hard, its 95 % interval for
-512 more samples after 512 held the truth in 55 % of simulated runs; `benchmarks/bench_adaptive.py` has this one's).
-Beyond four times what was drawn nothing is forecast: D is then anything from 0 to U.
+Only the last two octaves are fitted (h_0 is the last look at or before h/4), and the first look never is: a curve with
+three parameters fits two octaves of whatever population, where a fit of all counts is ruled by the easy problems and is
+too sure of the hard ones. Beyond four times what was drawn nothing is forecast: D is then anything from 0 to U. How
+often the interval holds what it says it holds, also where rates are no betas, is in `benchmarks/bench_adaptive.py`.
 
 It does not matter that problems which have enough right samples are no longer drawn: only first right samples are
 counted, and their likelihood is the same whatever happens after them. Unscored samples are draws that solve nothing.
@@ -32,7 +31,7 @@ from scipy import special
 
 from reachlab.boundary.stopping import Floats
 
-OCTAVES = 3
+OCTAVES = 2
 """How far back the fit looks, in doublings of the samples."""
 FARTHEST = 4
 """How far ahead a forecast may go, in multiples of the samples."""

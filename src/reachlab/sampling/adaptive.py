@@ -3,8 +3,8 @@
 After h_1 < h_2 < ... < h_J = N samples each problem still drawn is looked at; with r = ``enough`` right ones it stops.
 What is spent is spent on problems that are not decided yet, and the solved set is that of N samples of every problem.
 `boundary/stopping.py` has pass@k of such samples without bias. Looks are half an octave apart, because a problem that
-was solved just after one is drawn to the next; the first is at N/32 (and no earlier than 8), as all that is known of
-pass@k up to there comes from its samples, and it costs 1/32 of N.
+was solved just after one is drawn to the next, and a quarter from N/4 on, where the run as a whole may end; the first
+is at N/32 (and no earlier than 8), as all that is known of pass@k up to there comes from its samples.
 
 With ``target_width`` w the whole run stops at the first look after which the 95 % interval of the final solved share
 (`boundary/forecast.py`) is no wider than w. What that does to pass@k:
@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reachlab.boundary.forecast import Forecast, forecast_solved
+from reachlab.boundary.forecast import FARTHEST, Forecast, forecast_solved
 from reachlab.boundary.stopping import Ints, Stopping
 from reachlab.errors import ReachlabError
 from reachlab.sampling.config import SampleConfig
@@ -88,10 +88,18 @@ def read_plan(run: Mapping[str, Any], where: str) -> Plan | None:
 
 
 def choose_looks(samples: int, first: int = 0) -> tuple[int, ...]:
-    """Looks half an octave apart, 32, 48, 64, 96 ... and the last sample; `first` is the first, 0 chooses it."""
+    """Looks at 32, 48, 64, 96 ... samples, from a quarter on at 320, 384, 448, 512 ..., and at the last.
+
+    `first` is the first; 0 chooses it.
+    """
     first = first or max(FIRST_LOOK, 2 ** (max(samples // FIRST_SHARE, 1).bit_length() - 1))
-    octaves = [first * 2**i for i in range(samples.bit_length())]
-    return tuple(sorted({look for o in octaves for look in (o, o * 3 // 2) if look < samples} | {samples}))
+    looks = {samples}
+    for octave in (first * 2**i for i in range(samples.bit_length())):
+        quarters = [octave * (4 + i) // 4 for i in range(4)]
+        looks |= {
+            look for i, look in enumerate(quarters) if look < samples and (i % 2 == 0 or FARTHEST * look > samples)
+        }
+    return tuple(sorted(looks))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
