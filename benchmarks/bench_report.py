@@ -34,14 +34,14 @@ WORDS = (
     "so then we have the first number plus second which gives let me check that again because it does not look right "
     "multiply divide subtract add remaining total therefore answer is wait maybe try another way with target left "
     "using each once now sum product difference quotient equals compute carefully step next finally we get "
-).split()
+)
 
 
 def texts(count: int, rng: np.random.Generator) -> list[str]:
     """Long answers that shrink as prose does, not as one phrase repeated."""
-    found = []
+    found, known = [], WORDS.split()
     for length in rng.integers(120, 480, count):
-        words = rng.choice(WORDS, length).tolist()
+        words = rng.choice(known, length).tolist()
         for at in range(0, length, 6):
             a, b = rng.integers(2, 99, 2)
             words[at] = f"{a} + {b} = {a + b}"
@@ -194,9 +194,7 @@ def main() -> None:
             make_runs(runs, args.models, args.problems, args.samples)
         size = sum(f.stat().st_size for f in runs.rglob("*.parquet"))
         print(machine(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))))
-        print(
-            f"{args.models} models x {args.problems} problems x {args.samples} samples, {size / 2**30:.2f} GiB of Parquet"
-        )
+        print(f"{args.models} models x {args.problems} problems x {args.samples} samples, {size / 2**30:.2f} GiB")
         subprocess.run([sys.executable, __file__, "--write", runs, page], check=True)
         print(f"  the page                     {page.stat().st_size / 1e6:8.2f} MB")
         if not shutil.which("chromium"):
