@@ -53,7 +53,7 @@ def test_the_order_of_the_ks_does_not_matter() -> None:
     assert found.values == pytest.approx(extrapolate(given, [1, 16, 100], resamples=10).values)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_any_counts_give_a_curve(data: st.DataObject) -> None:
     n_P = data.draw(st.lists(st.integers(0, 40), min_size=1, max_size=12).filter(any))
@@ -86,8 +86,20 @@ def test_back_test_extrapolates_thinned_samples() -> None:
     assert sixteenth.error == pytest.approx(np.abs(predicted_IK - sixteenth.observed).mean(axis=0), abs=1e-4)
 
 
+def test_the_interval_is_never_narrower_than_the_back_test_error() -> None:
+    rng = np.random.default_rng(0)
+    given = sampled(1 / (1 + np.exp(-rng.normal(-3, 2, 150))), 64)
+    found = extrapolate(given, [64, 128, 256, 512, 1024, 10**5], resamples=10)
+    quarter, sixteenth = found.back_tests
+    error_K = np.array([0, *quarter.error, *sixteenth.error[2:], sixteenth.error[-1]])
+    assert (found.low <= np.maximum(found.values - error_K, 0) + 1e-12).all()
+    assert (found.high >= np.minimum(found.values + error_K, 1) - 1e-12).all()
+    between = extrapolate(given, [180], resamples=10)
+    assert between.low[0] <= between.values[0] - quarter.error.min() + 1e-12
+
+
 def test_trust_goes_as_far_as_the_back_test_is_right() -> None:
-    given = sampled(BETA[:150], 256)
+    given = sampled(BETA[:80], 256)
     generous, strict, none = (extrapolate(given, [2048], resamples=5, tolerance=t) for t in (0.2, 0.02, 1e-9))
     assert generous.trusted_to == 16 * 256
     assert generous.trusted

@@ -7,12 +7,14 @@ For a problem with n samples, c of them right, pass@k is estimated by
     1 − E[(1 − p)^(k−n) | c = 0 of n]              for k > n and c = 0, under a fitted distribution of p.
 
 The curve therefore goes on from the measured one without a step, never falls, and is what drawing on would show.
-The distribution is an average of four zero-inflated beta-binomials (`averaged_fit`). The interval is over problems:
-refits to bootstrap resamples, each with its four fits in proportion to their weights, so that not knowing which of the
-four is right is part of it.
+The distribution is an average of four zero-inflated beta-binomials (`averaged_fit`).
 
 Every extrapolation carries its back-test: each problem is thinned to a part of its samples (hypergeometric counts),
 the same is done with these, and compared with the unbiased pass@k of all samples.
+
+The interval is over problems: refits to bootstrap resamples, each with its four fits in proportion to their weights, so
+that not knowing which of the four is right is part of it. It is widened to the back-test's error where that is more:
+where none of the four is right, the fits agree on what is wrong, and only the back-test sees it.
 
 Source: Kazdan et al. 2025, *Efficient Prediction of Pass@k Scaling in Large Language Models* (arXiv 2510.05197), which
 fits a beta-binomial. Where we depart: the average, the estimate for these very problems, the interval, the back-test.
@@ -60,7 +62,7 @@ class BackTest:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Extrapolation:
-    """pass@k with its interval; the arrays are (K,).
+    """pass@k with its interval (see above); the arrays are (K,).
 
     Up to ``largest_k`` the values are measured. Up to ``trusted_to`` they are trusted: a back-test that went as far
     beyond its samples was within ``tolerance``. ``words`` says so in a sentence. ``population`` is the fitted pass@k
@@ -141,14 +143,16 @@ def extrapolate(
         else:
             low_K[far], high_K[far] = 0.0, 1.0  # without a right sample nothing says how rare they are
     back_tests = tuple(_back_test(used, part, seed) for part in STEPS if _can_thin(used, part))
+    error_K = _error_at(ks_K / used.largest_k, back_tests)
+    low_K, high_K = np.minimum(low_K, values_K - error_K), np.maximum(high_K, values_K + error_K)
     fits = average.fits()
     trusted_to, words = _trust(used, back_tests, tolerance)
     return Extrapolation(
         name=used.name,
         ks=ks_K,
         values=values_K,
-        low=low_K,
-        high=high_K,
+        low=np.maximum(low_K, 0),
+        high=np.minimum(high_K, 1),
         population=np.sum([one.weight * one.fit.pass_at_k(ks_K) for one in fits], axis=0),
         largest_k=used.largest_k,
         trusted_to=trusted_to,
@@ -186,6 +190,17 @@ def _back_test(used: Outcomes, part: int, seed: int) -> BackTest:
         observed=observed_K,
         error=np.abs(predicted_IK - observed_K).mean(axis=0),
     )
+
+
+def _error_at(times_K: Floats, back_tests: tuple[BackTest, ...]) -> Floats:
+    """The back-tests' error at so many times the samples: 0 up to 1, then over octaves, and no more beyond the last."""
+    steps, errors = [1], [0.0]
+    for test in back_tests:
+        for k, error in zip(test.ks, test.error, strict=True):
+            if (times := round(int(k) / test.samples)) in STEPS[test.part]:
+                steps.append(times)
+                errors.append(float(error))
+    return np.interp(np.log2(times_K), np.log2(steps), errors)
 
 
 def _trust(used: Outcomes, back_tests: tuple[BackTest, ...], tolerance: float) -> tuple[int, str]:
