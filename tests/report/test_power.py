@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,15 +14,14 @@ from reachlab.boundary.power import power_analysis
 from reachlab.report.power import print_power
 
 
-def sampled(name: str, rate: float, problems: int = 40) -> Outcomes:
+def sampled(name: str, rate: float, n: int) -> Outcomes:
     rng = np.random.default_rng(len(name))
-    ids = tuple(f"p{i}" for i in range(problems))
-    c_P = rng.binomial(16, rng.random(problems) * rate)
-    return Outcomes(name, ids, np.full(problems, 16), c_P, np.zeros(problems, np.int64))
+    ids = tuple(f"p{i}" for i in range(40))
+    return Outcomes(name, ids, np.full(40, n), rng.binomial(n, rng.random(40) * rate), np.zeros(40, np.int64))
 
 
-def printed(width: int = 200, **settings: object) -> str:
-    plan = power_analysis(sampled("[base]", 0.9), sampled("other", 0.5), **settings)  # type: ignore[arg-type]
+def printed(width: int = 200, n: int = 16, **settings: object) -> str:
+    plan = power_analysis(sampled("[base]", 0.9, n), sampled("other", 0.5, n), **settings)  # type: ignore[arg-type]
     console = Console(file=StringIO(), width=width)
     print_power(plan, console)
     assert isinstance(console.file, StringIO)
@@ -47,6 +47,19 @@ def test_no_star_where_nothing_is_fitted() -> None:
     assert "*" not in out
     assert "normal approximation" not in out
     assert "below 30 problems the normal approximation is rough" in printed(ks=(1,), points=(50,))
+
+
+def test_what_cannot_be_told() -> None:
+    out = printed(n=1)
+    assert "–" in out
+    assert "however many" not in out
+    assert "with 2 samples or more of each there is a plan" in out
+    same = Outcomes("same", ("a", "b"), np.array([4, 4]), np.array([1, 2]), np.zeros(2, np.int64))
+    plan = power_analysis(same, replace(same, name="twin"), [1])
+    console = Console(file=StringIO(), width=200)
+    print_power(plan, console)
+    assert isinstance(console.file, StringIO)
+    assert "too little to be told from sampling" in console.file.getvalue()
 
 
 def test_a_narrow_terminal_loses_no_number() -> None:

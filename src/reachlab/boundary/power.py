@@ -13,7 +13,8 @@ as long as 2k is not more than the samples at hand. For larger k q^m is taken fr
 
 A difference x is found with chance `power` by a two-sided test at `level` if x = (z_level + z_power) √((B + W) / P).
 That is the normal approximation: fine for dozens of problems, not for a handful on which the models differ. B and W are
-estimates from the runs at hand, so that few problems give a rough plan.
+estimates from the runs at hand, so that few problems give a rough plan. One sample of a problem cannot tell B from W:
+then the plan is for one sample.
 
 Source: Miller 2024, *Adding Error Bars to Evals* (arXiv 2411.00640), which has k = 1; the U-statistic's variance is
 Hoeffding's (1948), and the estimate of it for pass@k ours.
@@ -51,14 +52,15 @@ class PowerAt:
     """One k. Differences are shares, not points.
 
     ``between`` and ``within`` are standard deviations of one problem's difference: of its true value over problems,
-    and of the sampling of both models. ``fitted`` says that ``within`` stands on a fitted distribution, as 2k is more
-    than the samples at hand. ``detectable`` is the smallest difference that the present runs would show.
+    and of the sampling of both models; None where there is one sample of a problem, which cannot tell the two apart.
+    ``fitted`` says that ``within`` stands on a fitted distribution, as 2k is more than the samples at hand.
+    ``detectable`` is the smallest difference that the present runs would show.
     """
 
     k: int
     difference: float
-    between: float
-    within: float
+    between: float | None
+    within: float | None
     fitted: bool
     detectable: float
     needed: tuple[Needed, ...]
@@ -129,7 +131,7 @@ def power_analysis(
         raise ReachlabError(f"power: k = {bad[0]} is outside 1 to {n}, the fewest scored samples of a common problem")
     planned = sorted(set(samples)) or sorted({max(1, n // 4), n, 4 * n})
     z = float(ndtri((1 + level) / 2) + ndtri(power))
-    sides = [_Side(o, 2 * max(ks) > n) for o in both]
+    sides = [_Side(o, 2 * max(ks) > n > 1) for o in both]
     return Power(
         base=base.name,
         other=other.name,
@@ -204,21 +206,26 @@ def _at(
     z: float,
 ) -> PowerAt:
     base_P, other_P = (o.pass_at_k([k])[:, 0] for o in both)
-    possible = [m for m in planned if m >= k]
-    fitted = 2 * k > n
-    now, *later = np.sum([side.within(k, possible, fitted) for side in sides], axis=0).tolist()
-    now = max(0.0, now)
-    between = max(0.0, float((other_P - base_P).var(ddof=1)) - now)
-    needed = [(m, between + within) for m, within in zip(possible, later, strict=True)] + [(None, between)]
+    now = total = float((other_P - base_P).var(ddof=1))
+    between, within, fitted = None, None, False
+    variances: list[tuple[int | None, float]] = [(1, total)]
+    if n > 1:
+        fitted = 2 * k > n
+        possible = [m for m in planned if m >= k]
+        within, *later = np.sum([side.within(k, possible, fitted) for side in sides], axis=0).tolist()
+        within = max(0.0, within)
+        between = max(0.0, total - within)
+        now = between + within
+        variances = [*zip(possible, (between + one for one in later), strict=True), (None, between)]
     return PowerAt(
         k=k,
         difference=float((other_P - base_P).mean()),
-        between=math.sqrt(between),
-        within=math.sqrt(now),
+        between=None if between is None else math.sqrt(between),
+        within=None if within is None else math.sqrt(within),
         fitted=fitted,
-        detectable=z * math.sqrt((between + now) / len(base_P)),
+        detectable=z * math.sqrt(now / len(base_P)),
         needed=tuple(
             Needed(samples=m, problems=tuple(max(1, math.ceil(z * z * variance / (x * x))) for x in differences))
-            for m, variance in needed
+            for m, variance in variances
         ),
     )

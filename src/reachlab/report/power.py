@@ -16,7 +16,7 @@ def print_power(power: Power, console: Console | None = None) -> None:
     console = console or Console()
     console.print(
         f"{escape(power.other)} against {escape(power.base)}: {power.problems:,} problems of both, "
-        f"{power.samples:,} samples or more of each; a difference counts as found by a two-sided test at "
+        f"{power.samples:,} sample{'s' * (power.samples != 1)} or more of each; a difference counts as found by a two-sided test at "
         f"{power.level:.0%}, and is found with chance {power.power:.0%}",
         highlight=False,
     )
@@ -26,8 +26,8 @@ def print_power(power: Power, console: Console | None = None) -> None:
             f"{at.k:,}{_mark(at)}",
             f"{100 * at.difference + 0.0:+.1f} points".replace("-", "−"),
             f"{100 * at.detectable:.1f} points",
-            f"± {100 * at.between:.1f}",
-            f"± {100 * at.within:.1f}",
+            _spread(at.between),
+            _spread(at.within),
         )
     console.print(now)
     console.print("problems it takes to find a difference of", highlight=False)
@@ -40,8 +40,20 @@ def print_power(power: Power, console: Console | None = None) -> None:
     console.print(plan)
     if any(at.fitted for at in power.ks):
         console.print("* by sampling: from a fitted distribution, as 2k is more than the samples", highlight=False)
+    if power.samples == 1:
+        console.print("with 2 samples or more of each there is a plan for other numbers of samples", highlight=False)
+    if any(at.between == 0 for at in power.ks):
+        console.print(
+            "± 0.0 over problems: too little to be told from sampling; with more samples of each it may take more "
+            "problems than the table says",
+            highlight=False,
+        )
     if any(n < ROUGH for at in power.ks for needed in at.needed for n in needed.problems):
         console.print(f"below {ROUGH} problems the normal approximation is rough: take more", highlight=False)
+
+
+def _spread(deviation: float | None) -> str:
+    return "–" if deviation is None else f"± {100 * deviation:.1f}"
 
 
 def _mark(at: PowerAt) -> str:
