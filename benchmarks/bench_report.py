@@ -146,9 +146,9 @@ def opened(page: Path, place: str, wait: str) -> dict[str, float]:
             found["list"] = tab.evaluate(
                 """async () => {
                   const start = performance.now();
-                  document.querySelector("[name=show]").value = "some";
+                  document.querySelector("[name=q]").value = "make";
                   document.querySelector(".filters").dispatchEvent(new Event("input", { bubbles: true }));
-                  while (!location.hash.includes("some")) await new Promise(requestAnimationFrame);
+                  while (!location.hash.includes("make")) await new Promise(requestAnimationFrame);
                   await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
                   return performance.now() - start;
                 }"""
@@ -156,7 +156,8 @@ def opened(page: Path, place: str, wait: str) -> dict[str, float]:
             found["read"] = tab.evaluate(
                 """async () => {
                   const start = performance.now();
-                  document.querySelectorAll(".problems .rows a")[60].click();
+                  const links = document.querySelectorAll(".problems .rows a");
+                  links[links.length >> 1].click();
                   while (!document.querySelector("dialog[open] pre")) await new Promise((done) => setTimeout(done));
                   await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
                   return performance.now() - start;
@@ -201,12 +202,12 @@ def main() -> None:
             print("  no chromium here: not opened")
             return
         plain = [opened(page, "", "html[data-ready=true]") for _ in range(OPENINGS)]
-        linked = [opened(page, "#problems?problem=p100", "dialog[open] pre") for _ in range(OPENINGS)]
+        linked = [opened(page, f"#problems?problem=p{args.problems // 2:03d}", "dialog[open] pre") for _ in range(OPENINGS)]
         for name, runs_of, key in (
             ("first screen, curves too", plain, "paint"),
             ("whole file parsed", plain, "parsed"),
             ("figures live", plain, "ready"),
-            ("filter the list", plain, "list"),
+            ("search the list", plain, "list"),
             ("open a problem", plain, "read"),
             ("a link opens its problem", linked, "open"),
             ("yardstick: the loop", plain, "loop"),

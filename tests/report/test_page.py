@@ -158,6 +158,15 @@ def test_untrusted_text_stays_text(tmp_path: Path, make: SimpleNamespace) -> Non
         assert "<" not in trace["name"]
 
 
+def test_half_a_character_is_no_reason_to_fail(tmp_path: Path, make: SimpleNamespace) -> None:
+    run = make.samples(tmp_path / "a", np.ones((1, 1)))
+    listed = {"id": "p0", "prompt": "b\ud83d", "answer": "c\ud83d", "images": [], "metadata": {}}
+    run.write("problems.jsonl", (json.dumps(listed) + "\n").encode())
+    found = Page(write(make.measure([run]), tmp_path / "r.html", title="d\ud83d"))
+    assert "d?" in found.flat
+    assert json.loads(found.blocks["chunk-0"])[0]["answer"] == "c?"
+
+
 def test_one_model_one_sample_no_training(tmp_path: Path, make: SimpleNamespace) -> None:
     run = make.samples(tmp_path / "only", np.array([[1], [0], [0]]))
     found = Page(write(make.measure([run]), tmp_path / "r.html"))

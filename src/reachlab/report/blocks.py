@@ -12,7 +12,8 @@ LEVEL = 6
 
 def packed(text: str) -> str:
     """Text as a block; the same text gives the same block."""
-    return base64.b64encode(gzip.compress(text.encode(), LEVEL, mtime=0)).decode()
+    # Half a surrogate pair, which JSON can hold and UTF-8 cannot, becomes a question mark.
+    return base64.b64encode(gzip.compress(text.encode(errors="replace"), LEVEL, mtime=0)).decode()
 
 
 def unpacked(block: str) -> str:

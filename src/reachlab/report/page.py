@@ -88,7 +88,7 @@ def write_report(
         sure=any(e.pair.coverage.surely_gained is not None for e in entries if e.pair),
         tables=_tables(entries, extra or {}),
     )
-    write_atomically(Path(out), html.encode())
+    write_atomically(Path(out), html.encode(errors="replace"))
     return Path(out)
 
 
@@ -121,10 +121,15 @@ def _template() -> jinja2.Template:
     return environment.get_template("page.html")
 
 
-def _coverage(entry: Entry) -> list[tuple[str, int]]:
-    """The four sets' sizes, in an order that keeps what each of the two models solved in one piece."""
+def _coverage(entry: Entry) -> list[tuple[str, int, int]]:
+    """The four sets, their sizes and how many of each are sure, in an order that keeps what each of the two models
+    solved in one piece."""
     assert entry.pair is not None
-    return [(kind, len(getattr(entry.pair.coverage, kind))) for kind in ("lost", "both", "gained", "neither")]
+    sets = entry.pair.coverage
+    return [
+        (kind, len(getattr(sets, kind)), len(getattr(sets, f"surely_{kind}", None) or ()))
+        for kind in ("lost", "both", "gained", "neither")
+    ]
 
 
 def _lists(entry: Entry) -> list[tuple[str, int, str, str]]:
