@@ -37,6 +37,15 @@ def test_ticks_are_powers_of_two_and_the_end(n: int, ticks: list[int]) -> None:
     assert powers_of_two(n) == ticks
 
 
+@pytest.mark.parametrize("n", [1, 5, 64, 1024, 1025, 4096, 100_000])
+def test_labels_have_room(n: int) -> None:
+    labels = [text for _, text in figures.k_ticks(n)]
+    assert [k for k, _ in figures.k_ticks(n)] == powers_of_two(n)
+    assert labels[-1] == str(powers_of_two(n)[-1])
+    assert len([text for text in labels if text]) <= 11
+    assert n > 1024 or "" not in labels
+
+
 @given(st.integers(1, 200_000), st.integers(1, 200_000))
 def test_thinning_keeps_the_ends_the_ticks_and_the_crossing(n: int, crossing: int) -> None:
     crossing = min(crossing, n)

@@ -18,6 +18,8 @@ MAX_POINTS = 200
 """Most points that one curve puts on the page."""
 NAMED = 3
 """Most crossings that bear their models' names."""
+LABELLED = 11
+"""Most labels along k: 1, 2, ... 1024."""
 TOP = 1.02
 """Upper end of an axis of shares."""
 
@@ -83,6 +85,13 @@ def powers_of_two(n: int) -> list[int]:
     return ticks
 
 
+def k_ticks(n: int) -> list[tuple[int, str]]:
+    """Ticks of the axis of k, and their labels: every one that a phone has room for, else every second."""
+    ticks = powers_of_two(n)
+    step = 1 if len(ticks) <= LABELLED else 2
+    return [(k, str(k) if (len(ticks) - 1 - at) % step == 0 else "") for at, k in enumerate(ticks)]
+
+
 def thin(ks: np.ndarray, keep: Sequence[int] = ()) -> np.ndarray:
     """Positions of at most `MAX_POINTS` of the ascending `ks`, evenly spaced on a log axis.
 
@@ -141,12 +150,13 @@ def k_range(n: int) -> tuple[float, float]:
 
 
 def _k_axis(figure: go.Figure, n: int) -> None:
-    ticks = powers_of_two(n)
+    ticks, labels = zip(*k_ticks(n), strict=True)
     figure.update_xaxes(
         type="log",
         range=list(k_range(n)),
         tickvals=ticks,
-        ticktext=[str(k) for k in ticks],
+        ticktext=labels,
+        tickangle=0,
         title_text="k, samples per problem (log scale)",
         hoverformat="d",
         unifiedhovertitle={"text": "<b>k = %{x}</b>"},

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reachlab.report.figures import TOP, Line, Mark, k_range, powers_of_two
+from reachlab.report.figures import TOP, Line, Mark, k_range, k_ticks
 
 WIDTH, HEIGHT = 1000.0, 500.0
 """Of the drawing, in units of its own."""
@@ -65,6 +65,6 @@ def sketch(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> Sketch:
     curves = [Stroke(path(e.x, e.y), e.style.colour, e.style.dash, e.name) for e in lines]
     return Sketch(
         strokes=(*areas, *marks, *curves),
-        k_ticks=tuple(Tick(str(k), 100 * float(along(np.array(k)))) for k in powers_of_two(n)),
+        k_ticks=tuple(Tick(text, 100 * float(along(np.array(k)))) for k, text in k_ticks(n)),
         share_ticks=tuple(Tick(f"{share}%", share / TOP) for share in range(0, 101, 20)),
     )
