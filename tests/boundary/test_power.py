@@ -68,7 +68,7 @@ def test_the_parts_are_unbiased_over_populations() -> None:
     rng = np.random.default_rng(1)
     n, k = 20, 6
     squares: list[tuple[float, float]] = []
-    for _ in range(100):
+    for _ in range(60):
         p_P, q_P = rng.beta(0.6, 3, (2, 100))
         at = power_analysis(sampled("a", p_P, n, rng), sampled("b", q_P, n, rng), [k], [1], [n]).ks[0]
         assert at.between is not None
@@ -76,17 +76,17 @@ def test_the_parts_are_unbiased_over_populations() -> None:
         squares.append((at.between**2, at.within**2))
     p = rng.beta(0.6, 3, 200_000)
     within = 2 * np.mean([sampling_variance(n, one, k) for one in p[:1000]])
-    assert np.mean(squares, axis=0) == pytest.approx([2 * ((1 - p) ** k).var(), within], rel=0.06)
+    assert np.mean(squares, axis=0) == pytest.approx([2 * ((1 - p) ** k).var(), within], rel=0.08)
 
 
 @pytest.mark.parametrize("k", [40, 64])
 def test_k_beyond_half_of_the_samples_stands_on_a_fit(k: int) -> None:
     rng = np.random.default_rng(2)
     n = 64
-    p_P, q_P = rng.beta(0.5, 3, 1000), rng.beta(0.5, 3, 1000)
+    p_P, q_P = rng.beta(0.5, 3, 800), rng.beta(0.5, 3, 800)
     at = power_analysis(sampled("a", p_P, n, rng), sampled("b", q_P, n, rng), [k], [1], [n, 200]).ks[0]
     assert at.fitted
-    truth = sum(np.mean([sampling_variance(n, x, k) for x in some_P[:300]]) for some_P in (p_P, q_P))
+    truth = sum(np.mean([sampling_variance(n, x, k) for x in some_P[:200]]) for some_P in (p_P, q_P))
     assert at.within == pytest.approx(truth**0.5, rel=0.08)
     assert at.between == pytest.approx(float(((1 - (1 - p_P) ** k) - (1 - (1 - q_P) ** k)).std()), rel=0.08)
 
