@@ -390,7 +390,7 @@ def perplexity(config: Flat[PerplexityCommand]) -> None:
         _print_json(matrix.to_dict())
         return
     for title, correct in (("all answers", False), ("right answers", True)):
-        print(f"perplexity of {title}, over tokens")
+        print(f"perplexity of {title}: over all tokens ({config.level:.0%} interval) [of the median answer]")
         _print_table(perplexity_rows(matrix, correct))
         print()
     print(READING)

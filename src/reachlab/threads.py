@@ -7,7 +7,7 @@ again.
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
@@ -23,6 +23,16 @@ def side_by_side(work: Callable[[In], Out], pieces: Iterable[In], threads: int) 
     if threads <= 1:
         return [work(piece) for piece in pieces]
     return list(_pool(threads).map(work, pieces))
+
+
+def ahead(items: Iterator[Out]) -> Iterator[Out]:
+    """The items, each made by a thread of its own while the one before it is worked on."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="reachlab-ahead") as pool:
+        waiting = pool.submit(next, items, end)
+        while (item := waiting.result()) is not end:
+            waiting = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]
 
 
 @cache

@@ -198,7 +198,7 @@ def test_sums_are_those_of_each_sequence_by_itself(name: str, monkeypatch: pytes
 
 
 def test_a_head_is_asked_alone_only_where_nothing_follows_it() -> None:
-    alone = {name: Packer(build(FITTING[name]))._head_alone for name in ("qwen3", "olmoe", "gemma2, soft caps")}
+    alone = {name: Packer(build(FITTING[name])).head_alone for name in ("qwen3", "olmoe", "gemma2, soft caps")}
     assert alone == {"qwen3": True, "olmoe": True, "gemma2, soft caps": False}
 
 

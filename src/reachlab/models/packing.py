@@ -117,7 +117,7 @@ class Packer:
         before = model.config._attn_implementation
         with _probing(model):
             self._keeps = self._keeps_logits(model)
-            self._head_alone = self._ends_with_a_head(model)
+            self.head_alone = self._ends_with_a_head(model)
             if getattr(model, "_supports_attention_backend", False) and _kinds(text) <= KINDS:
                 try:
                     model.set_attn_implementation(NAME)
@@ -186,7 +186,7 @@ class Packer:
         Logits are made a few rows at a time where the model's head can be asked alone, so that a large vocabulary
         takes no memory. `model` is the one this packer was made for, or a copy; it is not wrapped.
         """
-        if not self._head_alone:
+        if not self.head_alone:
             return self.logprobs(model, pack)[0].double().sum(1)
         self._prepare(model, pack)
         hidden_RLH = model.base_model(**_inputs(pack)).last_hidden_state

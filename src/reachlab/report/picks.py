@@ -174,7 +174,7 @@ def _positions(values: Any, among: pa.Array) -> np.ndarray:
 def _opened(store: SampleStore, part: str) -> Iterator[pq.ParquetFile]:
     try:
         with store.folder.fs.open(part, "rb") as handle:
-            yield pq.ParquetFile(handle)
+            yield pq.ParquetFile(handle, pre_buffer=False)  # as in the store
     except (pa.ArrowException, OSError) as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise ReachlabError(f"{part}: not a readable part ({first}); delete it and draw its samples again") from error

@@ -162,3 +162,56 @@ class GuessConfig:
             raise ReachlabError(f"samples={self.samples} must be 0 (all) or more")
         if not self.timeout > 0:
             raise ReachlabError(f"timeout={self.timeout} must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """Ask a model how likely the stored answers of runs are under it."""
+
+    runs: Positional[tuple[str, ...]]
+    """Run folders: of samples, of imported samples, of reference solutions."""
+    model: str
+    """The judge: folder of a transformers checkpoint, or of a finished training run."""
+    name: str = ""
+    """What the judge is called, in its columns and in tables; default the name of its folder."""
+    samples: int = 0
+    """Score the first so many samples of each problem (the paper: 32); 0 scores all. More can follow later."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the judge computes in."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
+    tokens: int = 0
+    """Most tokens of a pass; 0 chooses by machine."""
+    threads: int = 0
+    """CPU threads; 0 leaves it to torch."""
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise ReachlabError("name at least one run folder")
+        for name in ("samples", "tokens", "threads"):
+            if getattr(self, name) < 0:
+                raise ReachlabError(f"{name}={getattr(self, name)} must be 0 (chosen for you) or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceConfig:
+    """Store a task's own solutions as a run of samples, one a problem: one more writer to compare with."""
+
+    task: str
+    """Whose solutions, as `reachlab tasks` lists it: countdown, math:FILE ..."""
+    out: str
+    """Run folder, e.g. runs/reference."""
+    split: Literal["train", "test", "all", "auto"] = "auto"
+    """Which problems; auto is test for a generated task and all for a file."""
+    problems: int | None = None
+    """How many problems; default all of a file, 200 of a generated task."""
+    problem_seed: int = 0
+    """Decides which problems a generated task lists."""
+    verify_timeout: float = 5.0
+    """Seconds a verifier may take for one solution."""
+
+    def __post_init__(self) -> None:
+        if self.problems is not None and self.problems < 1:
+            raise ReachlabError(f"problems={self.problems} must be 1 or more")
+        if not self.verify_timeout > 0:
+            raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
