@@ -445,6 +445,7 @@ def test_chains_need_a_run_that_draws_all(whole: Path) -> None:
     [
         ({"looks": [4]}, "no plan with looks, enough and target_width"),
         ("yes", "no plan"),
+        ({"looks": [4], "enough": 1, "target_width": "narrow"}, "no plan"),
         ({"looks": [4, 4], "enough": 1, "target_width": None}, "do not ascend"),
         ({"looks": [], "enough": 1, "target_width": None}, "do not ascend"),
     ],

@@ -12,11 +12,11 @@ With ``target_width`` w the whole run stops at the first look after which the 95
 - r = 1: nothing, for any k up to the last look h. The estimate of a problem is the same whether the run ends at h or
   goes on: it is known when the problem stops; and while it is unsolved it is 0, and stays 0 if it is solved later, the
   look before being at h ≥ k or after. So the estimates are those of a run to N that nobody stopped, which are unbiased.
-  What the width does decide is which k there are: of the runs that came as far as k, and of these alone, the mean may
-  differ from the truth, as among all samples that were looked at because of what they are.
-- r > 1: an undecided problem with a right sample or more has an estimate that would change as the run went on, and the
-  time of the stop depends, a little, on it. It is not exactly unbiased; `benchmarks/bench_adaptive.py` measures by how
-  much (within its Monte-Carlo error, not at all).
+  What the width does decide is how far k goes. Over those runs alone that came as far as some k beyond the first
+  look, the mean is not the truth (off by up to 0.2 points in `benchmarks/bench_adaptive.py`).
+- r > 1: an undecided problem with a right sample or more has an estimate that would change as the run went on, and when
+  it ends depends, a little, on that problem. So it is not exactly unbiased; the benchmark finds no bias beyond its
+  Monte-Carlo error of 0.01 to 0.05 points.
 - The solved share is no estimate: so many problems were solved, and the interval says how many will be.
 
 Everything is recomputed from the stored samples, so a run may be killed anywhere. Verdicts given later (`reachlab
@@ -26,6 +26,7 @@ that it would have and are not there are asked for.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -77,12 +78,15 @@ def read_plan(run: Mapping[str, Any], where: str) -> Plan | None:
     if found is None:
         return None
     try:
+        width = found["target_width"]
         plan = Plan(
-            looks=tuple(map(int, found["looks"])), enough=int(found["enough"]), target_width=found["target_width"]
+            looks=tuple(map(int, found["looks"])),
+            enough=int(found["enough"]),
+            target_width=None if width is None else float(width),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ReachlabError(f"{where}: config.adaptive is no plan with looks, enough and target_width") from error
-    if not plan.looks or any(a >= b for a, b in zip((0, *plan.looks), plan.looks, strict=False)) or plan.enough < 1:
+    if not plan.looks or any(a >= b for a, b in pairwise((0, *plan.looks))) or plan.enough < 1:
         raise ReachlabError(f"{where}: config.adaptive has looks that do not ascend, or enough below 1")
     return plan
 
