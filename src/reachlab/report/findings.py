@@ -53,9 +53,13 @@ def gather(comparison: Comparison, entries: Sequence[Entry]) -> Findings:
     settings: dict[str, Any] = {"level": comparison.level, "seed": comparison.seed}
     resampled = settings | {"resamples": comparison.resamples}
     stores = [e.store for e in entries]
+    extrapolations = tuple(_extrapolation(e.outcomes, settings) for e in entries)
     return Findings(
-        covers=tuple(cover(e.outcomes, **resampled) if e.outcomes.stopping is None else None for e in entries),
-        extrapolations=tuple(_extrapolation(e.outcomes, settings) for e in entries),
+        covers=tuple(
+            cover(e.outcomes, fits=found.fits if found else (), **resampled) if e.outcomes.stopping is None else None
+            for e, found in zip(entries, extrapolations, strict=True)
+        ),
+        extrapolations=extrapolations,
         evidence=tuple(read_evidence(store, **resampled) for store in stores),
         perplexities=read_perplexities(stores, **resampled) if any(map(judges_of, stores)) else None,
     )
