@@ -6,6 +6,7 @@ import pytest
 from reachlab.boundary.compare import Comparison, compare
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.passk import pass_at_k
+from reachlab.boundary.stopping import Stopping
 from reachlab.errors import ReachlabError
 
 
@@ -136,6 +137,25 @@ def test_equal_models_are_seldom_called_different(problems: int) -> None:
         a, b = (outcomes(name, chances, n=16, seed=2 * seed + i) for i, name in enumerate("ab"))
         called += compare([a, b], resamples=400, seed=seed).pairs[0].verdict.label != "undecided"
     assert called / simulations <= 0.05 + 3 * (0.05 * 0.95 / simulations) ** 0.5
+
+
+def test_adaptive_samples_compare_and_their_histogram_is_not_of_c_over_n() -> None:
+    """Both problems stopped at the second look, after 4 wrong and then 1 or 4 right of 4: c/n would say 1/8 and 1/2."""
+    ids = ("a", "b", "c")
+    stopping = Stopping(enough=1, before_P=np.array([4, 4, -1]))
+    n_P, c_P = np.array([8, 8, 16]), np.array([1, 4, 0])
+    found = compare(
+        [
+            Outcomes("base", ids, np.full(3, 16), np.array([2, 8, 1]), np.zeros(3, np.int64)),
+            Outcomes("adaptive", ids, n_P, c_P, np.zeros(3, np.int64), stopping),
+        ],
+        resamples=100,
+    )
+    assert found.ks[-1] == 16
+    assert found.models[1].curve.values[[0, 3, 15]] == pytest.approx([0, 0, 2 / 3])
+    assert found.models[1].histogram.counts[:2] == (1, 2)
+    assert found.models[1].solved == ("a", "b")
+    assert found.pairs[0].coverage.surely_lost is None
 
 
 def test_seed_decides() -> None:

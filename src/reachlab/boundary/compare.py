@@ -135,7 +135,7 @@ def compare(
         Model(
             name=used.name,
             curve=draw.curve(i),
-            histogram=accuracy_histogram(used.n_P, used.c_P),
+            histogram=accuracy_histogram(*_accuracies(used)),
             solved=tuple(p for p, c in zip(problem_ids, used.c_P, strict=True) if c),
             mean_n=float(used.n_P.mean()),
             unscored=int(used.unscored_P.sum()),
@@ -245,6 +245,19 @@ class _Resamples:
             values.append(sign * noise.table_CK[:, at])
             weights.append(noise.counts_BC)
         return np.concatenate([centred_PK, *values]), np.concatenate(weights, axis=1), self.problems
+
+
+def _accuracies(outcomes: Outcomes) -> tuple[Ints, Ints]:
+    """Accuracies as fractions (n, c). Of problems that stopped when they were solved c / n is too high; pass@1 is not.
+
+    A solved problem is never counted as never solved, though its first samples, which are all that pass@1 looks at,
+    may all be wrong.
+    """
+    if outcomes.stopping is None:
+        return outcomes.n_P, outcomes.c_P
+    parts = 10**6
+    c_P = (parts * outcomes.pass_at_k([1])[:, 0]).round().astype(np.int64)
+    return np.full(len(c_P), parts), np.where(outcomes.c_P > 0, np.maximum(c_P, 1), 0)
 
 
 def _grid(kept: Sequence[Outcomes], ks: Sequence[int] | None) -> Ints:
