@@ -45,9 +45,8 @@ def main() -> None:
     print(f"{MODELS} models x {PROBLEMS} problems x {SAMPLES} samples, every k, {RESAMPLES} resamples")
     for over in ("problems", "both"):
         spent = seconds(lambda over=over: compare(outcomes, resamples=RESAMPLES, over=over), repeats=3)  # type: ignore[misc]
-        print(
-            f"  over {over:<9} {spent:6.2f} s, peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB"
-        )
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        print(f"  over {over:<9} {spent:6.2f} s, peak memory {memory:.2f} GB")
     scaled = seconds(peer, repeats=1) * MODELS * SAMPLES / len(PEER_KS)
     print(f"  scipy.stats.bootstrap, curves alone, scaled from {len(PEER_KS)} values of k: {scaled:.0f} s")
 

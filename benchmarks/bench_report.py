@@ -202,7 +202,8 @@ def main() -> None:
             print("  no chromium here: not opened")
             return
         plain = [opened(page, "", "html[data-ready=true]") for _ in range(OPENINGS)]
-        linked = [opened(page, f"#problems?problem=p{args.problems // 2:03d}", "dialog[open] pre") for _ in range(OPENINGS)]
+        link = f"#problems?problem=p{args.problems // 2:03d}"
+        linked = [opened(page, link, "dialog[open] pre") for _ in range(OPENINGS)]
         for name, runs_of, key in (
             ("first screen, curves too", plain, "paint"),
             ("whole file parsed", plain, "parsed"),

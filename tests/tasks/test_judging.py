@@ -196,7 +196,7 @@ def test_hostile_steps_cost_no_verdict_of_another() -> None:
         found = judge.judge(zip(task.all_problems, said, strict=False))
     assert [f.verdict.status for f in found] == ["correct", "unscored", "unscored", "unscored", "correct"]
     assert [f.steps for f in found] == [StepCheck(1, 2), None, None, None, StepCheck(1, 2)]
-    assert [f.answer for f in found] == ["0", None, None, None, "4"]
+    assert [f.final_answer for f in found] == ["0", None, None, None, "4"]
     assert children() == before
 
 
