@@ -122,7 +122,7 @@ def _parquet(path: str) -> Iterator[Row]:
 
     try:
         with fsspec.open(path, "rb") as file:
-            # Not read ahead: one of Arrow's own threads could hold the file when the interpreter ends, which aborts.
+            # Not read ahead: one of Arrow's own threads could hold the file as the interpreter ends: it aborts.
             table = pq.read_table(file, pre_buffer=False)
     except FileNotFoundError as error:
         raise ReachlabError(f"{path}: no such file") from error

@@ -179,7 +179,7 @@ class SampleStore:
                 # A column of a later day may be in some parts only; elsewhere it is null.
                 wanted = None if columns is None else [c for c in columns if c in schema.names]
                 found = [c for c in encoded if c in schema.names]
-                # Not read ahead: a thread of Arrow's could hold the file when the interpreter ends, which aborts.
+                # Not read ahead: a thread of Arrow's could hold the file as the interpreter ends: it aborts.
                 parquet = pq.ParquetFile(file, metadata=metadata, read_dictionary=found, pre_buffer=False)
                 # One thread: a part is small, and handing its columns out costs more than it saves.
                 table = parquet.read(wanted, use_threads=False)
