@@ -10,7 +10,10 @@ import pytest
 from reachlab.report import problems
 from reachlab.report.blocks import unpacked
 from reachlab.report.entries import Entry, read_entries
+from reachlab.report.picks import Pick
 from reachlab.report.problems import Shelf, interest, shelve
+from reachlab.report.texts import Excerpt
+from reachlab.report.words import stored
 from reachlab.types import Problem
 
 
@@ -143,6 +146,27 @@ def test_chunks_are_of_bounded_size(many: list[Entry], monkeypatch: pytest.Monke
 def test_steps_that_hold_are_told() -> None:
     assert problems._steps((2, 5)) == "2 of 5 steps hold"
     assert problems._steps((0, 0)) == "no steps to check"
+
+
+def test_a_final_answer_is_not_said_twice() -> None:
+    said = Pick(
+        sample=0, status="wrong", text=Excerpt.of("so 4", 10), tokens=0, stopped=False, reason="4, not 5",
+        steps=None, final="4",
+    )  # fmt: skip
+    assert problems._sample(said, 10)[2] == ["4, not 5"]
+    assert problems._sample(replace(said, reason=""), 10)[2] == ["final answer 4"]
+
+
+def test_the_page_says_what_it_holds() -> None:
+    whole = Shelf(index="", chunks=(), stored=1_200, drawn=1_200, most=8, longest=6_000, cut=0, bare=0)
+    assert stored(whole) == "All 1,200 samples of these problems are in this page."
+    assert "6,000 characters are cut in the middle. The run" in stored(replace(whole, cut=3))
+    some = replace(whole, drawn=5_000, bare=2, cut=1)
+    assert stored(some).startswith(
+        "This page holds 1,200 of 5,000 samples: of each problem and model up to 8, the first"
+    )
+    assert "2 problems that changed least have none" in stored(some)
+    assert "model the first one" in stored(replace(some, most=1))
 
 
 def test_prompts_of_chats_and_images(tmp_path: Path, make: SimpleNamespace) -> None:

@@ -169,10 +169,11 @@ def _as_drawn(picks: Sequence[Pick]) -> list[Pick]:
 
 def _sample(pick: Pick, longest: int) -> list[Any]:
     """As short as it can be said: sample, status, remarks, text."""
+    final = pick.final if pick.final and not pick.reason.startswith(pick.final) else None
     remarks = [
         f"{pick.tokens:,} tokens" if pick.tokens else "",
         "cut at the token limit" if pick.stopped else "",
-        f"final answer {pick.final}" if pick.final else "",
+        f"final answer {final}" if final else "",
         pick.reason,
         _steps(pick.steps) if pick.steps else "",
     ]

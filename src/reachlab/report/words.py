@@ -106,13 +106,13 @@ CHANGES = (
 def stored(shelf: Shelf) -> str:
     """Which samples the page holds, and where the others are."""
     if shelf.stored == shelf.drawn:
-        what = f"All {shelf.drawn:,} samples are in this page"
+        what = f"All {shelf.drawn:,} samples of these problems are in this page"
     else:
         each = "the first one" if shelf.most == 1 else f"up to {shelf.most}, the first right ones and the first others"
         bare = f"; {counted(shelf.bare, 'problem')} that changed least have none" if shelf.bare else ""
         what = f"This page holds {shelf.stored:,} of {shelf.drawn:,} samples: of each problem and model {each}{bare}"
     cut = f". Texts longer than {shelf.longest:,} characters are cut in the middle" if shelf.cut else ""
-    return f"{what}{cut}. The run folders have everything."
+    return f"{what}{cut}." + (" The run folders have everything." if shelf.stored < shelf.drawn or cut else "")
 
 
 def trained(training: Training) -> str:
