@@ -569,9 +569,8 @@ def test_every_figure_saves_its_data(desk: Opened, demo: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_figures_are_saved_for_paper(chromium: Any, report: Path, scheme: str, tmp_path: Path) -> None:
-    with Opened(chromium, report, scheme) as opened:
+def test_figures_are_saved_for_paper(chromium: Any, report: Path) -> None:
+    with Opened(chromium, report, "dark") as opened:
         svg = saved(opened, "passk", "SVG").decode()
         assert svg.startswith("<svg")
         assert 'width="640" height="400"' in svg

@@ -205,7 +205,7 @@ def test_problems_without_scored_samples_are_left_out_and_counted(tmp_path: Path
 
 def test_many_samples_make_no_larger_page(tmp_path: Path, make: SimpleNamespace) -> None:
     def size(n: int) -> int:
-        text = "x" * 10_000
+        text = "x" * 2_000
         runs = [
             make.samples(tmp_path / f"{name}{n}", make.draw(np.full(40, 0.3), n, i), text=lambda *_: text)
             for i, name in enumerate("ab")
