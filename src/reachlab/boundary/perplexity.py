@@ -5,8 +5,8 @@
 Source: arXiv 2504.13837, section 4.1: answers of an RL-trained model with a low perplexity under the base model are
 answers that the base could have given. There it is shown as one distribution of answers a pair, over two problems. Here
 also as one number with an interval: a corpus's perplexity, exp(−Σ log P / Σ T) over all answers, each token counted
-once, resampled over problems (`bootstrap.py`). All tokens are the judge's own, so judges compare where they cut text
-into the same tokens.
+once, with an interval over problems (`bootstrap.py`). All tokens are the judge's own, so judges compare where they cut
+text into the same tokens.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reachlab.boundary.bootstrap import Weights, tail, tail_positions
+from reachlab.boundary.bootstrap import Floats, Interval, Weights
 from reachlab.errors import ReachlabError
 
 IMPOSSIBLE = -1e30
@@ -119,18 +119,16 @@ def perplexity(
         raise ReachlabError("perplexity: no answer, or one without a token")
     if np.isnan(logprob_N).any():
         raise ReachlabError("perplexity: a log-probability is not a number")
-    tokens_P = np.bincount(problem_N, tokens_N)
+    tokens_P = np.bincount(problem_N, tokens_N).astype(np.float64)
     if len(tokens_P) != weights_BP.shape[1] or not tokens_P.all():
         raise ReachlabError(f"perplexity: {np.count_nonzero(tokens_P)} problems, weights of {weights_BP.shape[1]}")
     logprob_N = np.maximum(logprob_N.astype(np.float64), IMPOSSIBLE)
-    logprob_P = np.bincount(problem_N, logprob_N)
+    logprob_P = np.bincount(problem_N, logprob_N).astype(np.float64)
+    log_N, log = -logprob_N / tokens_N, -logprob_P.sum() / tokens_P.sum()
     low, high = nan, nan
     with np.errstate(over="ignore"):
         if len(tokens_P) > 1:
-            logprob_B, tokens_B = (weights_BP @ np.stack([logprob_P, tokens_P], axis=1).astype(np.float32)).T
-            resampled_B = np.sort(np.exp(-logprob_B.astype(np.float64) / tokens_B))
-            low, high = (float(resampled_B[at]) for at in tail_positions(len(resampled_B), tail(level, len(tokens_P))))
-        log_N = -logprob_N / tokens_N
+            low, high = (float(np.exp(end)) for end in _interval(-logprob_P, tokens_P, weights_BP, level))
         lower, median, upper = np.exp(np.quantile(log_N, (0.25, 0.5, 0.75)))
         return Perplexity(
             samples=len(problem_N),
@@ -140,10 +138,20 @@ def perplexity(
             lower_quartile=float(lower),
             upper_quartile=float(upper),
             mean=float(np.exp(log_N.mean())),
-            corpus=float(np.exp(-logprob_P.sum() / tokens_P.sum())),
+            corpus=float(np.exp(log)),
             low=low,
             high=high,
         )
+
+
+def _interval(nats_P: Floats, tokens_P: Floats, weights_BP: Weights, level: float) -> tuple[float, float]:
+    """Of Σ nats / Σ tokens. What BCa asks of each problem is how it pulls that ratio."""
+    nats_B, tokens_B = (weights_BP @ np.stack([nats_P, tokens_P], axis=1).astype(np.float32)).T
+    ratio = nats_P.sum() / tokens_P.sum()
+    pulled_P = ratio + (nats_P - ratio * tokens_P) / tokens_P.mean()
+    interval = Interval(pulled_P[:, None], len(weights_BP), level)
+    interval.add(slice(0, 1), (nats_B / tokens_B)[None])
+    return float(interval.low_K[0]), float(interval.high_K[0])
 
 
 def _plain(value: Any) -> Any:
