@@ -413,7 +413,7 @@ class CompareConfig:
     k: tuple[int, ...] = ()
     """Values of k; default every one up to the smallest number of samples."""
     gap_k: int = 256
-    """k of the sampling-efficiency gap, ΔSE = pass@k(base) − pass@1(model); the largest k there is up to it."""
+    """k of the sampling-efficiency gap, ΔSE = pass@k(base) − pass@1(model); with fewer samples, their number."""
     seed: int = 0
     """Of the bootstrap."""
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def test_the_gap_is_the_bases_reach_less_a_single_answer(three: Comparison) -> N
     at_8 = compare([BASE, SHARP], resamples=100, gap_k=8).pairs[0].gap
     assert at_8.k == 8
     assert at_8.value == pytest.approx(base[7] - other[0])
-    assert compare([BASE, SHARP], ks=[4, 16], gap_k=10, resamples=100).pairs[0].gap.k == 4
+    assert compare([BASE, SHARP], ks=[4, 16], gap_k=10, resamples=100).pairs[0].gap.k == 10
 
 
 def test_resampling_samples_tells_how_far_the_same_problems_would_move() -> None:
@@ -119,6 +120,34 @@ def test_resampling_samples_tells_how_far_the_same_problems_would_move() -> None
     assert both.high[0] - both.low[0] == pytest.approx(2**0.5 * width, rel=0.2)
 
 
+def test_one_skewed_problem_does_not_skew_the_interval_of_samples() -> None:
+    """All noise is one problem's, a coin thrown 64 times: as often below as above, though problems differ wildly."""
+    one = outcomes("one", [0.5] + [0.0] * 59, n=64)
+    curve = compare([one], ks=[1], resamples=4000, over="samples").models[0].curve
+    below, above = curve.values[0] - curve.low[0], curve.high[0] - curve.values[0]
+    assert below == pytest.approx(above, rel=0.2)
+
+
+@pytest.mark.parametrize(("problems", "level"), [(1, 0.95), (2, 0.99), (3, 0.999)])
+def test_hardly_any_problems(problems: int, level: float) -> None:
+    few = [outcomes(name, [0.3, 0.6, 0.9][:problems], seed=i) for i, name in enumerate("ab")]
+    found = compare(few, resamples=2000, level=level)
+    assert found.pairs[0].verdict.label == "undecided"
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_what_was_not_sampled_by_one_rule_gets_no_word() -> None:
+    ids = tuple(map(str, range(40)))
+    stopped = Stopping(enough=1, before_P=np.zeros(40, np.int64))
+    adaptive = Outcomes("adaptive", ids, np.full(40, 8), np.full(40, 8), np.zeros(40, np.int64), stopped)
+    uniform = Outcomes("uniform", ids, np.full(40, 8), np.zeros(40, np.int64), np.zeros(40, np.int64))
+    mixed = compare([uniform, adaptive], resamples=200).pairs[0]
+    assert mixed.verdict.label == "undecided"
+    assert (mixed.difference.p == 1).all()
+    alike = replace(adaptive, name="other", c_P=np.ones(40, np.int64))
+    assert compare([alike, adaptive], resamples=200).pairs[0].verdict.label == "sharper only"
+
+
 def test_samples_drawn_again_leave_the_estimate_inside_at_every_k() -> None:
     rare = outcomes("rare", [0.01] * 100 + [0.6] * 20, n=64)
     pair = compare([BASE, rare], resamples=400, over="both").pairs[0]
@@ -127,14 +156,17 @@ def test_samples_drawn_again_leave_the_estimate_inside_at_every_k() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("problems", [20, 100])
-def test_equal_models_are_seldom_called_different(problems: int) -> None:
-    """In at most 5 of 100 comparisons, whichever word it is: k = 1, the largest k and all between are looked at."""
+@pytest.mark.parametrize(("problems", "n", "other_n"), [(20, 16, 16), (100, 16, 16), (20, 16, 256)])
+def test_equal_models_are_seldom_called_different(problems: int, n: int, other_n: int) -> None:
+    """In at most 5 of 100 comparisons, whichever word it is: k = 1, the largest k and all between are looked at.
+
+    However often each was asked: rarely solved problems are skewed, and more so with fewer samples.
+    """
     rng = np.random.default_rng(problems)
     simulations, called = 300, 0
     for seed in range(simulations):
-        chances = rng.beta(0.3, 3, size=problems).tolist()
-        a, b = (outcomes(name, chances, n=16, seed=2 * seed + i) for i, name in enumerate("ab"))
+        chances = (rng.beta(0.3, 3, size=problems) if n == other_n else np.full(problems, 0.006)).tolist()
+        a, b = (outcomes(name, chances, m, 2 * seed + i) for i, (name, m) in enumerate((("a", n), ("b", other_n))))
         called += compare([a, b], resamples=400, seed=seed).pairs[0].verdict.label != "undecided"
     assert called / simulations <= 0.05 + 3 * (0.05 * 0.95 / simulations) ** 0.5
 
@@ -177,6 +209,8 @@ def test_refuses() -> None:
         compare([BASE, WIDE], ks=[65])
     with pytest.raises(ReachlabError, match="the same name"):
         compare([BASE, BASE])
+    with pytest.raises(ReachlabError, match=r"10 resamples say nothing at level 0\.95; ask for 40 or more"):
+        compare([BASE, WIDE], resamples=10)
     with pytest.raises(ReachlabError, match="no model at position 2 of 2"):
         compare([BASE, WIDE], base=2)
     with pytest.raises(ReachlabError, match="no model at position 0 of 0"):

@@ -3,7 +3,9 @@ import itertools
 import numpy as np
 import pytest
 
-from reachlab.boundary.signflip import adjusted_p, random_signs
+from reachlab.boundary.outcomes import Outcomes
+from reachlab.boundary.signflip import adjusted_p, even, random_signs
+from reachlab.boundary.stopping import Stopping
 
 
 def test_equals_all_flips() -> None:
@@ -42,3 +44,29 @@ def test_equal_models_look_different_no_more_often_than_alpha() -> None:
     smallest = [adjusted_p(rng.standard_cauchy((7, 4)), signs_BP).min() for _ in range(1500)]
     assert np.mean(np.array(smallest) <= 0.1) <= 0.1 + 3 * (0.1 * 0.9 / 1500) ** 0.5
     assert np.mean(np.array(smallest) <= 0.1) >= 0.06
+
+
+def outcomes(n_P: list[int], c_P: list[int], stopping: Stopping | None = None) -> Outcomes:
+    return Outcomes("m", ("a", "b"), np.array(n_P), np.array(c_P), np.zeros(2, np.int64), stopping)
+
+
+def test_the_larger_one_is_thinned_by_lot() -> None:
+    drawn = []
+    for seed in range(2000):
+        pair = even(outcomes([10, 4], [5, 4]), outcomes([4, 8], [2, 2]), seed)
+        assert pair is not None
+        one, other = pair
+        assert one.n_P.tolist() == other.n_P.tolist() == [4, 4]
+        assert (one.c_P[1], other.c_P[0]) == (4, 2)
+        drawn.append((one.c_P[0], other.c_P[1]))
+    assert np.mean(drawn, axis=0) == pytest.approx([2, 1], abs=0.07)
+
+
+def test_only_one_rule_of_sampling_is_a_symmetry() -> None:
+    def stopped(enough: int) -> Outcomes:
+        return outcomes([4, 8], [2, 0], Stopping(enough=enough, before_P=np.array([0, -1])))
+
+    uniform = outcomes([8, 8], [2, 0])
+    assert even(uniform, stopped(1)) is None
+    assert even(stopped(1), stopped(2)) is None
+    assert even(stopped(1), stopped(1)) is not None

@@ -31,7 +31,7 @@ def test_sections_that_runs_have_data_for(seen: Seen) -> None:
     found = by_id(beyond.sections(*seen))
     assert set(found) == {"extrapolation", "cover", "evidence", "copies"}
     # These runs check no steps, know no log-probabilities and vote on nothing.
-    assert [p.id for p in found["evidence"].pictures] == ["evidence-distinct"]
+    assert [p.id for p in found["evidence"].pictures] == ["evidence-all", "evidence-distinct"]
 
 
 def test_extrapolation_shows_its_back_test(seen: Seen) -> None:

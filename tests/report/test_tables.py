@@ -45,11 +45,11 @@ def test_summary_holds_what_the_comparison_holds() -> None:
     [(1, [1]), (4, [1, 4]), (8, [1, 8]), (300, [1, 8, 64, 256, 300]), (1024, [1, 8, 64, 256, 1024])],
 )
 def test_columns_follow_n(n: int, ks: list[int]) -> None:
-    assert shown_ks(compare([outcomes("a", n, [0, 1])], resamples=2)) == ks
+    assert shown_ks(compare([outcomes("a", n, [0, 1])], resamples=40)) == ks
 
 
 def test_columns_come_from_the_values_that_were_computed() -> None:
-    assert shown_ks(compare([outcomes("a", 100, [0, 1])], resamples=2, ks=[3, 64, 100])) == [1, 64, 100]
+    assert shown_ks(compare([outcomes("a", 100, [0, 1])], resamples=40, ks=[3, 64, 100])) == [1, 64, 100]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_terminal_table_fits_eighty_columns(demo: Any) -> None:
 
 
 def test_terminal_shows_names_as_they_are() -> None:
-    found = compare([outcomes("[red]base[/red]", 2, [1, 0]), outcomes("[bold", 2, [1, 0])], resamples=2)
+    found = compare([outcomes("[red]base[/red]", 2, [1, 0]), outcomes("[bold", 2, [1, 0])], resamples=40)
     text = printed(found)
     assert "[red]base[/red]" in text
     assert "[bold is " in text
@@ -131,6 +131,6 @@ def test_folding_loses_no_problem_and_adds_none(ids: set[str]) -> None:
 
 
 def test_one_model_has_no_columns_against_a_base() -> None:
-    found = compare([outcomes("only", 1, [1, 0])], resamples=2)
+    found = compare([outcomes("only", 1, [1, 0])], resamples=40)
     assert summarise(found).columns == ("pass@1", "unscored")
     assert "50.0%" in printed(found)

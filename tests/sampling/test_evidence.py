@@ -41,6 +41,7 @@ def test_every_quantity_is_that_of_its_own_module(tmp_path: Path) -> None:
     found = read_evidence(store, ks=[1, 2, 5], resamples=200)
     assert (found.name, found.problems, found.samples, found.unscored) == ("run", 2, 10, 1)
     assert found.passing.values == pytest.approx(pass_at_k([5, 5], [3, 1], [1, 2, 5]).mean(axis=0))
+    assert found.all_right.values == pytest.approx([0.4, (3 / 10 + 0) / 2, 0])
     assert found.chain is not None
     assert found.chain.values == pytest.approx(pass_at_k([5, 5], [2, 1], [1, 2, 5]).mean(axis=0))
     ballots = Ballots(

@@ -78,7 +78,8 @@ def tail(level: float, problems: int) -> float:
     if problems < 2:
         return (1 - level) / 2
     t = -special.stdtrit(problems - 1, (1 - level) / 2)
-    return float(special.ndtr(-t * (problems / (problems - 1)) ** 0.5))
+    # Two problems at a high level ask for a tail that float64 does not have; z has to stay finite.
+    return max(float(special.ndtr(-t * (problems / (problems - 1)) ** 0.5)), 1e-300)
 
 
 def tail_positions(resamples: int, share: float) -> tuple[int, int]:
@@ -93,16 +94,20 @@ class Interval:
     Args:
         values_PK: the problems' own values.
         resamples: B. level: of the interval.
+        fixed: the problems are not resampled, only their samples: how problems differ then says nothing of the
+            mean's skewness, and few of them do not make it less sure (a = 0, and z is the normal one).
     """
 
-    def __init__(self, values_PK: Floats, resamples: int, level: float):
+    def __init__(self, values_PK: Floats, resamples: int, level: float, fixed: bool = False):
         self.low_K, self.high_K = np.empty((2, values_PK.shape[1]))
         self._mean_K = values_PK.mean(axis=0)
         off_PK = values_PK - self._mean_K
         square_K = (off_PK * off_PK).sum(axis=0)
         cube_K = (off_PK**3).sum(axis=0)
         self._bend_K = np.divide(cube_K, 6 * square_K**1.5, out=np.zeros_like(cube_K), where=square_K > 0)
-        share = tail(level, len(values_PK))
+        if fixed:
+            self._bend_K[:] = 0
+        share = tail(level, 1 if fixed else len(values_PK))
         self._z, self._last = float(special.ndtri(share)), resamples - 1
 
     def add(self, rows: slice, means_KB: NDArray[np.float32]) -> None:

@@ -17,9 +17,9 @@ from reachlab.boundary.coverage import Coverage, coverage
 from reachlab.boundary.crossing import Crossing, Crossings
 from reachlab.boundary.gap import Gap, sampling_efficiency_gap
 from reachlab.boundary.histogram import Histogram, accuracy_histogram
-from reachlab.boundary.noise import Noise, Over, sampling_noise
+from reachlab.boundary.noise import Noise, Over
 from reachlab.boundary.outcomes import Ints, Outcomes
-from reachlab.boundary.signflip import adjusted_p, random_signs
+from reachlab.boundary.signflip import adjusted_p, even, random_signs
 from reachlab.boundary.verdict import Difference, Verdict, surely, verdict
 from reachlab.errors import ReachlabError
 
@@ -104,9 +104,9 @@ def compare(
         base: position of the model that the others are held against.
         ks: values of k, each at most the common n; 1 is always among them. None: every k up to the common n,
             thinned out above 1,024.
-        gap_k: k of the sampling-efficiency gap; the largest of the ks up to it is taken.
-        resamples: of the bootstrap; they take 4 bytes × resamples × problems (and × n for every model, if samples
-            are resampled).
+        gap_k: k of the sampling-efficiency gap, or the common n where that is less.
+        resamples: of the bootstrap, at least 2 / (1 − level); they take 4 bytes × resamples × problems (and × n for
+            every model, if samples are resampled).
         level: of the intervals, bands and tests.
         over: what is resampled for the intervals: problems, their samples, or both (see `noise`).
         seed: of the resamples; nothing else is random.
@@ -118,6 +118,10 @@ def compare(
     names = [o.name for o in outcomes]
     if not 0 <= base < len(names):
         raise ReachlabError(f"compare: there is no model at position {base} of {len(names)}")
+    if 0 < level < 1 and resamples * (1 - level) < 2 - 1e-9:
+        raise ReachlabError(
+            f"compare: {resamples} resamples say nothing at level {level:g}; ask for {round(2 / (1 - level))} or more"
+        )
     if len(set(names)) < len(names):
         raise ReachlabError(f"compare: two models have the same name; rename one of: {', '.join(names)}")
     asked = set.intersection(*(set(o.problem_ids) for o in outcomes))
@@ -176,21 +180,20 @@ class _Resamples:
     """What all models are resampled with, and what comes out of it."""
 
     def __init__(self, kept: Sequence[Outcomes], ks: Ints, resamples: int, level: float, over: Over, seed: int):
-        self.ks, self.level = ks, level
+        self.kept, self.ks, self.level, self.seed = kept, ks, level, seed
         self.tables = [o.pass_at_k(ks) for o in kept]
         self.problems = len(kept[0].problem_ids)
         self.weights_BP = resampling_weights(self.problems, resamples, seed)
         self.signs_BP = random_signs(self.problems, resamples, seed)
-        if over == "samples":
+        self.fixed = over == "samples"
+        if self.fixed:
             self.weights_BP = np.ones_like(self.weights_BP)
-        self.noises: list[Noise] | None = None
-        if over != "problems":
-            self.noises = [sampling_noise(o, ks, self.weights_BP, seed + i) for i, o in enumerate(kept)]
+        self.noises = [Noise(o, self.weights_BP, seed + i) for i, o in enumerate(kept)] if over != "problems" else None
 
     def curve(self, i: int) -> Curve:
         """A model's pass@k, the mean over problems, with its interval."""
-        interval = Interval(self.tables[i], len(self.weights_BP), self.level)
-        for rows, means_KB in resampled_means(*self._rows(self.tables[i], (i, 1))):
+        interval = self._interval(self.tables[i])
+        for rows, means_KB in resampled_means(*self._rows(self.tables[i], (i, 1, self.ks))):
             interval.add(rows, means_KB)
         return Curve(self.tables[i].mean(axis=0), interval.low_K, interval.high_K)
 
@@ -201,13 +204,14 @@ class _Resamples:
         differing_K = np.count_nonzero(np.abs(difference_PK) > EQUAL, axis=0)
         resamples = len(self.weights_BP)
         band, crossings = Band(values_K, differing_K, resamples), Crossings(resamples)
-        interval = Interval(difference_PK, resamples, self.level)
-        for rows, means_KB in resampled_means(*self._rows(difference_PK, (other, 1), (base, -1))):
+        interval = self._interval(difference_PK)
+        parts = ((other, 1, self.ks), (base, -1, self.ks))
+        for rows, means_KB in resampled_means(*self._rows(difference_PK, *parts)):
             band.add(rows, means_KB)
             crossings.add(rows, means_KB)
             interval.add(rows, means_KB)
-        band_low_K, band_high_K = band.result(self.level, self.problems)
-        p_K = adjusted_p(difference_PK, self.signs_BP)
+        band_low_K, band_high_K = band.result(self.level, 1 if self.fixed else self.problems)
+        p_K = self._p(other, base)
         difference = Difference(
             values=values_K,
             low=interval.low_K,
@@ -221,28 +225,36 @@ class _Resamples:
         return difference, crossings.result(difference_PK, self.ks, self.level)
 
     def gap(self, base: int, trained: int, k: int) -> Gap:
-        """ΔSE at the largest of the ks that is at most `k`."""
-        at = int(np.searchsorted(self.ks, max(1, k), side="right")) - 1
-        reach_P1, single_P1 = self.tables[base][:, [at]], self.tables[trained][:, [0]]
-        gap_P1 = reach_P1 - single_P1
-        interval = Interval(gap_P1, len(self.weights_BP), self.level)
-        for rows, means_KB in resampled_means(*self._rows(gap_P1, (base, 1), (trained, -1), columns=(at, 0))):
+        """ΔSE at k, or at the common n where that is less."""
+        k = min(k, *(o.largest_k for o in self.kept))
+        at_k, at_1 = np.array([k]), np.array([1])
+        reach_P1, single_P1 = self.kept[base].pass_at_k(at_k), self.kept[trained].pass_at_k(at_1)
+        interval = self._interval(reach_P1 - single_P1)
+        parts = ((base, 1, at_k), (trained, -1, at_1))
+        for rows, means_KB in resampled_means(*self._rows(reach_P1 - single_P1, *parts)):
             interval.add(rows, means_KB)
         value = sampling_efficiency_gap(float(reach_P1.mean()), float(single_P1.mean()))
-        return Gap(int(self.ks[at]), value, float(interval.low_K[0]), float(interval.high_K[0]))
+        return Gap(k, value, float(interval.low_K[0]), float(interval.high_K[0]))
 
-    def _rows(
-        self, values_PK: Floats, *parts: tuple[int, int], columns: Sequence[int] | None = None
-    ) -> tuple[Floats, Weights, int]:
+    def _p(self, other: int, base: int) -> Floats:
+        """The sign-flip test's, on as many samples of both; 1 where the two were not sampled by one rule."""
+        pair = even(self.kept[other], self.kept[base], self.seed)
+        if pair is None:
+            return np.ones(len(self.ks))
+        return adjusted_p(pair[0].pass_at_k(self.ks) - pair[1].pass_at_k(self.ks), self.signs_BP)
+
+    def _interval(self, values_PK: Floats) -> Interval:
+        return Interval(values_PK, len(self.weights_BP), self.level, self.fixed)
+
+    def _rows(self, values_PK: Floats, *parts: tuple[int, int, Ints]) -> tuple[Floats, Weights, int]:
         """What `resampled_means` takes: the problems' values; then each model's redrawn samples, with their sign."""
         if self.noises is None:
             return values_PK, self.weights_BP, self.problems
         values, weights, centred_PK = list[Floats](), [self.weights_BP], values_PK.copy()
-        for place, (i, sign) in enumerate(parts):
+        for i, sign, ks in parts:
             noise = self.noises[i]
-            at = slice(None) if columns is None else [columns[place]]
-            centred_PK -= sign * noise.mean_PK[:, at]
-            values.append(sign * noise.table_CK[:, at])
+            centred_PK -= sign * noise.mean(ks)
+            values.append(sign * noise.table(ks))
             weights.append(noise.counts_BC)
         return np.concatenate([centred_PK, *values]), np.concatenate(weights, axis=1), self.problems
 

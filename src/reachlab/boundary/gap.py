@@ -9,7 +9,7 @@ Source: section 4.3 of arXiv 2504.13837, with k = 256.
 from dataclasses import dataclass
 
 K = 256
-"""k unless another is asked for, or unless there are fewer samples."""
+"""k unless another is asked for; fewer samples make it less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ Source: the nested bootstrap of Davison and Hinkley 1997, section 3.8; Miller 20
 questions. Where problems differ in n, noise is that of the smallest n: no less than it is.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -27,44 +26,52 @@ from reachlab.errors import ReachlabError
 
 Over = Literal["problems", "samples", "both"]
 
+LARGEST = 1 << 31
+"""Bytes that one model's redrawn counts may take."""
 
-@dataclass(frozen=True, eq=False)
+
 class Noise:
-    """One model's redrawn samples: rows to put under a table of values, and how often each counts."""
-
-    mean_PK: Floats
-    """pass@k's mean over redrawn samples, to be taken off the problems' rows."""
-    table_CK: Floats
-    """pass@k of c = 0 ... n right samples."""
-    counts_BC: Weights
-
-
-def sampling_noise(outcomes: Outcomes, ks: Ints, weights_BP: Weights, seed: int) -> Noise:
-    """Redraw a model's samples in every resample.
+    """One model's redrawn samples: rows to put under a table of values, and how often each counts.
 
     Args:
-        outcomes: the model's; ks: the values of k, up to its smallest n.
+        outcomes: the model's.
         weights_BP: how often each problem is drawn, whole numbers; each time it is answered anew.
         seed: of the draws; two models need different ones.
 
     Raises:
-        ReachlabError: samples drawn adaptively, whose number depends on what came out.
+        ReachlabError: samples drawn adaptively, whose number depends on what came out; or too many to count.
     """
-    if outcomes.stopping is not None:
-        raise ReachlabError(
-            f"{outcomes.name} was sampled adaptively: its samples cannot be drawn again as if their number had been "
-            "fixed; resample over problems"
-        )
-    rng = np.random.default_rng([seed, 2])
-    chance_P = outcomes.c_P / outcomes.n_P
-    n = int(outcomes.n_P.min())
-    counts_BC = np.empty((len(weights_BP), n + 1), np.float32)
-    for start in range(0, len(weights_BP), CHUNK_ROWS):
-        block_BP = weights_BP[start : start + CHUNK_ROWS].astype(np.int64)
-        rows, problems = np.nonzero(block_BP)
-        times = block_BP[rows, problems]
-        redrawn = rng.binomial(n, np.repeat(chance_P[problems], times))
-        place = np.repeat(rows, times) * (n + 1) + redrawn
-        counts_BC[start : start + CHUNK_ROWS] = np.bincount(place, minlength=len(block_BP) * (n + 1)).reshape(-1, n + 1)
-    mean_PK = -np.expm1(ks * np.log1p(-np.minimum(chance_P, 1 - 1e-16))[:, None])
-    return Noise(mean_PK, pass_at_k(np.full(n + 1, n), np.arange(n + 1), ks), counts_BC)
+
+    def __init__(self, outcomes: Outcomes, weights_BP: Weights, seed: int):
+        if outcomes.stopping is not None:
+            raise ReachlabError(
+                f"{outcomes.name} was sampled adaptively: its samples cannot be drawn again as if their number had "
+                "been fixed; resample over problems"
+            )
+        self.chance_P = outcomes.c_P / outcomes.n_P
+        self.n = n = int(outcomes.n_P.min())
+        if 4 * len(weights_BP) * (n + 1) > LARGEST:
+            raise ReachlabError(
+                f"{outcomes.name}: {len(weights_BP):,} resamples of {n:,} samples a problem take "
+                f"{4 * len(weights_BP) * (n + 1) / 1e9:.0f} GB; ask for fewer resamples, or resample over problems"
+            )
+        rng = np.random.default_rng([seed, 2])
+        self.counts_BC = np.empty((len(weights_BP), n + 1), np.float32)
+        """How often each c* came up in each resample."""
+        for start in range(0, len(weights_BP), CHUNK_ROWS):
+            block_BP = weights_BP[start : start + CHUNK_ROWS].astype(np.int64)
+            rows, problems = np.nonzero(block_BP)
+            times = block_BP[rows, problems]
+            redrawn = rng.binomial(n, np.repeat(self.chance_P[problems], times))
+            place = np.repeat(rows, times) * (n + 1) + redrawn
+            counts = np.bincount(place, minlength=len(block_BP) * (n + 1))
+            self.counts_BC[start : start + CHUNK_ROWS] = counts.reshape(-1, n + 1)
+
+    def mean(self, ks: Ints) -> Floats:
+        """pass@k's mean over redrawn samples, to be taken off the problems' rows: (P, K)."""
+        found: Floats = -np.expm1(ks * np.log1p(-np.minimum(self.chance_P, 1 - 1e-16))[:, None])
+        return found
+
+    def table(self, ks: Ints) -> Floats:
+        """pass@k of c = 0 ... n right samples: (n + 1, K)."""
+        return pass_at_k(np.full(self.n + 1, self.n), np.arange(self.n + 1), ks)

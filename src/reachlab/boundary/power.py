@@ -112,8 +112,8 @@ def power_analysis(
     for name, share in (("level", level), ("power", power)):
         if not 0 < share < 1:
             raise ReachlabError(f"power: {name}={share} must be between 0 and 1")
-    if not points or min(points) <= 0:
-        raise ReachlabError(f"power: every difference must be above 0 points, and there must be one: {list(points)}")
+    if not points or not all(1e-6 <= x <= 100 for x in points):
+        raise ReachlabError(f"power: differences must be above 0 points (1e-6 or more) and at most 100: {list(points)}")
     if any(n < 1 for n in samples):
         raise ReachlabError(f"power: samples={min(samples)} must be 1 or more")
     if base.name == other.name:

@@ -1,17 +1,24 @@
 """Could two equal models have come out this different? Flip the sign of every problem's difference at random.
 
-If the two models are the same, swapping their names on any problem changes nothing, so all 2^P ways to flip the signs
-of the paired differences are equally likely. With z(k) = |Σ d(k)| / √Σ d(k)², the p-value at k is the share of flips
-whose largest z over all k reaches z(k): small anywhere on the curve in no more than α of all comparisons of equal
-models, however few problems there are. No distribution is assumed, and nothing is asymptotic.
+If the two models are the same and each problem was answered as often by both, swapping their names on any problem
+changes nothing, so all 2^P ways to flip the signs of the paired differences are equally likely. With
+z(k) = |Σ d(k)| / √Σ d(k)², the p-value at k is the share of flips whose largest z over all k reaches z(k): small
+anywhere on the curve in no more than α of all comparisons of equal models, however few problems there are. No
+distribution is assumed, and nothing is asymptotic.
+
+Where the two have different numbers of samples, the difference of equal models is skewed, and flipping it is no
+symmetry. `even` therefore takes as many samples away from the one that has more, by lot, before the test looks.
 
 Source: Fisher 1935; the maximum over k is the single-step adjustment of Westfall and Young 1993. The observed
 signs count as one of the flips (Phipson and Smyth 2010), so p is never 0.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from reachlab.boundary.bootstrap import Floats, Weights, resampled_means
+from reachlab.boundary.outcomes import Outcomes
 
 
 def random_signs(problems: int, flips: int, seed: int = 0) -> Weights:
@@ -37,3 +44,19 @@ def adjusted_p(difference_PK: Floats, signs_BP: Weights) -> Floats:
     reached_K = len(most_B) - np.searchsorted(most_B, np.abs(unit_PK.sum(axis=0)) - 1e-5)
     found_K: Floats = np.minimum((reached_K + 1) / (len(most_B) + 1), 1.0)
     return found_K
+
+
+def even(one: Outcomes, other: Outcomes, seed: int = 0) -> tuple[Outcomes, Outcomes] | None:
+    """The two models' outcomes on the same problems, with as many scored samples of each problem in both.
+
+    None where that cannot be: one was sampled adaptively and the other not, or by another rule.
+    """
+    if (one.stopping is None) != (other.stopping is None):
+        return None
+    if one.stopping is not None and other.stopping is not None:
+        same = one.stopping.enough == other.stopping.enough and one.largest_k == other.largest_k
+        return (one, other) if same else None
+    fewest_P = np.minimum(one.n_P, other.n_P)
+    rng = np.random.default_rng([seed, 3])
+    kept = [replace(o, n_P=fewest_P, c_P=rng.hypergeometric(o.c_P, o.n_P - o.c_P, fewest_P)) for o in (one, other)]
+    return kept[0], kept[1]

@@ -52,8 +52,12 @@ class Difference:
             for x in (self.values, self.band_low, self.band_high)
         )
         apart = self.band_low[at] > EQUAL or self.band_high[at] < -EQUAL
-        caveat = f"; only {self.differing[at]} problems differ" if apart and self.sign[at] == 0 else ""
+        caveat = f"; {_few(int(self.differing[at]))}" if apart and self.sign[at] == 0 else ""
         return f"{value} points [{low}, {high}]{caveat}"
+
+
+def _few(differing: int) -> str:
+    return "only 1 problem differs" if differing == 1 else f"only {differing} problems differ"
 
 
 def surely(band_low_K: Floats, band_high_K: Floats, p_K: Floats, level: float) -> Ints:

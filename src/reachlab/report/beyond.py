@@ -33,10 +33,9 @@ def of_extrapolation(entries: Sequence[Entry], findings: Findings) -> Section | 
     lines = [Line(name=e.name, style=e.style, x=x.ks, y=x.values, low=x.low, high=x.high) for e, x in found]
     most, measured = max(int(x.ks[-1]) for _, x in found), min(x.largest_k for _, x in found)
     rows = [
-        (e.name, *point, bool(k > x.largest_k), bool(k <= x.trusted_to))
+        (e.name, k, *point, bool(k > x.largest_k), bool(k <= x.trusted_to))
         for e, x in found
-        for k, *rest in zip(x.ks, x.values, x.low, x.high, strict=True)
-        for point in [(k, *rest)]
+        for k, *point in zip(x.ks, x.values, x.low, x.high, strict=True)
     ]
     tests = tuple(
         (e.name, (f"{test.samples:,}", f"{k:,}", f"{p:.1%}", f"{o:.1%}", f"{100 * error:.1f} points"))
@@ -96,6 +95,10 @@ QUANTITIES: tuple[tuple[str, str, Callable[[Evidence], Curve | None], str, str],
         "CoT-pass@k: a sample counts only if every step of it holds. What pass@k has on top of it is luck.", ".1%",
     ),
     (
+        "all", "All of k right", lambda e: e.all_right,
+        "pass^k: the chance that all of k samples are right. What a user who asks k times can rely on.", ".1%",
+    ),
+    (
         "votes", "Majority vote", lambda e: e.votes,
         "maj@k: the answer that most of k samples come to, right in this share of problems.", ".1%",
     ),
@@ -138,11 +141,11 @@ def of_luck(entries: Sequence[Entry], findings: Findings) -> Section | None:
         assert x.guess is not None
         for group in x.guess.groups(x.luck.ks if x.luck else ()):
             uniform = "–" if group.uniform_K is None else f"{group.uniform_K[-1]:.1%}"
-            cells = (f"{group.problems:,}", f"{group.rate:.2%}", f"{group.luck_K[-1]:.1%}", uniform)
+            most = f"{x.luck.ks[-1]:,}" if x.luck else "–"
+            cells = (f"{group.problems:,}", f"{group.rate:.2%}", most, f"{group.luck_K[-1]:.1%}", uniform)
             rows.append((f"{e.name}: {group.label}", cells))
     caption = "The run's own answers, judged against other problems' gold answers: what pass@k a model gets by luck."
-    most = max(line.ks[-1] for _, line in lines)
-    head = ("problems", "right by luck", f"luck@{most}", f"a uniform guesser's pass@{most}")
+    head = ("problems", "right by luck", "k", "luck@k", "a uniform guesser's pass@k")
     return Section(
         id="luck", heading="Luck", models=[e for e, _ in lines],
         lead="At large k a small answer space can be exhausted by guessing. This is how much of pass@k that could be.",

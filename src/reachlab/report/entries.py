@@ -15,6 +15,9 @@ from reachlab.report.tables import percent
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
 
+SELDOM = 1e-6
+"""The accuracy of a problem that is solved more seldom than can be told."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -33,8 +36,13 @@ class Entry:
 
     @property
     def accuracy(self) -> np.ndarray:
-        """pass@1 of each problem, (P,); the comparison keeps no problem without scored samples."""
-        return self.outcomes.pass_at_k([1])[:, 0]
+        """pass@1 of each problem, (P,); the comparison keeps no problem without scored samples.
+
+        A solved problem is above 0: where samples stopped when one was right, its pass@1 may be 0, and it is not
+        "never solved".
+        """
+        pass_1_P = self.outcomes.pass_at_k([1])[:, 0]
+        return np.where(self.outcomes.c_P > 0, np.maximum(pass_1_P, SELDOM), 0.0)
 
     def part(self, key: str) -> dict[str, Any]:
         """An object inside `run.json`: `config`, `facts` or `provenance`; empty where the run has none."""

@@ -22,6 +22,7 @@ def print_evidence(evidence: Evidence, level: float, console: Console | None = N
     console.print(f"[bold]{escape(title)}[/bold]; shares in percent, {level:.0%} intervals", highlight=False)
     shares = {
         "pass@k": evidence.passing,
+        "pass^k, all right": evidence.all_right,
         "CoT-pass@k": evidence.chain,
         "maj@k": evidence.votes,
         "best@k by log-probability": evidence.best_sum,

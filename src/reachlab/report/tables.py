@@ -14,6 +14,9 @@ from rich.table import Table
 from reachlab.boundary.compare import Comparison, Pair
 from reachlab.boundary.crossing import Crossing
 
+OVER = {"problems": "problems", "samples": "these problems' samples", "both": "problems and their samples"}
+"""What intervals are over, by `Comparison.over`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -140,7 +143,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
 def _title(comparison: Comparison) -> str:
     return (
         f"{len(comparison.problem_ids):,} problems, k up to {comparison.ks[-1]:,}, "
-        f"base {escape(comparison.base)}; {comparison.level:.0%} intervals over problems"
+        f"base {escape(comparison.base)}; {100 * comparison.level:g}% intervals over {OVER[comparison.over]}"
     )
 
 

@@ -6,6 +6,7 @@ from reachlab.boundary.compare import Comparison
 from reachlab.report.entries import Entry
 from reachlab.report.lineage import Training
 from reachlab.report.problems import Shelf
+from reachlab.report.tables import OVER
 
 
 def counted(n: int, what: str) -> str:
@@ -49,14 +50,6 @@ def passk_caption(comparison: Comparison) -> str:
     )
 
 
-RESAMPLED = {
-    "problems": "the problems",
-    "samples": "these problems' samples",
-    "both": "the problems and their samples",
-}
-"""What the bootstrap draws, by `Comparison.over`."""
-
-
 def summary_note(comparison: Comparison) -> str:
     """How to read the summary table."""
     versus = (
@@ -66,7 +59,7 @@ def summary_note(comparison: Comparison) -> str:
     )
     return (
         f"Below each value its {comparison.level:.0%} interval, from {comparison.resamples:,} bootstrap "
-        f"resamples of {RESAMPLED[comparison.over]}."
+        f"resamples of {OVER[comparison.over]}."
         f"{versus if comparison.pairs else ''} Unscored samples count neither as right nor as wrong."
     )
 

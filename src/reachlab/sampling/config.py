@@ -38,7 +38,7 @@ class Decoding:
 
 @dataclass(frozen=True, kw_only=True)
 class Adaptive:
-    """Where samples are spent. Estimates stay unbiased (docs/sampling.md)."""
+    """Where samples are spent. Estimates stay unbiased, exactly so with enough=1 (docs/sampling.md)."""
 
     on: Annotated[bool, arg(name="adaptive")] = False
     """Draw all problems on together, and stop those that have enough right answers."""

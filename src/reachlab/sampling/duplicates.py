@@ -27,6 +27,8 @@ from reachlab.sampling.store import SampleStore, verdicts
 Ints = NDArray[np.int64]
 
 LONG_TOKENS, LONG_CHARACTERS = 64, 256
+SEEDLESS = ("import", "reference")
+"""Engines that draw nothing: their samples have no seed."""
 SHOWN = 200
 """Characters of an example's text."""
 
@@ -106,7 +108,7 @@ def find_duplicates(
     row_C, count_C = groups["row"].to_numpy(), groups["sample_count"].to_numpy()
     right_C, long_C = groups["right_any"].to_numpy(), groups["long_any"].to_numpy()
     n_P = np.bincount(row_N, minlength=len(problems))
-    seeds = table.filter(pc.not_equal(table["engine"].cast(pa.string()), "import"))
+    seeds = table.filter(pc.invert(pc.is_in(table["engine"].cast(pa.string()), pa.array(SEEDLESS))))
     found = Duplicates(
         samples=len(table),
         distinct_P=np.bincount(row_C, minlength=len(problems)),

@@ -4,6 +4,7 @@ Each is a mean over problems at several k with its bootstrap interval, beside pa
 
     CoT-pass@k   a sample counts if its whole chain holds (`SampleStore.outcomes(chain=True)`)
     maj@k        a vote on final answers (`boundary/voting.py`)
+    pass^k       all of k samples are right (`boundary/allk.py`)
     best@k       the sample with the highest log-probability, whole or per token (`boundary/bestof.py`)
     distinct     different texts, and different right ones, among k samples (`boundary/duplicates.py`)
     luck@k       the run's answers against other problems' gold answers (`reachlab guess`)
@@ -20,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from reachlab.boundary.allk import pass_hat_k
 from reachlab.boundary.bestof import best_of_k
 from reachlab.boundary.bootstrap import Weights, bootstrap_interval, resampling_weights
 from reachlab.boundary.outcomes import Outcomes
@@ -64,6 +66,7 @@ class Evidence:
     samples: int
     unscored: int
     passing: Line
+    all_right: Line
     chain: Line | None = None
     votes: Line | None = None
     votes_error: Floats | None = None
@@ -91,6 +94,7 @@ class Evidence:
             "samples": self.samples,
             "unscored": self.unscored,
             "pass": plain(self.passing),
+            "all_right": plain(self.all_right),
             "chain": plain(self.chain),
             "votes": votes,
             "best_of": None
@@ -141,6 +145,7 @@ def read_evidence(
         samples=len(reading.row_N),
         unscored=int(outcomes.unscored_P.sum()),
         passing=reading.passing(outcomes),
+        all_right=reading.all_right(),
         chain=chain,
         votes=votes,
         votes_error=votes_error,
@@ -190,6 +195,8 @@ class _Reading:
         self.table = table.filter(pa.array(chosen_N))
         self.right_N = right_N[chosen_N]
         self.row_N = np.unique(row_N[chosen_N], return_inverse=True)[1]
+        if not len(self.row_N):
+            raise ReachlabError(f"{store.folder.url}: no sample before the first look is scored")
         self.n_P = np.bincount(self.row_N)
 
     def ks(self, most: int) -> tuple[int, ...]:
@@ -203,6 +210,12 @@ class _Reading:
         scored = outcomes.select([p for p, n in zip(outcomes.problem_ids, outcomes.n_P, strict=True) if n])
         ks = self.ks(scored.largest_k)
         return self.intervals.line(scored.pass_at_k(ks), ks)
+
+    def all_right(self) -> Line:
+        """pass^k."""
+        ks = self.ks(int(self.n_P.min()))
+        c_P = np.bincount(self.row_N, weights=self.right_N, minlength=len(self.n_P)).astype(np.int64)
+        return self.intervals.line(pass_hat_k(self.n_P, c_P, ks), ks)
 
     def chain(self) -> Line | None:
         """CoT-pass@k."""
