@@ -21,7 +21,7 @@ from reachlab.studies.config import AlgorithmsConfig, KLConfig, RolloutsConfig, 
 from reachlab.studies.kl import kl, run_kl
 from reachlab.studies.rollouts import rollouts
 from reachlab.studies.stages import Stage
-from reachlab.studies.sweep import Row, Sweep, effect, print_rows, summarise, sweep_stages
+from reachlab.studies.sweep import Row, Sweep, effect, print_rows, scored_everywhere, stretch, summarise, sweep_stages
 from reachlab.training.config import PretrainConfig
 from reachlab.training.rl_config import RLConfig
 
@@ -136,7 +136,8 @@ def ends(values: Sequence[float]) -> Any:
     return pytest.approx((values[0], min(values[1:]), max(values[1:])), abs=1e-12)
 
 
-def test_numbers_by_enumeration() -> None:
+def test_numbers_by_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "stretch", lambda seeds: 1.0)  # what is enumerated is the plain bootstrap
     base = outcomes("base", N, (1, 0))
     counts = {"grpo": [(3, 1), (2, 0)], "ppo": [(0, 5), (4, 4)]}
     trained = {name: [outcomes(name, N, c) for c in seeds] for name, seeds in counts.items()}
@@ -161,7 +162,8 @@ def test_numbers_by_enumeration() -> None:
         assert row.moved == ends([mean(1, s, p) - fmean(start[1][i] for i in p) for s, p in cases])
 
 
-def test_the_effect_of_the_last_against_the_first_by_enumeration() -> None:
+def test_the_effect_of_the_last_against_the_first_by_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "stretch", lambda seeds: 1.0)  # what is enumerated is the plain bootstrap
     counts = {"4": [(3, 1), (2, 0)], "32": [(4, 5), (1, 4)]}
     first, last = ([outcomes(name, N, c) for c in seeds] for name, seeds in counts.items())
     before, after = (values_of(seeds) for seeds in counts.values())
@@ -257,3 +259,36 @@ def test_sweeps_have_files_and_folders_of_their_own() -> None:
         runs = [sweep.run(variant, seed) for variant in sweep.variants for seed in range(3)]
         assert len(set(runs)) == len(runs)
         assert "base" not in runs
+
+
+@pytest.mark.slow
+def test_equal_variants_seldom_differ() -> None:
+    """Three seeds that scatter, the same in both variants: the interval of the effect holds 0 as often as promised."""
+    rng = np.random.default_rng(0)
+    simulations, problems, n, held = 150, 40, 16, 0
+
+    def variant(chance_P: np.ndarray) -> list[Outcomes]:
+        moved = [np.clip(chance_P + rng.normal(0, 0.08), 0, 1) for _ in range(3)]
+        return [outcomes("run", [n] * problems, rng.binomial(n, m).tolist()) for m in moved]
+
+    for _ in range(simulations):
+        chance_P = rng.uniform(0.2, 0.8, problems)
+        (_, low, high), _ = effect(variant(chance_P), variant(chance_P), most=n, resamples=300)
+        held += low <= 0 <= high
+    assert held / simulations >= 0.95 - 3 * (0.95 * 0.05 / simulations) ** 0.5
+
+
+def test_one_seed_moves_nothing_and_many_are_normal() -> None:
+    assert stretch(1) == 0
+    assert stretch(3) == pytest.approx((3 / 2) ** 0.5 * 4.3027 / 1.95996, rel=1e-4)
+    assert stretch(10_000) == pytest.approx(1, abs=1e-3)
+
+
+def test_problems_without_a_scored_sample_are_left_out() -> None:
+    base = outcomes("base", [4, 4, 4], [1, 2, 3])
+    trained = {"a": [outcomes("a-0", [4, 0, 4], [4, 0, 1])], "b": [outcomes("b-0", [4, 4, 4], [0, 0, 1])]}
+    kept, rest, left_out = scored_everywhere(base, trained)
+    assert (kept.problem_ids, left_out) == (("p0", "p2"), 1)
+    assert rest["a"][0].c_P.tolist() == [4, 1]
+    with pytest.raises(ReachlabError, match="no problem has a scored sample in every run"):
+        scored_everywhere(base, {"a": [outcomes("a-0", [0, 0, 0], [0, 0, 0])]})

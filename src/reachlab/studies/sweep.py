@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from scipy.special import ndtri, stdtrit
 
 from reachlab.boundary.compare import compare
 from reachlab.boundary.outcomes import Outcomes
@@ -125,11 +126,16 @@ def run_sweep(sweep: Sweep, config: SweepConfig) -> Path:
     def read(run: str) -> Outcomes:
         return SampleStore(RunFolder(f"{config.out}/samples/{run}")).outcomes()
 
-    base = read("base")
-    trained = {v.name: [read(sweep.run(v, seed)) for seed in range(config.seeds)] for v in sweep.variants}
+    base, trained, left_out = scored_everywhere(
+        read("base"), {v.name: [read(sweep.run(v, seed)) for seed in range(config.seeds)] for v in sweep.variants}
+    )
     rows, most = summarise(base, trained), largest_k([base, *(run for runs in trained.values() for run in runs)])
     document: dict[str, Any] = {"k": most, "config": asdict(config), "rows": [asdict(row) for row in rows]}
     print_rows(rows, most, column=sweep.column)
+    if left_out:
+        Console().print(f"problems left out, for want of a scored sample in some run: {left_out}")
+    if config.seeds == 1:
+        Console().print("one seed: intervals are over problems alone, and say nothing of other seeds")
     if sweep.ordered and len(sweep.variants) > 1:
         first, last = sweep.variants[0].name, sweep.variants[-1].name
         pass_1, pass_most = effect(trained[first], trained[last], most)
@@ -148,10 +154,8 @@ def summarise(base: Outcomes, trained: dict[str, list[Outcomes]], resamples: int
     Raises:
         ReachlabError: runs on different problems.
     """
-    runs = [run for seeds in trained.values() for run in seeds]
-    if any(run.problem_ids != base.problem_ids for run in runs):
-        raise ReachlabError("the runs are not on the same problems; sample them with the same --problems")
-    most = largest_k([base, *runs])
+    base, trained, _ = scored_everywhere(base, trained)
+    most = largest_k([base, *(run for seeds in trained.values() for run in seeds)])
     rng = np.random.default_rng(0)
     problems = len(base.problem_ids)
     who_BP = rng.integers(problems, size=(resamples, problems))
@@ -176,18 +180,57 @@ def effect(
     return _interval(moved_2[0], moved_B2[:, 0]), _interval(moved_2[1], moved_B2[:, 1])
 
 
+def scored_everywhere(
+    base: Outcomes, trained: dict[str, list[Outcomes]]
+) -> tuple[Outcomes, dict[str, list[Outcomes]], int]:
+    """The runs on the problems of which every one of them has a scored sample, and how many that leaves out.
+
+    Raises:
+        ReachlabError: runs on different problems, or none that all have a scored sample of.
+    """
+    runs = [base, *(run for seeds in trained.values() for run in seeds)]
+    if any(run.problem_ids != base.problem_ids for run in runs):
+        raise ReachlabError("the runs are not on the same problems; sample them with the same --problems")
+    scored_P = np.all([run.n_P > 0 for run in runs], axis=0)
+    ids = [i for i, scored in zip(base.problem_ids, scored_P, strict=True) if scored]
+    if not ids:
+        raise ReachlabError("no problem has a scored sample in every run")
+    kept = {name: [run.select(ids) for run in seeds] for name, seeds in trained.items()}
+    return base.select(ids), kept, len(base.problem_ids) - len(ids)
+
+
 def largest_k(runs: Sequence[Outcomes]) -> int:
     """The largest k for which every run has an estimate on every problem."""
     return min(run.largest_k for run in runs)
 
 
+def stretch(seeds: int) -> float:
+    """√(S / (S − 1)) t / z: how much further S seeds have to move a mean than drawing S of them with replacement does.
+
+    Such a mean spreads by √((S − 1) / S) of what it should, and a few seeds do not know their own spread: t is
+    Student's quantile with S − 1 degrees of freedom, z the normal one. One seed says nothing of others.
+    """
+    if seeds < 2:
+        return 0.0
+    upper = (1 + LEVEL) / 2
+    return float((seeds / (seeds - 1)) ** 0.5 * stdtrit(seeds - 1, upper) / ndtri(upper))
+
+
 def _resampled(
     seeds: Sequence[Outcomes], most: int, who_BP: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means over seeds and problems of pass@1 and pass@K: as they are (2,), and resampled (B, 2)."""
+    """Means over seeds and problems of pass@1 and pass@K: as they are (2,), and resampled (B, 2).
+
+    What the drawn seeds move is stretched (`stretch`).
+    """
     found_SP2 = np.stack([run.pass_at_k([1, most]) for run in seeds])
     seeds_BS = rng.integers(len(seeds), size=(len(who_BP), len(seeds)))
-    resampled_B2 = np.stack([found_SP2[s][:, p].mean((0, 1)) for s, p in zip(seeds_BS, who_BP, strict=True)])
+    wider = stretch(len(seeds))
+    resampled_B2 = np.empty((len(who_BP), 2))
+    for b, (s, p) in enumerate(zip(seeds_BS, who_BP, strict=True)):
+        mean_S2 = found_SP2[:, p].mean(1)
+        middle_2 = mean_S2.mean(0)
+        resampled_B2[b] = middle_2 + wider * (mean_S2[s].mean(0) - middle_2)
     return found_SP2.mean((0, 1)), resampled_B2
 
 
