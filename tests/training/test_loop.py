@@ -154,3 +154,14 @@ def test_several_processes_are_refused_where_one_is_meant(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ReachlabError, match="this command runs in one process, and 2 were launched"):
         begin(checkpoint, tmp_path)
+
+
+def test_what_a_killed_run_kept_too_much_goes(checkpoint: Path, tmp_path: Path) -> None:
+    """Steps beyond the saved state are taken again, or never; half a checkpoint is none. What is not ours stays."""
+    run = begin(checkpoint, tmp_path, keep_every=2)
+    folder = tmp_path / "run" / "checkpoints"
+    for name in ("step-000008", ".step-000006.abc.tmp", "mine"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "config.json").write_text("{}")
+    run._drop_after(4)
+    assert names(folder) == ["mine"]

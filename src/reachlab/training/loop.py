@@ -27,7 +27,7 @@ from reachlab.models.checkpoint import load_tokenizer, restore_folder, save_fold
 from reachlab.models.devices import choose_device
 from reachlab.moe import densified
 from reachlab.progress import Advance, track
-from reachlab.runs import RunFolder, kept_at
+from reachlab.runs import RunFolder, kept_at, training_step
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
 from reachlab.training.lora import merged
 from reachlab.training.optimizer import build_optimizers, clip, learning_rate_scale
@@ -109,7 +109,7 @@ class TrainingRun:
             ReachlabError: what the step raises, or a loss that is not finite; the state before that step is saved.
         """
         self._by_main(self.claim)
-        self._by_main(lambda: self._drop_metrics_after(self.step))
+        self._by_main(lambda: self._drop_after(self.step))
         spent = self._seconds_so_far()
         shown = int(spent)
         with ExitStack() as stack:
@@ -254,8 +254,14 @@ class TrainingRun:
         except OSError as error:
             raise ReachlabError(f"{self.path / 'metrics.jsonl'}: not written: {error.strerror}") from error
 
-    def _drop_metrics_after(self, step: int) -> None:
-        """A killed run may have logged steps after its last saved state; they are about to be taken again."""
+    def _drop_after(self, step: int) -> None:
+        """A killed run may have logged and kept steps after its last saved state; they are about to be taken again.
+
+        Or not all of them, where time ends a run; and what was being kept when it was killed is half there.
+        """
+        for kept in (self.path / "checkpoints").glob("*"):
+            if (training_step(kept) or 0) > step or kept.name.startswith(".step-"):
+                shutil.rmtree(kept, ignore_errors=True)
         rows = [r for r in self.folder.metrics() if r["step"] <= step]
         self.folder.write("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in rows).encode())
 
