@@ -3,11 +3,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachlab.boundary.bootstrap import resampling_weights, tail, tail_positions
-from reachlab.boundary.crossing import Crossing, find_crossing
+from reachlab.boundary.bootstrap import Floats, Weights, resampled_means, resampling_weights, tail, tail_positions
+from reachlab.boundary.crossing import Crossing, Crossings
+from reachlab.boundary.outcomes import Ints
 from reachlab.boundary.passk import pass_at_k
 
 KS = np.array([1, 2, 4, 8])
+
+
+def find_crossing(difference_PK: Floats, ks: Ints, weights_BP: Weights, level: float = 0.95) -> Crossing:
+    crossings = Crossings(len(weights_BP))
+    for rows, means_KB in resampled_means(difference_PK, weights_BP):
+        crossings.add(rows, means_KB)
+    return crossings.result(difference_PK, ks, level)
 
 
 def brute_force(difference_K: list[int], ks: list[int]) -> int | None:

@@ -50,6 +50,16 @@ def test_extrapolation_shows_its_back_test(seen: Seen) -> None:
     assert at["base", 128][2] >= at["base", 64][2]
 
 
+def test_cover_is_shown_beside_its_difference_to_the_base(seen: Seen) -> None:
+    entries, findings = seen
+    own, moved = by_id(beyond.sections(entries, findings))["cover"].pictures
+    at = {(name, tau): value for name, tau, value, *_ in own.data.rows}
+    for name, tau, value, low, high, _ in moved.data.rows:
+        assert value == pytest.approx(at[name, tau] - at["base", tau])
+        assert low <= value + 1e-6
+        assert value - 1e-6 <= high
+
+
 def test_equal_seeds_are_said(seen: Seen) -> None:
     """The runs of these tests count seeds from 0 in each problem, which a real run does not."""
     (table,) = by_id(beyond.sections(*seen))["copies"].tables

@@ -16,6 +16,7 @@ def test_a_place_a_model_and_plain_json(demo: Measured) -> None:
     assert [x.name for x in found.covers if x] == names
     assert [x.name for x in found.extrapolations if x] == names
     assert [x.name for x in found.evidence] == names
+    assert [x and x.name for x in found.cover_differences] == [None, *names[1:]]
     assert found.perplexities is None
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert document["perplexity"] is None

@@ -152,7 +152,17 @@ def test_untrusted_text_stays_text(tmp_path: Path, make: SimpleNamespace) -> Non
     assert found.flat.count(NASTY) > 10
     assert json.loads(found.blocks["chunk-0"])[0]["models"][1][0][3] == NASTY
     assert set(found.figures) == {
-        *("passk", "difference", "strip", "histogram-0", "histogram-1", "cover", "evidence-all", "evidence-distinct")
+        *(
+            "passk",
+            "difference",
+            "strip",
+            "histogram-0",
+            "histogram-1",
+            "cover",
+            "cover-difference",
+            "evidence-all",
+            "evidence-distinct",
+        )
     }
     for trace in found.figures["passk"]["data"]:
         assert "<" not in trace["name"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reachlab.boundary.bootstrap import EQUAL, Floats, Weights, resampled_means, tail, tail_positions
+from reachlab.boundary.bootstrap import EQUAL, Floats, tail, tail_positions
 from reachlab.boundary.outcomes import Ints
 
 
@@ -43,18 +43,3 @@ class Crossings:
         ahead = np.flatnonzero(difference_PK.mean(axis=0) > EQUAL)
         found = [int(ahead[-1]) + 1 if ahead.size else 0, int(ahead_B[low]), int(ahead_B[high])]
         return Crossing(*(int(ks[i]) if i < len(ks) else None for i in found))
-
-
-def find_crossing(difference_PK: Floats, ks: Ints, weights_BP: Weights, level: float = 0.95) -> Crossing:
-    """Find the crossing of two models and its interval.
-
-    Args:
-        difference_PK: pass@k of the other model minus the base's, per problem.
-        ks: the K values of k, ascending; the crossing is one of them.
-        weights_BP: the resamples; one without a crossing counts as beyond the largest k.
-        level: share of the resamples inside the interval, a little more for few problems.
-    """
-    crossings = Crossings(len(weights_BP))
-    for rows, means_KB in resampled_means(difference_PK, weights_BP):
-        crossings.add(rows, means_KB)
-    return crossings.result(difference_PK, ks, level)

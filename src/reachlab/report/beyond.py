@@ -81,11 +81,32 @@ def of_cover(entries: Sequence[Entry], findings: Findings) -> Section | None:
         figure=figures.over_share(lines, "τ, share of right samples", "Cover@τ"),
         data=Data(("model", "tau", "cover", "low", "high", "smoothed"), rows),
     )
+    pictures = [picture]
+    moved = [(e, x) for e, x in zip(entries, findings.cover_differences, strict=True) if x]
+    if moved:
+        apart = [Line(name=e.name, style=e.style, x=x.taus, y=x.measured, low=x.low, high=x.high) for e, x in moved]
+        pictures.append(
+            Picture(
+                id="cover-difference",
+                title="Cover@τ less the base's",
+                label="Difference in Cover@τ between each model and the base, over τ",
+                caption="In percentage points, paired on the same problems, with intervals.",
+                figure=figures.share_difference(apart, "τ, share of right samples", "difference, points"),
+                data=Data(
+                    ("model", "tau", "difference", "low", "high", "smoothed"),
+                    [
+                        (e.name, *point)
+                        for e, x in moved
+                        for point in zip(x.taus, x.measured, x.low, x.high, x.smoothed, strict=True)
+                    ],
+                ),
+            )
+        )
     lead = (
         "Breadth at every depth: a model that is surer of fewer problems is above at the right and below at the left."
     )
     return Section(
-        id="cover", heading="How reliably", lead=lead, models=[e for e, _ in found], pictures=[picture], tables=[]
+        id="cover", heading="How reliably", lead=lead, models=[e for e, _ in found], pictures=pictures, tables=[]
     )
 
 

@@ -292,6 +292,18 @@ def over_share(lines: Sequence[Line], name_x: str, name: str) -> go.Figure:
     return figure
 
 
+def share_difference(lines: Sequence[Line], name_x: str, name: str) -> go.Figure:
+    """Differences of shares, in percentage points, over a share from 0 to 1."""
+    figure = layout(go.Figure())
+    _add_lines(figure, [line.times(100) for line in lines], (), "+.1f")
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", title_text=name_x, unifiedhovertitle={"text": "%{x:.0%}"})
+    figure.update_yaxes(tickformat="+d", rangemode="tozero")
+    figure.add_hline(y=0, line={"color": "var(--series-0)", "width": 1.5})
+    figure.update_layout(hovermode="x unified")
+    name_y(figure, name)
+    return figure
+
+
 def quartiles(styles: Sequence[Style], names: Sequence[str], boxes: Sequence[tuple[float, float, float]]) -> go.Figure:
     """A box a model from the lower quartile over the median to the upper one, on a log axis: perplexities."""
     figure = layout(go.Figure(), margin={"t": 10, "l": 10})

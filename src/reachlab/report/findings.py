@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reachlab.boundary.compare import Comparison
-from reachlab.boundary.cover import Cover, cover
+from reachlab.boundary.cover import Cover, CoverDifference, cover, cover_difference
 from reachlab.boundary.extrapolation import Extrapolation, extrapolate
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.perplexity import PerplexityMatrix
@@ -30,6 +30,8 @@ class Findings:
     """A tuple has a place a model, the base first. None: there is no data for it."""
 
     covers: tuple[Cover | None, ...]
+    cover_differences: tuple[CoverDifference | None, ...]
+    """Each model's Cover@τ less the base's, which has none itself."""
     extrapolations: tuple[Extrapolation | None, ...]
     evidence: tuple[Evidence, ...]
     perplexities: PerplexityMatrix | None
@@ -38,6 +40,7 @@ class Findings:
         """Plain lists, strings and numbers for JSON."""
         return {
             "cover": [found and _plain(asdict(found)) for found in self.covers],
+            "cover_difference": [found and _plain(asdict(found)) for found in self.cover_differences],
             "extrapolation": [found and _plain(asdict(found)) for found in self.extrapolations],
             "evidence": [found.to_dict() for found in self.evidence],
             "perplexity": self.perplexities and self.perplexities.to_dict(),
@@ -54,11 +57,20 @@ def gather(comparison: Comparison, entries: Sequence[Entry]) -> Findings:
     resampled = settings | {"resamples": comparison.resamples}
     stores = [e.store for e in entries]
     extrapolations = tuple(_extrapolation(e.outcomes, settings) for e in entries)
+    fits = [found.fits if found else () for found in extrapolations]
+
+    def moved(i: int) -> CoverDifference | None:
+        base, other = entries[0].outcomes, entries[i].outcomes
+        if i == 0 or base.stopping is not None or other.stopping is not None:
+            return None
+        return cover_difference(base, other, fits=(fits[0], fits[i]), **resampled)
+
     return Findings(
         covers=tuple(
-            cover(e.outcomes, fits=found.fits if found else (), **resampled) if e.outcomes.stopping is None else None
-            for e, found in zip(entries, extrapolations, strict=True)
+            cover(e.outcomes, fits=own, **resampled) if e.outcomes.stopping is None else None
+            for e, own in zip(entries, fits, strict=True)
         ),
+        cover_differences=tuple(map(moved, range(len(entries)))),
         extrapolations=extrapolations,
         evidence=tuple(read_evidence(store, **resampled) for store in stores),
         perplexities=read_perplexities(stores, **resampled) if any(map(judges_of, stores)) else None,
