@@ -1,0 +1,52 @@
+"""The commands. Each is a thin function: read what was asked, call the room that does it, print what came out.
+
+Rooms are imported inside the commands, so that `reachlab --help` does not wait for torch. The order here is that of
+`--help`: the pipeline's.
+"""
+
+import sys
+from collections.abc import Callable
+
+import tyro
+
+from reachlab.cli import measures, moe, samples, studies, training
+from reachlab.errors import ReachlabError
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "tasks": samples.tasks,
+    "pretrain": training.pretrain,
+    "distill": training.distill,
+    "rl": training.rl,
+    "sample": samples.sample,
+    "entropy": samples.entropy,
+    "import": samples.import_,
+    "verify": samples.verify,
+    "guess": measures.guess,
+    "evidence": measures.evidence,
+    "reference": samples.reference,
+    "score": samples.score,
+    "perplexity": measures.perplexity,
+    "compare": measures.compare,
+    "report": measures.report,
+    "power": measures.power,
+    "study": studies.study,
+}
+
+app = tyro.extras.SubcommandApp()
+for _name, _command in COMMANDS.items():
+    app.command(name=_name)(_command)
+app.command(moe.moe, name="moe", help=moe.HELP)
+
+
+def main() -> None:
+    """Run a command; a user's error is one line and exit code 2."""
+    try:
+        app.cli(prog="reachlab", description="Measure what a training stage added to a language model.")
+    except ReachlabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,166 @@
+"""Commands that pose problems, draw answers or bring them in, judge them and score them."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes as Flat
+
+from reachlab.cli.shown import print_json, print_table, remark
+from reachlab.errors import ReachlabError
+from reachlab.sampling.config import ReferenceConfig, SampleConfig, ScoreConfig, VerifyConfig
+from reachlab.sampling.entropy_config import EntropyConfig
+from reachlab.sampling.records import ImportConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TasksConfig:
+    """List the tasks, or show problems of one."""
+
+    task: tyro.conf.Positional[str] = ""
+    """A task to show, e.g. countdown, gym:gsm_symbolic, math:FILE; nothing lists them all."""
+    problems: int = 3
+    """How many problems to show."""
+    split: Literal["train", "test", "all"] = "test"
+    """Where they come from."""
+    seed: int = 0
+    """Which problems a generated task draws."""
+    json: bool = False
+    """Print JSON."""
+
+    def __post_init__(self) -> None:
+        if self.problems < 1:
+            raise ReachlabError(f"problems={self.problems} must be 1 or more")
+
+
+def tasks(config: Flat[TasksConfig]) -> None:
+    """List the tasks, or show problems of one.
+
+    Example: reachlab tasks countdown,numbers=3 --problems 5
+    """
+    from reachlab.tasks.listing import list_tasks, show_task
+
+    found = show_task(config.task, config.split, config.problems, config.seed) if config.task else list_tasks()
+    if config.json:
+        print_json(found)
+    else:
+        print_table(found)
+
+
+def sample(config: Flat[SampleConfig]) -> None:
+    """Draw many answers to each problem, judge and store them; run again to draw only what is missing.
+
+    Example: reachlab sample --model runs/base --task countdown --problems 200 --samples 256 --max-tokens 24 --out
+    runs/base-samples
+    """
+    from reachlab.sampling.run import sample
+
+    result = sample(config, remark)
+    print(f"{config.out}: {result.stored} samples stored, {result.drawn} drawn now")
+    if result.ended:
+        print(result.ended)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntropyCommand:
+    """Measure a model's token entropy, and the temperature that matches it to another's."""
+
+    entropy: Flat[EntropyConfig]
+    json: bool = False
+    """Print JSON."""
+
+
+def entropy(config: Flat[EntropyCommand]) -> None:
+    """Measure how uncertain a model is a token, on its own answers at a temperature; and find the temperature at which
+    it is as uncertain as another model, its base as a rule.
+
+    Example: reachlab entropy runs/rl --task countdown --max-tokens 24 --temperature 0.6 1.0 --match runs/base --at 0.6
+    """
+    from reachlab.sampling.entropy import measure_entropy
+
+    result = measure_entropy(config.entropy, remark)
+    if config.json:
+        print_json(result.to_dict())
+    else:
+        print("\n".join(result.lines()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportCommand:
+    """Bring in samples drawn elsewhere."""
+
+    samples: Flat[ImportConfig]
+    json: bool = False
+    """Print JSON."""
+
+
+def import_(config: Flat[ImportCommand]) -> None:
+    """Bring in samples drawn elsewhere (JSONL, CSV, Parquet), judge them, store them like any run.
+
+    Example: reachlab import answers.jsonl --task math:problems.jsonl --text response --out runs/other
+    """
+    from reachlab.progress import track_count
+    from reachlab.sampling.importing import import_samples
+
+    with track_count("import") as tell:
+        runs = import_samples(config.samples, tell)
+    if config.json:
+        print_json([asdict(r) | {"agreement": r.agreement} for r in runs])
+        return
+    for run in runs:
+        line = f"{run.folder}: {run.samples} samples of {run.problems} problems, {run.correct} correct"
+        line += f", {run.unscored} unscored" if run.unscored else ""
+        if run.agreement is not None:
+            line += f"; agrees with the file's labels on {run.agreement:.2%}, disagrees on {len(run.disagreements)}"
+        print(line)
+        for d in run.disagreements:
+            tail = " ".join(d.text_tail.split())[-80:]
+            print(f"  {d.problem_id}: ours {d.ours}, the file {'correct' if d.theirs else 'wrong'}: ...{tail}")
+
+
+def verify(config: Flat[VerifyConfig]) -> None:
+    """Judge a run's stored answers again.
+
+    Example: reachlab verify runs/base-samples --only-unscored --timeout 20
+    """
+    from reachlab.sampling.verifying import verify
+
+    changes = verify(config)
+    print(f"{config.run}: " + (", ".join(f"{n} {what}" for what, n in changes.items()) or "no verdict changed"))
+
+
+def reference(config: Flat[ReferenceConfig]) -> None:
+    """Store a task's own solutions as a run of samples, one a problem: one more writer whose answers models can score.
+
+    Example: reachlab reference --task countdown --out runs/reference
+    """
+    from reachlab.sampling.reference import write_reference
+
+    print(write_reference(config).words())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreCommand:
+    """Ask a model how likely the stored answers of runs are under it."""
+
+    score: Flat[ScoreConfig]
+    json: bool = False
+    """Print JSON."""
+
+
+def score(config: Flat[ScoreCommand]) -> None:
+    """Ask a model how likely the stored answers of runs are under it; kept as two columns of each run, for
+    `reachlab perplexity`. Run again to score only what is missing.
+
+    Example: reachlab score runs/base-samples runs/pods-samples runs/reference --model runs/base --samples 32
+    """
+    from reachlab.sampling.scoring import score
+
+    found = score(config.score, remark)
+    if config.json:
+        print_json([asdict(run) for run in found])
+        return
+    for run in found:
+        print(run.words())
+        if run.agreement is not None:
+            print(f"  {run.agreement.words()}")

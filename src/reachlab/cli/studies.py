@@ -1,0 +1,62 @@
+"""The command that runs a whole study."""
+
+from typing import Annotated
+
+import tyro
+from tyro.conf import OmitArgPrefixes as Flat
+
+from reachlab.cli.shown import remark
+from reachlab.studies.config import (
+    AlgorithmsConfig,
+    CheckpointsConfig,
+    DemoConfig,
+    KLConfig,
+    RegimeConfig,
+    RolloutsConfig,
+    TemperatureConfig,
+)
+
+Study = (
+    Annotated[DemoConfig, tyro.conf.subcommand("demo")]
+    | Annotated[AlgorithmsConfig, tyro.conf.subcommand("algorithms")]
+    | Annotated[RolloutsConfig, tyro.conf.subcommand("rollouts")]
+    | Annotated[KLConfig, tyro.conf.subcommand("kl")]
+    | Annotated[CheckpointsConfig, tyro.conf.subcommand("checkpoints")]
+    | Annotated[TemperatureConfig, tyro.conf.subcommand("temperature")]
+    | Annotated[RegimeConfig, tyro.conf.subcommand("regime")]
+)
+
+
+def study(config: Flat[Study]) -> None:
+    """Run a whole study: from nothing to a report.
+
+    Example: reachlab study demo --out runs/demo
+    """
+    if isinstance(config, DemoConfig):
+        from reachlab.studies.demo import run_demo
+
+        run_demo(config)
+    elif isinstance(config, AlgorithmsConfig):
+        from reachlab.studies.algorithms import run_algorithms
+
+        print(f"the report is {run_algorithms(config)}")
+    elif isinstance(config, RolloutsConfig):
+        from reachlab.studies.rollouts import run_rollouts
+
+        print(f"the report is {run_rollouts(config)}")
+    elif isinstance(config, KLConfig):
+        from reachlab.studies.kl import run_kl
+
+        print(f"the report is {run_kl(config)}")
+    elif isinstance(config, CheckpointsConfig):
+        from reachlab.studies.checkpoints import run_checkpoints
+
+        print(f"the report is {run_checkpoints(config, remark)}")
+    elif isinstance(config, TemperatureConfig):
+        from reachlab.studies.temperature import run_temperature
+
+        print(f"the report is {run_temperature(config)}")
+    else:
+        from reachlab.studies.regime import run_regime
+
+        print(f"the map is {run_regime(config)}")

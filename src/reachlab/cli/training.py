@@ -1,0 +1,64 @@
+"""Commands that train a model."""
+
+from dataclasses import dataclass
+
+from tyro.conf import OmitArgPrefixes as Flat
+
+from reachlab.cli.shown import remark
+from reachlab.errors import ReachlabError
+from reachlab.training.config import DistillConfig, PretrainConfig
+from reachlab.training.rl_config import RLConfig
+
+
+def pretrain(config: Flat[PretrainConfig]) -> None:
+    """Train a new model from nothing: on text (files, a folder, a datasets path, Python's own library), or on what a
+    task's problems look like when they are attempted.
+
+    Example: reachlab pretrain --data stdlib --eval-every 100 --steps 800 --out runs/base
+    """
+    from reachlab.training.supervised import pretrain
+
+    if pretrain(config, remark):
+        print(f"model in {config.out}/model")
+
+
+def distill(config: Flat[DistillConfig]) -> None:
+    """Train a model on a teacher's right answers.
+
+    Example: reachlab distill --model runs/base --teacher solver --task countdown --out runs/distilled
+    """
+    from reachlab.training.supervised import distill
+
+    if distill(config):
+        print(f"model in {config.out}/model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLCommand:
+    """Train a model by RL, or only say which settings fit."""
+
+    rl: Flat[RLConfig]
+    advise: bool = False
+    """Train nothing: measure this model, task and machine for some steps, and propose n and m."""
+
+    def __post_init__(self) -> None:
+        if not self.advise and not self.rl.out:
+            raise ReachlabError("--out is needed: the folder of the run, e.g. runs/pods")
+
+
+def rl(config: Flat[RLCommand]) -> None:
+    """Train a model by reinforcement learning on a task's verdicts: seven algorithms, each with or without
+    down-sampling (PODS: generate 64 rollouts a problem, learn from the 16 of largest reward variance).
+
+    Example: reachlab rl --model runs/base --task countdown --rollouts 64 --keep 16 --rule max_variance --max-tokens 24
+    --out runs/pods
+    """
+    if config.advise:
+        from reachlab.training.advise import advise_rl, print_advice
+
+        print_advice(advise_rl(config.rl))
+        return
+    from reachlab.training.rl import train_rl
+
+    if train_rl(config.rl, remark):
+        print(f"model in {config.rl.out}/model")
