@@ -108,6 +108,15 @@ def test_interval_matches_the_normal_one_for_many_problems() -> None:
     assert (low_K[0], high_K[0]) == pytest.approx((values_PK.mean() - half, values_PK.mean() + half), abs=half / 10)
 
 
+@pytest.mark.parametrize("tiny", [1e-30, 1e-110, 1e-160, 1e-300, 5e-324])
+def test_what_is_hardly_above_zero_has_an_interval(tiny: float) -> None:
+    values_PK = np.zeros((50, 2))
+    values_PK[:5, 0] = tiny
+    low_K, high_K = bootstrap_interval(values_PK, resampling_weights(50, 200))
+    assert np.isfinite([low_K, high_K]).all()
+    assert high_K == pytest.approx(np.zeros(2), abs=1e-20)
+
+
 def test_certainty_stays_exact() -> None:
     values_PK = np.tile([0.0, 1.0], (333, 1))
     low_K, high_K = bootstrap_interval(values_PK, resampling_weights(333, 200))

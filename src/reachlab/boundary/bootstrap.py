@@ -102,9 +102,10 @@ class Interval:
         self.low_K, self.high_K = np.empty((2, values_PK.shape[1]))
         self._mean_K = values_PK.mean(axis=0)
         off_PK = values_PK - self._mean_K
-        square_K = (off_PK * off_PK).sum(axis=0)
-        cube_K = (off_PK**3).sum(axis=0)
-        self._bend_K = np.divide(cube_K, 6 * square_K**1.5, out=np.zeros_like(cube_K), where=square_K > 0)
+        # Of unit length first: the cube of a tiny deviation (pass^k at large k) is below what float64 has.
+        length_K = np.sqrt((off_PK * off_PK).sum(axis=0))
+        unit_PK = np.divide(off_PK, length_K, out=np.zeros_like(off_PK), where=length_K > 0)
+        self._bend_K = (unit_PK**3).sum(axis=0) / 6
         if fixed:
             self._bend_K[:] = 0
         share = tail(level, 1 if fixed else len(values_PK))
