@@ -134,3 +134,11 @@ def test_one_model_has_no_columns_against_a_base() -> None:
     found = compare([outcomes("only", 1, [1, 0])], resamples=40)
     assert summarise(found).columns == ("pass@1", "unscored")
     assert "50.0%" in printed(found)
+
+
+def test_a_narrow_terminal_shows_fewer_ks_and_whole_numbers() -> None:
+    found = compare([outcomes("base", 300, [3, 40, 0]), outcomes("rl", 300, [0, 200, 1])], resamples=50)
+    wide, narrow = printed(found, 140), printed(found, 80)
+    assert [f"pass@{k}" in wide for k in (1, 8, 64, 256, 300)] == [True] * 5
+    assert [f"pass@{k} " in narrow for k in (1, 8, 64, 256, 300)] == [True, False, True, False, True]
+    assert "…" not in narrow

@@ -14,6 +14,8 @@ from rich.table import Table
 from reachlab.boundary.compare import Comparison, Pair
 from reachlab.boundary.crossing import Crossing
 
+WIDE, NARROW_KS = 120, 3
+"""A terminal of fewer columns shows this many values of k."""
 OVER = {"problems": "problems", "samples": "these problems' samples", "both": "problems and their samples"}
 """What intervals are over, by `Comparison.over`."""
 
@@ -64,10 +66,15 @@ def crossing_cell(crossing: Crossing, ks: np.ndarray) -> Cell:
     return Cell(text, "" if low == high else f"{low}–{high}")
 
 
-def summarise(comparison: Comparison) -> Summary:
-    """pass@k with intervals, the crossing and the problems gained and lost against the base, the unscored."""
+def summarise(comparison: Comparison, most: int = 0) -> Summary:
+    """pass@k with intervals, the crossing and the problems gained and lost against the base, the unscored.
+
+    `most` bounds the values of k; 0: as many as `shown_ks`.
+    """
     pairs = {pair.name: pair for pair in comparison.pairs}
     ks = shown_ks(comparison)
+    if 0 < most < len(ks):
+        ks = [ks[round(i * (len(ks) - 1) / (most - 1))] for i in range(most)]
     at = np.searchsorted(comparison.ks, ks)
     versus = ("crossing", f"ΔSE@{comparison.pairs[0].gap.k}", "gained", "lost") if pairs else ()
     rows = []
@@ -123,13 +130,17 @@ def _folded(before: str, numbers: Sequence[int]) -> Iterator[str]:
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
     """Print the summary and every verdict to the terminal."""
-    console = console or Console()
-    summary = summarise(comparison)
+    if console is None:
+        console = Console()
+        if not console.is_terminal:
+            console.width = max(console.width, WIDE)  # a file has no width
+    summary = summarise(comparison, 0 if console.width >= WIDE else NARROW_KS)
     console.print(_title(comparison), highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("model", min_width=8, overflow="fold")
     for column in summary.columns:
-        table.add_column(column, justify="right")
+        # Numbers and their intervals stay whole; words may break.
+        table.add_column(column, justify="right", overflow="fold", no_wrap=column.startswith(("pass@", "unscored")))
     for row in summary.rows:
         cells = (
             f"{cell.text}\n[dim]{escape(cell.interval)}[/dim]" if cell.interval else cell.text for cell in row.cells
