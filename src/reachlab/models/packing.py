@@ -91,7 +91,9 @@ class Pack:
 
     def to(self, device: torch.device | str) -> "Pack":
         """The pack on another device."""
-        layout = self.layout and Layout([_moved(block, device) for block in self.layout.blocks], self.layout.longest)
+        layout = self.layout
+        if layout is not None:
+            layout = Layout([_moved(block, device) for block in layout.blocks], layout.longest, layout.rows_N4)
         moved: Pack = replace(_moved(self, device), layout=layout)
         return moved
 
@@ -310,6 +312,8 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
     for part in _buckets(fed_B.tolist()):
         block = _block(starts_B[part], fed_B[part], prompt_P[owner_B[part]])
         blocks.append(_prefixed(block, prompt_block, owner_B[part]))
+    alone_P4 = torch.stack([torch.zeros_like(starts_P), torch.zeros_like(starts_P), starts_P, prompt_P], 1)
+    rows_N4 = torch.cat([alone_P4, torch.stack([starts_P[owner_B], prompt_P[owner_B], starts_B, fed_B], 1)])
     position_L = torch.cat([block.at_BT.flatten()[block.query_slots_N] for block in blocks])
 
     targets_BT, mask_BT = _right_padded(said_K, answer_B)
@@ -325,7 +329,7 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
         slots_K=mask_BT.flatten().nonzero()[:, 0],
         from_K=from_BT[mask_BT],
         first=0,
-        layout=Layout(blocks, int((prompt_P[owner_B] + fed_B).max())),
+        layout=Layout(blocks, int((prompt_P[owner_B] + fed_B).max()), rows_N4.numpy()),
     )
 
 
