@@ -188,7 +188,7 @@ def test_a_model_that_cannot_be_packed_gets_padded_rows(name: str) -> None:
 def test_sums_are_those_of_each_sequence_by_itself(
     name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In float32, heads that are 4 or 8 wide attend by `packed_kernel`."""
+    """In float32, heads that are 4 or 8 wide attend by `kernels.attend`."""
     monkeypatch.setattr("reachlab.models.packing.HEAD_ROWS", 5)
     monkeypatch.setattr("reachlab.models.packing.HEAD_LOGITS", 1)
     model = build({**FITTING, **OTHERS}[name], dtype if name in FITTING else torch.float32)

@@ -3,7 +3,7 @@
     o = softmax(s · q [ K prompt ; K own ]ᵀ + bias) [ V prompt ; V own ],   bias = 0 where a query may look, else −∞
 
 `packing.py` says why, and makes the layouts. Registered with transformers' `AttentionInterface` under `NAME`; without a
-layout it is attention as ever. On a CPU and without gradient nothing is gathered (`packed_kernel.py`).
+layout it is attention as ever. On a CPU and without gradient nothing is gathered (`kernels.py`).
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from reachlab.models import packed_kernel
+from reachlab.models import kernels
 
 NAME = "reachlab_packed"
 NOWHERE = 2**31 - 1
@@ -171,11 +171,11 @@ def _fused(query: Tensor, key: Tensor, value: Tensor) -> bool:
 
 
 def _in_one_pass(query: Tensor, key: Tensor, value: Tensor, packed: Layout, scale: float) -> Tensor:
-    """The pack's attention by `packed_kernel.py`: (1, L, Hq, D)."""
+    """The pack's attention by `kernels.py`: (1, L, Hq, D)."""
     q_LQD, k_LHD, v_LHD = (x[0].transpose(0, 1).contiguous().numpy() for x in (query, key, value))
     out_LQD = torch.empty(q_LQD.shape)
     width = (0,) * q_LQD.shape[2]
-    packed_kernel.attend(width, q_LQD, k_LHD, v_LHD, packed.rows_N4, np.float32(scale), out_LQD.numpy())
+    kernels.attend(width, q_LQD, k_LHD, v_LHD, packed.rows_N4, np.float32(scale), out_LQD.numpy())
     return out_LQD[None]
 
 

@@ -32,6 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
+from reachlab.models import kernels
 from reachlab.models.packed_attention import NAME, NOWHERE, Block, Layout
 from reachlab.rl.losses import token_logprobs
 
@@ -200,7 +201,7 @@ class Packer:
         logits = HEAD_LOGITS if hidden_KH.device.type == "cpu" else ACCELERATOR_HEAD_LOGITS
         rows = max(HEAD_ROWS, logits // self._vocabulary)
         pieces = zip(torch.split(hidden_KH, rows), torch.split(targets_K, rows), strict=True)
-        logprobs_K = torch.cat([token_logprobs(head(h_KH)[None], at_K[None])[0][0] for h_KH, at_K in pieces])
+        logprobs_K = torch.cat([_logprobs_at(head(h_KH), at_K) for h_KH, at_K in pieces])
         return pack.rows(logprobs_K.double()).sum(1)
 
     def values(self, body: Any, head: nn.Linear, pack: Pack) -> Tensor:
@@ -292,6 +293,15 @@ class Packer:
         text, layout = model.config.get_text_config(), packs[0].layout
         told = "sliding_attention" not in _kinds(text) or (layout is not None and text.sliding_window in layout.windows)
         return told and bool(error < TOLERANCE.get(model.dtype, HALF_TOLERANCE) * effect)
+
+
+def _logprobs_at(logits_KV: Tensor, targets_K: Tensor) -> Tensor:
+    """log softmax of each row at its target, without gradient: (K,), float32 or wider."""
+    if logits_KV.device.type == "cpu" and logits_KV.dtype == torch.float32 and bool(logits_KV.sum().isfinite()):
+        found_K = torch.empty(len(logits_KV))
+        kernels.log_softmax_at(logits_KV.numpy(), targets_K.numpy(), found_K.numpy())
+        return found_K
+    return token_logprobs(logits_KV[None], targets_K[None])[0][0]
 
 
 def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Sequence[int]]]) -> Pack:

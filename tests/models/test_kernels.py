@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reachlab.models import packed_attention, packed_kernel
+from reachlab.models import kernels, packed_attention
 from reachlab.models.packed_attention import Layout
-from reachlab.models.packing import _pack
+from reachlab.models.packing import _logprobs_at, _pack
 
 groups = st.lists(
     st.tuples(st.integers(1, 9), st.lists(st.integers(1, 12), min_size=1, max_size=4)), min_size=1, max_size=4
@@ -67,13 +67,13 @@ def test_every_query_attends_to_its_prompt_and_what_came_before(
 def test_it_is_what_the_gathered_rows_give_and_only_where_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a gradient, a window that hides, half precision or a width it does not know, torch's kernel is asked."""
     calls: list[int] = []
-    kernel = packed_kernel.attend
+    kernel = kernels.attend
 
     def counting(*arguments: object) -> None:
         calls.append(1)
         kernel(*arguments)
 
-    monkeypatch.setattr(packed_kernel, "attend", counting)
+    monkeypatch.setattr(kernels, "attend", counting)
     rng = Random(0)
     layout = layout_of([(rng.randint(1, 30), [rng.randint(1, 40) for _ in range(4)]) for _ in range(5)])
     q, k, v = draw(layout, 4, 2, 8)
@@ -104,3 +104,22 @@ def test_scores_far_apart_and_what_is_not_a_number() -> None:
         found, _ = packed_attention.attend(torch.nn.Identity(), q, k, v, None, 1.0, packed=layout)
     # All sequences see the prompt's first token.
     assert np.isnan(found.numpy()).all()
+
+
+@settings(max_examples=40)
+@given(K=st.integers(1, 5), V=st.integers(1, 70), scale=st.sampled_from((0.1, 3.0, 60.0)), seed=st.integers(0, 99))
+def test_log_softmax_at_a_target(K: int, V: int, scale: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits_KV = scale * torch.randn(K, V, generator=generator)
+    targets_K = torch.randint(V, (K,), generator=generator)
+    wanted_K = logits_KV.double().log_softmax(-1).gather(1, targets_K[:, None])[:, 0]
+    torch.testing.assert_close(_logprobs_at(logits_KV, targets_K).double(), wanted_K, atol=2e-5, rtol=2e-5)
+
+
+def test_logits_that_are_not_numbers_stay_so() -> None:
+    logits_KV = torch.zeros(2, 9)
+    logits_KV[1, 4] = float("nan")
+    assert _logprobs_at(logits_KV, torch.tensor([3, 3])).isnan().tolist() == [False, True]
+    logits_KV[1, 4] = float("-inf")
+    found_K = _logprobs_at(logits_KV, torch.tensor([3, 3]))
+    assert found_K.tolist() == pytest.approx([-np.log(9), -np.log(8)])

@@ -1,12 +1,15 @@
-"""Attention within a pack on a CPU, where no gradient is asked for: in one pass over memory, without masks or padding.
+"""What packs spend their time in on a CPU where no gradient is asked for, in one pass over memory each.
 
     o_t = Σ_s softmax_s(scale · q_t · k_s) v_s,      s over the prompt's tokens and the answer's own up to t
+    log π(y) = x_y − max x − log Σ_v exp(x_v − max x)
 
-torch's kernel wants rows of equal length and a mask, and computes what the mask then hides; gathered for it, a prompt's
-keys are copied once an answer. Here each sequence's keys are laid out once a head, transposed, so that a query meets
-many of them at a time, and two queries go together, so that a key is loaded half as often.
+`attend`: torch's kernel wants rows of equal length and a mask, and computes what the mask then hides; gathered for it,
+a prompt's keys are copied once an answer. Here each sequence's keys are laid out once a head, transposed, so that a query
+meets many of them at a time, and two queries go together, so that a key is loaded half as often. `log_softmax_at`: one
+number a row is wanted, and torch writes all.
 
-Numba compiles it at first use, for each width of a head, and keeps the result on disk. It releases the GIL.
+Numba compiles them at first use (`attend` for each width of a head) and keeps the result on disk. They release the GIL.
+They are told to assume that all numbers are finite, so whoever calls them looks first.
 """
 
 from typing import Any
@@ -31,6 +34,19 @@ def _exp(x: Any) -> Any:
 
 
 @njit(nogil=True, fastmath=True, error_model="numpy", cache=True)
+def log_softmax_at(logits_KV: Any, targets_K: Any, out_K: Any) -> None:
+    """The log-probability of one entry of each row."""
+    K, V = logits_KV.shape
+    for k in range(K):
+        highest, total = logits_KV[k, 0], _ZERO
+        for v in range(V):
+            highest = max(highest, logits_KV[k, v])
+        for v in range(V):
+            total += _exp(logits_KV[k, v] - highest)
+        out_K[k] = logits_KV[k, targets_K[k]] - highest - np.log(total)
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy", cache=True)
 def attend(
     width: Any,  # a tuple as long as a head is wide, a multiple of 4: its length is a constant to the compiler
     query_LQD: Any,
@@ -40,7 +56,7 @@ def attend(
     scale: Any,
     out_LQD: Any,
 ) -> None:
-    """Every token's attention to its prompt and to what came before it in its own sequence. All numbers are finite."""
+    """Every token's attention to its prompt and to what came before it in its own sequence."""
     H, longest = key_LHD.shape[1], 0
     group = query_LQD.shape[1] // H
     for n in range(len(rows_N4)):
