@@ -4,9 +4,9 @@
     log π(y) = x_y − max x − log Σ_v exp(x_v − max x)
 
 `attend`: torch's kernel wants rows of equal length and a mask, and computes what the mask then hides; gathered for it,
-a prompt's keys are copied once an answer. Here each sequence's keys are laid out once a head, transposed, so that a query
-meets many of them at a time, and two queries go together, so that a key is loaded half as often. `log_softmax_at`: one
-number a row is wanted, and torch writes all.
+a prompt's keys are copied once an answer. Here each sequence's keys are laid out once a head, transposed, so that a
+query meets many of them at a time, and two queries go together, so that a key is loaded half as often.
+`log_softmax_at`: one number a row is wanted, and torch writes all.
 
 Numba compiles them at first use (`attend` for each width of a head) and keeps the result on disk. They release the GIL.
 They are told to assume that all numbers are finite, so whoever calls them looks first.
