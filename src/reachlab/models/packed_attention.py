@@ -3,23 +3,19 @@
     o = softmax(s · q [ K prompt ; K own ]ᵀ + bias) [ V prompt ; V own ],   bias = 0 where a query may look, else −∞
 
 `packing.py` says why, and makes the layouts. Registered with transformers' `AttentionInterface` under `NAME`; without a
-layout it is attention as ever. On a CPU and without gradient nothing is gathered (`kernels.py`).
+layout it is attention as ever.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
-
-from reachlab.models import kernels
 
 NAME = "reachlab_packed"
 NOWHERE = 2**31 - 1
@@ -62,19 +58,14 @@ class Layout:
 
     blocks: list[Block]
     longest: int  # of its sequences
-    rows_N4: NDArray[np.int64]  # of each: where its prompt begins, how long it is, where its own tokens begin, how many
     windows: set[int] = field(default_factory=set)  # that a layer asked for
     biases: dict[tuple[int | None, int, torch.dtype], list[Tensor]] = field(default_factory=dict)
 
-    def sees_all(self, window: int | None) -> bool:
-        """Whether a layer's window hides nothing of any sequence; it is noted that the layer told us."""
-        if window:
-            self.windows.add(window)
-        return not window or window >= self.longest
-
     def bias(self, window: int | None, repeat: int, dtype: torch.dtype) -> list[Tensor]:
         """A mask a block, made when first asked for."""
-        key = (None if self.sees_all(window) else window, repeat, dtype)
+        if window:
+            self.windows.add(window)
+        key = (window if window and window < self.longest else None, repeat, dtype)
         if key not in self.biases:
             self.biases[key] = [block.bias(*key) for block in self.blocks]
         return self.biases[key]
@@ -113,15 +104,6 @@ def attend(
     repeat = query.shape[1] // key.shape[1]
     device = query.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
-    plain = softcap is None and s_aux is None and not dropout and packed.sees_all(sliding_window)
-    if (
-        plain
-        and device == "cpu"
-        and dtype == torch.float32
-        and not torch.is_grad_enabled()
-        and _fused(query, key, value)
-    ):
-        return _in_one_pass(query, key, value, packed, scale), None
     queries, keys, values = (
         _Spread.apply(x[0].transpose(0, 1), packed, prefixed)  # type: ignore[no-untyped-call]
         for x, prefixed in ((query, False), (key, True), (value, True))
@@ -162,21 +144,6 @@ def _attention(
         scores = torch.cat([scores, sinks.expand(*scores.shape[:-1], 1)], -1)
     weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(v.dtype)
     return F.dropout(weights[..., : k.shape[2]], dropout) @ v
-
-
-def _fused(query: Tensor, key: Tensor, value: Tensor) -> bool:
-    """Whether the kernel knows heads of this width, and nothing is there that it might make a number of."""
-    known = query.shape[-1] == value.shape[-1] and query.shape[-1] % 4 == 0
-    return known and bool((query.sum() + key.sum() + value.sum()).isfinite())
-
-
-def _in_one_pass(query: Tensor, key: Tensor, value: Tensor, packed: Layout, scale: float) -> Tensor:
-    """The pack's attention by `kernels.py`: (1, L, Hq, D)."""
-    q_LQD, k_LHD, v_LHD = (x[0].transpose(0, 1).contiguous().numpy() for x in (query, key, value))
-    out_LQD = torch.empty(q_LQD.shape)
-    width = (0,) * q_LQD.shape[2]
-    kernels.attend(width, q_LQD, k_LHD, v_LHD, packed.rows_N4, np.float32(scale), out_LQD.numpy())
-    return out_LQD[None]
 
 
 def _full_bias(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:

@@ -32,7 +32,6 @@ import torch
 from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
-from reachlab.models import kernels
 from reachlab.models.packed_attention import NAME, NOWHERE, Block, Layout
 from reachlab.rl.losses import token_logprobs
 
@@ -92,9 +91,7 @@ class Pack:
 
     def to(self, device: torch.device | str) -> "Pack":
         """The pack on another device."""
-        layout = self.layout
-        if layout is not None:
-            layout = Layout([_moved(block, device) for block in layout.blocks], layout.longest, layout.rows_N4)
+        layout = self.layout and Layout([_moved(block, device) for block in self.layout.blocks], self.layout.longest)
         moved: Pack = replace(_moved(self, device), layout=layout)
         return moved
 
@@ -201,7 +198,7 @@ class Packer:
         logits = HEAD_LOGITS if hidden_KH.device.type == "cpu" else ACCELERATOR_HEAD_LOGITS
         rows = max(HEAD_ROWS, logits // self._vocabulary)
         pieces = zip(torch.split(hidden_KH, rows), torch.split(targets_K, rows), strict=True)
-        logprobs_K = torch.cat([_logprobs_at(head(h_KH), at_K) for h_KH, at_K in pieces])
+        logprobs_K = torch.cat([token_logprobs(head(h_KH)[None], at_K[None])[0][0] for h_KH, at_K in pieces])
         return pack.rows(logprobs_K.double()).sum(1)
 
     def values(self, body: Any, head: nn.Linear, pack: Pack) -> Tensor:
@@ -295,15 +292,6 @@ class Packer:
         return told and bool(error < TOLERANCE.get(model.dtype, HALF_TOLERANCE) * effect)
 
 
-def _logprobs_at(logits_KV: Tensor, targets_K: Tensor) -> Tensor:
-    """log softmax of each row at its target, without gradient: (K,), float32 or wider."""
-    if logits_KV.device.type == "cpu" and logits_KV.dtype == torch.float32 and bool(logits_KV.sum().isfinite()):
-        found_K = torch.empty(len(logits_KV))
-        kernels.log_softmax_at(logits_KV.numpy(), targets_K.numpy(), found_K.numpy())
-        return found_K
-    return token_logprobs(logits_KV[None], targets_K[None])[0][0]
-
-
 def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Sequence[int]]]) -> Pack:
     """One pack of rows (prompt, index, answer)."""
     rows = sorted(rows, key=lambda row: (len(row[2]), row[1]))
@@ -322,8 +310,6 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
     for part in _buckets(fed_B.tolist()):
         block = _block(starts_B[part], fed_B[part], prompt_P[owner_B[part]])
         blocks.append(_prefixed(block, prompt_block, owner_B[part]))
-    alone_P4 = torch.stack([torch.zeros_like(starts_P), torch.zeros_like(starts_P), starts_P, prompt_P], 1)
-    rows_N4 = torch.cat([alone_P4, torch.stack([starts_P[owner_B], prompt_P[owner_B], starts_B, fed_B], 1)])
     position_L = torch.cat([block.at_BT.flatten()[block.query_slots_N] for block in blocks])
 
     targets_BT, mask_BT = _right_padded(said_K, answer_B)
@@ -339,7 +325,7 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
         slots_K=mask_BT.flatten().nonzero()[:, 0],
         from_K=from_BT[mask_BT],
         first=0,
-        layout=Layout(blocks, int((prompt_P[owner_B] + fed_B).max()), rows_N4.numpy()),
+        layout=Layout(blocks, int((prompt_P[owner_B] + fed_B).max())),
     )
 
 
