@@ -8,6 +8,34 @@ from reachlab.boundary.stopping import Stopping
 AIME_BASE = [0, 1, 4, 6, 7, 8, 9, 11, 12, 14, 15, 16, 17, 18, 19, *range(22, 30)]
 AIME_RL = [0, 1, 6, 7, 8, 9, 12, 14, 15, 16, 18, *range(22, 30)]
 
+# Table 5: LiveCodeBench.
+LCB_BASE = [
+    400,
+    402,
+    403,
+    407,
+    409,
+    412,
+    413,
+    417,
+    418,
+    419,
+    422,
+    423,
+    427,
+    432,
+    433,
+    436,
+    438,
+    439,
+    440,
+    444,
+    445,
+    448,
+    449,
+]
+LCB_RL = [400, 402, 403, 407, 412, 413, 417, 418, 419, 422, 423, 427, 430, 433, 438, 439, 440, 444, 445, 449]
+
 
 def outcomes(name: str, c_P: list[int], n: int) -> Outcomes:
     ids = tuple(map(str, range(len(c_P))))
@@ -30,6 +58,18 @@ def test_the_papers_table_of_solvable_problems() -> None:
     assert len(found.both) == 19
     # One right sample of 1,024 is no proof of anything.
     assert (found.surely_lost, found.surely_gained) == ((), ())
+
+
+def test_the_papers_table_of_code_problems() -> None:
+    """Table 5: LiveCodeBench, problems 400 to 450. One is gained there; LCB_RL is the paper's list."""
+    base, rl = (
+        outcomes(name, [int(i in solved) for i in range(400, 451)], 128)
+        for name, solved in (("base", LCB_BASE), ("rl", LCB_RL))
+    )
+    found = coverage(base, rl)
+    assert [400 + int(i) for i in found.gained] == [430]
+    assert [400 + int(i) for i in found.lost] == [409, 432, 436, 448]
+    assert len(found.both) == len(LCB_BASE) - 4 == len(LCB_RL) - 1
 
 
 def test_only_what_an_exact_test_supports_is_sure() -> None:
