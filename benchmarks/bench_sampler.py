@@ -17,7 +17,7 @@ from reachlab.models.build import build_model
 from reachlab.models.config import ModelConfig
 from reachlab.models.tokenizer import train_tokenizer
 from reachlab.sampling.config import Decoding
-from reachlab.sampling.transformers_engine import TransformersEngine
+from reachlab.sampling.engines.transformers import TransformersDecoder
 from timing import machine
 
 SAMPLES, NEW_TOKENS = 256, 48
@@ -30,7 +30,7 @@ OUR_ROWS = (128, 256, 512, 1024)
 PEER_PROMPTS = (1, 2, 4, 8)
 
 
-def ours(engine: TransformersEngine, prompts: torch.Tensor, rows: int) -> float:
+def ours(engine: TransformersDecoder, prompts: torch.Tensor, rows: int) -> float:
     engine.rows = rows
     seeds = [[p * 100_003 + i for i in range(SAMPLES)] for p in range(len(prompts))]
     start = time.perf_counter()
@@ -84,7 +84,7 @@ def main() -> None:
     for name, config in MODELS.items():
         model = build_model(config, tokenizer, seed=0).eval()
         model.generation_config.eos_token_id = None
-        engine = TransformersEngine(model, tokenizer)
+        engine = TransformersDecoder(model, tokenizer)
         engine.ends = np.array([-1])
         prompts = torch.randint(3, len(tokenizer), (options.prompts, options.prompt_tokens))
         ours(engine, prompts[:1], 128), peer(model, prompts[:1], 1)

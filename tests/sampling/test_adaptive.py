@@ -20,7 +20,7 @@ from tests.tiny import TASK, kill_again_and_again, rows_of
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
-from reachlab.sampling import run
+from reachlab.sampling import drawing
 from reachlab.sampling.adaptive import Ledger, Look, Plan, choose_looks, ending
 from reachlab.sampling.config import Adaptive, Decoding, SampleConfig
 from reachlab.sampling.run import sample
@@ -244,10 +244,7 @@ class Coin:
     def __init__(self, *_: object, **__: object) -> None:
         pass
 
-    def __enter__(self) -> "Coin":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         pass
 
     def judge(self, pairs: Iterable[tuple[Problem, str]]) -> list[Judged]:
@@ -266,7 +263,7 @@ class Coin:
 @pytest.fixture(autouse=True)
 def coin(monkeypatch: pytest.MonkeyPatch) -> None:
     """An untrained model is never right, so a coin says."""
-    monkeypatch.setattr(run, "Judge", Coin)
+    monkeypatch.setattr(drawing, "Judge", Coin)
     monkeypatch.setattr(Coin, "salt", "")
 
 
@@ -293,7 +290,7 @@ def stored(folder: Path) -> Outcomes:
 def whole(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run to its end that nobody disturbed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "Judge", Coin)
+        patch.setattr(drawing, "Judge", Coin)
         out = tmp_path_factory.mktemp("adaptive") / "whole"
         sample(settings(checkpoint, out))
     return out

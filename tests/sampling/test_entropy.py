@@ -20,9 +20,9 @@ from reachlab.models.checkpoint import save_model
 from reachlab.models.tokenizer import train_tokenizer
 from reachlab.sampling import entropy as module
 from reachlab.sampling.config import Decoding
+from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.sampling.entropy import Entropy, EntropyMeter, match_temperature, measure_entropy
 from reachlab.sampling.entropy_config import EntropyConfig
-from reachlab.sampling.transformers_engine import TransformersEngine
 from reachlab.tasks.registry import load_task
 
 PROBLEMS, SAMPLES, TOKENS = 5, 3, 6
@@ -66,7 +66,7 @@ def test_it_is_the_mean_entropy_of_the_distributions_that_tokens_were_drawn_from
     meter = EntropyMeter(model, tokenizer, problems, SAMPLES, TOKENS)
     found = meter.measure(temperature)
     decoding = Decoding(temperature=temperature, max_tokens=TOKENS)
-    drawn = TransformersEngine(model, tokenizer).generate(meter.prompts, meter.seeds, decoding)
+    drawn = TransformersDecoder(model, tokenizer).generate(meter.prompts, meter.seeds, decoding)
     nats, tokens = np.zeros(PROBLEMS), np.zeros(PROBLEMS)
     for p, row in enumerate(drawn):
         for answer in row:

@@ -5,7 +5,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.sampling.config import Decoding
-from reachlab.sampling.transformers_engine import TransformersEngine
+from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 
@@ -26,7 +26,7 @@ def test_answers_are_those_of_the_weights_as_they_are(
             return [a.tokens.tolist() for row in engine.generate(PROMPTS, SEEDS, DECODING) for a in row]
 
     def fresh() -> list[list[int]]:
-        found = TransformersEngine(model, tokenizer).generate(PROMPTS, SEEDS, DECODING)
+        found = TransformersDecoder(model, tokenizer).generate(PROMPTS, SEEDS, DECODING)
         return [a.tokens.tolist() for row in found for a in row]
 
     before = drawn()

@@ -27,7 +27,7 @@ from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
 from reachlab.sampling.config import Decoding
-from reachlab.sampling.transformers_engine import TransformersEngine
+from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.training import processes as module
 from reachlab.training.config import OptimizerConfig
 from reachlab.training.optimizer import build_optimizers, clip
@@ -439,12 +439,12 @@ def test_a_run_goes_on_with_other_processes(
 # -- sampling ---------------------------------------------------------------------------------------------------------
 
 
-def answers(processes: Processes, model: PreTrainedModel, engine: TransformersEngine | None = None) -> Any:
+def answers(processes: Processes, model: PreTrainedModel, engine: TransformersDecoder | None = None) -> Any:
     """Samples of this process's share of five prompts: 16 of the first, 1 of the others, so shares differ."""
     prompts = [[3, 4, 5], [6], [7, 8], [9, 2], [4]]
     seeds = [list(range(16)), [1], [2], [3], [4]]
     own = list(processes.mine(5))
-    engine = engine or TransformersEngine(model, tiny_tokenizer())
+    engine = engine or TransformersDecoder(model, tiny_tokenizer())
     found = engine.generate([prompts[i] for i in own], [seeds[i] for i in own], Decoding(max_tokens=12))
     return [[(c.text, round(c.logprob, 3)) for c in row] for row in found], engine
 

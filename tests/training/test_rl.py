@@ -19,7 +19,7 @@ from reachlab.models.checkpoint import hash_model, load_model, save_model
 from reachlab.models.packing import Packer
 from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.runs import RunFolder
-from reachlab.sampling.transformers_engine import TransformersEngine
+from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.tasks.registry import FAMILIES
 from reachlab.training.config import LoopConfig, OptimizerConfig
 from reachlab.training.rl import resolve, train_rl
@@ -385,14 +385,14 @@ def test_a_loss_that_is_not_a_number_stops_with_the_state_before_it(
         poison = len(steps) == 2 and logprobs_BT.requires_grad
         return logprobs_BT * math.nan if poison else logprobs_BT, entropy_BT
 
-    def counted(self: TransformersEngine, *args: Any, **named: Any) -> Any:
+    def counted(self: TransformersDecoder, *args: Any, **named: Any) -> Any:
         steps.append(0)
         return generate(self, *args, **named)
 
-    generate = TransformersEngine.generate
+    generate = TransformersDecoder.generate
     with monkeypatch.context() as patch:
         patch.setattr(Packer, "logprobs", poisoned)
-        patch.setattr(TransformersEngine, "generate", counted)
+        patch.setattr(TransformersDecoder, "generate", counted)
         with pytest.raises(ReachlabError, match=r"loss and grad_norm not finite at step 2.*the last good state is in"):
             train(settings, "rl", loop=replace(LOOP, steps=4, save_every=100))
     out = train(settings, "rl", loop=replace(LOOP, steps=4, save_every=100))

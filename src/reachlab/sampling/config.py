@@ -61,15 +61,67 @@ class Adaptive:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Servers:
+    """Where --engine openai asks. Keys come from the environment and are stored nowhere."""
+
+    base_url: tuple[str, ...] = ()
+    """Servers that speak OpenAI's protocol, e.g. http://gpu1:8000/v1 http://gpu2:8000/v1; they share the work."""
+    served_name: str = ""
+    """What the servers call the model; default the only one they have, or --model where that is not a folder."""
+    concurrency: int = 64
+    """Requests under way at each server."""
+    request_timeout: float = 3600.0
+    """Seconds one answer may take."""
+    patience: float = 600.0
+    """Seconds without an answer from any server before the command gives up."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the servers' key, if they want one."""
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1:
+            raise ReachlabError(f"concurrency={self.concurrency} must be 1 or more")
+        if not (self.request_timeout > 0 and self.patience > 0):
+            raise ReachlabError("request_timeout and patience must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Workers on many machines, each with an engine and verifiers of its own."""
+
+    ray: str = ""
+    """Spread the work over Ray: its address (auto: the cluster this machine is in; local: one of its own)."""
+    workers: int = 0
+    """Ray: how many; 0 takes one a GPU, or one a core where there is no GPU."""
+    worker_gpus: float | None = None
+    """Ray: GPUs of a worker; default 1 where the cluster has any."""
+    worker_cpus: float = 1
+    """Ray: cores of a worker."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 0 or self.worker_cpus <= 0 or (self.worker_gpus or 0) < 0:
+            raise ReachlabError("workers and worker_gpus must be 0 or more, worker_cpus above 0")
+        if not self.ray and (self.workers or self.worker_gpus is not None or self.worker_cpus != 1):
+            raise ReachlabError("workers, worker_gpus and worker_cpus are for Ray; add --ray local or --ray ADDRESS")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SampleConfig:
     """Draw answers from a model, judge them, store them. The same command again draws only what is missing."""
 
     model: str
-    """Folder of a transformers checkpoint, or of a finished training run."""
+    """Folder of a transformers checkpoint, or of a finished training run. With --engine openai: the name that the
+    servers know it by, or the folder whose weights they serve."""
     task: str
     """What to ask, as `reachlab tasks` lists it: countdown, gym:gsm_symbolic, math:FILE ..."""
     out: str
     """Run folder, e.g. runs/base."""
+    engine: Literal["transformers", "vllm", "openai"] = "transformers"
+    """What draws: transformers or vllm in this process, or servers that speak OpenAI's protocol. A run begun with one
+    may be continued with another."""
+    servers: Servers = Servers()
+    vllm_args: str = ""
+    """Arguments of vLLM's AsyncEngineArgs as JSON, e.g. '{"tensor_parallel_size": 2}'."""
+    cluster: Cluster = Cluster()
     split: Literal["train", "test", "all", "auto"] = "auto"
     """Which problems; auto is test for a generated task and all for a file."""
     problems: int | None = None
@@ -103,6 +155,10 @@ class SampleConfig:
             raise ReachlabError(f"problems={self.problems} must be 1 or more")
         if self.rows < 0 or self.part < 0:
             raise ReachlabError("rows and part must be 0 (chosen for you) or more")
+        if self.servers.base_url and self.engine != "openai":
+            raise ReachlabError("--base-url is for --engine openai; add it")
+        if self.vllm_args and self.engine != "vllm":
+            raise ReachlabError("--vllm-args is for --engine vllm; add it")
         if not self.verify_timeout > 0:
             raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
         if max(self.adaptive.enough, self.adaptive.first_look) > self.samples:

@@ -33,10 +33,10 @@ from reachlab.progress import track
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import sample_seed
+from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.sampling.entropy_config import EntropyConfig
 from reachlab.sampling.prompts import check_prompts
 from reachlab.sampling.store import hash_problems
-from reachlab.sampling.transformers_engine import TransformersEngine
 from reachlab.tasks.base import Split
 from reachlab.tasks.registry import load_task
 from reachlab.threads import side_by_side
@@ -119,7 +119,7 @@ class EntropyMeter:
         self.model, self.max_tokens = model, max_tokens
         self.prompts = encode_prompts(tokenizer, [p.prompt for p in problems])
         self.seeds = [[sample_seed(seed, p.id, i) for i in range(samples)] for p in problems]
-        self.packer, self.engine = Packer(model), TransformersEngine(model, tokenizer)
+        self.packer, self.engine = Packer(model), TransformersDecoder(model, tokenizer)
         # Layers that are listened to hear one pass at a time.
         alone = model.device.type != "cpu" or densified(model) is not None
         self.threads = 1 if alone else torch.get_num_threads()

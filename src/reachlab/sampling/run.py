@@ -2,36 +2,39 @@
 
 The samples of a run, problem after problem, are cut into parts. A part is drawn as one piece of work, so what is in a
 batch together depends on the configuration and not on where an earlier process was killed: the finished run equals an
-undisturbed one bit for bit, on the same machine. Workers take every n-th part. With `--adaptive` it is the samples from
+undisturbed one bit for bit, on the same machine with the embedded engine. Who draws is `crew.py`'s. Workers (`--shard`)
+take every n-th part. With `--adaptive` it is the samples from
 one look to the next that are cut into parts (`adaptive.py`).
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import hash_model, load_model
-from reachlab.models.devices import choose_device
+from reachlab.models.checkpoint import hash_model, load_tokenizer
 from reachlab.models.tokenizer import encode_prompts
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder
-from reachlab.sampling.adaptive import Key, Plan, ending, make_plan, say, sum_up
+from reachlab.sampling.adaptive import Plan, ending, make_plan, say, sum_up
 from reachlab.sampling.config import SampleConfig
-from reachlab.sampling.draws import sample_seed
-from reachlab.sampling.engine import Engine
+from reachlab.sampling.crew import Alone, Crew, Finished
+from reachlab.sampling.drawing import Drawer, Key
+from reachlab.sampling.engines import open_engine
 from reachlab.sampling.prompts import check_prompts
+from reachlab.sampling.ray_crew import RayCrew
 from reachlab.sampling.store import SampleStore, hash_problems
-from reachlab.sampling.transformers_engine import TransformersEngine
-from reachlab.tasks.base import Split
-from reachlab.tasks.judging import Judge
+from reachlab.tasks.base import Split, Task
 from reachlab.tasks.registry import load_task
 from reachlab.types import Problem, Sample
 
-PART_BATCHES = 4
-"""A part is this many full batches: few enough to lose little when killed, enough to keep the batch full."""
+STORE_EVERY_S = 30.0
+"""Where samples come a few at a time: the longest that finished ones wait to be stored with others."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +57,11 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     problems = task.problems(split, config.problems, config.problem_seed)
     if not problems:
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
-    device = choose_device(config.device)
-    model, tokenizer = load_model(config.model, config.dtype)
-    prompts = encode_prompts(tokenizer, [p.prompt for p in problems])
-    for remark in check_prompts(
-        config.model, config.task, problems, prompts, tokenizer.unk_token_id, config.decoding.max_tokens
-    ):
-        tell(remark)
+    weights, dtype, longest = _check_model(config, problems, tell)
 
     folder = RunFolder(config.out)
     identity = {
-        "model": hash_model(config.model),
+        "model": weights,
         "task": config.task,
         "task_hash": hash_problems(problems),
         "split": split,
@@ -72,64 +69,140 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
         "samples": config.samples,
         "decoding": asdict(config.decoding),
         "seed": config.seed,
-        "dtype": config.dtype,
+        "dtype": dtype,
     }
     plan = make_plan(config)
     if plan is not None:
         identity["adaptive"] = plan.to_dict()
-    folder.claim("sample", identity, {"model_path": config.model, "problem_seed": config.problem_seed})
     store = SampleStore(folder)
-    if not folder.exists("problems.jsonl"):
-        store.write_problems(problems)
-
-    model.to(device)
-    engine = TransformersEngine(model, tokenizer, config.rows)
-    size = config.part or _part_size(folder, engine, config, max(map(len, prompts)))
-    with Judge(task, timeout_s=config.verify_timeout) as judge:
-
-        def draw(part: Sequence[Key], advance: Advance) -> list[Sample]:
-            samples = _draw(engine, judge, problems, prompts, part, config, advance)
-            store.write_part(samples)
-            return samples
-
+    work = _Work(config, folder, store, task, problems, longest, tell)
+    try:
+        if not folder.exists("run.json"):
+            work.gather()  # a model that cannot be used leaves nothing behind
+        folder.claim("sample", identity, {"model_path": config.model, "problem_seed": config.problem_seed})
+        if not folder.exists("problems.jsonl"):
+            store.write_problems(problems)
         if plan is not None:
-            drawn, ended = _sample_adaptively(plan, store, size, draw, tell)
+            drawn, ended = _sample_adaptively(plan, work, tell)
         else:
-            drawn, ended = _sample_all(config, store, problems, size, draw), ""
+            drawn, ended = _sample_all(work), ""
+    finally:
+        work.close()
     return SamplingResult(drawn, len(store.read(["sample"])), ended)
 
 
-Draw = Callable[[Sequence[Key], Advance], list[Sample]]
-"""Draw, judge and store one part."""
+def _check_model(
+    config: SampleConfig, problems: Sequence[Problem], tell: Callable[[str], None]
+) -> tuple[str, str, int]:
+    """What identifies the model, what it computes in, and the longest prompt's tokens; remarks are told.
+
+    Raises:
+        ReachlabError: no such checkpoint, or one that was not made for these prompts.
+    """
+    if config.engine == "openai" and not Path(config.model).is_dir():
+        # Its weights are the servers' business; a run of it is continued by asking for the same name.
+        return f"served: {config.model}", "as served", max(len(str(p.prompt)) for p in problems)
+    weights, tokenizer = hash_model(config.model), load_tokenizer(config.model)
+    prompts = encode_prompts(tokenizer, [p.prompt for p in problems])
+    unknown, most = tokenizer.unk_token_id, config.decoding.max_tokens
+    for remark in check_prompts(config.model, config.task, problems, prompts, unknown, most):
+        tell(remark)
+    return weights, config.dtype, max(map(len, prompts))
 
 
-def _sample_all(config: SampleConfig, store: SampleStore, problems: Sequence[Problem], size: int, draw: Draw) -> int:
-    """Draw what is missing of every problem's samples, or of a worker's share of them; how many that were."""
-    done = store.drawn()
+class _Work:
+    """A run's work: who does it, and where it is put. The crew is gathered when there is something to do."""
+
+    def __init__(
+        self,
+        config: SampleConfig,
+        folder: RunFolder,
+        store: SampleStore,
+        task: Task,
+        problems: Sequence[Problem],
+        longest: int,
+        tell: Callable[[str], None],
+    ):
+        self.config, self.folder, self.store, self.task, self.problems = config, folder, store, task, problems
+        self.longest, self.tell = longest, tell
+
+    def gather(self) -> None:
+        """Have the crew come now.
+
+        Raises:
+            ReachlabError: it cannot; a model or a device that cannot be used, a server that does not answer.
+        """
+        _ = self.crew
+
+    @cached_property
+    def crew(self) -> Crew:
+        """Whoever the configuration names."""
+        config, task, problems = self.config, self.task, self.problems
+        if config.cluster.ray:
+            return RayCrew(config, config.decoding, task, problems, self.tell)
+        engine = open_engine(config)
+        return Alone(Drawer(engine, task, problems, config.decoding, config.seed, verify_timeout=config.verify_timeout))
+
+    @cached_property
+    def part_size(self) -> int:
+        """Samples a part: what the run's first worker found fit for its machine, so that all cut the work alike."""
+        if self.config.part:
+            return self.config.part
+        if not self.folder.exists("part.json"):
+            size = self.crew.part_size(self.config.decoding, self.longest)
+            self.folder.write("part.json", f'{{"samples": {size}}}\n'.encode())
+        return int(self.folder.read_json("part.json")["samples"])
+
+    def draw(self, parts: Sequence[Sequence[Key]], advance: Advance) -> Iterator[Finished]:
+        """Draw these samples, and store them as they come: a part at once, or smaller pieces a few together."""
+        waiting: list[Sample] = []
+        stored = time.monotonic()
+        try:
+            for piece, samples in self.crew.draw(parts, advance) if parts else ():
+                waiting.extend(samples)
+                late = time.monotonic() - stored >= STORE_EVERY_S
+                if self.crew.whole_parts or late or len(waiting) >= self.part_size:
+                    self.store.write_part(waiting)
+                    waiting, stored = [], time.monotonic()
+                yield piece, samples
+        finally:
+            # Also after an error: what is drawn is paid for.
+            if waiting:
+                self.store.write_part(waiting)
+
+    def close(self) -> None:
+        """Send the crew home, if it came."""
+        if "crew" in vars(self):
+            self.crew.close()
+
+
+def _sample_all(work: _Work) -> int:
+    """Draw what is missing of every problem's samples, or of a worker's share of them; how many that was."""
+    config, problems = work.config, work.problems
+    done = work.store.drawn()
     worker, workers = config.worker()
-    mine = [part for i, part in enumerate(_parts(len(problems), config.samples, size)) if i % workers == worker]
+    parts = _parts(len(problems), config.samples, work.part_size)
+    mine = [part for i, part in enumerate(parts) if i % workers == worker]
     missing = [[(p, s) for p, s in part if s not in done.get(problems[p].id, ())] for part in mine]
     total, left = sum(map(len, mine)), sum(map(len, missing))
     with track("sample", total, total - left) as advance:
-        for part in missing:
-            if part:
-                draw(part, advance)
+        for _ in work.draw([part for part in missing if part], advance):
+            pass
     return left
 
 
-def _sample_adaptively(
-    plan: Plan, store: SampleStore, size: int, draw: Draw, tell: Callable[[str], None]
-) -> tuple[int, str]:
+def _sample_adaptively(plan: Plan, work: _Work, tell: Callable[[str], None]) -> tuple[int, str]:
     """Draw what the plan wants and the run lacks, look by look; how many samples that were, and how the run ended."""
+    store = work.store
     ledger = store.ledger(plan)
     standing, drawn = ledger.standing(), 0
     looks = [ledger.look(standing, at) for at in range(standing.done)]
     while not ending(plan, looks):
         total, left = ledger.stretch(standing)
         with track(f"sample to {plan.looks[standing.done]:,}", total, total - left) as advance:
-            for part in ledger.parts(standing, size):
-                status_N = np.array([sample.verdict.status for sample in draw(part, advance)])
-                problem_N, sample_N = np.array(part).T
+            for piece, samples in work.draw(list(ledger.parts(standing, work.part_size)), advance):
+                status_N = np.array([sample.verdict.status for sample in samples])
+                problem_N, sample_N = np.array(piece).T
                 ledger.add(problem_N, sample_N, status_N != "unscored", status_N == "correct")
         drawn += left
         standing = ledger.standing()
@@ -141,53 +214,8 @@ def _sample_adaptively(
     return drawn, sum_up(plan, looks)
 
 
-def _part_size(folder: RunFolder, engine: TransformersEngine, config: SampleConfig, longest: int) -> int:
-    """Samples a part: what the run's first worker found fit for its machine, so that all cut the work alike."""
-    if not folder.exists("part.json"):
-        size = PART_BATCHES * engine.batches() * engine.choose_rows(config.decoding, longest)
-        folder.write("part.json", f'{{"samples": {size}}}\n'.encode())
-    return int(folder.read_json("part.json")["samples"])
-
-
-def _parts(problems: int, samples: int, size: int) -> Iterator[list[tuple[int, int]]]:
+def _parts(problems: int, samples: int, size: int) -> Iterator[list[Key]]:
     """(problem, index) of every sample, problem after problem, `size` at a time."""
     total = problems * samples
     for start in range(0, total, size):
         yield [divmod(i, samples) for i in range(start, min(start + size, total))]
-
-
-def _draw(
-    engine: Engine,
-    judge: Judge,
-    problems: Sequence[Problem],
-    prompts: Sequence[Sequence[int]],
-    part: Sequence[tuple[int, int]],
-    config: SampleConfig,
-    advance: Advance,
-) -> list[Sample]:
-    """Draw and judge the samples of one part."""
-    asked = sorted({p for p, _ in part})
-    place = {p: i for i, p in enumerate(asked)}
-    seeds: list[list[int]] = [[] for _ in asked]
-    for p, s in part:
-        seeds[place[p]].append(sample_seed(config.seed, problems[p].id, s))
-    answers = engine.generate([prompts[p] for p in asked], seeds, config.decoding, progress=advance)
-    flat = [answer for row in answers for answer in row]
-    judged = judge.judge([(problems[p], a.text) for (p, _), a in zip(part, flat, strict=True)])
-    flat_seeds = [seed for row in seeds for seed in row]
-    return [
-        Sample(
-            problem_id=problems[p].id,
-            index=s,
-            text=answer.text,
-            tokens=len(answer.tokens),
-            finish=answer.finish,
-            logprob=answer.logprob,
-            seed=seed,
-            engine=engine.name,
-            verdict=said.verdict,
-            steps=said.steps,
-            final_answer=said.final_answer,
-        )
-        for (p, s), answer, seed, said in zip(part, flat, flat_seeds, judged, strict=True)
-    ]

@@ -8,8 +8,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.models.devices import autocast
 from reachlab.sampling.config import Decoding
-from reachlab.sampling.engine import Completion
-from reachlab.sampling.transformers_engine import TransformersEngine
+from reachlab.sampling.engines.decoder import Completion
+from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.training.lora import merged
 from reachlab.training.processes import Processes
 
@@ -17,19 +17,19 @@ from reachlab.training.processes import Processes
 class PolicyEngine:
     """Samples from the policy as it is at each call, straight from the weights that are being trained."""
 
-    name = TransformersEngine.name
+    name = TransformersDecoder.name
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, processes: Processes, dtype: torch.dtype
     ):
         self.model, self.tokenizer, self.processes, self.dtype = model, tokenizer, processes, dtype
-        self.engine: TransformersEngine | None = None
+        self.engine: TransformersDecoder | None = None
 
     @contextmanager
     def ready(self) -> Iterator[None]:
         """The weights of the moment, whole and plain. All processes enter; what they generate inside is their own."""
         with self.processes.whole(self.model) as model, merged(model):
-            self.engine = self.engine or TransformersEngine(model, self.tokenizer)
+            self.engine = self.engine or TransformersDecoder(model, self.tokenizer)
             yield
 
     def generate(
@@ -39,7 +39,7 @@ class PolicyEngine:
         decoding: Decoding,
         progress: Callable[[int], None] | None = None,
     ) -> list[list[Completion]]:
-        """See `Engine.generate`. Within `ready` only."""
+        """See `Decoder.generate`. Within `ready` only."""
         assert self.engine is not None
         # On a CPU the sampler's own kernels in float32 are faster than bfloat16.
         device = self.model.device

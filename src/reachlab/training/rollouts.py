@@ -26,7 +26,7 @@ from reachlab.rl.algorithms.dapo import informative, overlong_penalty
 from reachlab.rl.budgets import BUDGETS
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import sample_seed
-from reachlab.sampling.engine import Completion, Engine
+from reachlab.sampling.engines.decoder import Completion, Decoder
 from reachlab.sampling.prompts import check_prompts
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
@@ -108,7 +108,7 @@ class RolloutSource:
         algorithm: Algorithm,
         task: Task,
         tokenizer: "PreTrainedTokenizerBase",
-        engine: Engine,
+        engine: Decoder,
         judge: Judge,
         processes: Processes,
         clock: Clock,

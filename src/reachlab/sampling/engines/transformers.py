@@ -18,12 +18,12 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.sampling.choose import choose_tokens
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import uniforms
-from reachlab.sampling.engine import Completion
-from reachlab.sampling.lean import LeanDecoder, fits
-from reachlab.sampling.shared_prefix import PrefixCache, shared_prefix_attention
+from reachlab.sampling.engines.choose import choose_tokens
+from reachlab.sampling.engines.decoder import Completion
+from reachlab.sampling.engines.lean import LeanDecoder, fits
+from reachlab.sampling.engines.shared_prefix import PrefixCache, shared_prefix_attention
 from reachlab.threads import side_by_side
 
 BLOCK_ROWS = 16
@@ -35,7 +35,7 @@ STEP_FLOPS = 5e10
 """What a core computes in about a second."""
 
 
-class TransformersEngine:
+class TransformersDecoder:
     """Samples from a model in this process. The weights are read, never copied: train between two calls as you like."""
 
     name = "transformers"
@@ -72,7 +72,7 @@ class TransformersEngine:
         decoding: Decoding,
         progress: Callable[[int], None] | None = None,
     ) -> list[list[Completion]]:
-        """See `Engine.generate`.
+        """See `Decoder.generate`.
 
         Raises:
             ReachlabError: an empty prompt, or a model family the engine cannot decode.
@@ -154,7 +154,7 @@ class _Batch:
 
     def __init__(
         self,
-        engine: TransformersEngine,
+        engine: TransformersDecoder,
         prompts: Sequence[Sequence[int]],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,

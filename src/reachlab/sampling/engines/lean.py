@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from reachlab.sampling import kernels
-from reachlab.sampling.shared_prefix import PrefixCache
+from reachlab.sampling.engines import kernels
+from reachlab.sampling.engines.shared_prefix import PrefixCache
 
 ROTARY = ("default", "linear", "llama3", "yarn")
 """Rotary embeddings whose angles depend on the position alone."""

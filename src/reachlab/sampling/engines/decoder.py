@@ -1,4 +1,5 @@
-"""What an engine is: prompts and seeds in, completions out."""
+"""What a decoder is: tokens and seeds in, completions as tokens out. Trainers draw from one; `local.py` makes an engine
+of it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ class Completion:
     logprob: float
 
 
-class Engine(Protocol):
-    """Anything that answers. `name` is what the store's `engine` column says."""
+class Decoder(Protocol):
+    """Anything that turns tokens into completions. `name` is what the store's `engine` column says."""
 
     name: str
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reachlab.errors import ReachlabError
-from reachlab.sampling.choose import choose_tokens
 from reachlab.sampling.config import Decoding
+from reachlab.sampling.engines.choose import choose_tokens
 
 GRID = 1 << 14
 ALMOST_ONE = 1 - 2**-24

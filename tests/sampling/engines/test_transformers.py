@@ -13,10 +13,10 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 from reachlab.errors import ReachlabError
 from reachlab.models.build import build_model
 from reachlab.models.tokenizer import train_tokenizer
-from reachlab.sampling import transformers_engine
 from reachlab.sampling.config import Decoding
-from reachlab.sampling.engine import Completion
-from reachlab.sampling.transformers_engine import TransformersEngine
+from reachlab.sampling.engines import transformers as transformers_engine
+from reachlab.sampling.engines.decoder import Completion
+from reachlab.sampling.engines.transformers import TransformersDecoder
 
 SHAPE = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -121,7 +121,7 @@ def test_greedy_answers_are_transformers_own_or_the_family_is_refused(
     family: str, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     model, outcome = build(family, len(tokenizer)), FAMILIES[family][1]
-    engine = TransformersEngine(model, tokenizer)
+    engine = TransformersDecoder(model, tokenizer)
     if outcome is not EQUAL:
         with pytest.raises(ReachlabError, match=outcome) as error:
             engine.generate(PROMPTS, seeds(1, 1, 1, 1), GREEDY)
@@ -139,7 +139,7 @@ def test_one_key_head_and_as_many_as_query_heads(kv_heads: int, tokenizer: PreTr
     config = tiny_config()
     object.__setattr__(config, "kv_heads", kv_heads)
     model = loud(build_model(config, tokenizer, 0))
-    found = TransformersEngine(model, tokenizer).generate(PROMPTS, seeds(1, 1, 1, 1), GREEDY)
+    found = TransformersDecoder(model, tokenizer).generate(PROMPTS, seeds(1, 1, 1, 1), GREEDY)
     assert [row[0].tokens.tolist() for row in found] == [generate(model, p, 12) for p in PROMPTS]
 
 
@@ -147,7 +147,7 @@ def test_log_probabilities_are_those_of_an_ordinary_forward_pass(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     decoding = Decoding(temperature=0.9, top_p=0.95, max_tokens=14)
-    found = TransformersEngine(model, tokenizer).generate(PROMPTS, seeds(9, 3, 20, 1), decoding)
+    found = TransformersDecoder(model, tokenizer).generate(PROMPTS, seeds(9, 3, 20, 1), decoding)
     for prompt, row in zip(PROMPTS, found, strict=True):
         for answer in row:
             assert answer.logprob == pytest.approx(logprob(model, prompt, answer.tokens.tolist()), abs=1e-4)
@@ -159,12 +159,12 @@ def test_a_sample_is_the_same_in_any_batch(
 ) -> None:
     """Prompts of other lengths, counts that are no multiple of a block, rows that outnumber the samples."""
     decoding = Decoding(max_tokens=10)
-    alone = TransformersEngine(model, tokenizer, 1)
+    alone = TransformersDecoder(model, tokenizer, 1)
     wanted = [
         [alone.generate([p], [[s]], decoding)[0][0] for s in row[::6]]
         for p, row in zip(PROMPTS, seeds(19, 1, 40, 5), strict=True)
     ]
-    found = TransformersEngine(model, tokenizer, rows).generate(PROMPTS, seeds(19, 1, 40, 5), decoding)
+    found = TransformersDecoder(model, tokenizer, rows).generate(PROMPTS, seeds(19, 1, 40, 5), decoding)
     assert [len(row) for row in found] == [19, 1, 40, 5]
     for ours, theirs in zip(found, wanted, strict=True):
         assert tokens([ours[::6]]) == tokens([theirs])
@@ -176,8 +176,8 @@ def test_many_samples_of_one_prompt_share_it_over_blocks(
     qwen3: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     decoding = Decoding(max_tokens=10)
-    wide = TransformersEngine(qwen3, tokenizer, 64).generate([PROMPTS[1]], seeds(150), decoding)
-    narrow = TransformersEngine(qwen3, tokenizer, 5).generate([PROMPTS[1]], seeds(150), decoding)
+    wide = TransformersDecoder(qwen3, tokenizer, 64).generate([PROMPTS[1]], seeds(150), decoding)
+    narrow = TransformersDecoder(qwen3, tokenizer, 5).generate([PROMPTS[1]], seeds(150), decoding)
     assert tokens(wide) == tokens(narrow)
     assert len({tuple(t) for t in tokens(wide)[0]}) > 100
 
@@ -187,7 +187,7 @@ def test_more_prompts_than_fit_one_prefill(
 ) -> None:
     rng = np.random.default_rng(0)
     prompts = [rng.integers(3, len(tokenizer), rng.integers(1, 20)).tolist() for _ in range(30)]
-    engine = TransformersEngine(qwen3, tokenizer, 24)
+    engine = TransformersDecoder(qwen3, tokenizer, 24)
     counts = rng.integers(0, 6, 30).tolist()
     wanted = engine.generate(prompts, seeds(*counts), Decoding(max_tokens=6))
     assert [len(row) for row in wanted] == counts
@@ -196,7 +196,7 @@ def test_more_prompts_than_fit_one_prefill(
 
 
 def test_threads_change_nothing(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    engine, decoding = TransformersEngine(model, tokenizer, 16), Decoding(max_tokens=8)
+    engine, decoding = TransformersDecoder(model, tokenizer, 16), Decoding(max_tokens=8)
     one = engine.generate(PROMPTS, seeds(9, 1, 30, 5), decoding)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
@@ -213,7 +213,7 @@ def test_pairs_of_tokens_are_as_frequent_as_they_are_likely(
     decoding: Decoding, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     n, prompt = 6000, PROMPTS[0]
-    (row,) = TransformersEngine(model, tokenizer).generate([prompt], seeds(n, run=3), decoding)
+    (row,) = TransformersDecoder(model, tokenizer).generate([prompt], seeds(n, run=3), decoding)
     seen = Counter(tuple(a.tokens.tolist()) for a in row)
 
     @torch.no_grad()
@@ -243,7 +243,7 @@ def test_pairs_of_tokens_are_as_frequent_as_they_are_likely(
 
 def test_the_end_token_ends_an_answer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     eos = tokenizer.eos_token_id
-    found = TransformersEngine(model, tokenizer).generate(PROMPTS, seeds(*[50] * 4), Decoding(max_tokens=16))
+    found = TransformersDecoder(model, tokenizer).generate(PROMPTS, seeds(*[50] * 4), Decoding(max_tokens=16))
     answers = [a for row in found for a in row]
     assert {a.finish for a in answers} == {"stop", "length"}
     for answer in answers:
@@ -259,7 +259,7 @@ def test_a_model_may_have_several_end_tokens(tokenizer: PreTrainedTokenizerBase)
     model = loud(build_model(tiny_config(), tokenizer, 0))
     assert model.generation_config is not None
     model.generation_config.eos_token_id = [5, 6]
-    found = TransformersEngine(model, tokenizer).generate(PROMPTS, seeds(*[30] * 4), Decoding(max_tokens=16))
+    found = TransformersDecoder(model, tokenizer).generate(PROMPTS, seeds(*[30] * 4), Decoding(max_tokens=16))
     lasts = Counter(a.tokens.tolist()[-1] for row in found for a in row if a.finish == "stop")
     assert set(lasts) == {1, 5, 6}
     assert all(not {1, 5, 6} & set(a.tokens.tolist()[:-1]) for row in found for a in row)
@@ -271,7 +271,7 @@ def test_a_stop_string_cuts_where_it_first_appears(pieces: list[tuple[int, int]]
     """The same seeds without stop strings say what every answer would have been; pieces of it are made to stop."""
     tokenizer = train_tokenizer(kind, ["12 11 9 3=36:11*3=33;33-9=24;24+12=36 naïve 漢字"] * 3, 290)
     model = loud(build_model(tiny_config(), tokenizer, 0))
-    engine, decoding = TransformersEngine(model, tokenizer, 24), Decoding(max_tokens=14)
+    engine, decoding = TransformersDecoder(model, tokenizer, 24), Decoding(max_tokens=14)
     whole = [a for row in engine.generate(PROMPTS, seeds(*[40] * 4), decoding) for a in row]
     longest = max((a.text for a in whole), key=len)
     stop = tuple(longest[start : start + length] for start, length in pieces)
@@ -293,16 +293,16 @@ def test_a_stop_string_cuts_where_it_first_appears(pieces: list[tuple[int, int]]
 
 
 def test_one_token_is_an_answer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    found = TransformersEngine(model, tokenizer).generate(PROMPTS, seeds(3, 1, 20, 2), Decoding(max_tokens=1))
+    found = TransformersDecoder(model, tokenizer).generate(PROMPTS, seeds(3, 1, 20, 2), Decoding(max_tokens=1))
     assert {len(a.tokens) for row in found for a in row} == {1}
-    first = TransformersEngine(model, tokenizer).generate(PROMPTS, seeds(3, 1, 20, 2), Decoding(max_tokens=5))
+    first = TransformersDecoder(model, tokenizer).generate(PROMPTS, seeds(3, 1, 20, 2), Decoding(max_tokens=5))
     assert [[a.tokens[0] for a in row] for row in found] == [[a.tokens[0] for a in row] for row in first]
 
 
 def test_bfloat16(tokenizer: PreTrainedTokenizerBase) -> None:
     model = loud(build_model(tiny_config(), tokenizer, 0)).bfloat16()
     decoding = Decoding(max_tokens=8)
-    found = TransformersEngine(model, tokenizer).generate(PROMPTS, seeds(5, 1, 20, 2), decoding)
+    found = TransformersDecoder(model, tokenizer).generate(PROMPTS, seeds(5, 1, 20, 2), decoding)
     for prompt, row in zip(PROMPTS, found, strict=True):
         for answer in row:
             assert answer.logprob == pytest.approx(logprob(model, prompt, answer.tokens.tolist()), rel=0.05, abs=0.5)
@@ -313,7 +313,7 @@ def test_bfloat16(tokenizer: PreTrainedTokenizerBase) -> None:
 def test_the_model_is_left_as_it_was(training: bool, tokenizer: PreTrainedTokenizerBase) -> None:
     model = loud(build_model(tiny_config(), tokenizer, 0)).train(training)
     model.set_attn_implementation("eager")
-    engine = TransformersEngine(model, tokenizer)
+    engine = TransformersDecoder(model, tokenizer)
     before = {name: p.clone() for name, p in model.named_parameters()}
     engine.generate(PROMPTS, seeds(1, 1, 1, 1), GREEDY)
     with pytest.raises(ReachlabError, match="prompt 1 has no token"):
@@ -332,7 +332,7 @@ def test_the_model_is_left_as_it_was(training: bool, tokenizer: PreTrainedTokeni
 
 def test_weights_are_read_anew_at_every_call(tokenizer: PreTrainedTokenizerBase) -> None:
     model = loud(build_model(tiny_config(), tokenizer, 0))
-    engine = TransformersEngine(model, tokenizer)
+    engine = TransformersDecoder(model, tokenizer)
     first = engine.generate(PROMPTS, seeds(1, 1, 1, 1), GREEDY)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -344,13 +344,13 @@ def test_weights_are_read_anew_at_every_call(tokenizer: PreTrainedTokenizerBase)
 
 def test_progress_counts_every_sample_once(qwen3: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     told: list[int] = []
-    TransformersEngine(qwen3, tokenizer, 8).generate(PROMPTS, seeds(9, 1, 30, 5), Decoding(max_tokens=6), told.append)
+    TransformersDecoder(qwen3, tokenizer, 8).generate(PROMPTS, seeds(9, 1, 30, 5), Decoding(max_tokens=6), told.append)
     assert sum(told) == 45
     assert min(told) >= 1
 
 
 def test_nothing_to_draw(qwen3: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    engine = TransformersEngine(qwen3, tokenizer)
+    engine = TransformersDecoder(qwen3, tokenizer)
     assert engine.generate([], [], GREEDY) == []
     assert engine.generate(PROMPTS[:2], [[], []], GREEDY) == [[], []]
     assert [len(row) for row in engine.generate(PROMPTS, [[], [1], [], [2, 3]], GREEDY)] == [0, 1, 0, 2]
@@ -361,4 +361,4 @@ def test_weights_that_are_not_numbers(tokenizer: PreTrainedTokenizerBase) -> Non
     with torch.no_grad():
         model.get_parameter("model.norm.weight").fill_(float("nan"))
     with pytest.raises(ReachlabError, match="logits are not finite"):
-        TransformersEngine(model, tokenizer).generate(PROMPTS, seeds(1, 1, 1, 1), Decoding(max_tokens=4))
+        TransformersDecoder(model, tokenizer).generate(PROMPTS, seeds(1, 1, 1, 1), Decoding(max_tokens=4))
