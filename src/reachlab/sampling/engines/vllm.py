@@ -29,7 +29,7 @@ class VllmEngine(ConcurrentEngine):
         folder = find_checkpoint(model)
         self.tokenizer = load_tokenizer(folder)
         # Its progress lines would stand between ours.
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         try:
             import vllm
             from vllm.sampling_params import RequestOutputKind
@@ -86,8 +86,10 @@ class VllmEngine(ConcurrentEngine):
 
     def close(self) -> None:
         """End vLLM's own processes too."""
-        if hasattr(self, "_llm"):
-            self._llm.shutdown()
+        if (llm := vars(self).pop("_llm", None)) is not None:
+            if (handler := llm.output_handler) is not None:  # else it reports the engine's end as a failure
+                self._loop.call_soon_threadsafe(handler.cancel)
+            llm.shutdown()
         super().close()
 
 

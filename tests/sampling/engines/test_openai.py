@@ -1,0 +1,286 @@
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.sampling.engines.served import Reply, Scripted, completion, serving
+from tests.tiny import TASK, reachlab, rows_of, tiny_model, tiny_tokenizer
+
+from reachlab.errors import ReachlabError
+from reachlab.models.checkpoint import save_model
+from reachlab.sampling.config import Decoding, SampleConfig, Servers
+from reachlab.sampling.engines import openai as module
+from reachlab.sampling.engines.openai import OpenAIEngine, open_engine
+from reachlab.sampling.run import sample
+
+DECODING = Decoding(max_tokens=8)
+SEEDS = [list(range(40)), list(range(100, 130))]
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr(module, "LONGEST_WAIT_S", 0.1)
+
+
+def servers(*urls: str, **options: Any) -> Servers:
+    return Servers(**{"base_url": urls, "concurrency": 4, "request_timeout": 5.0, "patience": 20.0, **options})
+
+
+def texts(engine: OpenAIEngine, decoding: Decoding = DECODING) -> list[list[str]]:
+    try:
+        return [[a.text for a in row] for row in engine.answer(["one", "two"], SEEDS, decoding)]
+    finally:
+        engine.close()
+
+
+WANTED = [[str(seed) for seed in row] for row in SEEDS]
+
+
+def test_answers_are_in_order_and_carry_what_the_server_says() -> None:
+    with Scripted() as server:
+        engine = OpenAIEngine(servers(server.url), "")
+        told: list[int] = []
+        found = engine.answer(["one", "two"], SEEDS, DECODING, told.append)
+        engine.close()
+    assert engine.name == "openai:test"
+    assert [[a.text for a in row] for row in found] == WANTED
+    assert {(a.tokens, a.finish, a.logprob) for row in found for a in row} == {(3, "stop", -3.0)}
+    assert sum(told) == 70
+    assert server.most_at_once <= 4
+    assert {body["path"] for body in server.asked} == {"/v1/completions"}
+    assert {body["prompt"] for body in server.asked} == {"one", "two"}
+    assert all(body["max_tokens"] == 8 and body["temperature"] == 1.0 and "stop" not in body for body in server.asked)
+
+
+def test_messages_go_to_the_chat_endpoint_and_thoughts_belong_to_the_answer() -> None:
+    def think(n: int, body: dict[str, Any]) -> Reply | str:
+        if body["seed"] == 1:
+            message = {"role": "assistant", "content": "5", "reasoning_content": "2 and 3"}
+            return 200, completion("", chat=True, message=message)
+        return ""
+
+    with Scripted(think) as server:
+        engine = OpenAIEngine(servers(server.url), "m")
+        messages = ({"role": "user", "content": "2+3?"},)
+        ((plain, thought),) = engine.answer([messages], [[0, 1]], DECODING)
+        engine.close()
+    assert (plain.text, plain.logprob) == ("0", -3.0)
+    assert thought.text == "<think>2 and 3</think>5"
+    assert {body["path"] for body in server.asked} == {"/v1/chat/completions"}
+    assert server.asked[0]["messages"] == [{"role": "user", "content": "2+3?"}]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        (500, {"error": {"message": "out of luck"}}),
+        (503, {}),
+        (429, {"error": {"message": "slow down"}}),
+        (408, {}),
+        None,
+        (200, {"choices": []}),
+        (200, completion("half", finish_reason="abort")),
+        (200, completion("half", finish_reason=None)),
+    ],
+)
+def test_what_fails_for_a_while_is_asked_again(failure: Reply) -> None:
+    lock, failed = threading.Lock(), set[int]()
+
+    def misbehave(n: int, body: dict[str, Any]) -> Reply | str:
+        with lock:
+            first = body["seed"] not in failed
+            failed.add(body["seed"])
+        return failure if first and body["seed"] % 3 == 0 else ""
+
+    with Scripted(misbehave) as server:
+        assert texts(OpenAIEngine(servers(server.url), "")) == WANTED
+    # No sample more often than it was wanted, none less.
+    assert all(count == 1 for count in server.answered.values())
+    assert len(server.answered) == 70
+
+
+def test_retry_after_is_kept_to() -> None:
+    times: list[float] = []
+
+    def busy(n: int, body: dict[str, Any]) -> Reply | str:
+        times.append(time.monotonic())
+        return (429, {}) if n == 0 else ""
+
+    with Scripted(busy) as server:
+        server.headers = {"Retry-After": "0.6"}
+        engine = OpenAIEngine(servers(server.url, concurrency=1), "")
+        engine.answer(["one"], [[1]], DECODING)
+        engine.close()
+    assert times[1] - times[0] >= 0.6
+
+
+def test_a_server_that_dies_leaves_its_work_to_the_others() -> None:
+    with Scripted() as steady:
+        mortal = Scripted()
+        mortal.__enter__()
+
+        def die(n: int, body: dict[str, Any]) -> Reply | str:
+            if n == 5:
+                threading.Thread(target=mortal.stop).start()
+            return None if n >= 5 else ""
+
+        mortal.misbehave = die
+        assert texts(OpenAIEngine(servers(steady.url, mortal.url), "")) == WANTED
+    assert sum(steady.answered.values()) + sum(mortal.answered.values()) == 70
+    assert mortal.answered
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
+    server = Scripted()
+    threading.Timer(0.5, server.__enter__).start()
+    assert texts(OpenAIEngine(servers(server.url, request_timeout=0.3), "")) == WANTED
+    server.stop()
+
+
+def test_patience_ends() -> None:
+    began = time.monotonic()
+    with Scripted(lambda n, body: (500, {"error": {"message": "the disk is full"}})) as server:
+        engine = OpenAIEngine(servers(server.url, patience=0.5), "")
+        with pytest.raises(ReachlabError, match=r"has answered for 0\.5 s .*the disk is full.*again to go on"):
+            texts(engine)
+    assert time.monotonic() - began < 10
+    with pytest.raises(ReachlabError, match="no server has answered"):
+        OpenAIEngine(servers("http://127.0.0.1:9/v1", patience=0.3), "")
+
+
+def test_a_refusal_is_an_error_at_once() -> None:
+    with Scripted(lambda n, body: (400, {"error": {"message": "max_tokens is too large"}})) as server:
+        engine = OpenAIEngine(servers(server.url), "")
+        with pytest.raises(ReachlabError, match="refuses a request: max_tokens is too large"):
+            texts(engine)
+    with Scripted(lambda n, body: (200, completion("", finish_reason="content_filter"))) as server:
+        engine = OpenAIEngine(servers(server.url), "")
+        with pytest.raises(ReachlabError, match="content_filter"):
+            texts(engine)
+
+
+def test_the_key_comes_from_the_environment_and_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "secret-4711")
+    with Scripted() as server:
+        texts(OpenAIEngine(servers(server.url, api_key_env="MY_KEY"), ""))
+    assert server.keys == {"Bearer secret-4711", ""}  # "" is the look at what kind of server it is
+    with Scripted(lambda n, body: (401, {"error": {"message": "wrong key secret-4711"}})) as server:
+        engine = OpenAIEngine(servers(server.url, api_key_env="MY_KEY"), "")
+        with pytest.raises(ReachlabError, match="put the server's key into the environment variable MY_KEY") as error:
+            texts(engine)
+    assert "secret" not in str(error.value)
+
+
+def test_log_probabilities_where_they_are_offered() -> None:
+    def without(n: int, body: dict[str, Any]) -> Reply | str:
+        if "logprobs" in body:
+            return 400, {"error": {"message": "logprobs are not supported"}}
+        return 200, completion("x", logprobs=None)
+
+    with Scripted(without) as server:
+        engine = OpenAIEngine(servers(server.url, concurrency=1), "")
+        ((first, second),) = engine.answer(["one"], [[1, 2]], DECODING)
+        engine.close()
+    assert (first.logprob, second.logprob) == (None, None)
+    assert sum("logprobs" in body for body in server.asked) == 1
+
+
+def test_stop_strings_are_cut_where_the_server_leaves_them_on() -> None:
+    with Scripted(lambda n, body: (200, completion("one;two;"))) as server:
+        engine = OpenAIEngine(servers(server.url), "")
+        ((answer,),) = engine.answer(["one"], [[1]], Decoding(max_tokens=8, stop=(";",), top_k=5))
+        engine.close()
+    assert answer.text == "one"
+    assert server.asked[0]["stop"] == [";"]
+    assert server.asked[0]["top_k"] == 5
+
+
+def test_the_model_is_looked_for(tmp_path: Path) -> None:
+    with Scripted() as server:
+        with pytest.raises(ReachlabError, match="has no model 'n'; it serves m"):
+            OpenAIEngine(servers(server.url), "n")
+        save_model(tmp_path / "mine", tiny_model(), tiny_tokenizer())
+        save_model(tmp_path / "other", tiny_model("olmoe"), tiny_tokenizer())
+        config = SampleConfig(
+            model=str(tmp_path / "mine"), task=TASK, out="x", engine="openai", servers=servers(server.url)
+        )
+        server.model["root"] = str(tmp_path / "mine")
+        open_engine(config).close()
+        server.model["root"] = str(tmp_path / "other")
+        with pytest.raises(ReachlabError, match="weights are not those of --model"):
+            open_engine(config)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [((), "needs a server"), (("localhost:8000",), "not an address"), (("http://me:pass@host/v1",), "no password")],
+)
+def test_bad_addresses(url: tuple[str, ...], says: str) -> None:
+    config = SampleConfig(model="m", task=TASK, out="x", engine="openai", servers=Servers(base_url=url))
+    with pytest.raises(ReachlabError, match=says) as error:
+        open_engine(config)
+    assert ":pass@" not in str(error.value)
+
+
+def test_a_run_of_a_served_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the model is on this machine; an interrupted run draws only what is missing; no key is stored."""
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-4711")
+    stop_after = 50
+
+    def until(n: int, body: dict[str, Any]) -> Reply | str:
+        return "" if n < stop_after else (400, {"error": {"message": "enough"}})
+
+    with Scripted(until) as server:
+        config = SampleConfig(
+            model="m", task=TASK, problems=10, samples=16, out=str(tmp_path / "run"), engine="openai",
+            servers=servers(server.url),
+        )  # fmt: skip
+        with pytest.raises(ReachlabError, match="enough"):
+            sample(config)
+        kept = len(rows_of(tmp_path / "run"))
+        stop_after = 10**6
+        result = sample(config)
+    assert (result.drawn, result.stored) == (160 - kept, 160)
+    rows = rows_of(tmp_path / "run")
+    assert len({(row["problem_id"], row["sample"]) for row in rows}) == 160
+    assert all(row["text"] == str(row["seed"]) and row["engine"] == "openai:test" for row in rows)
+    assert len({row["seed"] for row in rows}) == 160
+    for file in (tmp_path / "run").rglob("*"):
+        assert not file.is_file() or b"secret" not in file.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    save_model(folder, tiny_model(), tiny_tokenizer())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def transformers_serve(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    program = Path(sys.executable).with_name("transformers")
+    command: list[str | Path] = [program, "serve", str(checkpoint), "--port", "{port}", "--device", "cpu"]
+    with serving(command, "/health", tmp_path_factory.mktemp("serve") / "log.txt") as url:
+        yield url
+
+
+@pytest.mark.slow
+def test_transformers_serve(checkpoint: Path, transformers_serve: str, tmp_path: Path) -> None:
+    """Greedy answers are those of the embedded engine; drawn ones differ from each other, as the model's own do."""
+    words = ("sample", "--model", checkpoint, "--task", TASK, "--problems", "6", "--max-tokens", "12")
+    there = ("--engine", "openai", "--base-url", transformers_serve, "--concurrency", "2")
+    for temperature, samples in (("0", "1"), ("1", "24")):
+        how = ("--temperature", temperature, "--samples", samples)
+        for name, where in (("here", ()), ("there", there)):
+            found = reachlab(*words, *how, *where, "--out", tmp_path / f"{name}{temperature}")
+            assert found.returncode == 0, found.stderr
+    here, far = rows_of(tmp_path / "here0"), rows_of(tmp_path / "there0")
+    assert [row["text"] for row in here] == [row["text"] for row in far]
+    assert [(row["tokens"], row["finish"]) for row in here] == [(row["tokens"], row["finish"]) for row in far]
+    assert {row["engine"] for row in far} == {"openai:transformers"}
+    here, far = rows_of(tmp_path / "here1"), rows_of(tmp_path / "there1")
+    assert len({row["text"] for row in far}) > 0.8 * len({row["text"] for row in here})
