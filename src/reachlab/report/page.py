@@ -146,9 +146,17 @@ def _lists(entry: Entry) -> list[tuple[str, int, str, str]]:
     return [(name, len(ids), cut(fold_indices(ids), LISTED), show) for name, ids, show in lists if ids is not None]
 
 
+def _engines(entry: Entry) -> str:
+    """Which samples came from where: every engine of the run, and how many it drew."""
+    counts = entry.store.read_encoded(["engine"])["engine"].value_counts().to_pylist()
+    return " · ".join(sorted(f"{found['values']} {found['counts']:,}" for found in counts))
+
+
 def _tables(entries: Sequence[Entry], extra: Mapping[str, str]) -> list[settings.Settings]:
     trainings = {t.folder.path: t for e in entries for t in e.trainings}
-    tables = settings.side_by_side("Sampling", {e.name: settings.of_run(e.document) for e in entries})
+    tables = settings.side_by_side(
+        "Sampling", {e.name: settings.of_run(e.document) | {"drawn by": _engines(e)} for e in entries}
+    )
     if trainings:
         names = [t.folder.name for t in trainings.values()]
         labels = names if len(set(names)) == len(names) else list(trainings)

@@ -37,6 +37,9 @@ class Task(ABC):
     isolated: bool = False
     """Whether `verify` runs other people's code and must therefore run in a worker process with a time limit."""
 
+    verify_limit_s: float = 0.0
+    """Seconds that judging one answer of an `isolated` task may need, where that is more than the user's limit."""
+
     finite: bool = False
     """Whether the problems are a fixed list (whose default split is "all") and not drawn without end."""
 

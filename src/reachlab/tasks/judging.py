@@ -40,7 +40,7 @@ class Judge:
     Args:
         task: whose `verify` judges; an `isolated` one must pickle, and a new interpreter must find its class.
         workers: processes for an `isolated` task, started when first needed; None is one a core.
-        timeout_s: seconds that one answer may take in an `isolated` task.
+        timeout_s: seconds that one answer may take in an `isolated` task; a task may need more (`verify_limit_s`).
         memory_bytes: address space that a worker may take.
     """
 
@@ -54,7 +54,7 @@ class Judge:
     ):
         self.task = task
         self.workers = workers or os.cpu_count() or 1
-        self.timeout_s, self.memory_bytes = timeout_s, memory_bytes
+        self.timeout_s, self.memory_bytes = max(timeout_s, task.verify_limit_s), memory_bytes
         self._pool: list[_Worker] = []
         self._lock = threading.Lock()
 

@@ -16,6 +16,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "countdown": ("reachlab.tasks.countdown:Countdown", "reach a target from four numbers, in steps"),
     "chain": ("reachlab.tasks.chain:Chain", "evaluate a chain of + - * from left to right, in steps"),
     "gym": ("reachlab.tasks.gym:Gym", "any dataset of reasoning-gym: gym:NAME"),
+    "code": (
+        "reachlab.tasks.code:CodeTask",
+        "programs judged by unit tests (HumanEval, MBPP ...): code:FILE",
+    ),
     "math": ("reachlab.tasks.math:Math", "math benchmarks from JSONL (GSM8K, MATH, AIME shapes): math:FILE"),
 }
 
