@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import IO, Any
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.sandbox import seccomp
@@ -33,7 +33,7 @@ NOBODY = 1_000_000_000
 user."""
 PYTHON = "/python"
 """Where the interpreter's folder stands inside."""
-START_LIMIT_S = 30.0
+START_LIMIT_S, END_LIMIT_S = 30.0, 10.0
 WATCH_S = 0.05
 MOST_MESSAGE = 8 << 20
 
@@ -96,7 +96,7 @@ class Sandbox:
     """
 
     def __init__(self, script: str, limits: Limits, *, walls: bool = True):
-        self.limits, self._buffer, self._watched = limits, bytearray(), 0.0
+        self.limits, self._walls, self._buffer, self._watched = limits, walls, bytearray(), 0.0
         self._socket, theirs = socket.socketpair()
         self._log = TemporaryFile()  # noqa: SIM115 (closed by `close`)
         told = {
@@ -119,13 +119,14 @@ class Sandbox:
         where = "/sandbox" if walls else str(HERE)
         words = [python, "-I", "-S", f"{where}/{script}", str(theirs.fileno()), json.dumps(told)]
         keep = [theirs.fileno()]
-        filters = None
+        files = []
         if walls:
-            filters = TemporaryFile()  # noqa: SIM115 (closed below)
-            filters.write(seccomp.program())
-            filters.seek(0)
-            keep.append(filters.fileno())
-            words = [*_walls(limits, prefix), "--seccomp", str(filters.fileno()), "--", *words]
+            # From files, so that the command line of the first process inside says nothing of the host.
+            filters = _file(seccomp.program())
+            built = _file(b"\0".join(w.encode() for w in [*_walls(limits, prefix), "--seccomp", str(filters.fileno())]))
+            files = [filters, built]
+            keep += [file.fileno() for file in files]
+            words = ["bwrap", "--args", str(built.fileno()), "--", *words]
         try:
             self._process = subprocess.Popen(
                 words,
@@ -141,8 +142,8 @@ class Sandbox:
             raise SandboxError(str(error)) from error
         finally:
             theirs.close()
-            if filters is not None:
-                filters.close()
+            for file in files:
+                file.close()
         try:
             self.receive(time.monotonic() + START_LIMIT_S)
         except GoneError as error:
@@ -219,8 +220,15 @@ class Sandbox:
         """Kill all that is inside."""
         if self._socket.fileno() >= 0:
             self._socket.close()
+            if self._walls:
+                # bubblewrap's child is the namespace's first process. It is buried, and bubblewrap ends, only when the
+                # kernel has killed all the others: after this nothing is left.
+                for first in _children(self._process.pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(first, signal.SIGKILL)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(END_LIMIT_S)
             with contextlib.suppress(ProcessLookupError):
-                # Without walls this reaches those that stayed in the session; with them, bwrap's end is everyone's.
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._log.seek(0)
@@ -232,9 +240,9 @@ class Sandbox:
 
 
 def _walls(limits: Limits, prefix: Path) -> list[str]:
-    """bubblewrap's command line, up to the command it runs."""
+    """bubblewrap's options."""
     root = os.getuid() == 0
-    words = ["bwrap", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    words = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     # Root stays root up to the script, which becomes nobody: a user's limits do not hold for root, nor for root by
     # another name in a namespace.
     words += ["--cap-drop", "ALL"]
@@ -261,20 +269,37 @@ def _walls(limits: Limits, prefix: Path) -> list[str]:
     return [*words, "--dir", "/home", "--remount-ro", "/", "--chdir", "/tmp"]
 
 
+def _file(content: bytes) -> IO[bytes]:
+    """A file without a name, to be read from its beginning."""
+    file = TemporaryFile()  # noqa: SIM115 (the caller closes it)
+    file.write(content)
+    file.flush()
+    file.seek(0)
+    return file
+
+
 def _memory(pid: int) -> int:
     """Bytes of memory that a process and all its descendants hold."""
     total, waiting = 0, [pid]
     while waiting:
         here = waiting.pop()
         try:
-            for thread in os.listdir(f"/proc/{here}/task"):
-                with open(f"/proc/{here}/task/{thread}/children") as file:
-                    waiting += map(int, file.read().split())
+            waiting += _children(here)
             with open(f"/proc/{here}/statm") as file:
                 total += int(file.read().split()[1])
         except (OSError, IndexError, ValueError):
             continue
     return total * resource.getpagesize()
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that a process has started and that live; none of one that has ended."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children") as file:
+                found += map(int, file.read().split())
+    return found
 
 
 def _die_with_us() -> None:
