@@ -279,7 +279,7 @@ def _own(row: Mapping[str, Any], identity: str, place: str) -> Problem:
     function = row.get("function") or ""
     for test in row["tests"]:
         if not (isinstance(test, dict) and "input" in test and "output" in test):
-            raise ReachlabError(f'{place}: field \'tests\': {{"input": ..., "output": ...}} wanted, found {test!r:.60}')
+            raise ReachlabError(f"{place}: field 'tests': input and output wanted in each, found {test!r:.60}")
         if not function and not (isinstance(test["input"], str) and isinstance(test["output"], str)):
             raise ReachlabError(f"{place}: field 'tests': texts wanted; for values name a `function` to call")
         if function and not isinstance(test["input"], list):

@@ -91,7 +91,7 @@ class Referee:
             first = "" if "loaded" in loaded else f"the program does not load: {_error(loaded)}"
             try:
                 checker.send(job, patience)
-                count, passed, over = 0, set[int](), False
+                count, passed, done, over = 0, set[int](), False, False
                 while not over:
                     said = checker.receive(patience)
                     if "call" in said:
@@ -105,15 +105,15 @@ class Referee:
                             first = first or f"test {said['test'] + 1}: {said['said']}"
                     elif "broken" in said:
                         first = first or f"the tests stopped: {said['broken']}"
-                    over = "over" in said
+                    done, over = done or "done" in said, "over" in said
             except GoneError as error:
                 # Tests that wait for nothing but the program end when it does; these did not.
                 self.close()
                 if time.monotonic() < deadline:
                     raise SandboxError(f"the tests ended: {error.why}") from error
                 return Passed(len(passed), max(count, 1), first or "out of time")
-        if not count:
-            raise SandboxError("the tests assert nothing")
+        if not (count and done):
+            raise SandboxError("the tests did not come to their end" if count else "the tests assert nothing")
         return Passed(len(passed), count, first)
 
     def programs(self, program: str, examples: Sequence[Example]) -> Passed:
