@@ -19,7 +19,7 @@ from reachlab.sampling.records import (
     find_fields,
     lookup,
     matches,
-    read_rows,
+    read_table,
     required,
 )
 from reachlab.tasks.rows import Row
@@ -130,11 +130,11 @@ def test_csv_and_parquet_come_back(tmp_path_factory: pytest.TempPathFactory, pai
         writer = csv.DictWriter(file, ["a", "b"])
         writer.writeheader()
         writer.writerows(rows)
-    assert [row for _, row in read_rows(str(folder / "x.csv"))] == rows
+    assert [row for _, row in read_table(str(folder / "x.csv"))] == rows
     (folder / "x.csv.gz").write_bytes(gzip.compress((folder / "x.csv").read_bytes()))
-    assert [row for _, row in read_rows(str(folder / "x.csv.gz"))] == rows
+    assert [row for _, row in read_table(str(folder / "x.csv.gz"))] == rows
     pq.write_table(pa.Table.from_pylist(rows), folder / "x.parquet")
-    assert list(read_rows(str(folder / "x.parquet"))) == [
+    assert list(read_table(str(folder / "x.parquet"))) == [
         (f"{folder / 'x.parquet'}: row {i}", row) for i, row in enumerate(rows, 1)
     ]
 
@@ -156,20 +156,20 @@ def test_csv_and_parquet_come_back(tmp_path_factory: pytest.TempPathFactory, pai
 def test_bad_files(tmp_path: Path, name: str, content: bytes, says: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ReachlabError, match=says) as caught:
-        list(read_rows(str(tmp_path / name)))
+        list(read_table(str(tmp_path / name)))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.jsonl"])
 def test_missing_files(tmp_path: Path, name: str) -> None:
     with pytest.raises(ReachlabError, match=f"{name}: no such file"):
-        list(read_rows(str(tmp_path / name)))
+        list(read_table(str(tmp_path / name)))
 
 
 def test_an_empty_parquet_file(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": pa.array([], pa.string())}), tmp_path / "a.parquet")
     with pytest.raises(ReachlabError, match="no rows"):
-        list(read_rows(str(tmp_path / "a.parquet")))
+        list(read_table(str(tmp_path / "a.parquet")))
 
 
 def test_values() -> None:

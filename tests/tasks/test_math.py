@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.judging import Judge
-from reachlab.tasks.math import TEMPLATES, Math, boxed_answer, canonical, marked_answer, plain_number
+from reachlab.tasks.math import Math, boxed_answer, canonical, marked_answer, plain_number
+from reachlab.tasks.templates import TEMPLATES
 from reachlab.types import Problem
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

@@ -1,7 +1,8 @@
 """How answers are drawn. No torch here: the command line reads this."""
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -9,7 +10,35 @@ from reachlab.errors import ReachlabError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decoding:
+class DecodingChoice:
+    """What a user says of decoding; the rest is the task's own choice, or the default."""
+
+    temperature: float | None = None
+    """Divides the logits; 0 takes the likeliest token. Default: a benchmark's own (0.6), else 1."""
+    top_p: float | None = None
+    """Keep the smallest set of likeliest tokens with this probability. Default: a benchmark's own (0.95), else 1."""
+    top_k: int | None = None
+    """Keep the k likeliest tokens; 0, the default, keeps all."""
+    max_tokens: int | None = None
+    """Longest answer, its end-of-text token included. Default: a benchmark's own (16,384), else 256."""
+    stop: tuple[str, ...] | None = None
+    """Strings that end an answer (and are cut off it)."""
+
+    def __post_init__(self) -> None:
+        self.settled({})
+
+    def settled(self, suggested: Mapping[str, Any]) -> "Decoding":
+        """What is said here, else what is suggested, else the default.
+
+        Raises:
+            ReachlabError: a value out of range.
+        """
+        said = {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+        return Decoding(**{**suggested, **said})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding(DecodingChoice):
     """What turns a model's next-token distribution into an answer."""
 
     temperature: float = 1.0
@@ -129,7 +158,7 @@ class SampleConfig:
     samples: int = 256
     """Answers a problem; with --adaptive, of a problem that never has enough right ones."""
     adaptive: Adaptive = Adaptive()
-    decoding: Decoding = Decoding()
+    decoding: DecodingChoice = DecodingChoice()
     seed: int = 0
     """Decides, with problem and index, every draw."""
     problem_seed: int = 0

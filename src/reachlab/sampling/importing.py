@@ -24,7 +24,7 @@ from reachlab.sampling.records import (
     find_fields,
     lookup,
     matches,
-    read_rows,
+    read_table,
     required,
 )
 from reachlab.sampling.store import SampleStore, hash_problems
@@ -93,7 +93,7 @@ def import_samples(config: ImportConfig, progress: Callable[[int, int], None] | 
     Raises:
         ReachlabError: bad input (nothing is written then), or a folder that holds another run.
     """
-    rows = list(read_rows(config.file))
+    rows = list(read_table(config.file))
     fields = find_fields(config, rows[0][1])
     names = matches(rows, fields.text) if "*" in fields.text else [None]
     task = load_task(config.task or "math")

@@ -15,7 +15,7 @@ import fsspec
 from tyro.conf import Positional
 
 from reachlab.errors import ReachlabError
-from reachlab.tasks.rows import Row, read_jsonl, shape
+from reachlab.tasks.rows import Row, read_rows, shape
 
 QUESTION_NAMES = ("question", "problem", "prompt")
 GOLD_NAMES = ("ground_truth", "answer", "gold", "target", "final_answer", "solution")
@@ -82,15 +82,13 @@ class Fields:
         )
 
 
-def read_rows(path: str) -> Iterator[Row]:
+def read_table(path: str) -> Iterator[Row]:
     """The rows of a JSON-lines, CSV or Parquet file.
 
     Raises:
         ReachlabError: a file that cannot be read, is damaged or has no rows.
     """
-    if path.endswith(".parquet"):
-        return _parquet(path)
-    return _csv(path) if path.removesuffix(".gz").endswith(".csv") else read_jsonl(path)
+    return _csv(path) if path.removesuffix(".gz").endswith(".csv") else read_rows(path)
 
 
 def _csv(path: str) -> Iterator[Row]:
@@ -114,24 +112,6 @@ def _csv(path: str) -> Iterator[Row]:
         raise ReachlabError(f"{path}: not readable as text: {error}") from error
     if empty:
         raise ReachlabError(f"{path}: empty file; a header and one row a line are wanted")
-
-
-def _parquet(path: str) -> Iterator[Row]:
-    import pyarrow as pa  # the configuration above is read by every command; this is not
-    import pyarrow.parquet as pq
-
-    try:
-        with fsspec.open(path, "rb") as file:
-            # Not read ahead: one of Arrow's own threads could hold the file as the interpreter ends: it aborts.
-            table = pq.read_table(file, pre_buffer=False)
-    except FileNotFoundError as error:
-        raise ReachlabError(f"{path}: no such file") from error
-    except (pa.ArrowException, OSError) as error:
-        raise ReachlabError(f"{path}: not readable as Parquet ({str(error).splitlines()[0]})") from error
-    if not len(table):
-        raise ReachlabError(f"{path}: no rows")
-    for number, row in enumerate(table.to_pylist(), 1):
-        yield f"{path}: row {number}", row
 
 
 def find_fields(config: ImportConfig, row: Mapping[str, Any]) -> Fields:

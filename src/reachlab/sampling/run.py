@@ -22,7 +22,7 @@ from reachlab.models.tokenizer import encode_prompts
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder
 from reachlab.sampling.adaptive import Plan, ending, make_plan, say, sum_up
-from reachlab.sampling.config import SampleConfig
+from reachlab.sampling.config import Decoding, SampleConfig
 from reachlab.sampling.crew import Alone, Crew, Finished
 from reachlab.sampling.drawing import Drawer, Key
 from reachlab.sampling.engines import open_engine
@@ -57,7 +57,8 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     problems = task.problems(split, config.problems, config.problem_seed)
     if not problems:
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
-    weights, dtype, longest = _check_model(config, problems, tell)
+    decoding = config.decoding.settled(task.decoding)
+    weights, dtype, longest = _check_model(config, decoding.max_tokens, problems, tell)
 
     folder = RunFolder(config.out)
     identity = {
@@ -67,7 +68,7 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
         "split": split,
         "problems": len(problems),
         "samples": config.samples,
-        "decoding": asdict(config.decoding),
+        "decoding": asdict(decoding),
         "seed": config.seed,
         "dtype": dtype,
     }
@@ -75,7 +76,7 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     if plan is not None:
         identity["adaptive"] = plan.to_dict()
     store = SampleStore(folder)
-    work = _Work(config, folder, store, task, problems, longest, tell)
+    work = _Work(config, decoding, folder, store, task, problems, longest, tell)
     try:
         if not folder.exists("run.json"):
             work.gather()  # a model that cannot be used leaves nothing behind
@@ -92,7 +93,7 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
 
 
 def _check_model(
-    config: SampleConfig, problems: Sequence[Problem], tell: Callable[[str], None]
+    config: SampleConfig, most: int, problems: Sequence[Problem], tell: Callable[[str], None]
 ) -> tuple[str, str, int]:
     """What identifies the model, what it computes in, and the longest prompt's tokens; remarks are told.
 
@@ -104,8 +105,7 @@ def _check_model(
         return f"served: {config.model}", "as served", max(len(str(p.prompt)) for p in problems)
     weights, tokenizer = hash_model(config.model), load_tokenizer(config.model)
     prompts = encode_prompts(tokenizer, [p.prompt for p in problems])
-    unknown, most = tokenizer.unk_token_id, config.decoding.max_tokens
-    for remark in check_prompts(config.model, config.task, problems, prompts, unknown, most):
+    for remark in check_prompts(config.model, config.task, problems, prompts, tokenizer.unk_token_id, most):
         tell(remark)
     return weights, config.dtype, max(map(len, prompts))
 
@@ -116,6 +116,7 @@ class _Work:
     def __init__(
         self,
         config: SampleConfig,
+        decoding: Decoding,
         folder: RunFolder,
         store: SampleStore,
         task: Task,
@@ -124,7 +125,7 @@ class _Work:
         tell: Callable[[str], None],
     ):
         self.config, self.folder, self.store, self.task, self.problems = config, folder, store, task, problems
-        self.longest, self.tell = longest, tell
+        self.decoding, self.longest, self.tell = decoding, longest, tell
 
     def gather(self) -> None:
         """Have the crew come now.
@@ -139,9 +140,9 @@ class _Work:
         """Whoever the configuration names."""
         config, task, problems = self.config, self.task, self.problems
         if config.cluster.ray:
-            return RayCrew(config, config.decoding, task, problems, self.tell)
+            return RayCrew(config, self.decoding, task, problems, self.tell)
         engine = open_engine(config)
-        return Alone(Drawer(engine, task, problems, config.decoding, config.seed, verify_timeout=config.verify_timeout))
+        return Alone(Drawer(engine, task, problems, self.decoding, config.seed, verify_timeout=config.verify_timeout))
 
     @cached_property
     def part_size(self) -> int:
@@ -149,7 +150,7 @@ class _Work:
         if self.config.part:
             return self.config.part
         if not self.folder.exists("part.json"):
-            size = self.crew.part_size(self.config.decoding, self.longest)
+            size = self.crew.part_size(self.decoding, self.longest)
             self.folder.write("part.json", f'{{"samples": {size}}}\n'.encode())
         return int(self.folder.read_json("part.json")["samples"])
 

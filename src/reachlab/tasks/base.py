@@ -7,8 +7,9 @@ or `FiniteTask` (a fixed list), and says how an answer is judged.
 import hashlib
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal
 
 from reachlab.errors import ReachlabError
 from reachlab.types import Problem, StepCheck, Verdict
@@ -36,6 +37,9 @@ class Task(ABC):
 
     isolated: bool = False
     """Whether `verify` runs other people's code and must therefore run in a worker process with a time limit."""
+
+    decoding: Mapping[str, Any] = MappingProxyType({})
+    """How its answers are sampled where the user does not say: temperature, top_p, top_k, max_tokens, stop."""
 
     verify_limit_s: float = 0.0
     """Seconds that judging one answer of an `isolated` task may need, where that is more than the user's limit."""

@@ -19,13 +19,15 @@ import random
 import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from reachlab.errors import ReachlabError
-from reachlab.tasks.base import FiniteTask
-from reachlab.tasks.rows import Once, read_jsonl, shape
+from reachlab.tasks.base import FiniteTask, Split
+from reachlab.tasks.rows import Once, read_rows, shape
 from reachlab.tasks.sandbox.bubble import Limits, require
 from reachlab.tasks.sandbox.referee import Code, Example, Passed, Referee
+from reachlab.tasks.templates import fill
 from reachlab.types import Problem, Verdict
 
 FENCE = re.compile(r"```[ \t]*(?:python|py|python3)?[ \t]*\r?\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
@@ -36,12 +38,14 @@ START_S = 5.0
 
 
 class CodeTask(FiniteTask):
-    """The problems of one file.
+    """The problems of one file. Without one it only judges samples whose problems come along with them.
 
     Args:
-        argument: the file; JSON lines, .gz too.
+        argument: the file (JSON lines, .gz too; Parquet) or data set.
         seconds: for one test. total: for all tests of an answer.
         memory: MiB that an answer may take.
+        template: what stands around the question, by the names of `templates.py`. A prompt that is the beginning of a
+            program stays as it is under `plain`.
         UNSANDBOXED: run answers without walls, as the user who runs this. For code you would run yourself.
     """
 
@@ -49,25 +53,32 @@ class CodeTask(FiniteTask):
 
     def __init__(
         self,
-        argument: str,
+        argument: str = "",
         seconds: float = 6.0,
         total: float = 30.0,
         memory: int = 512,
+        template: str = "plain",
         UNSANDBOXED: bool = False,
     ):
         if not (seconds > 0 and total > 0 and memory >= 64):
             raise ReachlabError("code: seconds and total must be above 0, memory at least 64 (MiB)")
-        self.spec = f"code:{argument}"
+        self.spec = f"code:{argument}" if argument else "code"
         self.limits = Limits(memory_bytes=int(memory) << 20, cpu_s=int(total) + 2)
         self.test_s, self.total_s, self.walls = float(seconds), float(total), UNSANDBOXED is not True
         self.verify_limit_s = self.total_s + START_S
         if self.walls:
             require()
-        self.all_problems = read_problems(argument)
+        self.all_problems = read_problems(argument, template) if argument else []
         self._referee: Referee | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_referee": None}
+
+    def problems(self, split: Split, n: int | None = None, seed: int = 0) -> list[Problem]:
+        """As of any finite task."""
+        if not self.all_problems:
+            raise ReachlabError(f"task {self.spec!r} has no problems of its own; name a file, as in: code:FILE")
+        return super().problems(split, n, seed)
 
     def key(self, problem: Problem) -> str:
         """What is asked, without the template around it."""
@@ -147,19 +158,23 @@ def _parses(program: str) -> bool:
     return True
 
 
-def read_problems(path: str) -> list[Problem]:
-    """Read a benchmark file.
+def read_problems(path: str, template: str = "plain") -> list[Problem]:
+    """Read a benchmark's file or data set; `template` is one of `templates.py`.
 
     Raises:
         ReachlabError: a row without a prompt or without tests, of no known shape, or with an id that came before.
     """
     once = Once()
     problems = []
-    for number, (place, row) in enumerate(read_jsonl(path)):
+    for number, (place, row) in enumerate(read_rows(path)):
         name = next((n for n in ("task_id", "question_id", "id", "unique_id") if row.get(n) is not None), None)
         identity = str(number if name is None else row[name])
         once.check(f"id {identity!r}", place)
-        problems.append(read_problem(row, identity, place))
+        problem = read_problem(row, identity, place)
+        if template != "plain":
+            about = {**problem.metadata, "question": problem.metadata.get("question", problem.prompt)}
+            problem = replace(problem, prompt=fill(template, str(problem.prompt)), metadata=about)
+        problems.append(problem)
     return problems
 
 

@@ -24,7 +24,8 @@ import math_verify
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.base import FiniteTask, Split
-from reachlab.tasks.rows import Once, read_jsonl, shape
+from reachlab.tasks.rows import Once, read_rows, shape
+from reachlab.tasks.templates import fill
 from reachlab.types import Problem, Verdict
 
 # It warns that its own time limits, which need the main thread, are off; `judging.Judge` keeps the time.
@@ -33,11 +34,6 @@ logging.getLogger("math_verify").setLevel(logging.ERROR)
 QUESTION_FIELDS = ("problem", "question", "prompt")
 GOLD_FIELDS = ("answer", "ground_truth", "final_answer", "solution")
 ID_FIELDS = ("unique_id", "id", "task_id", "problem_id", "idx", "index")
-
-TEMPLATES = {
-    "plain": "{question}\n",
-    "boxed": "{question}\nPlease reason step by step, and put your final answer within \\boxed{{}}.\n",
-}
 
 MARKED_ANSWER = re.compile(r"\s*(?:####|A:)\s*(?P<answer>\S.*?)\s*")
 PLAIN_NUMBER = re.compile(
@@ -67,10 +63,9 @@ class Math(FiniteTask):
     isolated = True
 
     def __init__(self, argument: str = "", template: str = "plain"):
-        if template not in TEMPLATES:
-            raise ReachlabError(f"math: no template {template!r}; there are: {', '.join(TEMPLATES)}")
+        fill(template, "")  # no such template: before the file is read
         self.spec = f"math:{argument}" if argument else "math"
-        self.all_problems = read_problems(argument, TEMPLATES[template]) if argument else []
+        self.all_problems = read_problems(argument, template) if argument else []
 
     def problems(self, split: Split, n: int | None = None, seed: int = 0) -> list[Problem]:
         """As of any finite task."""
@@ -120,13 +115,13 @@ class Math(FiniteTask):
 
 
 def read_problems(path: str, template: str) -> list[Problem]:
-    """Read a benchmark file.
+    """Read a benchmark's file or data set; `template` is one of `templates.py`.
 
     Raises:
         ReachlabError: a line that is not JSON, lacks a field, has one of the wrong type or with no answer
             in it, or has an id that came before.
     """
-    rows = list(read_jsonl(path))
+    rows = list(read_rows(path))
     id_field = next((name for name in ID_FIELDS if all(row.get(name) is not None for _, row in rows)), None)
     once = Once()
     problems = []
@@ -141,7 +136,7 @@ def read_problems(path: str, template: str) -> list[Problem]:
         identity = str(number if id_field is None else row[id_field])
         once.check(f"{id_field} {identity!r}", place)
         metadata = {"question": question} | ({} if solution is None else {"solution": solution})
-        prompt = template.format(question=question)
+        prompt = fill(template, question)
         problems.append(Problem(id=identity, prompt=prompt, answer=gold, metadata=metadata))
     return problems
 
@@ -168,6 +163,8 @@ def gold_answer(value: Any, *, worked: bool, where: str) -> str:
     Raises:
         ReachlabError: there is none; the message begins with `where`.
     """
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        value = ", ".join(value)  # OlympiadBench: one answer, or all that there are
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return str(int(value) if value == int(value) else value)
     if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""From a task's spec to the task: ``countdown``, ``countdown,numbers=3``, ``gym:gsm_symbolic``, ``math:FILE``.
+"""From a task's spec to the task: ``countdown,numbers=3``, ``gym:gsm_symbolic``, ``math:FILE``, ``math500``.
 
 A family is one line in `FAMILIES`; its module is imported only when asked for.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.base import Task
+from reachlab.tasks.benchmarks import BENCHMARKS
 
 FAMILIES: dict[str, tuple[str, str]] = {
     "countdown": ("reachlab.tasks.countdown:Countdown", "reach a target from four numbers, in steps"),
@@ -49,12 +50,17 @@ def load_task(spec: str) -> Task:
         ReachlabError: an unknown family, an unknown setting, or a file the family cannot read.
     """
     family, argument, settings = parse_spec(spec)
+    benchmark = BENCHMARKS.get(family)
+    if benchmark is not None:
+        settings = benchmark.settings(family) | settings
+        family = benchmark.family
     if family not in FAMILIES:
-        raise ReachlabError(f"unknown task family {family!r}; there are: {', '.join(FAMILIES)} (see `reachlab tasks`)")
+        known_names = ", ".join([*FAMILIES, *BENCHMARKS])
+        raise ReachlabError(f"unknown task family {family!r}; there are: {known_names} (see `reachlab tasks`)")
     module, _, name = FAMILIES[family][0].partition(":")
     factory = getattr(import_module(module), name)
     if argument is not None:
-        settings = {"argument": argument, **settings}
+        settings = {**settings, "argument": argument}
     known = inspect.signature(factory).parameters
     any_setting = any(p.kind is p.VAR_KEYWORD for p in known.values())  # the family checks them itself
     for key in settings:
@@ -64,11 +70,13 @@ def load_task(spec: str) -> Task:
             raise ReachlabError(f"task {spec!r}: {family} has {what}; its settings: {takes}")
         if key in known and known[key].annotation is int and type(settings[key]) is not int:
             raise ReachlabError(f"task {spec!r}: {key}={settings[key]} is not a whole number")
-    if "argument" in known and argument is None and known["argument"].default is inspect.Parameter.empty:
+    if "argument" in known and "argument" not in settings and known["argument"].default is inspect.Parameter.empty:
         raise ReachlabError(f"task {spec!r}: {family} needs an argument, as in: {FAMILIES[family][1]}")
     try:
         task: Task = factory(**settings)
     except TypeError as error:
         raise ReachlabError(f"task {spec!r}: a setting has the wrong type: {error}") from error
     task.spec = spec
+    if benchmark is not None:
+        task.decoding = dict(benchmark.decoding)
     return task

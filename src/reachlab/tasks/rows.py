@@ -1,4 +1,4 @@
-"""Rows of a JSON-lines file, each with the place that an error message names: ``FILE:LINE``."""
+"""Rows of a benchmark's file or data set, each with the place that an error message names: ``FILE:LINE``."""
 
 import gzip
 import json
@@ -11,6 +11,62 @@ from reachlab.errors import ReachlabError
 
 Row = tuple[str, dict[str, Any]]
 """Where a row stands (``FILE:LINE``) and its fields."""
+
+
+DATASETS = "datasets:"
+"""What a data set of the hub (or a local copy of one) begins with: ``datasets:ID@SUBSET#SPLIT``."""
+
+
+def read_rows(path: str) -> Iterator[Row]:
+    """The rows of a JSON-lines file, a Parquet file, or a data set.
+
+    Raises:
+        ReachlabError: it cannot be had or read, or has no rows.
+    """
+    if path.startswith(DATASETS):
+        return _dataset(path.removeprefix(DATASETS))
+    return _parquet(path) if path.endswith(".parquet") else read_jsonl(path)
+
+
+def _dataset(name: str) -> Iterator[Row]:
+    try:
+        import datasets
+    except ImportError as error:
+        raise ReachlabError(
+            f"{name}: data sets need the package datasets: pip install 'reachlab[data]'; or name a file"
+        ) from error
+    rest, _, split = name.partition("#")
+    identity, _, subset = rest.partition("@")
+    try:
+        found = datasets.load_dataset(identity, subset or None, split=split or "test")
+    except Exception as error:  # the library's own, the hub's, the network's
+        reason = " ".join(str(error).split())[:200]
+        raise ReachlabError(
+            f"{name}: not to be had through datasets ({reason}); offline, name a file (as in math500:FILE), or put it "
+            "into the folder that REACHLAB_DATA names"
+        ) from error
+    if not len(found):
+        raise ReachlabError(f"{name}: no rows")
+    for number, row in enumerate(found, 1):
+        yield f"{identity}: row {number}", dict(row)
+
+
+def _parquet(path: str) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with fsspec.open(path, "rb") as file:
+            # Not read ahead: one of Arrow's own threads could hold the file as the interpreter ends: it aborts.
+            table = pq.read_table(file, pre_buffer=False)
+    except FileNotFoundError as error:
+        raise ReachlabError(f"{path}: no such file") from error
+    except (pa.ArrowException, OSError) as error:
+        raise ReachlabError(f"{path}: not readable as Parquet ({str(error).splitlines()[0]})") from error
+    if not len(table):
+        raise ReachlabError(f"{path}: no rows")
+    for number, row in enumerate(table.to_pylist(), 1):
+        yield f"{path}: row {number}", row
 
 
 def read_jsonl(path: str) -> Iterator[Row]:

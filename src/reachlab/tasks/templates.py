@@ -1,0 +1,47 @@
+"""What stands around a question when a model is asked it, by the names the field uses.
+
+The texts are those that the models were trained with or are evaluated with: the evaluation code of Qwen2.5-Math and of
+simpleRL-reason has them under the same names; arXiv 2504.13837 asks its models with `qwen-boxed` and `abel`.
+"""
+
+from reachlab.errors import ReachlabError
+
+BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
+
+
+def _chatml(user: str, system: str = "") -> str:
+    before = f"<|im_start|>system\n{system}<|im_end|>\n" if system else ""
+    return f"{before}<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n"
+
+
+TEMPLATES = {
+    "plain": "{question}\n",
+    "boxed": f"{{question}}\n{BOXED}\n",
+    "abel": "Question:\n{question}\nAnswer:\nLet's think step by step.\n",
+    "qwen-boxed": _chatml(f"{{question}}\n{BOXED}", "You are a helpful assistant."),
+    "qwen25-math-cot": _chatml("{question}", BOXED),
+    "deepseek-math": f"User: {{question}}\n{BOXED}\n\nAssistant:",
+    "deepseek-r1": f"<｜begin▁of▁sentence｜><｜User｜>{{question}}\n{BOXED}<｜Assistant｜><think>\n",
+    "llama3-boxed": (
+        f"<|start_header_id|>user<|end_header_id|>\n\n{{question}}\n{BOXED}<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\n"
+    ),
+    "mistral-boxed": f"[INST] {{question}}\n{BOXED} [/INST]",
+    "code": "{question}\nWrite a Python program, in one ```python block.\n",
+    "qwen-code": _chatml(
+        "{question}\nThink step by step, then give the whole program in one ```python block.",
+        "You are a helpful assistant.",
+    ),
+}
+
+
+def fill(name: str, question: str) -> str:
+    """The prompt for a question.
+
+    Raises:
+        ReachlabError: no template of that name.
+    """
+    if name not in TEMPLATES:
+        raise ReachlabError(f"no template {name!r}; there are: {', '.join(TEMPLATES)}")
+    # Not str.format: templates and questions are full of LaTeX's braces.
+    return TEMPLATES[name].replace("{question}", question)
