@@ -16,6 +16,7 @@ from reachlab.tasks.benchmarks import BENCHMARKS
 FAMILIES: dict[str, tuple[str, str]] = {
     "countdown": ("reachlab.tasks.countdown:Countdown", "reach a target from four numbers, in steps"),
     "chain": ("reachlab.tasks.chain:Chain", "evaluate a chain of + - * from left to right, in steps"),
+    "programs": ("reachlab.tasks.programs:Programs", "the Python expression behind examples of input and output"),
     "gym": ("reachlab.tasks.gym:Gym", "any dataset of reasoning-gym: gym:NAME"),
     "code": (
         "reachlab.tasks.code:CodeTask",
