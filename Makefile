@@ -42,7 +42,7 @@ types: $(INSTALLED)
 tests: $(INSTALLED)
 	$(PYTEST)
 
-bench: $(INSTALLED)
+bench: $(INSTALLED) $(VLLM)/.installed
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 install: $(INSTALLED)
