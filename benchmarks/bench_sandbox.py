@@ -41,9 +41,9 @@ def main() -> None:
                 assert verdict.status == "correct", (problem.id, verdict)
         for name, spent in rounds.items():
             times[name].append(spent)
-    for name, spent in times.items():
-        rate = len(problems) / statistics.median([sum(one) for one in spent])
-        middle = statistics.median([t for one in spent for t in one])
+    for name, all_rounds in times.items():
+        rate = len(problems) / statistics.median([sum(one) for one in all_rounds])
+        middle = statistics.median([t for one in all_rounds for t in one])
         print(f"{name:9} {rate:5.1f} solutions a second on one core; one takes {middle * 1e3:.0f} ms in the middle")
     added = [a - b for a, b in zip(times["walls"][-1], times["no walls"][-1], strict=True)]
     print(f"walls add {statistics.median(added) * 1e3:.0f} ms in the middle, {max(added) * 1e3:.0f} ms at most")
