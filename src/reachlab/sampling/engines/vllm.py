@@ -7,6 +7,7 @@ temperature and truncation, as everywhere in Reachlab.
 import asyncio
 import itertools
 import json
+import math
 import os
 from typing import Any
 
@@ -82,6 +83,8 @@ class VllmEngine(ConcurrentEngine):
             raise ReachlabError(f"vLLM stopped: {_last_line(error)}; run the same command again to go on") from error
         if out.finish_reason not in ("stop", "length"):
             raise ReachlabError(f"vLLM ended a sample with {out.finish_reason!r}")
+        if out.cumulative_logprob is not None and math.isnan(out.cumulative_logprob):
+            raise ReachlabError("vLLM's log-probabilities are not numbers: it does not compute this model right here")
         return Answer(out.text, len(out.token_ids), out.finish_reason, out.cumulative_logprob)
 
     def close(self) -> None:
