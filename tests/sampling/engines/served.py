@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -142,9 +142,9 @@ def serving(command: Sequence[str | Path], ready: str, log: Path, **environment:
                 time.sleep(0.3)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        os.killpg(process.pid, 15)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 15)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(20)
             os.killpg(process.pid, 9)
-            process.wait()
+        process.wait()

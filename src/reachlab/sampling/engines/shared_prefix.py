@@ -107,6 +107,20 @@ class PrefixCache:
             bias_BT = torch.zeros(visible_BT.shape, device=positions_B.device)
             self.bias_B1T = bias_BT.masked_fill_(~visible_BT, float("-inf"))[:, None]
 
+    def begin_padded_step(self, active: int, positions_B: torch.Tensor, longest: int) -> None:
+        """As `begin_step`, in shapes that do not follow the rows: prefixes in full, `longest` own tokens, as many as
+        any row has or more. Nothing is asked of the device, so the step can be captured."""
+        self.prefilling, self.active, self.longest, self.prefix_used = False, active, longest, self.prefix_tokens
+        self.positions_B, self.lockstep = positions_B, None
+        if len(self.rows_B) != len(positions_B):
+            self.rows_B = torch.arange(len(positions_B), device=positions_B.device)
+        own_BT = torch.arange(longest, device=positions_B.device) <= positions_B[:, None]
+        # By index: how often rows repeat would be asked of the device.
+        prefix_BT = self.prefix_valid_GT[:active][self.rows_B // self.rows]
+        visible_BT = torch.cat([prefix_BT, own_BT], 1)
+        bias_BT = torch.zeros(visible_BT.shape, device=positions_B.device)
+        self.bias_B1T = bias_BT.masked_fill_(~visible_BT, float("-inf"))[:, None]
+
     def prefix_start_G(self) -> np.ndarray:  # noqa: N802
         """The first real position of each active block's prefix, on the host."""
         return self.prefix_tokens - self.prefix_valid_GT[: self.active].sum(1).numpy()

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.errors import ReachlabError
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import uniforms
+from reachlab.sampling.engines.captured import CapturedSteps
 from reachlab.sampling.engines.choose import choose_tokens
 from reachlab.sampling.engines.decoder import Completion
 from reachlab.sampling.engines.lean import LeanDecoder, fits
@@ -184,6 +185,7 @@ class _Batch:
         )
         self.first_logits_GV: torch.Tensor | None = None
         self.lean = LeanDecoder(self.model, longest + T, B) if engine.lean else None
+        self.captured = CapturedSteps(self.model, self.cache) if self.device.type == "cuda" else None
         self.stop = _StopStrings(engine.tokenizer, decoding.stop) if decoding.stop else None
 
     @torch.no_grad()
@@ -284,9 +286,12 @@ class _Batch:
         positions_B = torch.from_numpy(fed_B).to(self.device)
         ids_B = torch.from_numpy(R.tokens_BT[np.arange(B), fed_B].astype(np.int64)).to(self.device)
         offsets_B = torch.from_numpy(R.offset_B[:B]).to(self.device)
-        self.cache.begin_step(
-            len(self.blocks), positions_B, int(fed_B.max()) + 1, max(len(job.prompt) for job in self.blocks)
-        )
+        longest = int(fed_B.max()) + 1
+        if self.captured is not None:
+            logits_BV = self.captured.logits(len(self.blocks), ids_B, positions_B, offsets_B + positions_B, longest)
+            self._take(logits_BV, B)
+            return
+        self.cache.begin_step(len(self.blocks), positions_B, longest, max(len(job.prompt) for job in self.blocks))
         if self.lean is not None:
             logits_BV = self.lean.logits(ids_B, offsets_B + positions_B, self.cache)
         else:
@@ -296,7 +301,11 @@ class _Batch:
                 use_cache=False,
                 prefix_cache=self.cache,
             ).logits[:, -1]
-        rows = np.flatnonzero(R.sample_B[:B] >= 0)
+        self._take(logits_BV, B)
+
+    def _take(self, logits_BV: torch.Tensor, B: int) -> None:
+        """Draw the busy rows' next tokens, and give the rows that ended their next samples."""
+        rows = np.flatnonzero(self.rows.sample_B[:B] >= 0)
         if len(rows) < B:
             logits_BV = logits_BV[torch.from_numpy(rows).to(self.device)]
         ended = self._draw(rows, logits_BV)

@@ -1,0 +1,49 @@
+"""What a captured step computes, on a CPU too: the shapes are padded all the same, and only the capture is CUDA's."""
+
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from tests.tiny import tiny_model, tiny_tokenizer
+
+from reachlab.sampling.config import Decoding
+from reachlab.sampling.engines import captured
+from reachlab.sampling.engines import transformers as engine
+from reachlab.sampling.engines.captured import CapturedSteps
+from reachlab.sampling.engines.transformers import TransformersDecoder
+
+PROMPTS = [[3, 4, 5], [6, 7, 8, 9, 10, 3, 4], [5]]
+SEEDS = [list(range(20)), list(range(50, 57)), list(range(80, 99))]
+
+
+@pytest.mark.parametrize("family", ["qwen3", "olmoe"])
+@pytest.mark.parametrize("bucket", [4, 64])
+def test_padded_steps_draw_the_same_samples(
+    family: Literal["qwen3", "olmoe"], bucket: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer, decoding = tiny_model(family), tiny_tokenizer(), Decoding(max_tokens=14)
+    plain = TransformersDecoder(model, tokenizer, 16)
+    plain.lean = False
+    wanted = plain.generate(PROMPTS, SEEDS, decoding)
+    monkeypatch.setattr(captured, "BUCKET", bucket)
+    begin = engine._Batch.__init__
+
+    def with_padding(self: engine._Batch, *args: object) -> None:
+        begin(self, *args)  # type: ignore[arg-type]
+        self.captured = CapturedSteps(self.model, self.cache)
+
+    monkeypatch.setattr(engine._Batch, "__init__", with_padding)
+    found = TransformersDecoder(model, tokenizer, 16).generate(PROMPTS, SEEDS, decoding)
+    for mine, theirs in zip(wanted, found, strict=True):
+        for a, b in zip(mine, theirs, strict=True):
+            assert np.array_equal(a.tokens, b.tokens)
+            assert a.logprob == pytest.approx(b.logprob, abs=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_graph_on_a_gpu_draws_what_the_cpu_draws() -> None:
+    model, tokenizer, decoding = tiny_model(), tiny_tokenizer(), Decoding(max_tokens=14, temperature=0)
+    wanted = TransformersDecoder(model, tokenizer, 16).generate(PROMPTS, SEEDS, decoding)
+    found = TransformersDecoder(model.to("cuda"), tokenizer, 16).generate(PROMPTS, SEEDS, decoding)
+    assert [[c.text for c in row] for row in wanted] == [[c.text for c in row] for row in found]
