@@ -79,15 +79,6 @@ def test_one_run_over_three_engines(tmp_path: Path) -> None:
     # The build for CPUs installs its command under a name that the command itself does not know: the module, then.
     server: list[str | Path] = [BIN / "python", "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     server += ["--port", "{port}", "--enforce-eager", "--max-model-len", "64"]
-        BIN / "vllm",
-        "serve",
-        model,
-        "--port",
-        "{port}",
-        "--enforce-eager",
-        "--max-model-len",
-        "64",
-    ]
     with serving(server, "/health", tmp_path / "serve.log", **HERE) as url:
         there = (*same, "--engine", "openai", "--base-url", url, "--concurrency", "16")
         process = subprocess.Popen([sys.executable, "-m", "reachlab", *there], env=ENVIRONMENT)
