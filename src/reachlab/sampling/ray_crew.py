@@ -8,6 +8,7 @@ does not matter who draws it.
 
 import os
 import socket
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ class _Drawing:
             verify_timeout=self.config.verify_timeout,
             verifiers=max(1, int(self.config.cluster.worker_cpus)),
         )
+        self.turns = threading.Semaphore(self.drawer.engine.lanes)
         return self.drawer.engine.lanes, self.drawer.engine.piece
 
     def part_size(self, longest: int) -> int:
@@ -49,8 +51,9 @@ class _Drawing:
         return self.drawer.engine.part_size(self.decoding, longest)
 
     def draw(self, piece: Sequence[Key]) -> list[Sample]:
-        """See `Drawer.draw`."""
-        return self.drawer.draw(piece)
+        """See `Drawer.draw`. A call more than the engine has lanes waits here for its turn."""
+        with self.turns:
+            return self.drawer.draw(piece)
 
 
 @dataclass
@@ -91,7 +94,7 @@ class RayCrew:
                 f"{self._count} workers on a Ray cluster of {machines} machine{'s' * (machines > 1)}, "
                 f"{config.cluster.worker_cpus:g} cores and {self._gpus:g} GPUs each"
             )
-            # Beyond its lanes a call waits in the worker, so that it never waits for us.
+            # Calls wait in the worker, so that it never waits for us.
             self._actor = ray.remote(_Drawing).options(
                 num_cpus=config.cluster.worker_cpus, num_gpus=self._gpus, max_concurrency=1024, max_restarts=0
             )
