@@ -46,6 +46,15 @@ def serve(engine_name: str, model: str) -> None:
     engine.close()
 
 
+def started(process: "subprocess.Popen[str]") -> bool:
+    """Whether it came to its first round."""
+    assert process.stdout is not None
+    while (line := process.stdout.readline()).strip() != "ready":
+        if not line:
+            return False
+    return True
+
+
 def make(folder: Path, family: str) -> str:
     """A checkpoint of about a million parameters."""
     from reachlab.models.build import build_model
@@ -87,11 +96,13 @@ def main() -> None:
                     env=environment,
                 )  # fmt: skip
             rates: dict[str, list[float]] = {name: [] for name in running}
-            for name, process in running.items():
-                assert process.stdout is not None
-                while (line := process.stdout.readline()).strip() != "ready":
-                    if not line:
-                        raise SystemExit(f"error: {name} ended")
+            ended = [name for name, process in running.items() if not started(process)]
+            if ended:
+                print(f"{family}: {' and '.join(ended)} ended before the first round; no comparison")
+                for process in running.values():
+                    process.kill()
+                    process.wait()
+                continue
             for _ in range(options.repeats):
                 for name, process in running.items():
                     assert process.stdin is not None
