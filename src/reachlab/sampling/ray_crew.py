@@ -137,8 +137,9 @@ class RayCrew:
         while True:
             while len(self._workers) < self._count:
                 self._hire()
-            self._hand_out(again, pieces, under_way)
-            if not any(piece is not None for _, piece in under_way.values()):
+            # Nothing handed out may also mean that nobody is ready: workers may die before others have started.
+            done_with_new = self._hand_out(again, pieces, under_way)
+            if done_with_new and not again and all(piece is None for _, piece in under_way.values()):
                 return
             (done,), _ = self._ray.wait(list(under_way), num_returns=1)
             worker, piece = under_way.pop(done)
@@ -162,8 +163,9 @@ class RayCrew:
         again: deque[Sequence[Key]],
         pieces: Iterator[Sequence[Key]],
         under_way: dict[Any, tuple[_Worker, Sequence[Key] | None]],
-    ) -> None:
-        """Start who has not started, and give everyone a piece more than it has lanes; the least busy first."""
+    ) -> bool:
+        """Start who has not started, and give everyone a piece more than it has lanes; the least busy first. Whether
+        there was no new piece to give."""
         for worker in self._workers:
             if not worker.ready and not worker.has:
                 ref = worker.actor.start.remote()
@@ -172,13 +174,13 @@ class RayCrew:
         while True:
             ready = [worker for worker in self._workers if worker.ready]
             if not ready:
-                return
+                return False
             worker = min(ready, key=lambda w: len(w.has))
             if len(worker.has) > self._lanes:
-                return
+                return False
             piece = again.popleft() if again else next(pieces, None)
             if piece is None:
-                return
+                return True
             ref = worker.actor.draw.remote(piece)
             under_way[ref] = worker, piece
             worker.has.add(ref)

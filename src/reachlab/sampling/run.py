@@ -58,7 +58,8 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     if not problems:
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
     decoding = config.decoding.settled(task.decoding)
-    weights, dtype, longest = _check_model(config, decoding.max_tokens, problems, tell)
+    remarks: list[str] = []
+    weights, dtype, longest = _check_model(config, decoding.max_tokens, problems, remarks.append)
 
     folder = RunFolder(config.out)
     identity = {
@@ -80,6 +81,8 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     try:
         if not folder.exists("run.json"):
             work.gather()  # a model that cannot be used leaves nothing behind
+        for remark in remarks:
+            tell(remark)
         folder.claim("sample", identity, {"model_path": config.model, "problem_seed": config.problem_seed})
         if not folder.exists("problems.jsonl"):
             store.write_problems(problems)
@@ -187,9 +190,7 @@ def _sample_all(work: _Work) -> int:
     missing = [[(p, s) for p, s in part if s not in done.get(problems[p].id, ())] for part in mine]
     total, left = sum(map(len, mine)), sum(map(len, missing))
     with track("sample", total, total - left) as advance:
-        for _ in work.draw([part for part in missing if part], advance):
-            pass
-    return left
+        return sum(len(samples) for _, samples in work.draw([part for part in missing if part], advance))
 
 
 def _sample_adaptively(plan: Plan, work: _Work, tell: Callable[[str], None]) -> tuple[int, str]:
@@ -205,7 +206,7 @@ def _sample_adaptively(plan: Plan, work: _Work, tell: Callable[[str], None]) -> 
                 status_N = np.array([sample.verdict.status for sample in samples])
                 problem_N, sample_N = np.array(piece).T
                 ledger.add(problem_N, sample_N, status_N != "unscored", status_N == "correct")
-        drawn += left
+                drawn += len(samples)
         standing = ledger.standing()
         looks.extend(ledger.look(standing, at) for at in range(len(looks), standing.done))
         tell(say(plan, looks[-1]))
