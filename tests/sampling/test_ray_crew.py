@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -12,7 +14,7 @@ from tests.tiny import ENVIRONMENT, TASK, reachlab, rows_of, tiny_model, tiny_to
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import save_model
 from reachlab.sampling.config import Cluster
-from reachlab.sampling.ray_crew import _room
+from reachlab.sampling.ray_crew import RayCrew, _room, _Worker
 
 pytestmark = pytest.mark.slow
 
@@ -83,3 +85,53 @@ def test_rooms() -> None:
         _room({"CPU": 64.0, "GPU": 8.0}, Cluster(ray="local", worker_gpus=2, workers=5))
     with pytest.raises(ReachlabError, match="room for 0 workers"):
         _room({"CPU": 2.0}, Cluster(ray="local", worker_cpus=4))
+
+
+class Mortal:
+    """Stands for Ray where the order of events is the point: a dead actor's calls fail, draws come first."""
+
+    class exceptions:  # noqa: N801 (Ray's own name)
+        class RayActorError(Exception):
+            pass
+
+        class RayTaskError(Exception):
+            pass
+
+    def __init__(self, deaths: int):
+        self.deaths, self.made = deaths, 0
+
+    def hire(self) -> Any:
+        self.made += 1
+        dies = self.made <= self.deaths
+
+        def call(kind: str) -> Any:
+            return SimpleNamespace(remote=lambda *args: (kind, dies, *map(tuple, args), object()))
+
+        return _Worker(SimpleNamespace(start=call("start"), draw=call("draw")))
+
+    def wait(self, refs: list[Any], num_returns: int) -> tuple[list[Any], list[Any]]:
+        first = next((ref for ref in refs if ref[0] == "draw"), refs[0])
+        return [first], [ref for ref in refs if ref is not first]
+
+    def get(self, ref: Any) -> Any:
+        kind, dies, *args, _ = ref
+        if kind == "start":
+            return 1, 4
+        if dies:
+            raise self.exceptions.RayActorError
+        return [f"sample {key}" for key in args[0]]
+
+
+@pytest.mark.parametrize("deaths", [0, 1, 2, 3])
+def test_workers_that_die_before_others_have_started(deaths: int) -> None:
+    ray = Mortal(deaths)
+    crew = RayCrew.__new__(RayCrew)
+    crew._ray, crew._count, crew._lanes, crew._piece, crew._workers, crew._deaths = ray, 2, 1, 4, [], 0
+    crew._hire = lambda: crew._workers.append(ray.hire()) or crew._workers[-1]  # type: ignore[method-assign, func-returns-value]
+    crew._hire().ready = True
+    parts = [[(p, s) for s in range(10)] for p in range(3)]
+    found = [key for piece, _ in crew.draw(parts, lambda n: None) for key in piece]
+    assert sorted(found) == sorted(key for part in parts for key in part)
+    crew._workers, crew._deaths, ray.deaths, ray.made = [], 0, 10**9, 0
+    with pytest.raises(ReachlabError, match="workers died with no piece finished between"):
+        list(crew.draw(parts, lambda n: None))
