@@ -4,8 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Prompt = str | tuple[Mapping[str, str], ...]
+Text = str | tuple[Mapping[str, str], ...]
 """Plain text, or chat messages such as ``({"role": "user", "content": "..."},)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Illustrated:
+    """A prompt with pictures before its text; in a chat, before the last thing the user says.
+
+    ``images`` are references, as `pictures/reference.py` understands them.
+    """
+
+    prompt: Text
+    images: tuple[str, ...]
+
+
+Prompt = Text | Illustrated
+"""What an engine is asked."""
 
 Status = Literal["correct", "wrong", "unscored"]
 Finish = Literal["stop", "length"]
@@ -13,13 +28,21 @@ Finish = Literal["stop", "length"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What is asked. ``id`` is stable and unique in its task; ``answer`` is whatever the task's verifier needs."""
+    """What is asked. ``id`` is stable and unique in its task; ``answer`` is whatever the task's verifier needs.
+
+    ``images`` are references to pictures (`pictures/reference.py`).
+    """
 
     id: str
-    prompt: Prompt
+    prompt: Text
     answer: Any
     images: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> Prompt:
+        """What an engine is asked: the prompt, with the pictures where there are any."""
+        return Illustrated(self.prompt, self.images) if self.images else self.prompt
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoProcessor,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -21,6 +23,7 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from reachlab.errors import ReachlabError
+from reachlab.models.vision import PROCESSOR_FILES, attach, is_vision, processor_of
 from reachlab.moe import densified, restore
 from reachlab.moe import save as save_routers
 from reachlab.moe.storage import changes_the_function
@@ -32,6 +35,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt
 SMALL_FILES = (
     *("config.json", "generation_config.json", "tokenizer_config.json", "chat_template.jinja", "merges.txt"),
     *("special_tokens_map.json", "added_tokens.json"),
+    *PROCESSOR_FILES,
     *TOKENIZER_FILES,
 )
 """What beside the weights decides a model's answers."""
@@ -73,8 +77,9 @@ def load_model(path: str | Path, dtype: Dtype = "float32") -> tuple[PreTrainedMo
     tokenizer = load_tokenizer(folder)
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         raise ReachlabError(f"{folder}: no weights here (*.safetensors)")
+    kind = AutoModelForImageTextToText if is_vision(_config(folder)) else AutoModelForCausalLM
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model, found = kind.from_pretrained(
             folder, dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True
         )
     except Exception as error:
@@ -107,7 +112,27 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         raise ReachlabError(f"{folder}: its tokenizer has no end-of-text token (eos_token in tokenizer_config.json)")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if is_vision(_config(folder)):
+        attach(tokenizer, _load_processor(folder))
     return tokenizer
+
+
+def _load_processor(folder: Path) -> Any:
+    """What prepares pictures for the model; none where the files for it are missing, and then it reads text alone."""
+    if not any((folder / name).is_file() for name in PROCESSOR_FILES):
+        return None
+    try:
+        processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        raise ReachlabError(f"{folder}: its processor cannot be loaded: {_first_line(error)}") from error
+    return processor if hasattr(processor, "image_processor") else None
+
+
+def _config(folder: Path) -> Any:
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        raise ReachlabError(f"{folder}: its config.json cannot be used: {_first_line(error)}") from error
 
 
 def save_folder(folder: str | Path, fill: Callable[[Path], None]) -> None:
@@ -160,7 +185,8 @@ def save_model(folder: str | Path, model: PreTrainedModel, tokenizer: PreTrained
 
     def fill(path: Path) -> None:
         model.save_pretrained(path)
-        tokenizer.save_pretrained(path)
+        # A processor saves its tokenizer too.
+        (processor_of(tokenizer) or tokenizer).save_pretrained(path)
         if (routers := densified(model)) is not None and routers.state():
             save_routers(model, path)
 

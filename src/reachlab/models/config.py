@@ -10,8 +10,9 @@ from reachlab.errors import ReachlabError
 class ModelConfig:
     """Shape of a model built from nothing."""
 
-    family: Literal["qwen3", "olmoe"] = "qwen3"
-    """qwen3 is dense; olmoe is a sparse mixture of experts."""
+    family: Literal["qwen3", "olmoe", "llava"] = "qwen3"
+    """qwen3 is dense; olmoe is a sparse mixture of experts; llava is qwen3 that sees: a SigLIP tower, whose patches
+    stand before the text as tokens."""
     hidden: int = 96
     """Width of the residual stream."""
     layers: int = 4
@@ -26,6 +27,12 @@ class ModelConfig:
     """Experts a layer (olmoe)."""
     active_experts: int = 2
     """Experts a token visits (olmoe)."""
+    image_size: int = 64
+    """Width and height to which pictures are brought, in pixels (llava)."""
+    patch: int = 16
+    """Pixels of a patch's side; a picture is (image_size / patch)² tokens (llava)."""
+    vision_layers: int = 2
+    """Blocks of the tower, as wide as the text's (llava)."""
     positions: int = 2048
     """Longest sequence the checkpoint promises to handle."""
     tokenizer: Literal["auto", "char", "number", "bpe"] = "auto"
@@ -35,8 +42,21 @@ class ModelConfig:
     """Upper bound of the vocabulary."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "layers", "heads", "experts", "active_experts", "positions", "vocab_size"):
+        for name in (
+            "hidden",
+            "layers",
+            "heads",
+            "experts",
+            "active_experts",
+            "positions",
+            "vocab_size",
+            "image_size",
+            "patch",
+            "vision_layers",
+        ):
             if getattr(self, name) < 1:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+        if self.image_size % self.patch:
+            raise ReachlabError(f"image_size={self.image_size} must be a multiple of patch={self.patch}")
         if self.kv_heads < 0 or self.intermediate < 0:
             raise ReachlabError("kv_heads and intermediate must be 0 (chosen for you) or more")

@@ -33,6 +33,7 @@ from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
 from reachlab.models.packed_attention import NAME, NOWHERE, Block, Layout
+from reachlab.models.vision import Places, pixels, set_text_attention
 from reachlab.rl.losses import token_logprobs
 
 KINDS = {"full_attention", "sliding_attention"}
@@ -65,7 +66,7 @@ class Pack:
     ids_RL: Tensor
     """What the model is fed: one row, or padded rows where the model does not fit."""
     positions_RL: Tensor | None
-    """Given only for one row."""
+    """Given for one row, and where they depend on pictures; (3, R, L) with M-RoPE."""
     slots_K: Tensor
     """Where in the flattened (B, T) the K answer tokens are."""
     from_K: Tensor
@@ -73,6 +74,8 @@ class Pack:
     first: int
     """Padded rows: the first position from which something is predicted."""
     layout: Layout | None = field(repr=False)
+    pixels: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    """The pictures of its prompts (of every row, where rows are padded), as the model takes them."""
 
     @property
     def B(self) -> int:  # noqa: N802
@@ -92,7 +95,8 @@ class Pack:
     def to(self, device: torch.device | str) -> "Pack":
         """The pack on another device."""
         layout = self.layout and Layout([_moved(block, device) for block in self.layout.blocks], self.layout.longest)
-        moved: Pack = replace(_moved(self, device), layout=layout)
+        seen = {name: value.to(device) for name, value in self.pixels.items()}
+        moved: Pack = replace(_moved(self, device), layout=layout, pixels=seen)
         return moved
 
     def rows(self, values_K: Tensor) -> Tensor:
@@ -114,18 +118,19 @@ class Packer:
         text = model.config.get_text_config()
         self._vocabulary, self._hidden = int(text.vocab_size), int(getattr(text, "hidden_size", 0) or 1)
         self.fits = False
-        before = model.config._attn_implementation
+        before = text._attn_implementation
+        self._places = Places(model)
         with _probing(model):
             self._keeps = self._keeps_logits(model)
             self.head_alone = self._ends_with_a_head(model)
             if getattr(model, "_supports_attention_backend", False) and _kinds(text) <= KINDS:
                 try:
-                    model.set_attn_implementation(NAME)
+                    set_text_attention(model, NAME)
                     self.fits = self._reproduces(model)
                 except MISFITS:
                     self.fits = False
                 if not self.fits:
-                    model.set_attn_implementation(before)
+                    set_text_attention(model, before)
 
     def pack(
         self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[Sequence[int]]], tokens: int, pieces: int = 1
@@ -149,7 +154,9 @@ class Packer:
         ):
             raise ReachlabError("packing: an empty prompt or answer; leave out what has no token to predict, or from")
         return (
-            self._packed(prompts, answers, tokens, pieces) if self.fits else _padded(prompts, answers, tokens, pieces)
+            self._packed(prompts, answers, tokens, pieces)
+            if self.fits
+            else _padded(prompts, answers, tokens, pieces, self._places)
         )
 
     def logprobs(
@@ -221,8 +228,8 @@ class Packer:
         """See that a copy, a reference or a critic attends as the pack wants it."""
         inner = getattr(model, "module", model)
         with self._lock:
-            if pack.layout is not None and inner.config._attn_implementation != NAME:
-                inner.set_attn_implementation(NAME)
+            if pack.layout is not None and inner.config.get_text_config()._attn_implementation != NAME:
+                set_text_attention(inner, NAME)
 
     def _packed(
         self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[Sequence[int]]], tokens: int, pieces: int
@@ -249,7 +256,7 @@ class Packer:
         def cost(start: int, stop: int) -> float:
             return works[stop] - works[start] + work(0, widths[start] - new[start])
 
-        return [_pack(prompts, rows[a:b]) for a, b in _cut(len(rows), size, cost, tokens, pieces)]
+        return [_pack(prompts, rows[a:b], self._places) for a, b in _cut(len(rows), size, cost, tokens, pieces)]
 
     def _keeps_logits(self, model: Any) -> bool:
         """Whether the model makes logits only where it is asked to."""
@@ -280,8 +287,8 @@ class Packer:
         prompts, others, answers = draw(5, 2, 4), draw(5, 2, 4), [draw(6, 1, 4, 5), draw(3, 7), draw(5, 5)]
         packs = [
             *self._packed(prompts, answers, 1 << 30, 1),
-            *_padded(prompts, answers, 1 << 30, 1),
-            *_padded(others, answers, 1 << 30, 1),
+            *_padded(prompts, answers, 1 << 30, 1, self._places),
+            *_padded(others, answers, 1 << 30, 1, self._places),
         ]
         packs = [pack.to(model.device) for pack in packs]
         packed, padded, other = (self.logprobs(model, pack)[0][pack.index_B.argsort()] for pack in packs)
@@ -292,7 +299,7 @@ class Packer:
         return told and bool(error < TOLERANCE.get(model.dtype, HALF_TOLERANCE) * effect)
 
 
-def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Sequence[int]]]) -> Pack:
+def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Sequence[int]]], places: Places) -> Pack:
     """One pack of rows (prompt, index, answer)."""
     rows = sorted(rows, key=lambda row: (len(row[2]), row[1]))
     shown = list(dict.fromkeys(sorted(p for p, _, _ in rows)))
@@ -304,13 +311,17 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
     starts_P, starts_B = prompt_P.cumsum(0) - prompt_P, int(prompt_P.sum()) + fed_B.cumsum(0) - fed_B
     fed_K = torch.ones_like(said_K, dtype=torch.bool)
     fed_K[answer_B.cumsum(0) - 1] = False
-    ids = torch.cat([asked_K, said_K[fed_K]])
+    ids = torch.cat([asked_K, places.fed(said_K[fed_K])])
     prompt_block = _block(starts_P, prompt_P, torch.zeros_like(prompt_P))
     blocks = [prompt_block]
     for part in _buckets(fed_B.tolist()):
         block = _block(starts_B[part], fed_B[part], prompt_P[owner_B[part]])
         blocks.append(_prefixed(block, prompt_block, owner_B[part]))
-    position_L = torch.cat([block.at_BT.flatten()[block.query_slots_N] for block in blocks])
+    position_RL = torch.cat([block.at_BT.flatten()[block.query_slots_N] for block in blocks])[None]
+    seen = pixels([prompts[p] for p in shown])
+    if seen and places:
+        # Where its rotary embedding has a token, which is not where it stands in its sequence.
+        position_RL = _placed(position_RL, [prompts[p] for p in shown], prompt_P, fed_B, owner_B, places)
 
     targets_BT, mask_BT = _right_padded(said_K, answer_B)
     # The first token is predicted by the prompt's last, every other by the one before it.
@@ -321,12 +332,29 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
         targets_BT=targets_BT,
         mask_BT=mask_BT,
         ids_RL=ids[None],
-        positions_RL=position_L[None],
+        positions_RL=position_RL,
+        pixels=seen,
         slots_K=mask_BT.flatten().nonzero()[:, 0],
         from_K=from_BT[mask_BT],
         first=0,
         layout=Layout(blocks, int((prompt_P[owner_B] + fed_B).max())),
     )
+
+
+def _placed(
+    position_RL: Tensor,
+    shown: Sequence[Sequence[int]],
+    prompt_P: Tensor,
+    fed_B: Tensor,
+    owner_B: Tensor,
+    places: Places,
+) -> Tensor:
+    """The positions of a pack's one row in the three axes of M-RoPE: (3, 1, L)."""
+    of_prompts = torch.cat([places.of(prompt) for prompt in shown], 1)
+    # An answer goes on where the picture's rows and columns end.
+    shift_P = torch.tensor([places.after(prompt) for prompt in shown]) - prompt_P
+    of_answers = position_RL[0, of_prompts.shape[1] :] + shift_P[owner_B].repeat_interleave(fed_B)
+    return torch.cat([of_prompts, of_answers.expand(3, -1)], 1)[:, None]
 
 
 def _block(starts_B: Tensor, lengths_B: Tensor, first_B: Tensor) -> Block:
@@ -364,7 +392,11 @@ def _buckets(lengths: Sequence[int]) -> list[slice]:
 
 
 def _padded(
-    prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[Sequence[int]]], tokens: int, pieces: int
+    prompts: Sequence[Sequence[int]],
+    answers: Sequence[Sequence[Sequence[int]]],
+    tokens: int,
+    pieces: int,
+    places: Places,
 ) -> list[Pack]:
     """Rows of prompt and answer, padded on the right: causal, so that nothing real sees the padding."""
     pairs = [(p, a) for p, row in zip(prompts, answers, strict=True) for a in row]
@@ -377,8 +409,10 @@ def _padded(
     packs = []
     for start, stop in _cut(len(order), size, size, tokens, pieces):
         rows = [pairs[i] for i in order[start:stop]]
-        ids_RL, _ = _right_padded(*_flat([[*p, *a] for p, a in rows]))
+        ids_RL, _ = _right_padded(*_flat([[*p, *places.fed(torch.tensor(a)).tolist()] for p, a in rows]))
         targets_BT, mask_BT = _right_padded(*_flat([a for _, a in rows]))
+        asked = [p for p, _ in rows]
+        seen = pixels(asked)
         before_B = torch.tensor([len(p) - 1 for p, _ in rows])
         first = int(before_B.min())
         starts_B = torch.arange(len(rows)) * (ids_RL.shape[1] - 1 - first) + before_B - first
@@ -388,7 +422,8 @@ def _padded(
                 targets_BT=targets_BT,
                 mask_BT=mask_BT,
                 ids_RL=ids_RL,
-                positions_RL=None,
+                positions_RL=places.rows(asked, ids_RL.shape[1]) if seen and places else None,
+                pixels=seen,
                 slots_K=mask_BT.flatten().nonzero()[:, 0],
                 from_K=(starts_B[:, None] + torch.arange(mask_BT.shape[1]))[mask_BT],
                 first=first,
@@ -446,7 +481,8 @@ def _cut(
 def _inputs(pack: Pack) -> dict[str, Any]:
     """What the model is called with."""
     if pack.layout is None:
-        return {"input_ids": pack.ids_RL, "use_cache": False}
+        placed = {} if pack.positions_RL is None else {"position_ids": pack.positions_RL}
+        return {"input_ids": pack.ids_RL, "use_cache": False, **placed, **pack.pixels}
     # Masks live as long as one forward pass and its gradient.
     layout = replace(pack.layout, biases={})
     # A mask of four dimensions keeps transformers from making one of L x L; nobody reads it.
@@ -457,6 +493,7 @@ def _inputs(pack: Pack) -> dict[str, Any]:
         "attention_mask": mask,
         "use_cache": False,
         "packed": layout,
+        **pack.pixels,
     }
 
 

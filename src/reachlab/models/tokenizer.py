@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Literal
 
@@ -17,7 +17,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from reachlab.errors import ReachlabError
-from reachlab.types import Prompt
+from reachlab.models.vision import encode_seen
+from reachlab.types import Illustrated, Prompt, Text
 
 Kind = Literal["char", "number", "bpe"]
 
@@ -86,12 +87,18 @@ def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]) -> list[list[int]]:
     """Each prompt's tokens: its text as it stands, or its messages through the checkpoint's chat template.
 
+    One with pictures is a `Seen` (`vision.py`), which has their pixels too.
+
     Raises:
-        ReachlabError: messages, and a tokenizer without a chat template.
+        ReachlabError: messages, and a tokenizer without a chat template; a picture that cannot be had, or a model that
+            takes none.
     """
-    texts = [prompt if isinstance(prompt, str) else _chat(tokenizer, prompt) for prompt in prompts]
+    texts = [prompt for prompt in prompts if not isinstance(prompt, Illustrated)]
     # A chat template writes the special tokens itself.
-    return encode(tokenizer, texts, special=all(isinstance(p, str) for p in prompts))
+    written = [text if isinstance(text, str) else _chat(tokenizer, text) for text in texts]
+    encoded = iter(encode(tokenizer, written, special=all(isinstance(text, str) for text in texts)))
+    seen = iter(encode_seen(tokenizer, [prompt for prompt in prompts if isinstance(prompt, Illustrated)]))
+    return [next(seen) if isinstance(p, Illustrated) else next(encoded) for p in prompts]
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bool = False) -> list[list[int]]:
@@ -104,7 +111,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bo
     return found
 
 
-def _chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]]) -> str:
+def _chat(tokenizer: PreTrainedTokenizerBase, messages: Text) -> str:
     if tokenizer.chat_template is None:
         raise ReachlabError("the prompt is a chat, and this checkpoint's tokenizer has no chat template")
     return str(tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False))

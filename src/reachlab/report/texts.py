@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reachlab.types import Prompt
+from reachlab.types import Text
 
 LONGEST = 4_000
 """Most characters shown of a prompt or an answer key."""
@@ -44,14 +44,14 @@ def written(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def spoken(prompt: Prompt) -> tuple[tuple[str, str], ...]:
+def spoken(prompt: Text) -> tuple[tuple[str, str], ...]:
     """A prompt as (role, text) pairs; plain text has no role."""
     if isinstance(prompt, str):
         return (("", cut(prompt)),)
     return tuple((str(m.get("role", "")), cut(written(m.get("content", "")))) for m in prompt)
 
 
-def asked(prompts: Sequence[Prompt], longest: int) -> list[str]:
+def asked(prompts: Sequence[Text], longest: int) -> list[str]:
     """What tells each prompt from the others, on one line: its last message, without a beginning that all share."""
     last = [" ".join(_last(prompt).split()) for prompt in prompts]
     first, final = min(last, default=""), max(last, default="")  # what these two share, all do
@@ -62,7 +62,7 @@ def asked(prompts: Sequence[Prompt], longest: int) -> list[str]:
     return [f"… {text[shared : shared + longest]}" for text in last]
 
 
-def _last(prompt: Prompt) -> str:
+def _last(prompt: Text) -> str:
     if isinstance(prompt, str):
         return prompt
     return written(prompt[-1].get("content", "")) if prompt else ""

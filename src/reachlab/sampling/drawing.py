@@ -41,7 +41,7 @@ class Drawer:
         seeds: list[list[int]] = [[] for _ in asked]
         for p, s in piece:
             seeds[place[p]].append(sample_seed(self.seed, self.problems[p].id, s))
-        answers = self.engine.answer([self.problems[p].prompt for p in asked], seeds, self.decoding, progress)
+        answers = self.engine.answer([self.problems[p].asked for p in asked], seeds, self.decoding, progress)
         flat = [answer for row in answers for answer in row]
         judged = self.judge.judge([(self.problems[p], a.text) for (p, _), a in zip(piece, flat, strict=True)])
         flat_seeds = [seed for row in seeds for seed in row]

@@ -117,7 +117,7 @@ class EntropyMeter:
         seed: int = 0,
     ):
         self.model, self.max_tokens = model, max_tokens
-        self.prompts = encode_prompts(tokenizer, [p.prompt for p in problems])
+        self.prompts = encode_prompts(tokenizer, [p.asked for p in problems])
         self.seeds = [[sample_seed(seed, p.id, i) for i in range(samples)] for p in problems]
         self.packer, self.engine = Packer(model), TransformersDecoder(model, tokenizer)
         # Layers that are listened to hear one pass at a time.
@@ -296,7 +296,7 @@ class _Measured:
     def _load(self) -> EntropyMeter:
         config = self.config
         model, tokenizer = load_model(self.path, config.dtype)
-        prompts = encode_prompts(tokenizer, [p.prompt for p in self.problems])
+        prompts = encode_prompts(tokenizer, [p.asked for p in self.problems])
         unknown = tokenizer.unk_token_id
         for remark in check_prompts(self.path, config.task, self.problems, prompts, unknown, config.max_tokens):
             self.tell(remark)

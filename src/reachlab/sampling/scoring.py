@@ -278,7 +278,7 @@ class _Run:
     def _prompts(self, scorer: Scorer) -> dict[str, list[int]]:
         """Every problem's prompt in the judge's tokens."""
         where, unknown = self.store.folder.url, scorer.tokenizer.unk_token_id
-        found = encode_prompts(scorer.tokenizer, [p.prompt for p in self.problems.values()])
+        found = encode_prompts(scorer.tokenizer, [p.asked for p in self.problems.values()])
         for problem, prompt in zip(self.problems, found, strict=True):
             if not prompt:
                 raise ReachlabError(

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.errors import ReachlabError
+from reachlab.pictures.reference import fingerprint
 from reachlab.runs import RunFolder
 from reachlab.sampling.adaptive import Ledger, Plan, read_plan
 from reachlab.types import Judged, Problem, Sample, StepCheck, Verdict
@@ -61,7 +62,7 @@ class SampleStore:
 
     def write_problems(self, problems: Sequence[Problem]) -> None:
         """Keep the problems beside the samples, so that a run can be read without its task."""
-        lines = "".join(json.dumps(asdict(p), sort_keys=True, ensure_ascii=False) + "\n" for p in problems)
+        lines = "".join(json.dumps(_row(p), sort_keys=True, ensure_ascii=False) + "\n" for p in problems)
         self.folder.write("problems.jsonl", lines.encode())
 
     def problems(self) -> list[Problem]:
@@ -75,6 +76,7 @@ class SampleStore:
                 row = json.loads(line)
                 prompt = row.pop("prompt")
                 images = tuple(row.pop("images"))
+                row.pop("image_hashes", None)
                 rows.append(Problem(prompt=prompt if isinstance(prompt, str) else tuple(prompt), images=images, **row))
             except (json.JSONDecodeError, KeyError, TypeError) as error:
                 raise ReachlabError(f"{path}:{number}: not a problem ({error})") from error
@@ -343,11 +345,18 @@ def _damaged(part: str, error: Exception) -> ReachlabError:
     )
 
 
+def _row(problem: Problem) -> dict[str, Any]:
+    """A problem as it is kept: of pictures a reference each, and a hash that tells whether one has changed."""
+    hashes = {"image_hashes": [fingerprint(reference) for reference in problem.images]} if problem.images else {}
+    return asdict(problem) | hashes
+
+
 def hash_problems(problems: Sequence[Problem]) -> str:
     """A hash of what is asked and what counts as right; part of a run's identity."""
     digest = hashlib.blake2b(digest_size=16)
     for p in problems:
-        digest.update(json.dumps([p.id, p.prompt, p.answer], sort_keys=True, default=str).encode())
+        asked = [p.id, p.prompt, p.answer, *map(fingerprint, p.images)]
+        digest.update(json.dumps(asked, sort_keys=True, default=str).encode())
     return digest.hexdigest()
 
 

@@ -17,6 +17,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "countdown": ("reachlab.tasks.countdown:Countdown", "reach a target from four numbers, in steps"),
     "chain": ("reachlab.tasks.chain:Chain", "evaluate a chain of + - * from left to right, in steps"),
     "programs": ("reachlab.tasks.programs:Programs", "the Python expression behind examples of input and output"),
+    "scenes": ("reachlab.tasks.scenes:Scenes", "read small drawn pictures and compute: count, chart, length, area"),
     "gym": ("reachlab.tasks.gym:Gym", "any dataset of reasoning-gym: gym:NAME"),
     "code": (
         "reachlab.tasks.code:CodeTask",

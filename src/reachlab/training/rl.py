@@ -199,7 +199,7 @@ class Learner:
         """
         stream = self.source.task.stream("train", self.config.loop.seed)
         problems = [*islice(stream, self.config.prompts), *self.source.held_out]
-        prompts = encode_prompts(self.run.tokenizer, [p.prompt for p in problems])
+        prompts = encode_prompts(self.run.tokenizer, [p.asked for p in problems])
         found = self.source.check(problems, prompts)
         if self.algorithm.overlong:
             found += self._check_lengths(problems)

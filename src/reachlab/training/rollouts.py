@@ -154,7 +154,7 @@ class RolloutSource:
         if not mine:
             return {"problems": 0.0, "right": 0.0, "any": 0.0}
         seeds = [[sample_seed(seed, f"eval {p.id}", i) for i in range(k)] for p in mine]
-        prompts = encode_prompts(self.tokenizer, [p.prompt for p in mine])
+        prompts = encode_prompts(self.tokenizer, [p.asked for p in mine])
         _, verdicts = self._answer(mine, prompts, seeds, self.decoding)
         scored = [[v.status == "correct" for v in row if v.status != "unscored"] for row in verdicts]
         shares = [float(np.mean(row)) for row in scored if row]
@@ -168,7 +168,7 @@ class RolloutSource:
         """Rollouts of the problems at `places` of step t, as many as the budget gives each."""
         config, n = self.config, self.rollouts
         problems = self._problems(t, attempt, places)
-        prompts = encode_prompts(self.tokenizer, [p.prompt for p in problems])
+        prompts = encode_prompts(self.tokenizer, [p.asked for p in problems])
         self.check(problems, prompts)
         answers: list[list[Completion]] = [[] for _ in problems]
         verdicts: list[list[Verdict]] = [[] for _ in problems]

@@ -20,7 +20,7 @@ from torch.nn import functional as F  # noqa: N812
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.build import build_model
+from reachlab.models.build import build_model, give_sight
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
 from reachlab.models.devices import autocast, choose_device
 from reachlab.models.tokenizer import Kind, train_tokenizer
@@ -128,6 +128,8 @@ def _new_model(
 
     def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         tokenizer = _by_main(processes, lambda: train_tokenizer(kind, vocabulary(), shape.vocab_size))
+        if shape.family == "llava":
+            give_sight(shape, tokenizer)
         model = build_model(shape, tokenizer, config.loop.seed)
         route(model, config.routing, config.balance)
         return model, tokenizer
@@ -333,6 +335,6 @@ def _summed(
     ids_BT, learn_BT = batch.ids_BT.to(device), batch.learn_BT[:, 1:].to(device)
     with autocast(dtype, device):
         # Padding lies to the right, where a causal model cannot see it; a mask would only cost time.
-        out = model(input_ids=ids_BT, use_cache=False, **more)
+        out = model(input_ids=ids_BT, use_cache=False, **batch.seen(model, device), **more)
     chosen = learn_BT.nonzero(as_tuple=True)
     return F.cross_entropy(out.logits[chosen].float(), ids_BT[:, 1:][chosen], reduction="sum")

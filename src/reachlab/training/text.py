@@ -5,8 +5,9 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import accumulate, islice
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.tokenizer import encode, encode_prompts
+from reachlab.models.vision import Places, Seen, pixels, placeholder_id
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.base import Task
 from reachlab.types import Problem, Prompt
@@ -27,17 +29,30 @@ class Tokens:
     ids_BT: Tensor
     attention_BT: Tensor
     learn_BT: Tensor
+    prompts_B: tuple[Sequence[int], ...] = ()
+    """The rows' prompts, where pictures are among them."""
 
     def split(self, pieces: int) -> "list[Tokens]":
         """At most `pieces` batches of nearly equal size, in order."""
-        parts = (t.tensor_split(min(pieces, len(self.ids_BT))) for t in (self.ids_BT, self.attention_BT, self.learn_BT))
-        return [Tokens(*part) for part in zip(*parts, strict=True)]
+        count = min(pieces, len(self.ids_BT))
+        ids, attention, learn = (t.tensor_split(count) for t in (self.ids_BT, self.attention_BT, self.learn_BT))
+        starts = accumulate(map(len, ids), initial=0)
+        prompts = [self.prompts_B[start : start + len(part)] for start, part in zip(starts, ids, strict=False)]
+        return [Tokens(*part) for part in zip(ids, attention, learn, prompts, strict=True)]
+
+    def seen(self, model: Any, device: torch.device) -> dict[str, Tensor]:
+        """What the model is given beside the ids: the rows' pictures, and where its tokens are if that depends on
+        them."""
+        found = pixels(self.prompts_B, device)
+        if found and (places := Places(model)):
+            found["position_ids"] = places.rows(self.prompts_B, self.ids_BT.shape[1]).to(device)
+        return found
 
     def share(self, rank: int, world: int) -> "Tokens":
         """The rows of one of `world` processes; where there is none for it, a row of which nothing counts."""
         if rank < len(self.ids_BT):
             return self.split(world)[rank]
-        return Tokens(self.ids_BT[:1], self.attention_BT[:1], torch.zeros_like(self.learn_BT[:1]))
+        return Tokens(self.ids_BT[:1], self.attention_BT[:1], torch.zeros_like(self.learn_BT[:1]), self.prompts_B[:1])
 
 
 Documents = Callable[[int, int], list[tuple[Prompt, str]]]
@@ -61,7 +76,7 @@ def _of_task(task: Task, seed: int, write: Callable[[Problem, Random], str | Non
             text = write(problem, Random(f"{seed} text {index}"))
             if text is None:
                 raise ReachlabError(f"{task.spec}: the task has no answers to learn from; distil from a run of samples")
-            found.append((problem.prompt, text))
+            found.append((problem.asked, text))
         return found
 
     return documents
@@ -75,7 +90,7 @@ def correct_samples(store: SampleStore, task: Task, seed: int) -> Documents:
     """
     problems = {p.id: p for p in store.problems() if task.split_of(p) == "train"}
     pairs: list[tuple[Prompt, str]] = [
-        (problems[s.problem_id].prompt, s.text) for s in store.samples(problems) if s.verdict.status == "correct"
+        (problems[s.problem_id].asked, s.text) for s in store.samples(problems) if s.verdict.status == "correct"
     ]
     if not pairs:
         raise ReachlabError(
@@ -111,7 +126,10 @@ def document_batches(
         pairs = documents(step * batch, batch)
         prompts = encode_prompts(tokenizer, [prompt for prompt, _ in pairs])
         # A tokenizer that opens a text with a token of its own has done so for the prompt.
-        answers = [[*ids, tokenizer.eos_token_id] for ids in encode(tokenizer, [answer for _, answer in pairs])]
+        # What an answer says of pictures is text: there is no picture in it.
+        mark = placeholder_id(tokenizer)
+        texts = encode(tokenizer, [answer for _, answer in pairs])
+        answers = [[*(i for i in ids if i != mark), tokenizer.eos_token_id] for ids in texts]
         tokens = pad(prompts, answers, tokenizer.pad_token_id, length, answer_only)
         if not tokens.learn_BT[:, 1:].any():
             raise ReachlabError(f"no prompt of step {step} leaves room for an answer in --length {length}; raise it")
@@ -137,7 +155,10 @@ def pad(
         ids_BT[b, : len(row)] = torch.as_tensor(row)
         attention_BT[b, : len(row)] = True
         learn_BT[b, len(prompt) if answer_only else 0 : len(row)] = True
-    return Tokens(ids_BT, attention_BT, learn_BT)
+    seen = any(isinstance(prompt, Seen) for prompt in prompts)
+    if seen and any(len(row) < len(prompt) for row, prompt in zip(rows, prompts, strict=True)):
+        raise ReachlabError(f"--length {length} cuts a picture: prompts take up to {max(map(len, prompts))} tokens")
+    return Tokens(ids_BT, attention_BT, learn_BT, tuple(prompts) if seen else ())
 
 
 def ahead(make: Callable[[int], Tokens], start: int, stop: int) -> Generator[Tokens, None, None]:

@@ -66,7 +66,7 @@ class LeanDecoder:
 
     @torch.no_grad()
     def __init__(self, model: Any, positions: int, rows: int):
-        body = model.model
+        body = model.get_decoder()
         self.embedding: Tensor = body.embed_tokens.weight
         self.layers = [_read_layer(layer) for layer in body.layers]
         self.eps = _eps(body.norm)
@@ -148,7 +148,7 @@ class LeanDecoder:
 @torch.no_grad()
 def fits(model: PreTrainedModel) -> bool:
     """Whether a `LeanDecoder` computes what `model` does; to be asked within `shared_prefix_attention`."""
-    rope = getattr(model.config, "rope_parameters", None) or {}
+    rope = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
     on_cpu = model.device.type == "cpu" and model.dtype == torch.float32
     if not on_cpu or rope.get("rope_type", "default") not in ROTARY:
         return False

@@ -12,7 +12,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -21,10 +21,11 @@ from urllib.request import urlopen
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, hash_model
+from reachlab.pictures.reference import data_url
 from reachlab.sampling.config import Decoding, SampleConfig, Servers
 from reachlab.sampling.engines.concurrent import ConcurrentEngine
 from reachlab.sampling.engines.engine import Answer
-from reachlab.types import Finish, Prompt
+from reachlab.types import Finish, Illustrated, Prompt
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 RETRIED = (408, 409, 425, 429)
@@ -200,7 +201,7 @@ class OpenAIEngine(ConcurrentEngine):
         ask, asked = (
             (server.client.completions.create, {**body, "prompt": prompt})
             if isinstance(prompt, str)
-            else (server.client.chat.completions.create, {**body, "messages": list(prompt)})
+            else (server.client.chat.completions.create, {**body, "messages": _messages(prompt)})
         )
         wanted: dict[str, Any] = {"logprobs": 1} if isinstance(prompt, str) else {"logprobs": True, "top_logprobs": 0}
         if server.logprobs:
@@ -222,6 +223,19 @@ class OpenAIEngine(ConcurrentEngine):
 
 class _UnfinishedError(Exception):
     """An answer that the server cut short for reasons of its own."""
+
+
+def _messages(prompt: Prompt) -> list[dict[str, Any]]:
+    """A chat, as the protocol writes it: pictures are parts of what the user says last. There are none in the protocol
+    for plain text, so a plain prompt with pictures is what a user says."""
+    if not isinstance(prompt, Illustrated):
+        return [dict(message) for message in prompt if isinstance(message, Mapping)]
+    text = prompt.prompt
+    messages: list[dict[str, Any]] = [{"role": "user", "content": text}] if isinstance(text, str) else _messages(text)
+    last = next(m for m in reversed(messages) if m["role"] == "user")
+    shown = [{"type": "image_url", "image_url": {"url": data_url(reference)}} for reference in prompt.images]
+    last["content"] = [*shown, {"type": "text", "text": last["content"]}]
+    return messages
 
 
 async def _value(of: str) -> str:

@@ -24,6 +24,7 @@ from torch.nn import functional as F  # noqa: N812
 from transformers import AttentionInterface, PreTrainedModel
 
 from reachlab.errors import ReachlabError
+from reachlab.models.vision import set_text_attention
 
 NAME = "reachlab_shared_prefix"
 
@@ -259,11 +260,11 @@ def shared_prefix_attention(model: PreTrainedModel) -> Iterator[None]:
             f"{type(model).__name__}: the transformers engine decodes families whose layers are full or sliding-window "
             f"attention through transformers' AttentionInterface; this one has {', '.join(sorted(kinds))}"
         )
-    before, training = model.config._attn_implementation, model.training
+    before, training = config._attn_implementation, model.training
     model.eval()
-    model.set_attn_implementation(NAME)
+    set_text_attention(model, NAME)
     try:
         yield
     finally:
-        model.set_attn_implementation(before)
+        set_text_attention(model, before)
         model.train(training)

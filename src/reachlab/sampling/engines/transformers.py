@@ -1,6 +1,7 @@
 """The embedded engine: a decoding loop over transformers models, built for many samples a prompt.
 
-- A prompt is prefilled once, in batches; its keys are shared by its samples (`shared_prefix.py`).
+- A prompt is prefilled once, in batches, and its pictures are encoded there; its keys are shared by its samples
+  (`shared_prefix.py`).
 - The batch is G blocks of R rows. A row that finishes takes the next sample of its prompt; a block whose prompt is
 done takes
   the next prompt, or helps another block's prompt; when nothing waits, the last block moves into the gap and the batch
@@ -18,6 +19,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
+from reachlab.models.vision import Places, pixels
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import uniforms
 from reachlab.sampling.engines.captured import CapturedSteps
@@ -186,6 +188,7 @@ class _Batch:
         self.first_logits_GV: torch.Tensor | None = None
         self.lean = LeanDecoder(self.model, longest + T, B) if engine.lean else None
         self.captured = CapturedSteps(self.model, self.cache) if self.device.type == "cuda" else None
+        self.places = Places(self.model)
         self.stop = _StopStrings(engine.tokenizer, decoding.stop) if decoding.stop else None
 
     @torch.no_grad()
@@ -217,7 +220,7 @@ class _Batch:
         else:
             self.blocks[block] = job
         rows = np.arange(block * self.R, (block + 1) * self.R)
-        self.rows.offset_B[rows] = len(job.prompt)
+        self.rows.offset_B[rows] = self.places.after(job.prompt)
         self._fill(rows)
         return True
 
@@ -233,11 +236,19 @@ class _Batch:
         for slot, job in enumerate(jobs):
             ids_ST[slot, longest - len(job.prompt) :] = torch.as_tensor(job.prompt)
             valid_ST[slot, longest - len(job.prompt) :] = True
+        position_ids = (valid_ST.cumsum(1) - 1).clamp_(min=0)
+        prompts = [job.prompt for job in jobs]
+        seen = pixels(prompts, self.device)
+        if seen and self.places:
+            position_ids = position_ids.expand(3, -1, -1).contiguous()
+            for slot, prompt in enumerate(prompts):
+                position_ids[:, slot, longest - len(prompt) :] = self.places.of(prompt)
         valid_ST = valid_ST.to(self.device)
         self.cache.begin_prefill(valid_ST)
         logits_SV = self.model(
             input_ids=ids_ST.to(self.device),
-            position_ids=(valid_ST.cumsum(1) - 1).clamp_(min=0),
+            position_ids=position_ids.to(self.device),
+            **seen,
             use_cache=False,
             logits_to_keep=1,
             prefix_cache=self.cache,

@@ -14,10 +14,12 @@ from typing import Any
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.models.tokenizer import encode_prompts
+from reachlab.models.vision import written
+from reachlab.pictures.reference import open_picture
 from reachlab.sampling.config import Decoding, SampleConfig
 from reachlab.sampling.engines.concurrent import ConcurrentEngine
 from reachlab.sampling.engines.engine import Answer
-from reachlab.types import Prompt
+from reachlab.types import Illustrated, Prompt
 
 AT_ONCE = 256
 """Requests that keep it busy, where its own arguments do not say how many sequences it decodes together."""
@@ -60,7 +62,6 @@ class VllmEngine(ConcurrentEngine):
 
     async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
         """See `ConcurrentEngine.draw`."""
-        (ids,) = encode_prompts(self.tokenizer, [prompt])
         asked = self._vllm.SamplingParams(
             temperature=decoding.temperature,
             top_p=decoding.top_p,
@@ -71,9 +72,7 @@ class VllmEngine(ConcurrentEngine):
             logprobs=0,
             output_kind=self._final,
         )
-        request = self._llm.generate(
-            self._vllm.TokensPrompt(prompt_token_ids=ids), asked, request_id=f"reachlab-{next(self._numbers)}"
-        )
+        request = self._llm.generate(self._given(prompt), asked, request_id=f"reachlab-{next(self._numbers)}")
         try:
             async for found in request:
                 (out,) = found.outputs
@@ -86,6 +85,14 @@ class VllmEngine(ConcurrentEngine):
         if out.cumulative_logprob is not None and math.isnan(out.cumulative_logprob):
             raise ReachlabError("vLLM's log-probabilities are not numbers: it does not compute this model right here")
         return Answer(out.text, len(out.token_ids), out.finish_reason, out.cumulative_logprob)
+
+    def _given(self, prompt: Prompt) -> Any:
+        """A prompt as vLLM takes it: tokens, or a text with its pictures, which vLLM's own processor puts in place."""
+        if isinstance(prompt, Illustrated):
+            text = written(self.tokenizer, prompt)
+            return {"prompt": text, "multi_modal_data": {"image": [open_picture(r) for r in prompt.images]}}
+        (ids,) = encode_prompts(self.tokenizer, [prompt])
+        return self._vllm.TokensPrompt(prompt_token_ids=ids)
 
     def close(self) -> None:
         """End vLLM's own processes too."""

@@ -1,0 +1,183 @@
+"""Questions about small drawn scenes: count, read a chart, measure, compare, find an area.
+
+The pictures are `reachlab/pictures/scenes.py`'s. An answer reads the quantities that the question names, in its order,
+one a step, and then computes, one operation a step. It is right when it ends in the right number and every step is true
+of the picture: who guesses must guess each reading.
+
+| kind | question | answer |
+|---|---|---|
+| `count` | `count r+b*g:` shapes of a colour | `r4;b2;g3;2*3=6;4+6=10` |
+| `chart` | `chart r*g+b:` heights of bars | `r3;g4;b5;3*4=12;12+5=17` |
+| `length` | `length g+r-y:` lengths of segments | `g5;r2;y3;5+2=7;7-3=4` |
+| `spread` | `spread r g b:` the largest less the smallest | `r3;g9;b5;9-3=6` |
+| `figure` | `area:` of a red and a blue rectangle | `a5;b3;5*3=15;c2;d4;2*4=8;15+8=23` |
+
+`figures` is the share of the last kind: 0 in a corpus leaves a teacher something to show.
+"""
+
+import operator
+import random
+import re
+from collections.abc import Sequence
+
+from reachlab.errors import ReachlabError
+from reachlab.pictures.scenes import COARSE, COLOURS, FINE, scene
+from reachlab.tasks.base import GeneratedTask
+from reachlab.types import Problem, StepCheck, Verdict
+
+READING = re.compile(r"([a-z])([0-9]{1,3})")
+SUM = re.compile(r"([0-9]{1,6})([-+*])([0-9]{1,6})=([0-9]{1,6})")
+APPLY = {"+": operator.add, "-": operator.sub, "*": operator.mul}
+READ = ("count", "chart", "length", "spread")
+"""Kinds of which ordinary text is full."""
+MOST_COUNTED = 4
+"""Shapes of one colour, so that four colours find room."""
+
+
+class Scenes(GeneratedTask):
+    """Scenes of `size` pixels, quantities up to `most`, `terms` of them in a question.
+
+    Args:
+        kinds: which, joined by +; of count, chart, length and spread.
+        figures: share of questions about the area of a figure.
+        terms: quantities a question asks for. most: the largest of them.
+        size: width and height of a picture, in pixels.
+        mistakes: share of `attempt`s that misread something.
+    """
+
+    def __init__(
+        self,
+        kinds: str = "count+chart+length+spread",
+        figures: float = 0.2,
+        terms: int = 3,
+        most: int = 9,
+        size: int = 64,
+        mistakes: float = 0.5,
+    ):
+        self.kinds = tuple(dict.fromkeys(str(kinds).split("+")))
+        if strange := [k for k in self.kinds if k not in READ]:
+            raise ReachlabError(f"scenes: kinds={kinds}: no kind {strange[0]!r}; there are {', '.join(READ)}")
+        if not 2 <= terms <= len(COLOURS):
+            raise ReachlabError(f"scenes: terms={terms} must be 2 to {len(COLOURS)}")
+        if not 2 <= most <= 9:
+            raise ReachlabError(f"scenes: most={most} must be 2 to 9")
+        if not FINE <= size <= COARSE:
+            raise ReachlabError(f"scenes: size={size} must be {FINE} to {COARSE} pixels")
+        if not (0 <= figures <= 1 and 0 <= mistakes <= 1):
+            raise ReachlabError(f"scenes: figures={figures} and mistakes={mistakes} are shares, 0 to 1")
+        self.figures, self.terms, self.most, self.size, self.mistakes = figures, terms, most, size, mistakes
+        self.spec = "scenes"
+
+    def draw(self, rng: random.Random, *, listed: bool) -> Problem:
+        """A scene and a question about it."""
+        kind = "figure" if rng.random() < self.figures else rng.choice(self.kinds)
+        most = min(self.most, MOST_COUNTED) if kind == "count" else self.most
+        names = "abcd" if kind == "figure" else "".join(rng.sample(sorted(COLOURS), len(COLOURS)))
+        values = {name: rng.randint(1, most) for name in names}
+        asked = names[: self.terms]
+        signs = [rng.choice("+-*" if kind == "length" else "+*") for _ in asked[1:]]
+        if kind == "figure":
+            question = "area:"
+        elif kind == "spread":
+            question = f"spread {' '.join(asked)}:"
+        else:
+            question = f"{kind} {asked[0]}{''.join(s + n for s, n in zip(signs, asked[1:], strict=True))}:"
+        steps = _steps(question, values)
+        if any(int(match[4]) > 10**6 or match[4].startswith("-") for s in steps if (match := SUM.fullmatch(s))):
+            return self.draw(rng, listed=listed)
+        if int(steps[-1].rpartition("=")[2]) < 0:
+            return self.draw(rng, listed=listed)
+        # What else is in the picture does not change what is asked.
+        read = [s for s in steps if READING.fullmatch(s)]
+        return Problem(
+            id=f"{question}{''.join(read)}",
+            prompt=question,
+            answer=int(steps[-1].rpartition("=")[2]),
+            images=(scene(kind, dict(sorted(values.items())), rng.randrange(10**9), self.size),),
+            metadata={"kind": kind, "values": values},
+        )
+
+    def verify(self, problem: Problem, text: str) -> Verdict:
+        """Right when every step holds and the last one gives the number asked for."""
+        said = _split(text)
+        wanted = _steps(str(problem.prompt), problem.metadata["values"])
+        for number, step in enumerate(said[: len(wanted)]):
+            if step != wanted[number]:
+                return Verdict.wrong(_why(step, wanted[number]))
+        if len(said) != len(wanted):
+            return Verdict.wrong(f"{len(said)} steps, where {len(wanted)} lead to the answer")
+        return Verdict.correct()
+
+    def check_steps(self, problem: Problem, text: str) -> StepCheck:
+        """How many steps hold: what is read is in the picture, and what is computed follows."""
+        said, wanted = _split(text), _steps(str(problem.prompt), problem.metadata["values"])
+        valid = 0
+        while valid < min(len(said), len(wanted)) and said[valid] == wanted[valid]:
+            valid += 1
+        return StepCheck(valid, len(said))
+
+    def final_answer(self, problem: Problem, text: str) -> str | None:
+        """The number that it ends in."""
+        match = SUM.fullmatch(_split(text)[-1]) if text.strip() else None
+        return str(int(match[4])) if match else None
+
+    def solve(self, problem: Problem, rng: random.Random) -> str:
+        """Read and compute."""
+        return ";".join(_steps(str(problem.prompt), problem.metadata["values"]))
+
+    def attempt(self, problem: Problem, rng: random.Random) -> str:
+        """What somebody writes who looks: `mistakes` of the attempts misread a quantity or two, most by one."""
+        values = dict(problem.metadata["values"])
+        if rng.random() < self.mistakes:
+            asked = [step[0] for step in _steps(str(problem.prompt), values) if READING.fullmatch(step)]
+            for name in rng.sample(asked, rng.choice((1, 1, 2))):
+                near = [v for v in range(1, self.most + 1) if v != values[name]]
+                values[name] = rng.choices(near, [1 / (v - values[name]) ** 2 for v in near])[0]
+        return ";".join(_steps(str(problem.prompt), values))
+
+    def alphabet(self) -> str:
+        """Every character of a question or an answer."""
+        return "0123456789+-*=:; abcdefghiklmnoprstuyvwx"
+
+
+def _split(text: str) -> list[str]:
+    return [step.strip() for step in text.strip().split(";")]
+
+
+def _why(step: str, wanted: str) -> str:
+    """What is wrong with a step."""
+    if READING.fullmatch(wanted) and (match := READING.fullmatch(step)):
+        if match[1] == wanted[0]:
+            return f"{match[1]} is {wanted[1:]}, not {match[2]}"
+        return f"reads {match[1]}, where {wanted[0]} is asked"
+    return f"{step[:40]!r} does not follow" if SUM.fullmatch(step) else f"not a step: {step[:40]!r}"
+
+
+def _steps(question: str, values: dict[str, int]) -> list[str]:
+    """The readings and operations that answer a question about quantities."""
+    kind, _, rest = question.rstrip(":").partition(" ")
+    if kind == "area":
+        (first, red), (second, blue) = (_area(pair, values) for pair in ("ab", "cd"))
+        return [*first, *second, f"{red}+{blue}={red + blue}"]
+    if kind == "spread":
+        asked: Sequence[str] = rest.split(" ")
+        read = [values[name] for name in asked]
+        return [*(f"{n}{values[n]}" for n in asked), f"{max(read)}-{min(read)}={max(read) - min(read)}"]
+    asked, signs = rest[0::2], rest[1::2]
+    return [*(f"{n}{values[n]}" for n in asked), *_compute([values[n] for n in asked], signs)]
+
+
+def _area(sides: str, values: dict[str, int]) -> tuple[list[str], int]:
+    wide, high = (values[side] for side in sides)
+    return [f"{sides[0]}{wide}", f"{sides[1]}{high}", f"{wide}*{high}={wide * high}"], wide * high
+
+
+def _compute(numbers: Sequence[int], signs: Sequence[str]) -> list[str]:
+    """The operations, products first, each as one step."""
+    left, todo, steps = list(numbers), list(signs), []
+    while todo:
+        at = todo.index("*") if "*" in todo else 0
+        a, sign, b = left[at], todo.pop(at), left.pop(at + 1)
+        left[at] = APPLY[sign](a, b)
+        steps.append(f"{a}{sign}{b}={left[at]}")
+    return steps
