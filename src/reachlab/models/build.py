@@ -15,7 +15,6 @@ from transformers import (
     SiglipVisionConfig,
 )
 from transformers import Qwen3ForCausalLM as Qwen3
-from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from reachlab.errors import ReachlabError
 from reachlab.models.config import ModelConfig
@@ -67,6 +66,8 @@ def build_model(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: i
 def give_sight(config: ModelConfig, tokenizer: PreTrainedTokenizerBase) -> None:
     """Give a new tokenizer the placeholder of a picture, and the processor that a new model of this shape needs."""
     tokenizer.add_special_tokens({"additional_special_tokens": [PLACEHOLDER]})
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil  # only here
+
     side = {"height": config.image_size, "width": config.image_size}
     # Pillow's resizing, which needs nothing else installed and is the same on all machines.
     eyes = SiglipImageProcessorPil(size=side)

@@ -25,6 +25,8 @@ SCENE, NOISE = "scene:", "noise:"
 MOST_PIXELS = 50_000_000
 """A picture larger than this is a mistake, or an attack: its pixels would fill the memory."""
 MOST_BYTES = 200 << 20
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, IndexError)
+"""What a damaged file can make a decoder raise."""
 KEPT = 512
 """Pictures that are kept decoded: more than a step of training asks about."""
 
@@ -41,6 +43,18 @@ def open_picture(reference: str) -> Image.Image:
     if reference.startswith(SCENE):
         return draw_scene(reference.removeprefix(SCENE))
     return _decode(_read(reference), reference)
+
+
+def check_picture(reference: str) -> None:
+    """See that there is a picture and that its size can be; what a file's header says, without decoding it.
+
+    Raises:
+        ReachlabError: as `open_picture`, but for damage behind the header.
+    """
+    if reference.startswith((SCENE, NOISE)):
+        open_picture(reference)
+    else:
+        _header(_read(reference), reference)
 
 
 def fingerprint(reference: str) -> str:
@@ -90,27 +104,37 @@ def _read(path: str) -> bytes:
     return data
 
 
-def _decode(data: bytes, name: str) -> Image.Image:
+def _header(data: bytes, name: str) -> Image.Image:
+    """The picture, not decoded yet."""
     try:
         with warnings.catch_warnings():
             # Pillow warns of large pictures where we refuse them.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data))
-            width, height = picture.size
-            if not width or not height:
-                raise ReachlabError(f"{name}: a picture of {width} x {height} pixels shows nothing")
-            if width * height > MOST_PIXELS:
-                raise ReachlabError(
-                    f"{name}: {width:,} x {height:,} pixels are more than the {MOST_PIXELS:,} allowed; shrink it"
-                )
-            picture.load()
-            return _flat(picture)
     except Image.DecompressionBombError as error:
         raise ReachlabError(f"{name}: far more than the {MOST_PIXELS:,} pixels allowed; shrink it") from error
     except UnidentifiedImageError as error:
-        raise ReachlabError(f"{name}: not a picture of a known format (PNG, JPEG, WebP ...)") from error
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, IndexError) as error:
-        # Pillow's own words for what a damaged file can do to a decoder.
+        raise ReachlabError(
+            f"{name}: not a picture of a known format (PNG, JPEG, WebP ...), or a broken one"
+        ) from error
+    except DAMAGE as error:
+        raise ReachlabError(f"{name}: a broken picture: {error}") from error
+    width, height = picture.size
+    if not width or not height:
+        raise ReachlabError(f"{name}: a picture of {width} x {height} pixels shows nothing")
+    if width * height > MOST_PIXELS:
+        raise ReachlabError(
+            f"{name}: {width:,} x {height:,} pixels are more than the {MOST_PIXELS:,} allowed; shrink it"
+        )
+    return picture
+
+
+def _decode(data: bytes, name: str) -> Image.Image:
+    picture = _header(data, name)
+    try:
+        picture.load()
+        return _flat(picture)
+    except DAMAGE as error:
         raise ReachlabError(f"{name}: a broken picture: {error}") from error
 
 

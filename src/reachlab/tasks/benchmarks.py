@@ -18,6 +18,9 @@ from reachlab.tasks.rows import DATASETS
 PAPER: Mapping[str, Any] = MappingProxyType({"temperature": 0.6, "top_p": 0.95, "max_tokens": 16_384})
 
 
+CHAT = "chat-boxed"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
     """One row: the family that poses and judges it, its data on the hub as ``ID@SUBSET#SPLIT``, its template."""
@@ -31,7 +34,7 @@ class Benchmark:
     def settings(self, name: str) -> dict[str, Any]:
         """What the family is told, where the user says nothing else."""
         folder = os.environ.get("REACHLAB_DATA")
-        for ending in (".jsonl", ".jsonl.gz", ".parquet") if folder else ():
+        for ending in (".jsonl", ".jsonl.gz", ".json", ".parquet") if folder else ():
             if folder and (file := Path(folder) / f"{name}{ending}").is_file():
                 return {"argument": str(file), "template": self.template}
         return {"argument": f"{DATASETS}{self.hub}", "template": self.template}
@@ -45,6 +48,18 @@ BENCHMARKS = {
     "aime24": Benchmark(what="AIME 2024, 30 problems", hub="HuggingFaceH4/aime_2024#train"),
     "aime25": Benchmark(what="AIME 2025, 30 problems", hub="math-ai/aime25#test"),
     "amc23": Benchmark(what="AMC 2023, 40 problems", hub="math-ai/amc23#test"),
+    "mathvista": Benchmark(
+        what="MathVista, testmini, free-form questions",
+        family="visual",
+        hub="AI4Math/MathVista#testmini",
+        template=CHAT,
+    ),
+    "mathvision": Benchmark(
+        what="MathVision, free-form questions", family="visual", hub="MathLLMs/MathVision#test", template=CHAT
+    ),
+    "geometry3k": Benchmark(
+        what="Geometry3K, to train on", family="visual", hub="hiyouga/geometry3k#train", template=CHAT
+    ),
     "humaneval": Benchmark(
         what="HumanEval, 164 functions", family="code", hub="openai/openai_humaneval#test", template="plain"
     ),

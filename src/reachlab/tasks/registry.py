@@ -12,6 +12,7 @@ from typing import Any
 from reachlab.errors import ReachlabError
 from reachlab.tasks.base import Task
 from reachlab.tasks.benchmarks import BENCHMARKS
+from reachlab.tasks.blind import Blinded
 
 FAMILIES: dict[str, tuple[str, str]] = {
     "countdown": ("reachlab.tasks.countdown:Countdown", "reach a target from four numbers, in steps"),
@@ -23,6 +24,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "reachlab.tasks.code:CodeTask",
         "programs judged by unit tests (HumanEval, MBPP ...): code:FILE",
     ),
+    "visual": ("reachlab.tasks.visual:Visual", "math questions with pictures, free-form: visual:FILE"),
     "math": ("reachlab.tasks.math:Math", "math benchmarks from JSONL (GSM8K, MATH, AIME shapes): math:FILE"),
 }
 
@@ -46,12 +48,15 @@ def parse_spec(spec: str) -> tuple[str, str | None, dict[str, Any]]:
 
 
 def load_task(spec: str) -> Task:
-    """Build the task that `spec` names.
+    """Build the task that `spec` names; ``blind=true`` shows noise for each picture, in any family.
 
     Raises:
         ReachlabError: an unknown family, an unknown setting, or a file the family cannot read.
     """
     family, argument, settings = parse_spec(spec)
+    blind = settings.pop("blind", False)
+    if blind not in (True, False):
+        raise ReachlabError(f"task {spec!r}: blind={blind} is neither true nor false")
     benchmark = BENCHMARKS.get(family)
     if benchmark is not None:
         settings = benchmark.settings(family) | settings
@@ -81,4 +86,4 @@ def load_task(spec: str) -> Task:
     task.spec = spec
     if benchmark is not None:
         task.decoding = dict(benchmark.decoding)
-    return task
+    return Blinded(task) if blind else task

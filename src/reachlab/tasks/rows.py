@@ -18,13 +18,16 @@ DATASETS = "datasets:"
 
 
 def read_rows(path: str) -> Iterator[Row]:
-    """The rows of a JSON-lines file, a Parquet file, or a data set.
+    """The rows of a JSON-lines file, one JSON document (a list of rows, or rows by name), a Parquet file, or a data
+    set.
 
     Raises:
         ReachlabError: it cannot be had or read, or has no rows.
     """
     if path.startswith(DATASETS):
         return _dataset(path.removeprefix(DATASETS))
+    if path.endswith(".json"):
+        return _document(path)
     return _parquet(path) if path.endswith(".parquet") else read_jsonl(path)
 
 
@@ -47,8 +50,24 @@ def _dataset(name: str) -> Iterator[Row]:
         ) from error
     if not len(found):
         raise ReachlabError(f"{name}: no rows")
-    for number, row in enumerate(found, 1):
-        yield f"{identity}: row {number}", dict(row)
+    # Through Arrow: pictures come as the bytes of their files, and are not decoded.
+    for number, row in enumerate(found.with_format("arrow")[:].to_pylist(), 1):
+        yield f"{identity}: row {number}", row
+
+
+def _document(path: str) -> Iterator[Row]:
+    try:
+        with fsspec.open(path, "rt", encoding="utf-8-sig") as file:
+            found = json.load(file)
+    except FileNotFoundError as error:
+        raise ReachlabError(f"{path}: no such file") from error
+    except (ValueError, RecursionError, OSError) as error:
+        raise ReachlabError(f"{path}: not readable as JSON ({error})") from error
+    rows = list(found.values()) if isinstance(found, dict) else found
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise ReachlabError(f"{path}: a list of JSON objects is wanted, or objects by name")
+    for number, row in enumerate(rows, 1):
+        yield f"{path}: row {number}", row
 
 
 def _parquet(path: str) -> Iterator[Row]:

@@ -5,6 +5,7 @@ simpleRL-reason has them under the same names; arXiv 2504.13837 asks its models 
 """
 
 from reachlab.errors import ReachlabError
+from reachlab.types import Text
 
 BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
 
@@ -35,13 +36,19 @@ TEMPLATES = {
 }
 
 
-def fill(name: str, question: str) -> str:
+CHATS = {"chat": "{question}", "chat-boxed": f"{{question}}\n{BOXED}"}
+"""What the user says, in a chat that the checkpoint's own template writes."""
+
+
+def fill(name: str, question: str) -> Text:
     """The prompt for a question.
 
     Raises:
         ReachlabError: no template of that name.
     """
-    if name not in TEMPLATES:
-        raise ReachlabError(f"no template {name!r}; there are: {', '.join(TEMPLATES)}")
+    if name not in TEMPLATES | CHATS:
+        raise ReachlabError(f"no template {name!r}; there are: {', '.join(TEMPLATES | CHATS)}")
     # Not str.format: templates and questions are full of LaTeX's braces.
+    if name in CHATS:
+        return ({"role": "user", "content": CHATS[name].replace("{question}", question)},)
     return TEMPLATES[name].replace("{question}", question)

@@ -33,7 +33,7 @@ BLOCK_ROWS = 16
 """Rows that share a prompt's keys. More rows share better; fewer leave fewer of them idle when a prompt runs out."""
 PREFILL_TOKENS = 8192
 CACHE_BYTES = 4 << 30
-MAX_ROWS = 512
+MAX_ROWS, ACCELERATOR_ROWS = 512, 4096
 STEP_FLOPS = 5e10
 """What a core computes in about a second."""
 
@@ -51,17 +51,20 @@ class TransformersDecoder:
         self.ends = np.array(sorted({int(e) for e in [*listed, tokenizer.eos_token_id] if e is not None}))
 
     def choose_rows(self, decoding: Decoding, longest_prompt: int) -> int:
-        """Rows of one batch: as asked, or what keeps a core busy within a second a step and a few GiB of cache."""
+        """Rows of one batch: as asked, or what keeps a core busy within a second a step and a few GiB of cache; on a GPU,
+        what fits into half of its free memory."""
         if self.rows:
             return self.rows
+        on_cpu, on_gpu = (self.model.device.type == kind for kind in ("cpu", "cuda"))
+        room = torch.cuda.mem_get_info(self.model.device)[0] / 2 if on_gpu else CACHE_BYTES
         config = self.model.config.get_text_config()
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         token = 2 * config.num_hidden_layers * heads * width * self.model.dtype.itemsize
-        most = CACHE_BYTES / self.batches() / (token * (decoding.max_tokens + longest_prompt / BLOCK_ROWS))
-        if self.model.device.type == "cpu":
+        most = room / self.batches() / (token * (decoding.max_tokens + longest_prompt / BLOCK_ROWS))
+        if on_cpu:
             most = min(most, STEP_FLOPS / (2 * self.model.num_parameters()))
-        return int(np.clip(most, 8, MAX_ROWS))
+        return int(np.clip(most, 8, ACCELERATOR_ROWS if on_gpu else MAX_ROWS))
 
     def batches(self) -> int:
         """Batches decoded side by side, a thread each: on a CPU as many as torch's threads, for small steps gain little
