@@ -1,8 +1,8 @@
 """Tokens a second on a GPU: the embedded engine against `transformers.generate`, each at its best batch size.
 
-A dense model of about 100 M parameters, 64 prompts x 256 samples x 256 new tokens (no end of text), temperature 1, bfloat16.
-`generate` answers one batch of each size, ours all of the work. The limit is memory: a step reads the weights once, every
-row's own keys and values, and a prompt's once a block; beside it stands the rate at which the device copies.
+A dense model of about 100 M parameters, 64 prompts x 256 samples x 256 new tokens (no end of text), temperature 1,
+bfloat16. `generate` answers one batch of each size, ours all of the work. The limit is memory: a step reads the weights
+once, every row's own keys and values, and a prompt's once a block, at the rate at which the device copies.
 
 Run: python benchmarks/bench_generate.py --device cuda
 """
@@ -119,9 +119,8 @@ def main() -> None:
     engine = TransformersDecoder(model, tokenizer)
     engine.ends = np.array([-1])
     rate = copy_rate(device)
-    print(
-        f"{name}, torch {torch.__version__}, {model.num_parameters() / 1e6:.0f} M parameters, {options.dtype}, copies {rate / 1e12:.2f} TB/s"
-    )
+    size = f"{model.num_parameters() / 1e6:.0f} M parameters, {options.dtype}"
+    print(f"{name}, torch {torch.__version__}, {size}, copies {rate / 1e12:.2f} TB/s")
     ours(engine, prompts[:4], 32, 8, 64)
     peer(model, prompts, 8, 64)
     best, peer_best, bytes_a_token = (0.0, 0), (0.0, 0), 2 * 2 * options.layers * options.hidden
