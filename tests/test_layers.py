@@ -11,7 +11,8 @@ import reachlab
 FLOORS = {
     **dict.fromkeys(("errors", "types", "boundary", "moe", "rl"), 1),
     # The second floor's files without a room, which its rooms use.
-    **dict.fromkeys(("runs", "progress", "threads", "pictures"), 1.5),
+    **dict.fromkeys(("runs", "progress", "threads"), 1.5),
+    "pictures": 1.75,
     **dict.fromkeys(("tasks", "models"), 2),
     "sampling": 3,
     **dict.fromkeys(("training", "report"), 4),

@@ -1,3 +1,5 @@
+import base64
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -6,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from reachlab.pictures.scenes import scene
 from reachlab.report import problems
 from reachlab.report.blocks import unpacked
 from reachlab.report.entries import Entry, read_entries
 from reachlab.report.picks import Pick
+from reachlab.report.pictures import frame
 from reachlab.report.problems import Shelf, interest, shelve
 from reachlab.report.texts import Excerpt
 from reachlab.report.words import stored
@@ -158,7 +163,7 @@ def test_a_final_answer_is_not_said_twice() -> None:
 
 
 def test_the_page_says_what_it_holds() -> None:
-    whole = Shelf(index="", chunks=(), stored=1_200, drawn=1_200, most=8, longest=6_000, cut=0, bare=0)
+    whole = Shelf(index="", chunks=(), pictures={}, stored=1_200, drawn=1_200, most=8, longest=6_000, cut=0, bare=0)
     assert stored(whole) == "All 1,200 samples of these problems are in this page."
     assert "6,000 characters are cut in the middle. The run" in stored(replace(whole, cut=3))
     some = replace(whole, drawn=5_000, bare=2, cut=1)
@@ -171,13 +176,27 @@ def test_the_page_says_what_it_holds() -> None:
 
 def test_prompts_of_chats_and_images(tmp_path: Path, make: SimpleNamespace) -> None:
     chat = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"})
-    asked = [Problem(id="p0", prompt=chat, answer=4, images=("a.png", "b.png"))]
+    for name in ("a", "b", "c"):
+        Image.new("RGB", (900, 8), "red").save(tmp_path / f"{name}.png")
+    files = [str(tmp_path / f"{name}.png") for name in ("a", "b", "c")]
+    asked = [Problem(id="p0", prompt=chat, answer=4, images=(*files, scene("chart", {"r": 3}, 0, 64)))]
     run = make.samples(tmp_path / "a", np.zeros((1, 1)), problems=asked, text=lambda *_: "")
     (entry,) = read_entries(*make.measure([run]))
-    index, ((found,)) = opened(shelve([entry]))[0], opened(shelve([entry]))[1]
+    Path(files[1]).unlink()
+    Image.new("RGB", (900, 8), "blue").save(files[2])
+    shelf = shelve([entry])
+    index, ((found,)) = opened(shelf)
+    shown = json.loads(unpacked(shelf.pictures[0]))
+    picture = Image.open(io.BytesIO(base64.b64decode(shown[0].removeprefix("data:image/png;base64,"))))
+    assert picture.size == (640, 6)
+    assert "no such picture" in shown[1]
+    assert "has changed since the run" in shown[2]
+    assert shown[3].startswith("data:image/png;base64,")
+    (left,) = json.loads(unpacked(frame(entry.store, ["p0"], [0], budget=0)[0]))[3:]
+    assert left.startswith("A picture is left out")
     assert index["asked"] == ["2 + 2?"]
     assert found["prompt"] == [["system", "Be brief."], ["user", "2 + 2?"]]
-    assert (found["images"], found["answer"]) == (2, "4")
+    assert found["answer"] == "4"
     assert found["models"] == [[[0, "wrong", ["12 tokens"], ""]]]
 
 

@@ -7,7 +7,7 @@ from tests.conftest import Command
 
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
-from reachlab.studies import demo
+from reachlab.studies import demo, recipe
 from reachlab.studies.config import DemoConfig
 from reachlab.studies.stages import Stage
 
@@ -35,11 +35,11 @@ def test_from_nothing_to_a_report_and_again(
             finished.add(stage.name)
         return dict.fromkeys(finished, 1.0)
 
-    monkeypatch.setattr(demo, "run_stages", one_after_the_other)
+    monkeypatch.setattr(recipe, "run_stages", one_after_the_other)
     config = DemoConfig(out=str(tmp_path / "demo"), problems=4, samples=6, scale=0.001)
     page = demo.run_demo(config)
     assert "<html" in page.read_text()
-    names = [SampleStore(RunFolder(tmp_path / "demo" / "samples" / name)).outcomes() for name in demo.MODELS]
+    names = [SampleStore(RunFolder(tmp_path / "demo" / "samples" / name)).outcomes() for name in recipe.MODELS]
     assert all(found.n_P.tolist() == [6] * 4 for found in names)
     assert len({found.problem_ids for found in names}) == 1
     weights = {p: p.stat().st_mtime_ns for p in (tmp_path / "demo").rglob("*.safetensors")}
@@ -52,7 +52,8 @@ def test_from_nothing_to_a_report_and_again(
 
 @pytest.mark.parametrize("routing", ["dense", "topk", "default"])
 def test_stages_need_stages_that_are_there(routing: str) -> None:
-    stages = demo.demo_stages(DemoConfig(routing=routing))  # type: ignore[arg-type]
+    config = DemoConfig(routing=routing)  # type: ignore[arg-type]
+    stages = recipe.recipe_stages(demo.demo_recipe(config), config)
     names = [s.name for s in stages]
     assert len(set(names)) == len(names) == 8
     assert all(set(s.needs) <= set(names) for s in stages)

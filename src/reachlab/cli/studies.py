@@ -14,10 +14,12 @@ from reachlab.studies.config import (
     RegimeConfig,
     RolloutsConfig,
     TemperatureConfig,
+    VisualConfig,
 )
 
 Study = (
     Annotated[DemoConfig, tyro.conf.subcommand("demo")]
+    | Annotated[VisualConfig, tyro.conf.subcommand("visual")]
     | Annotated[AlgorithmsConfig, tyro.conf.subcommand("algorithms")]
     | Annotated[RolloutsConfig, tyro.conf.subcommand("rollouts")]
     | Annotated[KLConfig, tyro.conf.subcommand("kl")]
@@ -36,6 +38,10 @@ def study(config: Flat[Study]) -> None:
         from reachlab.studies.demo import run_demo
 
         run_demo(config)
+    elif isinstance(config, VisualConfig):
+        from reachlab.studies.visual import run_visual
+
+        run_visual(config)
     elif isinstance(config, AlgorithmsConfig):
         from reachlab.studies.algorithms import run_algorithms
 

@@ -25,11 +25,7 @@ def keep(data: bytes) -> str:
     path = Path(base) / "pictures" / f"{hashlib.blake2b(data, digest_size=16).hexdigest()}{ending}"
     if not path.is_file() or path.stat().st_size != len(data):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, data)
-        except OSError as error:
-            raise ReachlabError(
-                f"{path}: pictures cannot be kept there ({error.strerror or error}); name another folder in "
-                "REACHLAB_CACHE"
-            ) from error
+        except ReachlabError as error:
+            raise ReachlabError(f"{error}; REACHLAB_CACHE names another folder to keep pictures in") from error
     return str(path)

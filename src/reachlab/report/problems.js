@@ -153,7 +153,7 @@
       element("p", { class: "note" }, left ? `${left.toLocaleString("en")} more samples are in the run, not in this page.` : ""));
   };
   const fillReader = async (p) => {
-    const problem = await chunk(p);
+    const [problem, pictures] = await Promise.all([chunk(p), find(`#pictures-${p}`) ? unpack(`pictures-${p}`).then(JSON.parse) : []]);
     if (state.problem !== index.ids[p]) return; // already elsewhere
     const at = found.indexOf(p);
     find("#reader-h").replaceChildren("Problem ", element("code", {}, index.ids[p]));
@@ -161,8 +161,10 @@
     find("[name=previous]").disabled = at < 1;
     find("[name=next]").disabled = at < 0 || at + 1 >= found.length;
     inside.replaceChildren(
+      ...pictures.map((words, i) => words.startsWith("data:")
+        ? element("img", { class: "shown", src: words, alt: `Picture ${i + 1} of the problem` })
+        : element("p", { class: "note" }, words)),
       ...problem.prompt.flatMap(([role, text]) => [...(role ? [element("div", { class: "role" }, role)] : []), block(text)]),
-      ...(problem.images ? [element("p", { class: "note" }, `The prompt's images (${problem.images}) are not shown.`)] : []),
       element("div", { class: "role" }, "What the verifier holds against answers"), block(problem.answer),
       element("div", { class: "answers" }, ...problem.models.map((samples, m) => answers(p, m, samples))),
     );

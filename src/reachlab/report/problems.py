@@ -16,6 +16,7 @@ import numpy as np
 from reachlab.report.blocks import packed
 from reachlab.report.entries import Entry
 from reachlab.report.picks import Pick, pick
+from reachlab.report.pictures import frame
 from reachlab.report.texts import asked, cut, spoken, written
 from reachlab.types import Problem
 
@@ -41,13 +42,15 @@ Shelves = list[list[list[Pick]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """The blocks, and what they hold: `stored` of `drawn` samples, at most `most` of a problem and model.
+    """The blocks, `pictures` by the problem's position, and what they hold: `stored` of `drawn` samples, at most `most`
+    of a problem and model.
 
     `longest` is what texts are cut to, and `cut` how many are; `bare` counts the problems of which no sample is stored.
     """
 
     index: str
     chunks: tuple[str, ...]
+    pictures: Mapping[int, str]
     stored: int
     drawn: int
     most: int
@@ -75,6 +78,7 @@ def shelve(entries: Sequence[Entry], *, budget: int = BUDGET, read: int = READ) 
     return Shelf(
         index=packed(_json(_index(entries, problems, starts))),
         chunks=tuple(chunks),
+        pictures=frame(entries[0].store, [p.id for p in problems], interest(entries)),
         stored=sum(len(samples) for models in kept for samples in models),
         drawn=sum(int((e.outcomes.n_P + e.outcomes.unscored_P).sum()) for e in entries),
         most=max(len(samples) for models in kept for samples in models),
@@ -155,7 +159,7 @@ def _chunks(problems: Sequence[Problem], kept: Shelves, longest: int) -> tuple[l
 
 
 def _asked(problem: Problem) -> dict[str, Any]:
-    return {"prompt": spoken(problem.prompt), "images": len(problem.images), "answer": cut(written(problem.answer))}
+    return {"prompt": spoken(problem.prompt), "answer": cut(written(problem.answer))}
 
 
 def _shown(problem: Problem, models: Sequence[Sequence[Pick]], longest: int) -> dict[str, Any]:

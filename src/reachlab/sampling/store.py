@@ -82,6 +82,12 @@ class SampleStore:
                 raise ReachlabError(f"{path}:{number}: not a problem ({error})") from error
         return rows
 
+    def image_hashes(self) -> dict[str, list[str]]:
+        """The hashes of the problems' pictures, as they were when the run was begun; of problems that have any."""
+        lines = self.folder.fs.cat_file(self.folder.file("problems.jsonl")).decode().split("\n")
+        rows = [json.loads(line) for line in lines if '"image_hashes"' in line]
+        return {row["id"]: row["image_hashes"] for row in rows}
+
     # -- samples ----------------------------------------------------------------------------------------------------
 
     def parts(self) -> list[str]:

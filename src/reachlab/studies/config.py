@@ -34,6 +34,28 @@ class DemoConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VisualConfig:
+    """The demo with pictures: four small vision-language models, from nothing to a report, and two of them blind."""
+
+    out: str = "runs/visual"
+    """Folder of all its runs."""
+    seed: int = 0
+    """Of the weights, the data and every draw."""
+    problems: int = 200
+    """Held-out problems."""
+    samples: int = 256
+    """Answers a problem and model."""
+    scale: float = 1.0
+    """Multiplies the training steps; below 1 is quicker and shows less."""
+
+    def __post_init__(self) -> None:
+        if self.problems < 1 or self.samples < 1:
+            raise ReachlabError(f"problems={self.problems} and samples={self.samples} must be 1 or more")
+        if not 0 < self.scale < float("inf"):
+            raise ReachlabError(f"scale={self.scale} must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SweepConfig:
     """Several ways to train by RL from one base, over seeds."""
 

@@ -7,65 +7,23 @@ solver that does divide. Each answers the same held-out problems many times. Wha
 large k than its base, and does distillation solve more?
 """
 
-import os
-import time
 from pathlib import Path
 
-from rich.console import Console
-
-from reachlab.boundary.compare import compare
-from reachlab.report.page import write_report
-from reachlab.report.tables import print_comparison
-from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
 from reachlab.studies.config import DemoConfig
-from reachlab.studies.stages import Stage, run_stages
-
-MODELS = ("base", "grpo", "pods", "distilled")
-TASK = "countdown,division=0.2"
-ANSWER_TOKENS = "14"
+from reachlab.studies.recipe import Recipe, run_recipe
 
 
-def demo_stages(config: DemoConfig) -> list[Stage]:
-    """Every command of the demo. Each can be run by hand."""
-    made_by = {"base": "pretrain base", "grpo": "RL, GRPO 16", "pods": "RL, PODS 64 to 16", "distilled": "distil"}
-
-    def stage(name: str, folder: str, words: str, model: str = "", threads: int = 1) -> Stage:
-        where = ("--seed", str(config.seed), "--out", f"{config.out}/{folder}")
-        source = ("--model", f"{config.out}/{model}") if model else ()
-        return Stage(name, (*words.split(), *source, *where), (made_by[model],) if model else (), threads)
-
-    def train(name: str, words: str, steps: int, model: str = "", threads: int = 1) -> Stage:
-        length = f"--steps {max(2, round(steps * config.scale))} --threads {threads}"
-        return stage(made_by[name], name, f"{words} {length}", model, threads)
-
+def demo_recipe(config: DemoConfig) -> Recipe:
+    """What its commands say."""
     shape = "--family qwen3" if config.routing == "dense" else f"--family olmoe --routing {config.routing}"
-    rl = f"rl --task {TASK} --prompts 24 --max-tokens {ANSWER_TOKENS}"
-    asked = f"--task {TASK} --problems {config.problems} --samples {config.samples} --max-tokens {ANSWER_TOKENS}"
-    return [
-        train("base", f"pretrain --data countdown,division=0 {shape}", 480, threads=2),
-        # The longest first, so that no core waits at the end.
-        train("pods", f"{rl} --rollouts 64 --keep 16 --rule max_variance", 100, "base"),
-        train("distilled", f"distill --teacher solver --task {TASK}", 320, "base"),
-        train("grpo", f"{rl} --rollouts 16", 100, "base"),
-        *(stage(f"sample {name}", f"samples/{name}", f"sample {asked}", name) for name in MODELS),
-    ]
+    return Recipe(
+        task="countdown,division=0.2",
+        pretrain=f"pretrain --data countdown,division=0 {shape}",
+        answer_tokens=14,
+        steps={"base": 480, "pods": 100, "distilled": 320, "grpo": 100},
+    )
 
 
 def run_demo(config: DemoConfig) -> Path:
-    """Run every stage that is not finished, compare the four models, print the table, write the report."""
-    began = time.monotonic()
-    seconds = run_stages(demo_stages(config), cores=len(os.sched_getaffinity(0)))
-    folders = [RunFolder(f"{config.out}/samples/{name}") for name in MODELS]
-    comparison = compare([SampleStore(folder).outcomes() for folder in folders], seed=config.seed)
-    print_comparison(comparison)
-    times = {f"time of {name}": f"{taken:.0f} s" for name, taken in seconds.items()}
-    page = write_report(
-        comparison,
-        folders,
-        Path(config.out) / "report.html",
-        title="Demo: what RL and distilling added",
-        extra=times,
-    )
-    Console().print(f"{time.monotonic() - began:.0f} s in all; the report is {page}", highlight=False)
-    return page
+    """Run what is not finished of it; returns the report's path."""
+    return run_recipe(demo_recipe(config), config, "Demo: what RL and distilling added")

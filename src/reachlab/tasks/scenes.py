@@ -71,7 +71,7 @@ class Scenes(GeneratedTask):
     def draw(self, rng: random.Random, *, listed: bool) -> Problem:
         """A scene and a question about it."""
         kind = "figure" if rng.random() < self.figures else rng.choice(self.kinds)
-        most = min(self.most, MOST_COUNTED) if kind == "count" else self.most
+        most = self._most(kind)
         names = "abcd" if kind == "figure" else "".join(rng.sample(sorted(COLOURS), len(COLOURS)))
         values = {name: rng.randint(1, most) for name in names}
         asked = names[: self.terms]
@@ -131,9 +131,17 @@ class Scenes(GeneratedTask):
         if rng.random() < self.mistakes:
             asked = [step[0] for step in _steps(str(problem.prompt), values) if READING.fullmatch(step)]
             for name in rng.sample(asked, rng.choice((1, 1, 2))):
-                near = [v for v in range(1, self.most + 1) if v != values[name]]
+                near = [v for v in range(1, self._most(problem.metadata["kind"]) + 1) if v != values[name]]
                 values[name] = rng.choices(near, [1 / (v - values[name]) ** 2 for v in near])[0]
         return ";".join(_steps(str(problem.prompt), values))
+
+    def chance(self, problem: Problem) -> float:
+        """The chance that readings drawn at random are all right: what looking nowhere can do."""
+        steps = _steps(str(problem.prompt), problem.metadata["values"])
+        return float(self._most(problem.metadata["kind"]) ** -sum(bool(READING.fullmatch(step)) for step in steps))
+
+    def _most(self, kind: str) -> int:
+        return min(self.most, MOST_COUNTED) if kind == "count" else self.most
 
     def alphabet(self) -> str:
         """Every character of a question or an answer."""

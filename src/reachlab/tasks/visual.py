@@ -3,8 +3,9 @@
 Only free-form questions: one with choices can be guessed, and arXiv 2504.13837 (section 3.3) leaves them out too. The
 answer is judged as `math.py` judges it, and a decimal one to the number of decimals that the data set states.
 
-A row's question is `question` or `problem`, its answer `answer`. Its pictures are `decoded_image`, `images` or `image`:
-each the path of a file (seen from the data file's folder), or the picture itself, as Parquet files and data sets hold it.
+A row's question is `question` or `problem`, its answer `answer`. Its pictures are `decoded_image`, `images` or
+`image`: each the path of a file (seen from the data file's folder), or the picture itself, as Parquet files and data
+sets hold it.
 Marks such as ``<image1>`` in the text are taken out: pictures stand before it.
 """
 

@@ -51,8 +51,8 @@ class TransformersDecoder:
         self.ends = np.array(sorted({int(e) for e in [*listed, tokenizer.eos_token_id] if e is not None}))
 
     def choose_rows(self, decoding: Decoding, longest_prompt: int) -> int:
-        """Rows of one batch: as asked, or what keeps a core busy within a second a step and a few GiB of cache; on a GPU,
-        what fits into half of its free memory."""
+        """Rows of one batch: as asked, or what keeps a core busy within a second a step and a few GiB of cache; on a
+        GPU, what fits into half of its free memory."""
         if self.rows:
             return self.rows
         on_cpu, on_gpu = (self.model.device.type == kind for kind in ("cpu", "cuda"))
