@@ -311,14 +311,14 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
     starts_P, starts_B = prompt_P.cumsum(0) - prompt_P, int(prompt_P.sum()) + fed_B.cumsum(0) - fed_B
     fed_K = torch.ones_like(said_K, dtype=torch.bool)
     fed_K[answer_B.cumsum(0) - 1] = False
-    ids = torch.cat([asked_K, places.fed(said_K[fed_K])])
+    seen = pixels([prompts[p] for p in shown])
+    ids = torch.cat([asked_K, places.fed(said_K[fed_K]) if seen else said_K[fed_K]])
     prompt_block = _block(starts_P, prompt_P, torch.zeros_like(prompt_P))
     blocks = [prompt_block]
     for part in _buckets(fed_B.tolist()):
         block = _block(starts_B[part], fed_B[part], prompt_P[owner_B[part]])
         blocks.append(_prefixed(block, prompt_block, owner_B[part]))
     position_RL = torch.cat([block.at_BT.flatten()[block.query_slots_N] for block in blocks])[None]
-    seen = pixels([prompts[p] for p in shown])
     if seen and places:
         # Where its rotary embedding has a token, which is not where it stands in its sequence.
         position_RL = _placed(position_RL, [prompts[p] for p in shown], prompt_P, fed_B, owner_B, places)
@@ -409,10 +409,12 @@ def _padded(
     packs = []
     for start, stop in _cut(len(order), size, size, tokens, pieces):
         rows = [pairs[i] for i in order[start:stop]]
-        ids_RL, _ = _right_padded(*_flat([[*p, *places.fed(torch.tensor(a)).tolist()] for p, a in rows]))
+        ids_RL, _ = _right_padded(*_flat([[*p, *a] for p, a in rows]))
         targets_BT, mask_BT = _right_padded(*_flat([a for _, a in rows]))
         asked = [p for p, _ in rows]
         seen = pixels(asked)
+        if seen:  # what is fed is not what is to be predicted
+            seen["input_ids"] = places.fed_after(asked, ids_RL)
         before_B = torch.tensor([len(p) - 1 for p, _ in rows])
         first = int(before_B.min())
         starts_B = torch.arange(len(rows)) * (ids_RL.shape[1] - 1 - first) + before_B - first

@@ -196,6 +196,11 @@ class Places:
         token."""
         return ids_K if self._placeholder is None else ids_K.masked_fill(ids_K == self._placeholder, 0)
 
+    def fed_after(self, prompts: Sequence[Sequence[int]], ids_BL: Tensor) -> Tensor:
+        """The same of rows that begin with these prompts."""
+        after_BL = torch.arange(ids_BL.shape[1]) >= torch.tensor([len(prompt) for prompt in prompts])[:, None]
+        return torch.where(after_BL, self.fed(ids_BL), ids_BL)
+
     def rows(self, prompts: Sequence[Sequence[int]], length: int) -> Tensor:
         """The positions of rows of `length` tokens that begin with these prompts, (3, B, length)."""
         placed = torch.empty(3, len(prompts), length, dtype=torch.long)

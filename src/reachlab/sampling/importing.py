@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -33,6 +34,7 @@ from reachlab.tasks.judging import Judge
 from reachlab.tasks.math import gold_answer
 from reachlab.tasks.registry import load_task
 from reachlab.tasks.rows import Once, Row
+from reachlab.tasks.visual import pictures_of
 from reachlab.types import Judged, Problem, Sample
 
 PART_SIZE = 8192
@@ -97,7 +99,7 @@ def import_samples(config: ImportConfig, progress: Callable[[int, int], None] | 
     fields = find_fields(config, rows[0][1])
     names = matches(rows, fields.text) if "*" in fields.text else [None]
     task = load_task(config.task or "math")
-    find = _OwnProblems() if config.task is None else _TaskProblems(task, config)
+    find = _OwnProblems(config.file) if config.task is None else _TaskProblems(task, config)
     out = config.out or f"runs/{_stem(config.file)}"
     with fsspec.open(config.file, "rb") as file:
         content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
@@ -209,7 +211,8 @@ def _answers(rows: Sequence[Row], fields: Fields, find: "_OwnProblems | _TaskPro
 class _OwnProblems:
     """The questions that the file itself holds, with their answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str) -> None:
+        self._base = Path(file).parent
         self._by_id: dict[str, tuple[Problem, str]] = {}
         self._ids: dict[str, str] = {}
 
@@ -226,7 +229,8 @@ class _OwnProblems:
             worked=gold_path.rpartition(".")[2] == "solution",
             where=f"{place}: field {gold_path!r}",
         )
-        asked = Problem(id=identity, prompt=question, answer=gold, metadata={"question": question})
+        images = pictures_of(row, place, self._base)
+        asked = Problem(id=identity, prompt=question, answer=gold, images=images, metadata={"question": question})
         known, first = self._by_id.setdefault(identity, (asked, place))
         if known != asked:
             raise ReachlabError(f"{place}: problem {identity!r} has another question or answer than at {first}")
@@ -242,7 +246,9 @@ class _TaskProblems:
         listed = task.problems(split, config.problems, config.problem_seed)
         self._by_id = {p.id: p for p in listed}
         self._question = {p.id: _same(_question(task, p)) for p in listed}
-        self._id_of = {question: identity for identity, question in self._question.items()}
+        # With pictures, many ask the same words.
+        asked = Counter(self._question.values())
+        self._id_of = {question: identity for identity, question in self._question.items() if asked[question] == 1}
 
     def problem(self, row: Mapping[str, Any], fields: Fields, place: str) -> Problem:
         """The task's problem that the row answers: by id unless it asks another question, else by that."""
@@ -253,16 +259,17 @@ class _TaskProblems:
             return self._by_id[identity]
         if question in self._id_of:
             return self._by_id[self._id_of[question]]
+        several = question is not None and question in self._question.values()
         what = f"question {asked!r:.60}" if question is not None else f"id {identity!r}"
         raise ReachlabError(
-            f"{place}: task {self.spec!r} lists no problem with this {what}; "
+            f"{place}: task {self.spec!r} lists {'several problems' if several else 'no problem'} with this {what}; "
             "name its id field with --id, or list other problems with --split, --problems, --problem-seed"
         )
 
 
 def _question(task: Task, problem: Problem) -> str:
     if isinstance(task, FiniteTask):
-        return task.key(problem)
+        return str(problem.metadata.get("question") or task.key(problem))
     return problem.prompt if isinstance(problem.prompt, str) else problem.prompt[-1]["content"]
 
 

@@ -21,7 +21,8 @@ RECIPE = Recipe(
     pretrain="pretrain --data scenes,figures=0 --family llava --batch 64",
     distill="--batch 64",
     answer_tokens=26,  # of the longest right answer
-    steps={"base": 300, "pods": 100, "distilled": 300, "grpo": 100},
+    # As long as each other: a step of PODS takes twice a step of GRPO.
+    steps={"base": 300, "pods": 100, "distilled": 300, "grpo": 200},
     blind=("base", "distilled"),
 )
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.pictures.keep import keep
-from reachlab.pictures.reference import check_picture
+from reachlab.pictures.reference import check_picture, fingerprint
 from reachlab.tasks.math import Math, canonical, plain_number
 from reachlab.tasks.rows import DATASETS, Once, read_rows, shape
 from reachlab.tasks.templates import fill
@@ -39,8 +39,8 @@ class Visual(Math):
         self.all_problems = _read(argument, template)
 
     def key(self, problem: Problem) -> str:
-        """The question with its pictures: many ask "Find x"."""
-        return f"{problem.metadata['question']} {' '.join(problem.images)}"
+        """The question with its pictures, wherever these lie: many ask "Find x"."""
+        return " ".join([str(problem.metadata["question"]), *map(fingerprint, problem.images)])
 
     def verify(self, problem: Problem, text: str) -> Verdict:
         """As a math answer; a decimal is compared as rounded to the stated decimals, a word as a word."""
@@ -92,7 +92,7 @@ def _read(path: str, template: str) -> list[Problem]:
                 id=identity,
                 prompt=fill(template, question),
                 answer=str(answer).strip(),
-                images=_pictures(row, place, base),
+                images=_wanted(pictures_of(row, place, base), row, place),
                 metadata=metadata,
             )
         )
@@ -121,12 +121,22 @@ def _question(row: Mapping[str, Any], place: str) -> str:
     return f"{bare} (Unit: {unit})" if isinstance(unit, str) and unit else bare
 
 
-def _pictures(row: Mapping[str, Any], place: str, base: Path | None) -> tuple[str, ...]:
+def _wanted(pictures: tuple[str, ...], row: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    if not pictures:
+        names = ", ".join(PICTURE_FIELDS)
+        raise ReachlabError(f"{place}: no picture: {names} are looked for; its fields: {shape(row)}")
+    return pictures
+
+
+def pictures_of(row: Mapping[str, Any], place: str, base: Path | None) -> tuple[str, ...]:
+    """References of the pictures that a row holds or names; paths are seen from `base`, the data file's folder.
+
+    Raises:
+        ReachlabError: one that cannot be used, with the row's `place`.
+    """
     field = next((name for name in PICTURE_FIELDS if row.get(name)), None)
     if field is None:
-        raise ReachlabError(
-            f"{place}: no picture: {', '.join(PICTURE_FIELDS)} are looked for; its fields: {shape(row)}"
-        )
+        return ()
     value = row[field]
     found = []
     for one in value if isinstance(value, list) else [value]:

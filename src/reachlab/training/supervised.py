@@ -335,6 +335,6 @@ def _summed(
     ids_BT, learn_BT = batch.ids_BT.to(device), batch.learn_BT[:, 1:].to(device)
     with autocast(dtype, device):
         # Padding lies to the right, where a causal model cannot see it; a mask would only cost time.
-        out = model(input_ids=ids_BT, use_cache=False, **batch.seen(model, device), **more)
+        out = model(**{"input_ids": ids_BT, **batch.seen(model, device)}, use_cache=False, **more)
     chosen = learn_BT.nonzero(as_tuple=True)
     return F.cross_entropy(out.logits[chosen].float(), ids_BT[:, 1:][chosen], reduction="sum")

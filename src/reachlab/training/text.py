@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.tokenizer import encode, encode_prompts
-from reachlab.models.vision import Places, Seen, pixels, placeholder_id
+from reachlab.models.vision import Places, Seen, pixels
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.base import Task
 from reachlab.types import Problem, Prompt
@@ -43,8 +43,11 @@ class Tokens:
     def seen(self, model: Any, device: torch.device) -> dict[str, Tensor]:
         """What the model is given beside the ids: the rows' pictures, and where its tokens are if that depends on
         them."""
-        found = pixels(self.prompts_B, device)
-        if found and (places := Places(model)):
+        if not (found := pixels(self.prompts_B, device)):
+            return {}
+        places = Places(model)
+        found["input_ids"] = places.fed_after(self.prompts_B, self.ids_BT).to(device)
+        if places:
             found["position_ids"] = places.rows(self.prompts_B, self.ids_BT.shape[1]).to(device)
         return found
 
@@ -126,10 +129,7 @@ def document_batches(
         pairs = documents(step * batch, batch)
         prompts = encode_prompts(tokenizer, [prompt for prompt, _ in pairs])
         # A tokenizer that opens a text with a token of its own has done so for the prompt.
-        # What an answer says of pictures is text: there is no picture in it.
-        mark = placeholder_id(tokenizer)
-        texts = encode(tokenizer, [answer for _, answer in pairs])
-        answers = [[*(i for i in ids if i != mark), tokenizer.eos_token_id] for ids in texts]
+        answers = [[*ids, tokenizer.eos_token_id] for ids in encode(tokenizer, [answer for _, answer in pairs])]
         tokens = pad(prompts, answers, tokenizer.pad_token_id, length, answer_only)
         if not tokens.learn_BT[:, 1:].any():
             raise ReachlabError(f"no prompt of step {step} leaves room for an answer in --length {length}; raise it")
