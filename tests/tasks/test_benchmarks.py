@@ -4,6 +4,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from PIL import Image
 from tests.tiny import reachlab, tiny_model, tiny_tokenizer
 
 from reachlab.errors import ReachlabError
@@ -33,6 +34,12 @@ ROWS: dict[str, dict[str, Any]] = {
     "aime24": {"id": 60, "problem": "Every morning ...", "solution": "$\\boxed{204}$.", "answer": "204"},
     "aime25": {"id": "0", "problem": "Find the sum.", "answer": "70"},
     "amc23": {"id": 0, "question": "Cities A and B.", "answer": 27.0, "url": "x"},
+    "mathvista": {
+        "pid": "1", "question": "How many bars?", "image": "x.png", "choices": None, "unit": None, "precision": None,
+        "answer": "4", "question_type": "free_form", "answer_type": "integer", "metadata": {"split": "testmini"},
+    },
+    "mathvision": {"id": "1", "question": "How many? <image1>", "options": [], "image": "x.png", "answer": "12"},
+    "geometry3k": {"images": ["x.png"], "problem": "<image>Find x.", "answer": "2\\sqrt{3}"},
     "humaneval": {
         "task_id": "HumanEval/0", "prompt": "def one():\n    ''' One. '''\n", "canonical_solution": "    return 1\n",
         "test": "def check(candidate):\n    assert candidate() == 1\n", "entry_point": "one",
@@ -49,6 +56,7 @@ ROWS: dict[str, dict[str, Any]] = {
 RIGHT = {
     "gsm8k": "So \\boxed{7}.", "math500": "\\boxed{5/6}", "minerva": "\\boxed{4.5\\times 10^{33}}",
     "olympiad": "\\boxed{-2, 2}", "aime24": "\\boxed{204}", "aime25": "70", "amc23": "\\boxed{27}",
+    "mathvista": "\\boxed{4}", "mathvision": "So 12.", "geometry3k": "\\boxed{\\sqrt{12}}",
     "humaneval": "    return 1\n", "mbpp": "```python\ndef one(): return 1\n```", "livecodebench": "```\nprint(1)\n```",
 }  # fmt: skip
 
@@ -58,15 +66,17 @@ def test_a_row_of_each(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """From a file that is named, from a folder, and through the library `datasets` all the same."""
     if BENCHMARKS[name].family == "code" and bubble.available():
         pytest.skip(bubble.available())
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    row = json.dumps(ROWS[name]).replace('"x.png"', json.dumps(str(tmp_path / "x.png")))
     file = tmp_path / f"{name}.jsonl"
-    file.write_text(json.dumps(ROWS[name]) + "\n")
+    file.write_text(f"{row}\n")
     named = load_task(f"{name}:{file}")
     monkeypatch.setenv("REACHLAB_DATA", str(tmp_path))
     found = load_task(name)
     hub = tmp_path / "hub" / BENCHMARKS[name].family
     hub.mkdir(parents=True)
     split = "test"
-    (hub / f"{split}.jsonl").write_text(json.dumps(ROWS[name]) + "\n")
+    (hub / f"{split}.jsonl").write_text(f"{row}\n")
     through = load_task(f"{name}:datasets:{hub}#{split}")
     assert named.spec == f"{name}:{file}"
     (problem,) = named.problems("all")

@@ -69,7 +69,7 @@ def test_a_task_remembers_the_spec_that_rebuilds_it(spec: str) -> None:
         assert load_task(task.spec).problems("test", 5) == task.problems("test", 5)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"visual"}))  # which is nothing without a file
 def test_every_family_is_there(family: str) -> None:
     argument = {"gym": ":gcd"}.get(family, "") + (",UNSANDBOXED=true" if family == "code" else "")
     assert isinstance(load_task(family + argument), Task)

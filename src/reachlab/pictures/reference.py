@@ -11,6 +11,7 @@ what was there when the reference was written down: the hash of a file's bytes, 
 import base64
 import hashlib
 import io
+import re
 import warnings
 from functools import lru_cache
 
@@ -112,7 +113,9 @@ def _header(data: bytes, name: str) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data))
     except Image.DecompressionBombError as error:
-        raise ReachlabError(f"{name}: far more than the {MOST_PIXELS:,} pixels allowed; shrink it") from error
+        # Pillow has refused it already, and says how large it is.
+        size = "".join(f"{int(n):,} pixels, " for n in re.findall(r"\((\d+) pixels\)", str(error)))
+        raise ReachlabError(f"{name}: {size}more than the {MOST_PIXELS:,} allowed; shrink it") from error
     except UnidentifiedImageError as error:
         raise ReachlabError(
             f"{name}: not a picture of a known format (PNG, JPEG, WebP ...), or a broken one"
@@ -123,9 +126,7 @@ def _header(data: bytes, name: str) -> Image.Image:
     if not width or not height:
         raise ReachlabError(f"{name}: a picture of {width} x {height} pixels shows nothing")
     if width * height > MOST_PIXELS:
-        raise ReachlabError(
-            f"{name}: {width:,} x {height:,} pixels are more than the {MOST_PIXELS:,} allowed; shrink it"
-        )
+        raise ReachlabError(f"{name}: {width:,} x {height:,} pixels, more than the {MOST_PIXELS:,} allowed; shrink it")
     return picture
 
 
