@@ -16,9 +16,10 @@ SIZE = 4 * SHEET
 BARS = st.dictionaries(st.sampled_from(sorted(COLOURS)), st.integers(1, 9), min_size=2)
 
 
-def painted(reference: str, colour: tuple[int, int, int]) -> np.ndarray:
+def painted(reference: str, colour: tuple[int, int, int]) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
     """Where the picture has a colour."""
-    return (np.abs(np.asarray(open_picture(reference)).astype(int) - colour) < 12).all(-1)
+    found = np.abs(np.asarray(open_picture(reference)).astype(int) - colour) < 12
+    return np.asarray(found.all(-1))
 
 
 @settings(max_examples=40, deadline=None)

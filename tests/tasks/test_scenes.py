@@ -92,7 +92,7 @@ def test_a_corpus_without_figures_and_one_of_figures() -> None:
 
 def test_splits_do_not_meet_whatever_the_drawing() -> None:
     task = load_task("scenes")
-    train, test = ({p.id for p in task.problems(split, 300)} for split in ("train", "test"))  # type: ignore[arg-type]
+    train, test = ({p.id for p in task.problems(split, 300)} for split in ("train", "test"))
     assert not train & test
     # The same question with the same readings is one problem, wherever things are drawn.
     small = Scenes(kinds="count", figures=0, most=2, terms=2)

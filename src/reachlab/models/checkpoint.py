@@ -185,12 +185,17 @@ def save_model(folder: str | Path, model: PreTrainedModel, tokenizer: PreTrained
 
     def fill(path: Path) -> None:
         model.save_pretrained(path)
-        # A processor saves its tokenizer too.
-        (processor_of(tokenizer) or tokenizer).save_pretrained(path)
+        save_tokenizer(path, tokenizer)
         if (routers := densified(model)) is not None and routers.state():
             save_routers(model, path)
 
     save_folder(folder, fill)
+
+
+def save_tokenizer(path: str | Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Save a tokenizer, with its processor where it has one."""
+    # A processor saves its tokenizer too.
+    (processor_of(tokenizer) or tokenizer).save_pretrained(path)
 
 
 def hash_model(path: str | Path) -> str:

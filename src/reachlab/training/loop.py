@@ -23,7 +23,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import load_tokenizer, restore_folder, save_folder, save_model
+from reachlab.models.checkpoint import load_tokenizer, restore_folder, save_folder, save_model, save_tokenizer
 from reachlab.models.devices import choose_device
 from reachlab.moe import densified
 from reachlab.progress import Advance, track
@@ -173,7 +173,7 @@ class TrainingRun:
             state["random_cuda"] = torch.cuda.get_rng_state(self.device)
 
         def fill(path: Path) -> None:
-            self.tokenizer.save_pretrained(path)
+            save_tokenizer(path, self.tokenizer)
             self.model.config.save_pretrained(path)
             torch.save(state, path / "trainer.pt")
 

@@ -6,15 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.models.vlm import llava
 from tests.sampling.engines.served import Reply, Scripted, completion, serving
 from tests.tiny import TASK, reachlab, rows_of, tiny_model, tiny_tokenizer
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import save_model
+from reachlab.models.vision import processor_of
+from reachlab.pictures.reference import data_url
+from reachlab.pictures.scenes import scene
 from reachlab.sampling.config import Decoding, SampleConfig, Servers
 from reachlab.sampling.engines import openai as module
 from reachlab.sampling.engines.openai import OpenAIEngine, open_engine
 from reachlab.sampling.run import sample
+from reachlab.types import Illustrated
 
 DECODING = Decoding(max_tokens=8)
 SEEDS = [list(range(40)), list(range(100, 130))]
@@ -266,6 +271,52 @@ def transformers_serve(checkpoint: Path, tmp_path_factory: pytest.TempPathFactor
     command: list[str | Path] = [program, "serve", str(checkpoint), "--port", "{port}", "--device", "cpu"]
     with serving(command, "/health", tmp_path_factory.mktemp("serve") / "log.txt") as url:
         yield url
+
+
+def test_pictures_are_parts_of_what_the_user_says() -> None:
+    """In a chat, and for a plain text, for which the protocol has no pictures."""
+    picture = scene("chart", {"r": 3}, 0, 32)
+    chat = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "How high?"})
+    with Scripted() as server:
+        engine = OpenAIEngine(servers(server.url), "m")
+        engine.answer([Illustrated("How high?", (picture,)), Illustrated(chat, (picture,))], [[1], [2]], DECODING)
+        engine.close()
+    assert {body["path"] for body in server.asked} == {"/v1/chat/completions"}
+    said = {"type": "text", "text": "How high?"}
+    wanted = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": data_url(picture)}}, said]}]
+    plain, other = sorted((body["messages"] for body in server.asked), key=len)
+    assert plain == wanted
+    assert other == [chat[0], *wanted]
+    assert chat[1]["content"] == "How high?"
+
+
+@pytest.fixture(scope="module")
+def seeing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model, tokenizer = llava()
+    processor_of(tokenizer).chat_template = (
+        "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for c in m.content %}"
+        "{% if c.type == 'image' %}<image>{% else %}{{ c.text }}{% endif %}{% endfor %}{% endif %}{% endfor %}"
+    )
+    tokenizer.chat_template = processor_of(tokenizer).chat_template
+    folder = tmp_path_factory.mktemp("model") / "seeing"
+    save_model(folder, model, tokenizer)
+    return folder
+
+
+@pytest.mark.slow
+def test_transformers_serve_sees(seeing: Path, tmp_path: Path) -> None:
+    """Greedy answers about pictures are those of the embedded engine."""
+    program = Path(sys.executable).with_name("transformers")
+    command: list[str | Path] = [program, "serve", str(seeing), "--port", "{port}", "--device", "cpu"]
+    words = ("sample", "--model", seeing, "--task", "scenes,size=32", "--problems", "6", "--max-tokens", "8")
+    how = ("--temperature", "0", "--samples", "1")
+    with serving(command, "/health", tmp_path / "log.txt") as url:
+        for name, where in (("here", ()), ("there", ("--engine", "openai", "--base-url", url))):
+            found = reachlab(*words, *how, *where, "--out", tmp_path / name)
+            assert found.returncode == 0, found.stderr
+    here, far = rows_of(tmp_path / "here"), rows_of(tmp_path / "there")
+    assert [row["text"] for row in here] == [row["text"] for row in far]
+    assert len({row["text"] for row in here}) > 2
 
 
 @pytest.mark.slow
