@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from reachlab.pictures.scenes import scene
 from reachlab.report.entries import read_entries
 from reachlab.report.page import write_report
 from reachlab.report.tables import fold_indices
@@ -325,6 +327,23 @@ def test_nothing_untrusted_runs(chromium: Any, tmp_path: Path, make: SimpleNames
         opened.page.wait_for_timeout(200)
         assert opened.said
         assert all("Content Security Policy" in text for text in opened.said)
+
+
+def test_pictures_are_shown_with_their_problem(chromium: Any, tmp_path: Path, make: SimpleNamespace) -> None:
+    gone = tmp_path / "<b>gone.png"
+    Image.new("RGB", (8, 8)).save(gone)
+    pictures = (scene("chart", {"r": 3, "g": 9}, 0, 64), str(gone))
+    problems = [Problem(id="p0", prompt="chart r+g:", answer=12, images=pictures)]
+    run = make.samples(tmp_path / "a", np.array([[0, 1, 1]]), problems=problems)
+    gone.unlink()
+    with Opened(chromium, write(make.measure([run]), tmp_path / "r.html")) as opened:
+        opened.scroll()
+        opened.page.locator(".problems .rows a").click()
+        opened.page.locator("dialog[open] img.shown").wait_for()
+        quiet(opened)
+        wide = opened.page.evaluate("document.querySelector('dialog img.shown').naturalWidth")
+        assert (wide, opened.count("dialog img.shown")) == (64, 1)
+        assert "<b>gone.png: no such picture" in str(opened.page.locator("dialog .inside .note").first.text_content())
 
 
 def test_one_model_and_one_sample(chromium: Any, tmp_path: Path, make: SimpleNamespace) -> None:

@@ -153,7 +153,7 @@
       element("p", { class: "note" }, left ? `${left.toLocaleString("en")} more samples are in the run, not in this page.` : ""));
   };
   const fillReader = async (p) => {
-    const [problem, pictures] = await Promise.all([chunk(p), find(`#pictures-${p}`) ? unpack(`pictures-${p}`).then(JSON.parse) : []]);
+    const [problem, pictures] = await Promise.all([chunk(p), document.getElementById(`pictures-${p}`) ? unpack(`pictures-${p}`).then(JSON.parse) : []]);
     if (state.problem !== index.ids[p]) return; // already elsewhere
     const at = found.indexOf(p);
     find("#reader-h").replaceChildren("Problem ", element("code", {}, index.ids[p]));

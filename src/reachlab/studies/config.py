@@ -10,15 +10,11 @@ from reachlab.training.rl_config import AlgorithmName
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemoConfig:
-    """The demo: four small models, from nothing to a report."""
+class RecipeConfig:
+    """What a study from nothing to a report takes."""
 
-    out: str = "runs/demo"
-    """Folder of all its runs."""
     seed: int = 0
     """Of the weights, the data and every draw."""
-    routing: Literal["dense", "topk", "default", "sparsemixer", "densemixer", "lossfree"] = "dense"
-    """The base: a dense model, or a sparse mixture of experts whose routers learn like this (see `pretrain`)."""
     problems: int = 200
     """Held-out problems."""
     samples: int = 256
@@ -34,25 +30,21 @@ class DemoConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VisualConfig:
+class DemoConfig(RecipeConfig):
+    """The demo: four small models, from nothing to a report."""
+
+    out: str = "runs/demo"
+    """Folder of all its runs."""
+    routing: Literal["dense", "topk", "default", "sparsemixer", "densemixer", "lossfree"] = "dense"
+    """The base: a dense model, or a sparse mixture of experts whose routers learn like this (see `pretrain`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisualConfig(RecipeConfig):
     """The demo with pictures: four small vision-language models, from nothing to a report, and two of them blind."""
 
     out: str = "runs/visual"
     """Folder of all its runs."""
-    seed: int = 0
-    """Of the weights, the data and every draw."""
-    problems: int = 200
-    """Held-out problems."""
-    samples: int = 256
-    """Answers a problem and model."""
-    scale: float = 1.0
-    """Multiplies the training steps; below 1 is quicker and shows less."""
-
-    def __post_init__(self) -> None:
-        if self.problems < 1 or self.samples < 1:
-            raise ReachlabError(f"problems={self.problems} and samples={self.samples} must be 1 or more")
-        if not 0 < self.scale < float("inf"):
-            raise ReachlabError(f"scale={self.scale} must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

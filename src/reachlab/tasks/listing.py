@@ -45,6 +45,12 @@ def show_task(spec: str, split: Split, n: int, seed: int) -> list[dict[str, Any]
     task = load_task(spec)
     problems = task.problems(split)[:n] if task.finite else task.problems(split, n, seed)
     return [
-        {"id": p.id, "prompt": p.prompt, "answer": p.answer, "solution": task.solve(p, Random(seed)) or ""}
+        {
+            "id": p.id,
+            **({"pictures": " ".join(p.images)} if p.images else {}),
+            "prompt": p.prompt,
+            "answer": p.answer,
+            "solution": task.solve(p, Random(seed)) or "",
+        }
         for p in problems
     ]
