@@ -33,6 +33,7 @@ METHODS: dict[str, tuple[str, dict[str, object]]] = {
     "default, routed": ("default", {}),
     "default, routed, forward too": ("default", {"forward": "default"}),
     "default, linear": ("default", {"estimator": "linear", "update": "per_step"}),
+    "default, linear, fewer probes": ("default", {"estimator": "linear", "update": "per_step", "share": 0.002}),
     "sparsemixer": ("sparsemixer", {}),
     "densemixer": ("densemixer", {}),
 }

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from reachlab.moe.regression import RIDGE, Regression
+from reachlab.moe.regression import RIDGE, Regression, _solve
 
 CPU = torch.device("cpu")
 E, D = 3, 4
@@ -73,3 +73,12 @@ def test_what_is_not_finite_is_left_out_and_remembered(bad: float) -> None:
     for regression in (clean, ours):
         regression.commit()
     torch.testing.assert_close(ours.vectors_RED, clean.vectors_RED)
+
+
+@pytest.mark.parametrize("R", [1, 2, 3])
+def test_elimination_is_the_library_s_solution(R: int) -> None:
+    generator = torch.Generator().manual_seed(R)
+    seen_ESR = torch.randn(5, 9, R, generator=generator, dtype=torch.float64)
+    squares_ERR = seen_ESR.mT @ seen_ESR + 0.1 * torch.eye(R, dtype=torch.float64)
+    products_ERD = torch.randn(5, R, 7, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(_solve(squares_ERR, products_ERD), torch.linalg.solve(squares_ERR, products_ERD))

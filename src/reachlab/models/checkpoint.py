@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import hashlib
+import json
 import os
 import shutil
 import uuid
@@ -23,7 +24,7 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from reachlab.errors import ReachlabError
-from reachlab.models.vision import PROCESSOR_FILES, attach, is_vision, processor_of
+from reachlab.models.vision import PROCESSOR_FILES, attach, processor_of
 from reachlab.moe import densified, restore
 from reachlab.moe import save as save_routers
 from reachlab.moe.storage import changes_the_function
@@ -77,7 +78,7 @@ def load_model(path: str | Path, dtype: Dtype = "float32") -> tuple[PreTrainedMo
     tokenizer = load_tokenizer(folder)
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         raise ReachlabError(f"{folder}: no weights here (*.safetensors)")
-    kind = AutoModelForImageTextToText if is_vision(_config(folder)) else AutoModelForCausalLM
+    kind = AutoModelForImageTextToText if _sees(folder) else AutoModelForCausalLM
     try:
         model, found = kind.from_pretrained(
             folder, dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True
@@ -112,7 +113,7 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         raise ReachlabError(f"{folder}: its tokenizer has no end-of-text token (eos_token in tokenizer_config.json)")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if is_vision(_config(folder)):
+    if _sees(folder):
         attach(tokenizer, _load_processor(folder))
     return tokenizer
 
@@ -128,10 +129,11 @@ def _load_processor(folder: Path) -> Any:
     return processor if hasattr(processor, "image_processor") else None
 
 
-def _config(folder: Path) -> Any:
+def _sees(folder: Path) -> bool:
+    """Whether a checkpoint is of a vision-language model."""
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
-    except Exception as error:
+        return isinstance(json.loads((folder / "config.json").read_bytes()).get("vision_config"), dict)
+    except (ValueError, AttributeError) as error:
         raise ReachlabError(f"{folder}: its config.json cannot be used: {_first_line(error)}") from error
 
 

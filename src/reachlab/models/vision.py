@@ -176,7 +176,9 @@ class Places:
     """Where a model puts tokens: positions in one axis, or in the three of M-RoPE."""
 
     def __init__(self, model: Any):
-        self._index = getattr(getattr(model, "base_model", model), "get_rope_index", None)
+        # Whatever is wrapped around the model.
+        inside = (getattr(part, "get_rope_index", None) for part in model.modules())
+        self._index = next((found for found in inside if found is not None), None)
         self._placeholder = getattr(model.config, "image_token_id", None)
 
     def __bool__(self) -> bool:

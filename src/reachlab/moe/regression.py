@@ -57,8 +57,7 @@ class Regression:
         # An expert that nobody probed yet has sums of zero, and vectors of zero.
         nothing_E = (self.counts_E == 0).float()
         full_ERR = self.squares_ERR + torch.diag_embed(ridge_R + nothing_E[:, None] + TINY)
-        solved_ERD, _ = torch.linalg.solve_ex(full_ERR, self.products_ERD)
-        self.vectors_RED.copy_(solved_ERD.transpose(0, 1))
+        self.vectors_RED.copy_(_solve(full_ERR, self.products_ERD).transpose(0, 1))
         self.age_E.add_(1).masked_fill_(told_E, 0)
 
     def state(self) -> dict[str, Tensor]:
@@ -70,6 +69,19 @@ class Regression:
             "counts": self.counts_E,
             "age": self.age_E,
         }
+
+
+def _solve(squares_ERR: Tensor, products_ERD: Tensor) -> Tensor:
+    """A⁻¹ B of a few small positive definite matrices, by elimination: R is 1 or 2, and a GPU's solver costs more than
+    the rest of a step's bookkeeping."""
+    a_ERR, b_ERD = squares_ERR.clone(), products_ERD.clone()
+    R = a_ERR.shape[1]
+    for r in range(R):
+        for q in (q for q in range(R) if q != r):
+            factor_E1 = a_ERR[:, q, r : r + 1] / a_ERR[:, r, r : r + 1]
+            b_ERD[:, q] -= factor_E1 * b_ERD[:, r]
+            a_ERR[:, q] -= factor_E1 * a_ERR[:, r]
+    return b_ERD / a_ERR.diagonal(dim1=1, dim2=2)[:, :, None]
 
 
 TINY = 1e-20
