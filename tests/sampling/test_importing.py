@@ -5,6 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
@@ -143,6 +144,38 @@ def test_problems_of_a_task_are_found_by_id_by_question_and_by_what_holds_it(tmp
     stray = write(tmp_path / "z.jsonl", {"id": "p9", "text": "4"})
     with pytest.raises(ReachlabError, match=r"z\.jsonl:1: .* no problem with this id 'p9'"):
         import_samples(ImportConfig(file=stray, out=str(tmp_path / "other"), task=f"math:{bench}"))
+
+
+def test_pictures_come_along_and_make_a_question_another(tmp_path: Path) -> None:
+    for colour in ("red", "blue"):
+        Image.new("RGB", (8, 8), colour).save(tmp_path / f"{colour}.png")
+    rows = [
+        {"question": "Find x.", "answer": "4", "image": "red.png", "response": "#### 4"},
+        {"question": "Find x.", "answer": "5", "image": "blue.png", "response": "#### 4"},
+        {"question": "Find x.", "answer": "4", "image": "red.png", "response": "#### 5"},
+    ]
+    (run,) = import_samples(ImportConfig(file=write(tmp_path / "x.jsonl", *rows), out=str(tmp_path / "a"), workers=1))
+    assert (run.problems, run.samples, run.correct) == (2, 3, 1)
+    store = SampleStore(RunFolder(tmp_path / "a"))
+    assert [Path(p.images[0]).name for p in store.problems()] == ["red.png", "blue.png"]
+    assert len(store.image_hashes()) == 2
+    file = write(tmp_path / "x.jsonl", {**rows[0], "image": "gone.png"})
+    with pytest.raises(ReachlabError, match=r"x\.jsonl:1: field 'image': .*no such picture"):
+        import_samples(ImportConfig(file=file, out=str(tmp_path / "b"), workers=1))
+
+
+def test_a_task_whose_questions_are_told_apart_by_their_pictures(tmp_path: Path) -> None:
+    for number in range(2):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    listed = [{"id": n, "question": "Find <image1> x.", "answer": str(n), "image": f"{n}.png"} for n in range(2)]
+    task = f"visual:{write(tmp_path / 'task.jsonl', *listed)}"
+    answers = [{"id": n, "response": f"#### {n}"} for n in (1, 0)]
+    file = write(tmp_path / "x.jsonl", *answers)
+    (run,) = import_samples(ImportConfig(file=file, task=task, text="response", out=str(tmp_path / "a"), workers=1))
+    assert (run.problems, run.correct) == (2, 2)
+    file = write(tmp_path / "y.jsonl", {"question": "Find x.", "response": "#### 1"})
+    with pytest.raises(ReachlabError, match="lists several problems with this question"):
+        import_samples(ImportConfig(file=file, task=task, text="response", out=str(tmp_path / "b"), workers=1))
 
 
 def test_any_task_judges(tmp_path: Path) -> None:

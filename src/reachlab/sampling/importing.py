@@ -214,14 +214,15 @@ class _OwnProblems:
     def __init__(self, file: str) -> None:
         self._base = Path(file).parent
         self._by_id: dict[str, tuple[Problem, str]] = {}
-        self._ids: dict[str, str] = {}
+        self._ids: dict[tuple[str, ...], str] = {}
 
     def problem(self, row: Mapping[str, Any], fields: Fields, place: str) -> Problem:
         """The row's problem; rows with the same id must ask the same."""
         path, gold_path = str(fields.question), str(fields.answer)
         question = as_text(required(row, path, place), f"{place}: field {path!r}")
+        images = pictures_of(row, place, self._base)
         if fields.id is None:
-            identity = self._ids.setdefault(question, str(len(self._ids)))
+            identity = self._ids.setdefault((question, *images), str(len(self._ids)))
         else:
             identity = str(required(row, fields.id, place))
         gold = gold_answer(
@@ -229,11 +230,12 @@ class _OwnProblems:
             worked=gold_path.rpartition(".")[2] == "solution",
             where=f"{place}: field {gold_path!r}",
         )
-        images = pictures_of(row, place, self._base)
         asked = Problem(id=identity, prompt=question, answer=gold, images=images, metadata={"question": question})
         known, first = self._by_id.setdefault(identity, (asked, place))
         if known != asked:
-            raise ReachlabError(f"{place}: problem {identity!r} has another question or answer than at {first}")
+            raise ReachlabError(
+                f"{place}: problem {identity!r} has another question or answer, or another picture, than at {first}"
+            )
         return known
 
 
