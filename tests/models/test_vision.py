@@ -4,16 +4,18 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from tests.models import vlm
 from tests.models.vlm import FAMILIES, llava, seeing
 from tests.tiny import tiny_model, tiny_tokenizer
-from transformers import PreTrainedTokenizerBase
+from transformers import Gemma3Processor, PreTrainedTokenizerBase
+from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model, load_tokenizer, save_model
 from reachlab.models.config import ModelConfig
 from reachlab.models.packing import Packer, _padded
 from reachlab.models.tokenizer import encode_prompts
-from reachlab.models.vision import Places, Seen, pixels, processor_of, written
+from reachlab.models.vision import Places, Seen, attach, pixels, processor_of, written
 from reachlab.pictures.reference import NOISE, open_picture
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.engines.transformers import TransformersDecoder
@@ -165,6 +167,18 @@ def test_a_text_model_says_that_it_cannot_see(tmp_path: Path) -> None:
     with pytest.raises(ReachlabError, match="reads text alone"):
         encode_prompts(load_tokenizer(tmp_path / "a"), [PROBLEMS[0].asked])
     assert not Places(tiny_model())
+
+
+def test_families_whose_pictures_see_ahead_are_refused() -> None:
+    """Gemma 3: what is causal here would be another model."""
+    made = vlm.tokenizer("<start_of_image>", "<end_of_image>", "<image_soft_token>")
+    for name, token in (("boi", "<start_of_image>"), ("eoi", "<end_of_image>"), ("image", "<image_soft_token>")):
+        setattr(made, f"{name}_token", token)
+        setattr(made, f"{name}_token_id", made.convert_tokens_to_ids(token))
+    eyes = Gemma3ImageProcessorPil(size={"height": 32, "width": 32})
+    attach(made, Gemma3Processor(image_processor=eyes, tokenizer=made, image_seq_length=4))
+    with pytest.raises(ReachlabError, match=r"Gemma3Processor: .* see each other, not only what came before"):
+        encode_prompts(made, [asked(PROBLEMS[0])])
 
 
 def test_a_picture_that_the_processor_refuses_is_named(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ PLACEHOLDER = "<image>"
 PER_TOKEN = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 """What a processor returns a token, and not a picture."""
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+CROSSED = {"cross_attention_mask", "aspect_ratio_ids"}
+"""What only processors of families with cross-attention return (Mllama)."""
 REFUSALS = (ValueError, TypeError, RuntimeError, IndexError, KeyError, ZeroDivisionError)
 """What processors raise of pictures that they cannot do with."""
 
@@ -112,6 +114,13 @@ def _process(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Illustrated],
 
 
 def _seen(tokenizer: PreTrainedTokenizerBase, tokens: Mapping[str, Tensor], pixels: Mapping[str, Tensor]) -> Seen:
+    grouped = "token_type_ids" in tokens and bool(tokens["token_type_ids"].any())
+    if grouped or CROSSED & set(pixels):
+        how = "see each other, not only what came before" if grouped else "are seen through cross-attention"
+        raise ReachlabError(
+            f"{type(processor_of(tokenizer)).__name__}: in this family a picture's tokens {how}, which is not computed "
+            "here; families whose pictures are tokens in causal attention are (LLaVA, Qwen-VL, Idefics ...)"
+        )
     real = tokens["attention_mask"].bool()
     ids = tokens["input_ids"][real]
     if "mm_token_type_ids" in tokens:
