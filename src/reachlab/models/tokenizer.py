@@ -22,6 +22,8 @@ from reachlab.types import Illustrated, Prompt, Text
 
 Kind = Literal["char", "number", "bpe"]
 
+AT_ONCE = 64
+"""Prompts whose pixels are held together where only their ids are wanted."""
 PAD, EOS, UNK = "<pad>", "<eos>", "<unk>"
 SPLITS = {
     "char": r"[\s\S]",
@@ -99,6 +101,16 @@ def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]
     encoded = iter(encode(tokenizer, written, special=all(isinstance(text, str) for text in texts)))
     seen = iter(encode_seen(tokenizer, [prompt for prompt in prompts if isinstance(prompt, Illustrated)]))
     return [next(seen) if isinstance(p, Illustrated) else next(encoded) for p in prompts]
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]) -> list[list[int]]:
+    """As `encode_prompts`, without pixels: for many prompts that are only looked through and counted.
+
+    Raises:
+        ReachlabError: as `encode_prompts`.
+    """
+    pieces = (prompts[start : start + AT_ONCE] for start in range(0, len(prompts), AT_ONCE))
+    return [list(prompt) for piece in pieces for prompt in encode_prompts(tokenizer, piece)]
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bool = False) -> list[list[int]]:

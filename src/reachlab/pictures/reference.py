@@ -28,8 +28,8 @@ MOST_PIXELS = 50_000_000
 MOST_BYTES = 200 << 20
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, IndexError)
 """What a damaged file can make a decoder raise."""
-KEPT = 512
-"""Pictures that are kept decoded: more than a step of training asks about."""
+KEPT = 32
+"""Pictures that are kept decoded: those that requests under way ask about."""
 
 
 @lru_cache(maxsize=KEPT)

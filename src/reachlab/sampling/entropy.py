@@ -27,7 +27,7 @@ from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model, load_tokenizer
 from reachlab.models.devices import choose_device
 from reachlab.models.packing import Pack, Packer
-from reachlab.models.tokenizer import encode_prompts
+from reachlab.models.tokenizer import encode_prompts, prompt_ids
 from reachlab.moe import densified
 from reachlab.progress import track
 from reachlab.runs import RunFolder
@@ -296,7 +296,7 @@ class _Measured:
     def _load(self) -> EntropyMeter:
         config = self.config
         model, tokenizer = load_model(self.path, config.dtype)
-        prompts = encode_prompts(tokenizer, [p.asked for p in self.problems])
+        prompts = prompt_ids(tokenizer, [p.asked for p in self.problems])
         unknown = tokenizer.unk_token_id
         for remark in check_prompts(self.path, config.task, self.problems, prompts, unknown, config.max_tokens):
             self.tell(remark)

@@ -18,7 +18,7 @@ import numpy as np
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_tokenizer
-from reachlab.models.tokenizer import encode_prompts
+from reachlab.models.tokenizer import prompt_ids
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder
 from reachlab.sampling.adaptive import Plan, ending, make_plan, say, sum_up
@@ -107,7 +107,7 @@ def _check_model(
         # Its weights are the servers' business; a run of it is continued by asking for the same name.
         return f"served: {config.model}", "as served", max(len(str(p.prompt)) for p in problems)
     weights, tokenizer = hash_model(config.model), load_tokenizer(config.model)
-    prompts = encode_prompts(tokenizer, [p.asked for p in problems])
+    prompts = prompt_ids(tokenizer, [p.asked for p in problems])
     for remark in check_prompts(config.model, config.task, problems, prompts, tokenizer.unk_token_id, most):
         tell(remark)
     return weights, config.dtype, max(map(len, prompts))

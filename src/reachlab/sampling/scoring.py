@@ -26,7 +26,7 @@ from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model, max_positions
 from reachlab.models.devices import choose_device
 from reachlab.models.packing import Pack
-from reachlab.models.tokenizer import encode_prompts
+from reachlab.models.tokenizer import encode_prompts, prompt_ids
 from reachlab.progress import track
 from reachlab.runs import RunFolder
 from reachlab.sampling.agreement import Agreement, agreement
@@ -271,14 +271,20 @@ class _Run:
             part=part,
             rows=[same for row in waiting.values() for same, _ in row],
             tokens=[len(answer) for row in answers for answer in row],
-            packs=scorer.pack([prompts[problem] for problem in waiting], answers),
+            packs=scorer.pack(self._given(scorer, list(waiting), prompts), answers),
             unfit=unfit,
         )
+
+    def _given(self, scorer: Scorer, asked: Sequence[str], prompts: Mapping[str, list[int]]) -> list[list[int]]:
+        """The prompts of some problems as a model is given them: with their pixels, which are not held for all."""
+        if any(self.problems[problem].images for problem in asked):
+            return encode_prompts(scorer.tokenizer, [self.problems[problem].asked for problem in asked])
+        return [prompts[problem] for problem in asked]
 
     def _prompts(self, scorer: Scorer) -> dict[str, list[int]]:
         """Every problem's prompt in the judge's tokens."""
         where, unknown = self.store.folder.url, scorer.tokenizer.unk_token_id
-        found = encode_prompts(scorer.tokenizer, [p.asked for p in self.problems.values()])
+        found = prompt_ids(scorer.tokenizer, [p.asked for p in self.problems.values()])
         for problem, prompt in zip(self.problems, found, strict=True):
             if not prompt:
                 raise ReachlabError(
