@@ -1,8 +1,8 @@
 """Questions about small drawn scenes: count, read a chart, measure, compare, find an area.
 
-The pictures are `reachlab/pictures/scenes.py`'s. An answer reads the quantities that the question names, in its order,
-one a step, and then computes, one operation a step. It is right when it ends in the right number and every step is true
-of the picture: who guesses must guess each reading.
+The pictures are `reachlab/pictures/scenes.py`'s. An answer reads the quantities that the question names, one a step,
+and computes, one operation a step. It is right when it ends in the right number and every step is true: who guesses
+must guess each reading.
 
 | kind | question | answer |
 |---|---|---|
@@ -69,65 +69,66 @@ class Scenes(GeneratedTask):
         self.spec = "scenes"
 
     def draw(self, rng: random.Random, *, listed: bool) -> Problem:
-        """A scene and a question about it."""
-        kind = "figure" if rng.random() < self.figures else rng.choice(self.kinds)
-        most = self._most(kind)
-        names = "abcd" if kind == "figure" else "".join(rng.sample(sorted(COLOURS), len(COLOURS)))
-        values = {name: rng.randint(1, most) for name in names}
-        asked = names[: self.terms]
-        signs = [rng.choice("+-*" if kind == "length" else "+*") for _ in asked[1:]]
-        if kind == "figure":
-            question = "area:"
-        elif kind == "spread":
-            question = f"spread {' '.join(asked)}:"
-        else:
-            question = f"{kind} {asked[0]}{''.join(s + n for s, n in zip(signs, asked[1:], strict=True))}:"
-        steps = _steps(question, values)
-        if any(int(match[4]) > 10**6 or match[4].startswith("-") for s in steps if (match := SUM.fullmatch(s))):
-            return self.draw(rng, listed=listed)
-        if int(steps[-1].rpartition("=")[2]) < 0:
-            return self.draw(rng, listed=listed)
+        """A scene and a question about it, whose every result is a natural number."""
+        while True:
+            kind = "figure" if rng.random() < self.figures else rng.choice(self.kinds)
+            names = "abcd" if kind == "figure" else "".join(rng.sample(sorted(COLOURS), len(COLOURS)))
+            values = {name: rng.randint(1, self._most(kind)) for name in names}
+            asked = names[: self.terms]
+            signs = [rng.choice("+-*" if kind == "length" else "+*") for _ in asked[1:]]
+            if kind == "figure":
+                question = "area:"
+            elif kind == "spread":
+                question = f"spread {' '.join(asked)}:"
+            else:
+                question = f"{kind} {asked[0]}{''.join(s + n for s, n in zip(signs, asked[1:], strict=True))}:"
+            steps = _steps(question, values)
+            if not any("=-" in step for step in steps):
+                break
         # What else is in the picture does not change what is asked.
-        read = [s for s in steps if READING.fullmatch(s)]
+        read = [step for step in steps if READING.fullmatch(step)]
         return Problem(
             id=f"{question}{''.join(read)}",
             prompt=question,
-            answer=int(steps[-1].rpartition("=")[2]),
+            answer={"values": dict(sorted(values.items())), "result": int(steps[-1].rpartition("=")[2])},
             images=(scene(kind, dict(sorted(values.items())), rng.randrange(10**9), self.size),),
-            metadata={"kind": kind, "values": values},
+            metadata={"kind": kind},
         )
 
     def verify(self, problem: Problem, text: str) -> Verdict:
-        """Right when every step holds and the last one gives the number asked for."""
+        """Right when every step is true, every quantity asked for is read, and the last step gives the result."""
         said = _split(text)
-        wanted = _steps(str(problem.prompt), problem.metadata["values"])
-        for number, step in enumerate(said[: len(wanted)]):
-            if step != wanted[number]:
-                return Verdict.wrong(_why(step, wanted[number]))
-        if len(said) != len(wanted):
-            return Verdict.wrong(f"{len(said)} steps, where {len(wanted)} lead to the answer")
-        return Verdict.correct()
+        _, reason, unread = _follow(problem, said)
+        if reason:
+            return Verdict.wrong(reason)
+        if unread:
+            return Verdict.wrong(f"{unread[0]} is not read")
+        match, result = SUM.fullmatch(said[-1]), problem.answer["result"]
+        if not match:
+            return Verdict.wrong("nothing is computed")
+        return Verdict.correct() if int(match[4]) == result else Verdict.wrong(f"ends at {match[4]}, not {result}")
 
     def check_steps(self, problem: Problem, text: str) -> StepCheck:
-        """How many steps hold: what is read is in the picture, and what is computed follows."""
-        said, wanted = _split(text), _steps(str(problem.prompt), problem.metadata["values"])
-        valid = 0
-        while valid < min(len(said), len(wanted)) and said[valid] == wanted[valid]:
-            valid += 1
-        return StepCheck(valid, len(said))
+        """How many steps hold: what is read is in the picture and asked for, and what is computed follows."""
+        said = _split(text)
+        return StepCheck(_follow(problem, said)[0], len(said))
+
+    def gold(self, problem: Problem) -> str:
+        """The result."""
+        return str(problem.answer["result"])
 
     def final_answer(self, problem: Problem, text: str) -> str | None:
         """The number that it ends in."""
-        match = SUM.fullmatch(_split(text)[-1]) if text.strip() else None
+        match = SUM.fullmatch(_split(text)[-1])
         return str(int(match[4])) if match else None
 
     def solve(self, problem: Problem, rng: random.Random) -> str:
         """Read and compute."""
-        return ";".join(_steps(str(problem.prompt), problem.metadata["values"]))
+        return ";".join(_steps(str(problem.prompt), problem.answer["values"]))
 
     def attempt(self, problem: Problem, rng: random.Random) -> str:
         """What somebody writes who looks: `mistakes` of the attempts misread a quantity or two, most by one."""
-        values = dict(problem.metadata["values"])
+        values = dict(problem.answer["values"])
         if rng.random() < self.mistakes:
             asked = [step[0] for step in _steps(str(problem.prompt), values) if READING.fullmatch(step)]
             for name in rng.sample(asked, rng.choice((1, 1, 2))):
@@ -137,7 +138,7 @@ class Scenes(GeneratedTask):
 
     def chance(self, problem: Problem) -> float:
         """The chance that readings drawn at random are all right: what looking nowhere can do."""
-        steps = _steps(str(problem.prompt), problem.metadata["values"])
+        steps = _steps(str(problem.prompt), problem.answer["values"])
         return float(self._most(problem.metadata["kind"]) ** -sum(bool(READING.fullmatch(step)) for step in steps))
 
     def _most(self, kind: str) -> int:
@@ -152,13 +153,37 @@ def _split(text: str) -> list[str]:
     return [step.strip() for step in text.strip().split(";")]
 
 
-def _why(step: str, wanted: str) -> str:
-    """What is wrong with a step."""
-    if READING.fullmatch(wanted) and (match := READING.fullmatch(step)):
-        if match[1] == wanted[0]:
-            return f"{match[1]} is {wanted[1:]}, not {match[2]}"
-        return f"reads {match[1]}, where {wanted[0]} is asked"
-    return f"{step[:40]!r} does not follow" if SUM.fullmatch(step) else f"not a step: {step[:40]!r}"
+def _follow(problem: Problem, said: Sequence[str]) -> tuple[int, str, list[str]]:
+    """How many steps hold, what is wrong with the next one ("" when all hold), and which quantities are not read."""
+    values, unread = problem.answer["values"], _asked(str(problem.prompt))
+    table: list[int] = []  # what is read or computed, and not yet used
+    for valid, step in enumerate(said):
+        if reading := READING.fullmatch(step):
+            name, number = reading[1], int(reading[2])
+            if name not in unread:
+                return valid, f"{name} is not asked for, or read before", unread
+            if number != values[name]:
+                return valid, f"{name} is {values[name]}, not {number}", unread
+            unread.remove(name)
+            table.append(number)
+        elif computed := SUM.fullmatch(step):
+            a, sign, b, result = int(computed[1]), computed[2], int(computed[3]), int(computed[4])
+            for used in (a, b):
+                if used not in table:
+                    return valid, f"{used} is not there in {step!r}", unread
+                table.remove(used)
+            if APPLY[sign](a, b) != result:
+                return valid, f"wrong arithmetic: {step!r}", unread
+            table.append(result)
+        else:
+            return valid, f"not a step: {step[:40]!r}", unread
+    return len(said), "", unread
+
+
+def _asked(question: str) -> list[str]:
+    """The quantities that a question is about."""
+    kind, _, rest = question.rstrip(":").partition(" ")
+    return list("abcd") if kind == "area" else [sign for sign in rest if sign.isalpha()]
 
 
 def _steps(question: str, values: dict[str, int]) -> list[str]:
