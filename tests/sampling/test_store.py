@@ -10,13 +10,18 @@ import pytest
 from tests.tiny import ENVIRONMENT, names
 
 from reachlab.errors import ReachlabError
+from reachlab.pictures.reference import fingerprint
+from reachlab.pictures.scenes import scene
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore, hash_problems
 from reachlab.types import Judged, Problem, Sample, StepCheck, Verdict
 
+PICTURES = [scene("chart", {"r": height}, 0, 64) for height in (3, 4)]
 PROBLEMS = [
     Problem(id="a", prompt="1+1=", answer={"numbers": [1, 1]}, metadata={"division": False}),
-    Problem(id="b b", prompt=({"role": "user", "content": "Größe?\u2028zwei\x85drei"},), answer=2, images=("x.png",)),
+    Problem(
+        id="b b", prompt=({"role": "user", "content": "Größe?\u2028zwei\x85drei"},), answer=2, images=(PICTURES[0],)
+    ),
     Problem(id="c", prompt="nothing drawn", answer=None),
 ]
 
@@ -48,6 +53,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SampleStor
 
 def test_problems_come_back_as_they_were(store: SampleStore) -> None:
     assert store.problems() == PROBLEMS
+    assert store.image_hashes() == {"b b": [fingerprint(PICTURES[0])]}
 
 
 def test_samples_come_back_as_they_were_in_the_problems_order(store: SampleStore) -> None:
@@ -330,8 +336,9 @@ def test_the_hash_follows_what_is_asked_and_what_is_right() -> None:
         [replace(PROBLEMS[0], prompt="1+2="), *PROBLEMS[1:]],
         [replace(PROBLEMS[0], answer=3), *PROBLEMS[1:]],
         [replace(PROBLEMS[0], id="A"), *PROBLEMS[1:]],
+        [PROBLEMS[0], replace(PROBLEMS[1], images=(PICTURES[1],)), PROBLEMS[2]],
     )
-    assert len({first, *map(hash_problems, changed)}) == 6
+    assert len({first, *map(hash_problems, changed)}) == 7
 
 
 WRITER = """
