@@ -200,6 +200,11 @@ def test_a_chat_wants_a_template_and_gets_the_picture_before_the_text() -> None:
     )
     assert written(tokenizer, chat) == "<image>area:"
     assert encode_prompts(tokenizer, [chat]) == encode_prompts(tokenizer, [replace(chat, prompt="area:")])
+    # What the text itself says of pictures is none.
+    for prompt in ("<image>area<image>:", ({"role": "user", "content": "<image>area<image>:"},)):
+        assert written(tokenizer, replace(chat, prompt=prompt)) == "<image>area:"
+    with pytest.raises(ReachlabError, match="no user says anything"):
+        encode_prompts(tokenizer, [replace(chat, prompt=({"role": "system", "content": "area:"},))])
 
 
 @pytest.mark.parametrize(("wrong", "said"), [({"patch": 7}, "multiple of patch"), ({"vision_layers": 0}, "1 or more")])

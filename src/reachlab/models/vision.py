@@ -149,9 +149,11 @@ def written(tokenizer: PreTrainedTokenizerBase, prompt: Illustrated) -> str:
             f"the problem shows a picture ({prompt.images[0][:80]}), and this checkpoint reads text alone; take a "
             "vision-language model's, with its preprocessor_config.json"
         )
+    # What a question says of pictures in the processor's own words is no picture.
+    mark = str(getattr(processor, "image_token", PLACEHOLDER))
     if isinstance(prompt.prompt, str):
-        return _mark(tokenizer, processor) * len(prompt.images) + prompt.prompt
-    return _chat(processor, prompt)
+        return _placed(tokenizer, mark) * len(prompt.images) + prompt.prompt.replace(mark, "")
+    return _chat(processor, prompt, mark)
 
 
 def pixels(prompts: Sequence[Sequence[int]], device: torch.device | str | None = None) -> dict[str, Tensor]:
@@ -227,33 +229,34 @@ class Places:
         return int(self.of(prompt).max()) + 1
 
 
-def text_config(model: Any) -> Any:
-    """The configuration of the part of a model that reads and writes text; the model's own where that is all."""
-    return model.config.get_text_config()
-
-
 def set_text_attention(model: PreTrainedModel, name: str) -> None:
     """Let the part of a model that reads and writes text attend by `name`; its eyes go on as they are."""
     if is_vision(model.config):
-        decoder = model.get_decoder()
-        decoder.set_attn_implementation(name)
+        model.get_decoder().set_attn_implementation(name)
     else:
         model.set_attn_implementation(name)
 
 
-def _mark(tokenizer: PreTrainedTokenizerBase, processor: Any) -> str:
+def _placed(tokenizer: PreTrainedTokenizerBase, mark: str) -> str:
     """A picture's place in a plain text."""
-    mark = str(getattr(processor, "image_token", PLACEHOLDER))
     # What Qwen's chat template puts around a picture; other families have nothing there.
     around = ("<|vision_start|>", "<|vision_end|>")
     known = all(i not in (None, tokenizer.unk_token_id) for i in tokenizer.convert_tokens_to_ids(list(around)))
     return mark.join(around) if known else mark
 
 
-def _chat(processor: Any, prompt: Illustrated) -> str:
+def _chat(processor: Any, prompt: Illustrated, mark: str) -> str:
     if getattr(processor, "chat_template", None) is None and processor.tokenizer.chat_template is None:
         raise ReachlabError("the prompt is a chat, and this checkpoint's processor has no chat template")
-    messages: list[dict[str, Any]] = [dict(message) for message in prompt.prompt if isinstance(message, Mapping)]
-    last = next(m for m in reversed(messages) if m["role"] == "user")
+    messages: list[dict[str, Any]] = [
+        {**message, "content": message["content"].replace(mark, "")}
+        for message in prompt.prompt
+        if isinstance(message, Mapping)
+    ]
+    last = next((m for m in reversed(messages) if m["role"] == "user"), None)
+    if last is None:
+        raise ReachlabError(
+            "the prompt shows a picture, and no user says anything in it that the picture could go with"
+        )
     last["content"] = [*({"type": "image"} for _ in prompt.images), {"type": "text", "text": last["content"]}]
     return str(processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))

@@ -232,7 +232,9 @@ def _messages(prompt: Prompt) -> list[dict[str, Any]]:
         return [dict(message) for message in prompt if isinstance(message, Mapping)]
     text = prompt.prompt
     messages: list[dict[str, Any]] = [{"role": "user", "content": text}] if isinstance(text, str) else _messages(text)
-    last = next(m for m in reversed(messages) if m["role"] == "user")
+    last = next((m for m in reversed(messages) if m["role"] == "user"), None)
+    if last is None:
+        raise ReachlabError("a prompt shows a picture, and no user says anything in it that the picture could go with")
     shown = [{"type": "image_url", "image_url": {"url": data_url(reference)}} for reference in prompt.images]
     last["content"] = [*shown, {"type": "text", "text": last["content"]}]
     return messages
