@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import pytest
+from PIL import Image
 
 from reachlab.errors import ReachlabError
+from reachlab.pictures.reference import open_picture
 from reachlab.tasks.listing import list_tasks, show_task
 from reachlab.tasks.registry import FAMILIES, load_task
 from reachlab.types import Problem, Verdict
@@ -25,6 +29,17 @@ def test_a_shown_problem_is_the_one_that_is_sampled() -> None:
         again = Problem(id=row["id"], prompt=row["prompt"], answer=row["answer"])
         assert again.prompt == problem.prompt
         assert task.verify(again, row["solution"]) == Verdict.correct()
+
+
+def test_what_problems_show_is_put_into_a_folder(tmp_path: Path) -> None:
+    problems = load_task("scenes").problems("test", 2, 7)
+    assert [row["pictures"] for row in show_task("scenes", "test", 2, 7)] == [1, 1]
+    shown = show_task("scenes", "test", 2, 7, str(tmp_path / "new" / "folder"))
+    assert [row["pictures"] for row in shown] == ["1.png", "2.png"]
+    for problem, row in zip(problems, shown, strict=True):
+        with Image.open(tmp_path / "new" / "folder" / row["pictures"]) as picture:
+            assert picture.tobytes() == open_picture(problem.images[0]).tobytes()
+    assert "pictures" not in show_task("chain", "test", 1, 0)[0]
 
 
 @pytest.mark.parametrize(("spec", "n"), [("countdown", 0), ("countdown", -1), ("chain", 0)])

@@ -25,6 +25,8 @@ class TasksConfig:
     """Where they come from."""
     seed: int = 0
     """Which problems a generated task draws."""
+    pictures: str = ""
+    """Folder to put what the problems show into, as PNG files."""
     json: bool = False
     """Print JSON."""
 
@@ -40,7 +42,8 @@ def tasks(config: Flat[TasksConfig]) -> None:
     """
     from reachlab.tasks.listing import list_tasks, show_task
 
-    found = show_task(config.task, config.split, config.problems, config.seed) if config.task else list_tasks()
+    asked = (config.task, config.split, config.problems, config.seed, config.pictures)
+    found = show_task(*asked) if config.task else list_tasks()
     if config.json:
         print_json(found)
     else:
