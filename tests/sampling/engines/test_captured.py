@@ -41,6 +41,36 @@ def test_padded_steps_draw_the_same_samples(
             assert a.logprob == pytest.approx(b.logprob, abs=1e-4)
 
 
+def test_a_batch_that_shrinks_meets_few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers end one by one, so the batch passes through many sizes; the samples stay what they are."""
+    model, tokenizer, decoding = tiny_model(), tiny_tokenizer(), Decoding(max_tokens=14)
+    seeds = [list(range(p * 100, p * 100 + 40)) for p in range(3)]
+    plain = TransformersDecoder(model, tokenizer, 22)
+    plain.lean = False
+    monkeypatch.setattr(engine, "BLOCK_ROWS", 2)
+    wanted = plain.generate(PROMPTS, seeds, decoding)
+    begin, forward = engine._Batch.__init__, CapturedSteps.forward
+    keys: list[tuple[int, int]] = []
+
+    def with_padding(self: engine._Batch, *args: object) -> None:
+        begin(self, *args)  # type: ignore[arg-type]
+        self.captured = CapturedSteps(self.model, self.cache)
+
+    def noted(self: CapturedSteps, key: tuple[int, int], *inputs: torch.Tensor) -> torch.Tensor:
+        keys.append(key)
+        return forward(self, key, *inputs)
+
+    monkeypatch.setattr(engine._Batch, "__init__", with_padding)
+    monkeypatch.setattr(CapturedSteps, "forward", noted)
+    found = TransformersDecoder(model, tokenizer, 22).generate(PROMPTS, seeds, decoding)
+    assert len({blocks for blocks, _ in keys}) > 1
+    assert {blocks for blocks, _ in keys} <= {1, 2, 4, 8, 11}
+    for mine, theirs in zip(wanted, found, strict=True):
+        for a, b in zip(mine, theirs, strict=True):
+            assert np.array_equal(a.tokens, b.tokens)
+            assert a.logprob == pytest.approx(b.logprob, abs=1e-4)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_a_graph_on_a_gpu_draws_what_the_cpu_draws() -> None:
     model, tokenizer, decoding = tiny_model(), tiny_tokenizer(), Decoding(max_tokens=14, temperature=0)

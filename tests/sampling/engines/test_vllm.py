@@ -70,7 +70,7 @@ def test_in_process(tmp_path: Path) -> None:
 def test_one_run_over_three_engines(tmp_path: Path) -> None:
     """Begun with the embedded engine and killed, continued by a vLLM server and interrupted, finished under Ray."""
     model, out = checkpoint(tmp_path / "model"), tmp_path / "run"
-    same = words(model, out, "--samples", "300", "--rows", "16", "--part", "40")
+    same = words(model, out, "--samples", "500", "--rows", "16", "--part", "40")
     process = subprocess.Popen([sys.executable, "-m", "reachlab", *same], env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     _wait_for(process, out, 8)
     process.kill()
@@ -89,10 +89,10 @@ def test_one_run_over_three_engines(tmp_path: Path) -> None:
     finished = reachlab(*same, "--ray", "local", "--workers", "2", "--worker-cpus", "0.5", timeout=200)
     assert finished.returncode == 0, finished.stderr
     rows = rows_of(out)
-    assert len({(row["problem_id"], row["sample"]) for row in rows}) == len(rows) == 2400
+    assert len({(row["problem_id"], row["sample"]) for row in rows}) == len(rows) == 4000
     engines = Counter(row["engine"] for row in rows)
-    assert engines == {"transformers": 2400 - (continued - begun), "openai:vllm": continued - begun}
-    assert min(begun, continued - begun, 2400 - continued) > 0
+    assert engines == {"transformers": 4000 - (continued - begun), "openai:vllm": continued - begun}
+    assert min(begun, continued - begun, 4000 - continued) > 0
     report = reachlab("report", out, "--out", tmp_path / "page.html", "--resamples", "100")
     assert report.returncode == 0, report.stderr
     said = f"openai:vllm {engines['openai:vllm']:,} · transformers {engines['transformers']:,}"

@@ -1,15 +1,17 @@
 """A decoding step as one CUDA graph: launched at once, where a small model's many kernels would wait for the host.
 
 A graph is made for shapes, so shapes are few: own tokens are attended to up to the next multiple of `BUCKET`, prefixes
-in full, with what is not there masked. A graph a (blocks, bucket), captured when first met, replayed ever after; the
-inputs are copied into its own tensors. A model that cannot be captured (one that asks the host in the middle of its
-forward pass) is run as before.
+in full, with what is not there masked. Blocks are rounded up to the next power of two, or to all there are: a batch
+that shrinks block by block at its end would otherwise meet a new shape at every other step. A graph a (blocks, bucket),
+captured when first met, replayed ever after; the inputs are copied into its own tensors. A model that cannot be
+captured (one that asks the host in the middle of its forward pass) is run as before.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn import functional as F  # noqa: N812
 from transformers import PreTrainedModel
 
 from reachlab.sampling.engines.shared_prefix import PrefixCache
@@ -42,11 +44,18 @@ class CapturedSteps:
         """Own tokens that a step attends to, for a longest row of `longest`."""
         return min(-(-longest // BUCKET) * BUCKET, self.cache.own_tokens)
 
+    def rounded(self, blocks: int) -> int:
+        """Blocks that a step computes, for `blocks` in use; those beyond are places that nothing reads."""
+        return min(1 << (blocks - 1).bit_length(), self.cache.blocks)
+
     def logits(
         self, blocks: int, ids_B: torch.Tensor, own_B: torch.Tensor, positions_B: torch.Tensor, longest: int
     ) -> torch.Tensor:
         """Logits (B, V) after tokens `ids_B`, each its row's `own_B`-th own token, at `positions_B` of the sequence."""
-        key = (blocks, self.bucket(longest))
+        key = (self.rounded(blocks), self.bucket(longest))
+        rows, spare = len(ids_B), (key[0] - blocks) * self.cache.rows
+        if spare:
+            ids_B, own_B, positions_B = (F.pad(x_B, (0, spare)) for x_B in (ids_B, own_B, positions_B))
         if self.works and key not in self.graphs:
             try:
                 self.graphs[key] = self._capture(key, ids_B, own_B, positions_B)
@@ -55,13 +64,13 @@ class CapturedSteps:
                 self.works = False
                 torch.cuda.synchronize()
         if not self.works:
-            return self.forward(key, ids_B[:, None], own_B, positions_B[:, None])
+            return self.forward(key, ids_B[:, None], own_B, positions_B[:, None])[:rows]
         found = self.graphs[key]
         found.ids_B1.copy_(ids_B[:, None])
         found.own_B.copy_(own_B)
         found.positions_B1.copy_(positions_B[:, None])
         found.graph.replay()
-        return found.logits_BV
+        return found.logits_BV[:rows]
 
     def forward(
         self, key: tuple[int, int], ids_B1: torch.Tensor, own_B: torch.Tensor, positions_B1: torch.Tensor
