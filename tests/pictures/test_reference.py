@@ -8,8 +8,7 @@ from PIL import Image
 
 from reachlab.errors import ReachlabError
 from reachlab.pictures import reference
-from reachlab.pictures.keep import keep
-from reachlab.pictures.reference import NOISE, check_picture, data_url, fingerprint, open_picture, png
+from reachlab.pictures.reference import NOISE, check_picture, data_url, fingerprint, open_picture
 from reachlab.pictures.scenes import scene
 
 CHART = scene("chart", {"r": 3, "g": 9}, 1, 64)
@@ -100,21 +99,6 @@ def test_a_fingerprint_tells_what_has_changed(tmp_path: Path) -> None:
     Image.new("RGB", (3, 2), "blue").save(path)
     assert fingerprint(str(path)) != before
     assert len({fingerprint(r) for r in (CHART, NOISE + CHART)}) == 2
-
-
-def test_a_kept_picture_is_a_file_named_by_its_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REACHLAB_CACHE", str(tmp_path / "cache"))
-    data = png(CHART)
-    path = keep(data)
-    assert path.endswith(".png")
-    assert keep(data) == path
-    assert open_picture(path).tobytes() == open_picture(CHART).tobytes()
-    Path(path).write_bytes(b"half")
-    assert Path(keep(data)).read_bytes() == data
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("REACHLAB_CACHE", str(tmp_path / "file"))
-    with pytest.raises(ReachlabError, match="REACHLAB_CACHE names another"):
-        keep(data)
 
 
 def test_a_data_url_is_the_picture() -> None:

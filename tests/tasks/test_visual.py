@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from reachlab.errors import ReachlabError
-from reachlab.pictures.reference import NOISE, open_picture
+from reachlab.pictures.reference import open_picture
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
 from reachlab.tasks.templates import BOXED
@@ -180,19 +180,3 @@ def test_ids_that_come_twice_and_templates_that_are_not_there(tmp_path: Path) ->
         load_task(spec)
     with pytest.raises(ReachlabError, match="no template 'x'"):
         load_task(f"{spec},template=x")
-
-
-def test_any_task_can_be_blind(tmp_path: Path) -> None:
-    spec = broken({}, tmp_path / "d")
-    seeing, blind = load_task(spec), load_task(f"{spec},blind=true")
-    (a,), (b,) = seeing.problems("all"), blind.problems("all")
-    assert b.images == tuple(NOISE + i for i in a.images)
-    assert (a.id, a.prompt, blind.key(b), blind.split_of(b), blind.isolated, blind.finite) == (
-        b.id, b.prompt, seeing.key(a), seeing.split_of(a), seeing.isolated, seeing.finite,
-    )  # fmt: skip
-    assert blind.final_answer(b, "1") == "1"
-    assert blind.gold(b) == "1"
-    stream = load_task("scenes,blind=true").stream("train", 0)
-    assert next(stream).images[0].startswith(f"{NOISE}scene:")
-    with pytest.raises(ReachlabError, match="neither true nor false"):
-        load_task("scenes,blind=3")
