@@ -320,8 +320,7 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
         blocks.append(_prefixed(block, prompt_block, owner_B[part]))
     position_RL = torch.cat([block.at_BT.flatten()[block.query_slots_N] for block in blocks])[None]
     if seen and places:
-        # Where its rotary embedding has a token, which is not where it stands in its sequence.
-        position_RL = _placed(position_RL, [prompts[p] for p in shown], prompt_P, fed_B, owner_B, places)
+        position_RL = places.pack(position_RL, [prompts[p] for p in shown], owner_B.repeat_interleave(fed_B))
 
     targets_BT, mask_BT = _right_padded(said_K, answer_B)
     # The first token is predicted by the prompt's last, every other by the one before it.
@@ -339,22 +338,6 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
         first=0,
         layout=Layout(blocks, int((prompt_P[owner_B] + fed_B).max())),
     )
-
-
-def _placed(
-    position_RL: Tensor,
-    shown: Sequence[Sequence[int]],
-    prompt_P: Tensor,
-    fed_B: Tensor,
-    owner_B: Tensor,
-    places: Places,
-) -> Tensor:
-    """The positions of a pack's one row in the three axes of M-RoPE: (3, 1, L)."""
-    of_prompts = torch.cat([places.of(prompt) for prompt in shown], 1)
-    # An answer goes on where the picture's rows and columns end.
-    shift_P = torch.tensor([places.after(prompt) for prompt in shown]) - prompt_P
-    of_answers = position_RL[0, of_prompts.shape[1] :] + shift_P[owner_B].repeat_interleave(fed_B)
-    return torch.cat([of_prompts, of_answers.expand(3, -1)], 1)[:, None]
 
 
 def _block(starts_B: Tensor, lengths_B: Tensor, first_B: Tensor) -> Block:

@@ -222,6 +222,15 @@ class Places:
             placed[:, b, len(prompt) :] = self.after(prompt) + torch.arange(length - len(prompt))
         return placed
 
+    def pack(self, position_RL: Tensor, prompts: Sequence[Sequence[int]], owner_K: Tensor) -> Tensor:
+        """The positions of a pack's one row, (3, 1, L): its prompts, then K tokens of answers, each to prompt
+        `owner_K`. `position_RL` are where tokens stand in their own sequences, (1, L)."""
+        asked = torch.cat([self.of(prompt) for prompt in prompts], 1)
+        # An answer goes on where the picture's rows and columns end.
+        shift_P = torch.tensor([self.after(prompt) - len(prompt) for prompt in prompts])
+        said_K = position_RL[0, asked.shape[1] :] + shift_P[owner_K]
+        return torch.cat([asked, said_K.expand(3, -1)], 1)[:, None]
+
     def after(self, prompt: Sequence[int]) -> int:
         """The position of the first token after a prompt."""
         if self._index is None or not isinstance(prompt, Seen):
