@@ -1,0 +1,227 @@
+"""From a text to the answer that it states: which words, where they stand, how they are marked.
+
+In this order, the last of each, after the reasoning and before the next question (`reasoning.py`):
+
+1. ``<answer>…</answer>``, and in it what follows here
+2. ``\\boxed{}``, ``\\fbox{}``, ``\\framebox{}`` that hold something; several are one answer where only commas or "and" are
+   between them
+3. ``#### X``, ``Answer: X``, and ``A: X`` on a line of its own
+4. the phrase "answer is X", also in a few other languages
+5. the last formula or the last number, whichever stands later
+
+A number, a letter or a word is looked for as such, because the question asks for one: what is marked and holds none is
+passed over, except a box. Every step is linear in the text; 5 looks at its last `TAIL` characters.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from reachlab.tasks.answers.reasoning import REASONING, after_reasoning, next_questions
+
+Mark = Literal["answer tag", "box", "####", "Answer:", "phrase", "formula", "number", "words", "letter"]
+
+TAIL = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """An answer as it is written, ``whole[start:end]`` but for what joins several, and how it is marked."""
+
+    text: str
+    start: int
+    end: int
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Unstated:
+    """There is no answer, and why."""
+
+    reason: str
+
+
+class Kind(Protocol):
+    """What sort of answer a question asks for, and where in a clause or a text it is."""
+
+    def boxed(self, content: str) -> str | None:
+        """The answer in a box; None where the box holds something else, and the text is searched on."""
+
+    def begun(self, clause: str, *, last: bool) -> str | None:
+        """The answer that a marked clause states; `last` where no other line follows it."""
+
+    def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
+        """The answer of a text without any mark, and where it stands."""
+
+
+def extract(text: str, kind: Kind, marks: tuple[tuple[str, str], ...] = REASONING) -> Stated | Unstated:
+    """The answer that `text` states."""
+    region = after_reasoning(text, marks)
+    if region.reason:
+        return Unstated(region.reason)
+    for end in (*next_questions(text, region), region.end):
+        if (found := _marked(text, region.start, end, kind) or _loose(text, region.start, end, kind)) is not None:
+            return found
+    return Unstated("no answer found" if text[region.start : region.end].strip() else "nothing after the reasoning")
+
+
+def _marked(text: str, start: int, end: int, kind: Kind) -> Stated | None:
+    close = text.rfind("</answer", start, end)
+    begin = text.rfind("<answer>", start, end if close < 0 else close)
+    if begin >= 0:
+        inside = begin + len("<answer>"), end if close < 0 else close
+        if text[inside[0] : inside[1]].strip():
+            return _inside_tag(text, *inside, kind)
+    return _boxes(text, start, end, kind) or _named(text, start, end, kind) or _phrase(text, start, end, kind)
+
+
+def _inside_tag(text: str, start: int, end: int, kind: Kind) -> Stated:
+    """What an answer tag holds: a mark in it, an answer and nothing else, or what a text without marks states."""
+    found = _boxes(text, start, end, kind) or _named(text, start, end, kind) or _phrase(text, start, end, kind)
+    whole = text[start:end]
+    if found is None and (stated := kind.begun(whole, last=True)) is not None:
+        found = Stated(stated, start, end, "answer tag")
+    found = found or _loose(text, start, end, kind)
+    return found or Stated(whole, start, end, "answer tag")
+
+
+def _loose(text: str, start: int, end: int, kind: Kind) -> Stated | None:
+    start = max(start, end - TAIL)
+    found = kind.loose(text[start:end])
+    return None if found is None else Stated(found[0], start + found[1], start + found[2], found[3])
+
+
+BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?:\{|(-?\d[\d.,/]*(?<![.,])|[A-Za-z](?![A-Za-z])))")
+JOIN = re.compile(
+    r"[ \t]*(?:\$|\\[)\]])?[ \t]*(?:,|;|、|,?[ \t]*(?:and|or|&|和|或)(?![a-z])|,?[ \t]*\\text\{ ?(?:and|or) ?\})[ \t]*(?:\$|\\[(\[])?"
+    r"[ \t]*(?:\\text\{ *\}|\\quad|\\ )*(?:[A-Za-z](?:_\w|_\{\w+\})?[ \t]*=)?[ \t]*"
+)
+PLACEHOLDER = re.compile(r"[.\s…]*|\\ldots|\\dots|\\text\{[^{}]*\b(?:answer|letter)\b[^{}]*\}|(?:your |final |the )*(?:answer|letter|choice)(?: here)?", re.I)
+
+
+def boxes(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int, int, int]]:
+    """Every box that closes and holds something: where it begins, its content begins and ends, and it ends."""
+    end = len(text) if end is None else end
+    bare = [m for m in BOX.finditer(text, start, end)]
+    found = [(m.start(), *m.span(1), m.end(1)) for m in bare if m[1] is not None]
+    begins = {m.end() - 1: m.start() for m in bare if m[1] is None}
+    opened: list[tuple[int, int, int]] = []
+    closed: list[tuple[int, int, int, int]] = []
+    depth = 0
+    for brace in BRACE.finditer(text, min(begins, default=end), end):
+        at = brace.start()
+        if brace[0] == "{":
+            depth += 1
+            if at in begins:
+                opened.append((depth, begins[at], at + 1))
+        elif brace[0] == "}":
+            if opened and opened[-1][0] == depth:
+                _, begin, inside = opened.pop()
+                # Of a box in a box the inner one is the answer.
+                if not closed or closed[-1][0] < begin:
+                    closed.append((begin, inside, at, at + 1))
+            depth = max(0, depth - 1)
+    return sorted(b for b in found + closed if not PLACEHOLDER.fullmatch(text[b[1] : b[2]].strip()))
+
+
+BRACE = re.compile(r"\\?[{}]")
+
+
+def _boxes(text: str, start: int, end: int, kind: Kind) -> Stated | None:
+    found = boxes(text, start, end)
+    while found:
+        group = [found.pop()]
+        while found and JOIN.fullmatch(text, found[-1][3], group[0][0]):
+            group.insert(0, found.pop())
+        stated = kind.boxed(", ".join(text[b[1] : b[2]] for b in group))
+        if stated is not None:
+            return Stated(stated, group[0][1], group[-1][2], "box")
+    return None
+
+
+NAMED = re.compile(
+    r"(?:(?P<hashes>\#{4})(?!\#)[ \t]*"
+    r"|(?<![A-Za-z])(?:ANSWER|(?i:answers?|ans|antwort|réponse|respuesta|resposta|risposta|ответ|答案|答え|정답|故选|选择|正解))[ \t]*"
+    r"(?i:to [^\n:]{1,80}|in [^\n:]{1,40}|choice|option|key)?[ \t*_`\"')]*[:：][ \t]*"
+    r"|(?:^|\n)[ \t*]*A:[ \t*]*)(?P<rest>[^\n]*)"
+)
+HEADING_ANSWER = re.compile(r"\n[ \t]*[*#_ ]*(?i:(?:the )?final answer|answer)[ \t*_:]*\n+(?P<rest>[^\n]*)")
+LIST_NUMBER = re.compile(r"[ \t*_]*\d{1,2}[.)][ \t]+[^\s\d]")
+LABELS = re.compile(r"\s*\n[ \t*]*B[:.)]")
+DISPLAY = re.compile(r"\s*(?:\\\[|\$\$)[ \t]*$")
+
+
+def _named(text: str, start: int, end: int, kind: Kind) -> Stated | None:
+    """``#### X``, ``Answer: X``, ``A: X``, or a heading "Final answer" and the line below it."""
+    matches = sorted(
+        [*NAMED.finditer(text, start, end), *HEADING_ANSWER.finditer(text, start, end)],
+        key=lambda m: m.start("rest"),
+        reverse=True,
+    )
+    for match in matches:
+        begin, stop = match.span("rest")
+        hashes = match.re is NAMED and match["hashes"] is not None
+        if not match["rest"].strip(" \t*_`") or DISPLAY.fullmatch(match["rest"]):
+            if hashes or not (below := BELOW.match(text, begin, end)):
+                continue
+            begin, stop = below.span("rest")
+        rest = text[begin:stop]
+        if LIST_NUMBER.match(rest) or (match[0].lstrip("\n \t*").startswith("A:") and LABELS.match(text, stop, end)):
+            continue
+        if (stated := kind.begun(rest, last=not text[stop:end].strip())) is not None:
+            return Stated(stated, begin, stop, "####" if hashes else "Answer:")
+    return None
+
+
+BELOW = re.compile(r"[ \t*_`]*\n\s*(?P<rest>(?:\\\[|\$\$)[^\n]*\n?[^\n]*|[^\n]+)|\s*(?P<display>(?:\\\[|\$\$)[ \t]*\n[^\n]*)")
+
+PHRASE = re.compile(
+    r"(?i:\banswers?\b[^.\n:=?]{0,80}?(?:\bis\b|\bare\b|\bwould be\b|\bshould be\b|\bequals\b|=|:)"
+    r"|(?:答案|答え|结果)(?:应该)?(?:是|为|は|为：)|故选|答えは|réponse est|respuesta(?: final| correcta)? es|antwort ist|ответ(?: —| -| равен)"
+    r"|resposta(?: final)? é|risposta è|정답은|الجواب هو|उत्तर)[\s:：*_]*(?P<rest>[^\n]*)"
+)
+
+
+def _phrase(text: str, start: int, end: int, kind: Kind) -> Stated | None:
+    """What the last "answer is" states; a phrase that states nothing of the kind is passed over."""
+    for match in reversed(list(PHRASE.finditer(text, start, end))):
+        begin, stop = match.span("rest")
+        # A phrase may hold another: "the answer to our question, the final answer, is".
+        inner = max((m.start("rest") for m in PHRASE.finditer(text, begin, stop)), default=begin)
+        for at in dict.fromkeys((inner, begin)):
+            if (stated := kind.begun(text[at:stop], last=True)) is not None:
+                return Stated(stated, at, stop, "phrase")
+    return None
+
+
+SEGMENT = re.compile(
+    r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|\\\((.{1,2000}?)\\\)|(?<!\\)\$((?:\\.|[^$\\\n]){1,2000}?)(?<!\\)\$",
+    re.DOTALL,
+)
+PROSE = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}[,;]?\s+[A-Za-z]{2,}")
+IN_TEXT = re.compile(r"\\(?:text|mbox|textbf|mathrm|operatorname)\s*\{[^{}]*\}")
+
+
+def formulas(text: str) -> Iterator[tuple[int, int, int, int]]:
+    """Every formula between TeX's marks; ``$10 for 2 books costing $5`` is none. As of `boxes`."""
+    at = 0
+    while match := SEGMENT.search(text, at):
+        group = match.lastindex or 0
+        content = match[group]
+        if group == 4 and (PROSE.search(IN_TEXT.sub("", content)) or not content.strip()):
+            at = match.start() + 1
+            continue
+        yield match.start(), *match.span(group), match.end()
+        at = match.end()
+
+
+def last_formulas(text: str) -> tuple[str, int, int] | None:
+    """The last formula, with those before it that only commas or "and" part from it."""
+    found = list(formulas(text))
+    if not found:
+        return None
+    group = [found.pop()]
+    while found and JOIN.fullmatch(text, found[-1][3], group[0][0]):
+        group.insert(0, found.pop())
+    return ", ".join(text[f[1] : f[2]] for f in group), group[0][0], group[-1][3]

@@ -1,0 +1,137 @@
+"""One answer against one gold answer: extraction, reading, verdict.
+
+    text -> what it states (`extraction.py`) -> read in the light of the gold answer -> the same or not (`equality.py`)
+
+The final answer is the reading, and the verdict looks at nothing else: texts with one final answer have one verdict.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from reachlab.tasks.answers.algebra import UndecidedError, UnreadableError
+from reachlab.tasks.answers.choices import ChoiceKind, gold_choice
+from reachlab.tasks.answers.equality import same
+from reachlab.tasks.answers.extraction import Kind, Stated, Unstated, extract
+from reachlab.tasks.answers.forms import form_of, stated_side
+from reachlab.tasks.answers.kinds import FormulaKind, NumberKind, WordsKind
+from reachlab.tasks.answers.spelling import MOST, Number, assigned, number_of, spell, words_of
+
+Status = Literal["correct", "wrong", "unscored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """A gold answer: its spelling, what it is as a number, the kind of answer that is looked for, letters of a choice."""
+
+    written: str
+    spelling: str
+    number: Number | None
+    kind: Kind
+    letters: str = ""
+
+    @property
+    def canonical(self) -> str:
+        """Its one spelling, as `read` gives it for an answer that says just this."""
+        if self.letters:
+            return self.letters
+        return str(self.number.value) if self.number else self._read_other(self.spelling) or self.written
+
+    def read(self, stated: str) -> str | None:
+        """One spelling of an answer to this question; None for nothing, or what is too long to be an answer.
+
+        A number loses its unit, unless it has another one than the gold answer has; a percentage counts as hundredths
+        where the gold answer is those.
+        """
+        if len(stated) > MOST:
+            return None
+        if self.letters:
+            return stated or None
+        bare = spell(stated)
+        if self.number is None:
+            return self._read_other(bare)
+        number = number_of(bare) or number_of(stated_side(bare)) or number_of(LETTERED.sub("", bare))
+        if number is None:
+            return bare or None
+        value = number.value
+        if number.percent and not self.number.percent and value != self.number.value == value / 100:
+            value /= 100
+        other = number.unit and self.number.unit and number.unit != self.number.unit
+        return f"{value} {number.unit}" if other else str(value)
+
+    def _read_other(self, bare: str) -> str | None:
+        if (words := words_of(bare)) is not None:
+            return words
+        number = number_of(bare)
+        if number is not None and not number.unit:
+            return str(number.value)
+        return (bare if "=" in self.spelling or "," in bare else assigned(bare)) or None
+
+    def verdict(self, read: str) -> tuple[Status, str]:
+        """Whether a reading is the gold answer, and why not."""
+        if read == self.canonical:
+            return "correct", ""
+        not_gold = f"{read[:80]}, not {self.written[:80]}"
+        if self.letters:
+            return "wrong", not_gold
+        try:
+            if self.number is not None:
+                right = number_of(read) is not None and same(str(self.number.value), read)
+                return ("correct", "") if right else ("wrong", not_gold)
+            return ("correct", "") if same(self.spelling, read) else ("wrong", not_gold)
+        except (UndecidedError, UnreadableError) as error:
+            return "unscored", f"{error}: {not_gold}"
+
+
+LETTERED = re.compile(r"^\([A-J]\)\s*")
+"""The letter of a choice, before the option's text."""
+
+
+@lru_cache(maxsize=4096)
+def gold_of(answer: str, options: tuple[str, ...] = ()) -> Gold:
+    """A gold answer, as a file holds it; `options` are those of a multiple choice.
+
+    Raises:
+        UnreadableError: nothing is left of it without the marks around it.
+    """
+    bare = spell(answer)
+    if not bare:
+        raise UnreadableError(f"the gold answer {answer[:80]!r} has no mathematical reading")
+    letters = gold_choice(answer, options)
+    if letters is not None:
+        return Gold(answer, bare, None, ChoiceKind(options), letters)
+    number = number_of(bare) or number_of(stated_side(bare))
+    if number is not None:
+        return Gold(answer, bare, number, NumberKind())
+    words = words_of(bare)
+    if words is not None and " or " not in words and " and " not in words:
+        return Gold(answer, bare, None, WordsKind(len(words.split()), leads=words in ("yes", "no", "true", "false")))
+    return Gold(answer, bare, None, FormulaKind())
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """What an answer comes down to, and the verdict on it."""
+
+    status: Status
+    reason: str
+    final: str | None
+    stated: Stated | None
+
+
+def read(gold: Gold, text: str) -> str | None:
+    """What `text` comes down to."""
+    stated = extract(text, gold.kind)
+    return None if isinstance(stated, Unstated) else gold.read(stated.text)
+
+
+def grade(gold: Gold, text: str) -> Graded:
+    """Judge the answer that `text` states."""
+    stated = extract(text, gold.kind)
+    if isinstance(stated, Unstated):
+        return Graded("wrong", stated.reason, None, None)
+    final = gold.read(stated.text)
+    if final is None:
+        return Graded("wrong", "an empty answer" if len(stated.text) <= MOST else "too long to be an answer", None, stated)
+    return Graded(*gold.verdict(final), final, stated)

@@ -1,0 +1,272 @@
+"""What sort of answer a question asks for: a number, words, a formula. (A letter of a multiple choice: `choices.py`.)
+
+A kind says what of a clause is such an answer, so that "The answer is 42, since 6 boxes hold 7 each" states 42 where a
+number is asked for. An expression is not the number that it comes to: of ``9 * 2`` nobody has said 18.
+"""
+
+import re
+from dataclasses import dataclass
+
+from reachlab.tasks.answers.extraction import Mark, formulas, last_formulas
+from reachlab.tasks.answers.spelling import (
+    DELIMITERS,
+    MONEY,
+    NEGATIVE,
+    TAGS,
+    UNITS,
+    number_of,
+    plain_characters,
+    spell,
+    words_of,
+)
+
+RUN = re.compile(
+    r"(?:(?<![\w\\])[A-Za-z](?:_\w+)?[ ]*=[ ]*)?"
+    r"(?:[-+]|\\pm)?[ ]?(?:\(?-?(?:\d[\d.,]*(?<![.,])|\.\d+)|\\(?:frac|dfrac|tfrac|sqrt|pi|infty|left|binom|ln|log|sin|cos|tan)(?![a-z])|\()"
+    r"(?:[ ]*(?:[-+*/^=<>|!%]|\\[a-zA-Z]+|\\[,!;: ])[ ]*|[ ]?[{}()]|(?<=[\d}) ])[A-Za-z](?![A-Za-z])|,\d{3}(?!\d)|[\d.](?=\d)|\d|[ ](?=\d+/\d|\d{3}(?!\d)|\\frac))*"
+)
+"""A number or an expression that begins with one, in a text without TeX's marks."""
+NEXT_NUMBER = re.compile(
+    r"[ ]*(?:,|\bor\b|;|\bto\b)[ ]*[-+$(]?\d|:\d|[ ]?[A-Za-z]+[ ](?:and[ ])?\d+[ ]?(?:[a-z]|\d)|[ ]*(?:times|plus|minus|divided by|multiplied by)[ ]",
+    re.IGNORECASE,
+)
+GLUED = re.compile(r"[A-Za-z]+")
+NOT = re.compile(r"(?:\bnot|n't|\bnever|\bneither|\bcannot be|≠|\\neq?|!=)[ ]*(?:be |equal to |a |the )?[\s*$(\\\"'`]*$", re.IGNORECASE)
+SENTENCE = re.compile(r"(?<=[.!?。！？])(?=\s|[^\x00-\x7f])|\n+")
+LEAD = re.compile(
+    r"(?:the |a |an |final |correct |total |answer |result |value |number |sum |product |is |are |be |equals? |equal to |about |approximately |exactly |simply "
+    r"|therefore |thus |so |hence |indeed |just |only |option |choice |that |of |=|:)+",
+    re.IGNORECASE,
+)
+CLAUSE_END = re.compile(
+    r"[.;!?。！？](?=\s|$|[^\x00-\x7f])|,(?=\s+[A-Za-z]{2,})(?!\s+(?:and|or)\s+(?:[-\d$\\]|[A-Za-z]\b))"
+    r"|\s(?:because|since|as|which|so|when|where|if|but|after|with)\s|\s\(|\n| — | – ",
+    re.IGNORECASE,
+)
+PER_UNIT = re.compile(r"[ ]*(?:\w+[ ])?(?:each|apiece|per|a piece)\b", re.IGNORECASE)
+TOTAL = re.compile(r"\b(?:in total|altogether|in all|total(?:ly)?)\b", re.IGNORECASE)
+LIST_ITEM = re.compile(r"(?m)^[ \t*_#-]*(?:step|case|part|option|problem)?[ ]*\d+[.):](?=\s)", re.IGNORECASE)
+CALCULATED = re.compile(r"<<[^<>\n]*>>")
+"""GSM8K's notes to a calculator: ``6*7=<<6*7=42>>42``."""
+PARENTHESIS = re.compile(r"\([^()\n]*\)")
+
+
+def prose(clause: str) -> str:
+    """A clause without TeX's marks, Markdown's, money's."""
+    found = CALCULATED.sub("", plain_characters(clause))
+    found = MONEY.sub("", DELIMITERS.sub("", TAGS.sub("", found.replace("\\$", "$").replace("\\%", "%"))))
+    return NEGATIVE.sub("-", found)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberKind:
+    """A number."""
+
+    def boxed(self, content: str) -> str | None:
+        """Whatever the box holds: a box that holds no number is a wrong answer."""
+        return content
+
+    def begun(self, clause: str, *, last: bool) -> str | None:
+        """The number, or the expression, at the beginning of a clause; anywhere in it where it is the last line."""
+        if (whole := number_of(spell(clause))) is not None and whole.unit is not None:
+            return clause
+        found = next(formulas(clause), None)
+        text = prose(clause)
+        lead = LEAD.match(text.lstrip(" *_`\"'("))
+        at = len(text) - len(text.lstrip(" *_`\"'(")) + (lead.end() if lead else 0)
+        if found is not None and not prose(clause[: found[0]]).strip(" *_").removesuffix(":")[at:].strip():
+            inner, _, _ = _first_formulas(clause)
+            return inner
+        match = RUN.match(text, at)
+        if match is None and last and not LIST_ITEM.match(text):
+            if found is not None and not RUN.search(prose(clause[: found[0]])):
+                inner, _, _ = _first_formulas(clause)
+                return inner
+            stop = CLAUSE_END.search(text)
+            match = RUN.search(text, 0, stop.start() if stop and RUN.search(text, 0, stop.start()) else len(text))
+        if match is None or NOT.search(text, 0, match.start()):
+            return None
+        return _stretched(text, match)
+
+    def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
+        """The last formula or number."""
+        spans = list(formulas(text))
+        group = last_formulas(text)
+        blank = text
+        if spans:  # numbers in formulas are formulas
+            pieces, at = [], 0
+            for begin, _, _, end in spans:
+                pieces += [text[at:begin], " " * (end - begin)]
+                at = end
+            blank = "".join([*pieces, text[at:]])
+        plain = self._last_number(blank)
+        if group is not None and (plain is None or plain[1] < group[1]):
+            if NOT.search(text, max(0, group[1] - 40), group[1]):
+                return None
+            return (*group, "formula")
+        return plain
+
+    def _last_number(self, text: str) -> tuple[str, int, int, Mark] | None:
+        ends = [m.start() for m in SENTENCE.finditer(text)]
+        cuts = [0, *ends, len(text)]
+        for begin, end in reversed(list(zip(cuts, cuts[1:], strict=False))):
+            if not any(c.isdigit() for c in text[begin:end]):
+                continue
+            sentence = LIST_ITEM.sub(lambda m: " " * len(m[0]), _padded(text[begin:end]))
+            found = self._of_sentence(sentence)
+            if found is not None:
+                return found[0], begin + found[1], begin + found[2], "number"
+            if NUMERAL.search(sentence):
+                return None  # its last sentence with numbers states none: what is before it is not the answer either
+        return None
+
+    def _of_sentence(self, sentence: str) -> tuple[str, int, int] | None:
+        outside = PARENTHESIS.sub(lambda m: m[0] if m.start() == 0 or not _aside(m[0]) else " " * len(m[0]), sentence)
+        for text in (outside, sentence):
+            runs = [m for m in RUN.finditer(text) if _stands_alone(text, m)]
+            if not runs:
+                continue
+            chosen = runs[-1]
+            total = TOTAL.search(text)
+            own = [m for m in runs if not PER_UNIT.match(text, m.end())]
+            if total and own and "=" not in chosen[0]:
+                near = [m for m in own if m.end() <= total.start()]
+                chosen = near[-1] if near and not total[0].lower().startswith("total") else own[-1]
+            elif own and "=" not in chosen[0] and chosen not in own and TOTAL.search(text):
+                chosen = own[-1]
+            if NOT.search(text, 0, chosen.start()):
+                return None
+            stretched = _stretched(text, chosen)
+            return None if stretched is None else (stretched, chosen.start(), chosen.end())
+        return None
+
+
+NUMERAL = re.compile(r"(?<![\w])\d")
+
+
+def _aside(parenthesis: str) -> bool:
+    """Whether a parenthesis is a remark in words, not a part of a formula."""
+    return bool(re.search(r"[A-Za-z]{2,}", parenthesis))
+
+
+def _padded(sentence: str) -> str:
+    """Markdown, TeX's marks and money as spaces, so that places stay."""
+    text = plain_characters(sentence) if len(plain_characters(sentence)) == len(sentence) else sentence.replace("−", "-")
+    text = text.replace("\\$", "  ").replace("\\%", " %")
+    for pattern in (CALCULATED, TAGS, DELIMITERS, MONEY):
+        text = pattern.sub(lambda m: " " * len(m[0]), text)
+    return re.sub(r"(?<=\s)(-) +(?=\d)", lambda m: " " * (len(m[0]) - 1) + "-", text) if re.search(r"[A-Za-z=:] +- +\d", text) else text
+
+
+def _stands_alone(text: str, match: re.Match[str]) -> bool:
+    """Whether a run is not the rest of a word (``F2``)."""
+    start = match.end() - len(match[0].lstrip())
+    return start == 0 or not (text[start - 1].isascii() and text[start - 1].isalpha())
+
+
+def _stretched(text: str, match: re.Match[str]) -> str | None:
+    """The run, with what follows where that makes it something else than a number: ``4 or 5``, ``12:30``, ``2k``."""
+    run = match[0].strip()
+    after = text[match.end() :]
+    glued = GLUED.match(after)
+    if glued and glued[0].casefold() not in UNITS and glued[0].casefold().removesuffix("s") not in UNITS and glued[0] not in ("th", "st", "nd", "rd", "x"):
+        return run + glued[0]
+    if NEXT_NUMBER.match(after):
+        stop = CLAUSE_END.search(after)
+        return run + after[: stop.start() if stop else 60][:60]
+    if run.endswith("!"):
+        run = run.rstrip("!")  # in prose a cry, not a factorial
+    unit = re.match(r"[ ]?([A-Za-z]+(?:\^?[23])?)", after)
+    if unit and unit[1] != "in" and unit[1].rstrip("23^").casefold().removesuffix("s") in UNITS:
+        run += " " + unit[1]
+    return run
+
+
+def _first_formulas(clause: str) -> tuple[str, int, int]:
+    """The first formula of a clause, with those that only commas or "and" part from it."""
+    from reachlab.tasks.answers.extraction import JOIN
+
+    found = list(formulas(clause))
+    last = 0
+    while last + 1 < len(found) and JOIN.fullmatch(clause, found[last][3], found[last + 1][0]):
+        last += 1
+    return ", ".join(clause[f[1] : f[2]] for f in found[: last + 1]), found[0][0], found[last][3]
+
+
+@dataclass(frozen=True, slots=True)
+class FormulaKind:
+    """Anything that is written in symbols: an expression, a set, an equation, a point."""
+
+    def boxed(self, content: str) -> str | None:
+        """Whatever the box holds."""
+        return content
+
+    def begun(self, clause: str, *, last: bool) -> str | None:
+        """The first formula of a clause; without one, the clause itself where it looks like one."""
+        if next(formulas(clause), None) is not None:
+            return _first_formulas(clause)[0]
+        stop = CLAUSE_END.search(clause)
+        said = clause[: stop.start()] if stop else clause
+        lead = LEAD.match(prose(said).strip())
+        said = prose(said).strip()[lead.end() if lead else 0 :].strip(" *_`")
+        if not said or (not last and PROSE_START.match(said)):
+            return None
+        if NOT.search(said.split(" ")[0] + " "):
+            return None
+        return said if SYMBOLS.search(said) else None
+
+    def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
+        """The last formula; without one, the last line, or what it says something is."""
+        if (group := last_formulas(text)) is not None:
+            return None if NOT.search(text, max(0, group[1] - 40), group[1]) else (*group, "formula")
+        stripped = text.rstrip()
+        begin = stripped.rfind("\n") + 1
+        line = stripped[begin:]
+        is_at = max((m.end() for m in re.finditer(r"\b(?:is|are|equals)\b|[:：]", line) if m.end() < len(line)), default=0)
+        said = line[is_at:].strip()
+        if NOT.match(said.split(" ")[0] + " ") or not SYMBOLS.search(said) or len(said) > 300:
+            return None
+        return said, begin + is_at, len(stripped), "formula"
+
+
+SYMBOLS = re.compile(r"[\d\\^=<>{}()√π∞∅+*/|]|^[A-Za-z]$")
+PROSE_START = re.compile(r"(?:[A-Za-z]{2,}[,;]?\s+){3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class WordsKind:
+    """A word or a few: a name, a day, yes or no. `count` is how many the right answer has."""
+
+    count: int
+    leads: bool = False
+    """Whether it may be a text's first word (yes, no, true, false)."""
+
+    def boxed(self, content: str) -> str | None:
+        """Whatever the box holds."""
+        return content
+
+    def begun(self, clause: str, *, last: bool) -> str | None:
+        """The words of the clause, without what introduces them."""
+        stop = CLAUSE_END.search(clause)
+        said = prose(clause[: stop.start()] if stop else clause).strip(" *_`\"'()[]")
+        said = spell(re.sub(r"^(?:the|a|an|is|that|:|it is|it's)\s+", "", said, flags=re.IGNORECASE))
+        words = words_of(said)
+        if words is None or (not last and len(words.split()) > self.count + 2):
+            return None if words is None else None
+        return words
+
+    def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
+        """The last words of the last sentence that has any; for yes or no, the first word of the text."""
+        bare = prose(text)
+        first = re.match(r"[\W_]*(yes|no|true|false)\b(?![ ]+\w+[ ]+\w)", bare, re.IGNORECASE) if self.leads else None
+        if first:
+            return first[1], 0, len(text), "words"
+        sentences = [s for s in SENTENCE.split(bare) if re.search(r"[^\W\d_]", s)]
+        if not sentences:
+            return None
+        words = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", sentences[-1])
+        said = words[-self.count :]
+        before = words[: -self.count]
+        if before and before[-1].casefold() in ("not", "never", "no", "isn't", "aren't", "or", "neither", "nor", "non"):
+            said = [before[-1], *said]
+        return " ".join(said), 0, len(text), "words"
