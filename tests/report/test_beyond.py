@@ -11,6 +11,7 @@ from reachlab.report import beyond
 from reachlab.report.entries import Entry, read_entries
 from reachlab.report.findings import Findings, gather
 from reachlab.report.gallery import Section
+from reachlab.sampling.doubts import Doubt, Doubts
 from reachlab.sampling.evidence import Line
 
 Seen = tuple[list[Entry], Findings]
@@ -29,7 +30,7 @@ def by_id(sections: Sequence[Section]) -> dict[str, Section]:
 
 def test_sections_that_runs_have_data_for(seen: Seen) -> None:
     found = by_id(beyond.sections(*seen))
-    assert set(found) == {"extrapolation", "cover", "evidence", "copies"}
+    assert set(found) == {"extrapolation", "cover", "evidence", "copies", "doubts"}
     # These runs check no steps, know no log-probabilities and vote on nothing.
     assert [p.id for p in found["evidence"].pictures] == ["evidence-all", "evidence-distinct"]
 
@@ -67,6 +68,39 @@ def test_equal_seeds_are_said(seen: Seen) -> None:
     assert cells[0] == "3,840"
     assert cells[3] == f"{3840 - 64:,}"
     assert "seed" in cells[4]
+
+
+def test_verdicts_to_look_at_are_counted_and_named(seen: Seen) -> None:
+    entries, findings = seen
+    quiet = beyond.of_doubts(entries, findings)
+    (table,) = quiet.tables
+    # These runs' answers come down to nothing.
+    assert dict(table.rows)["base"] == ("none", "–", "–", "–", "–", "")
+    assert quiet.show == ""
+    doubts = Doubts(
+        cut=1200,
+        kinds={"silent": 0, "gold": 0, "number": 2, "split": 0},
+        named=[
+            Doubt(problem_id="p1", sample=4, verdict="correct", final_answer="7" * 200, gold="5", kind="number"),
+            Doubt(problem_id="p2", sample=0, verdict="correct", final_answer=None, gold=None, kind=None),
+        ],
+        first={"p1": 4},
+    )
+    other = replace(findings.evidence[1], doubts=doubts, notes={"gold": "the run does not say its task"})
+    section = beyond.of_doubts(
+        entries, replace(findings, evidence=(findings.evidence[0], other, *findings.evidence[2:]))
+    )
+    counts, named = section.tables
+    assert dict(counts.rows)["grpo"] == ("1,200", "none", "none", "2", "none", "the run does not say its task")
+    assert len(counts.columns) == 6
+    assert named.rows == (
+        (
+            "grpo: problem p1, sample 4",
+            ("correct", f"{'7' * 100} … (100 more characters)", "5", "right with another number than the gold answer"),
+        ),
+        ("grpo: problem p2, sample 0", ("correct", "–", "–", "right although cut")),
+    )
+    assert section.show == "doubts"
 
 
 def test_a_luck_or_a_chain_gets_a_figure_with_its_numbers(seen: Seen) -> None:

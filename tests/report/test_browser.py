@@ -6,6 +6,7 @@ import re
 import shutil
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,8 @@ from reachlab.pictures.scenes import scene
 from reachlab.report.entries import read_entries
 from reachlab.report.page import write_report
 from reachlab.report.tables import fold_indices
-from reachlab.types import Problem
+from reachlab.sampling.store import SampleStore
+from reachlab.types import Problem, Verdict
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -435,6 +437,25 @@ def test_filters_by_who_solved_and_by_text(browsing: Opened, demo: Any) -> None:
     browsing.page.fill("[name=q]", "nowhere")
     assert browsing.problems() == []
     assert str(browsing.page.locator("#problems-count").text_content()).startswith("0 of 60 problems")
+
+
+def test_filters_by_verdicts_to_look_at(chromium: Any, tmp_path: Path, make: SimpleNamespace) -> None:
+    runs = [make.samples(tmp_path / name, make.draw(np.full(5, 0.5), 4, i)) for i, name in enumerate("ab")]
+    for run, number in zip(runs, (1, 3), strict=True):
+        store = SampleStore(run)
+        part = store.parts()[0]
+        samples = [replace(s, finish="length") if s.problem_id == f"p{number}" else s for s in store.part(part)]
+        store.write_part([replace(s, verdict=Verdict.correct()) for s in samples])
+    file = write(make.measure(runs), tmp_path / "report.html")
+    with Opened(chromium, file, place="#problems?show=doubts") as opened:
+        opened.page.locator(".problems .rows a").first.wait_for()
+        assert opened.problems() == ["p1", "p3"]
+        opened.page.locator(".problems .rows a").first.click()
+        opened.page.locator("dialog[open]").wait_for()
+        assert "verdict to look at" in str(opened.page.locator("dialog").text_content())
+    with Opened(chromium, file, place="#problems?show=doubts&model=b") as opened:
+        opened.page.locator(".problems .rows a").first.wait_for()
+        assert opened.problems() == ["p3"]
 
 
 def test_sorts_by_the_base(browsing: Opened, demo: Any) -> None:

@@ -68,6 +68,18 @@ def test_right_and_other_samples_by_turns(
         assert [s.status[0] for s in found[p]] == [row[i] for i in wanted(row, most)]
 
 
+@pytest.mark.parametrize("most", [1, 3, 9])
+@pytest.mark.parametrize("shown", range(6))
+def test_a_sample_that_has_to_be_shown_comes_first(tmp_path: Path, most: int, shown: int) -> None:
+    found = store(tmp_path, [[sample(p, i, v) for i, v in enumerate("cwcwuc")] for p in ("a", "b")])
+    ones, others = pick(found, ["b", "a"], most, 100, {"a": shown, "gone": 0})
+    assert [s.sample for s in ones] == wanted("cwcwuc", most)
+    assert not any(s.doubtful for s in ones)
+    rest = [i for i in wanted("cwcwuc", 9) if i != shown]
+    assert [s.sample for s in others] == [shown, *rest][:most]
+    assert [s.doubtful for s in others] == [s.sample == shown for s in others]
+
+
 def test_what_is_told_of_a_sample(tmp_path: Path) -> None:
     text = "a" * 30 + "b" * 30
     one = Sample(

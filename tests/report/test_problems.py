@@ -85,6 +85,22 @@ def test_each_model_shows_right_and_other_samples(tmp_path: Path, make: SimpleNa
     assert found[1]["answer"] == '{"target": 1}'
 
 
+def test_verdicts_to_look_at_are_listed_shown_and_marked(demo: Any) -> None:
+    entries = read_entries(*demo)
+    doubtful = [{}, {"p3": 60, "p7": 2, "elsewhere": 0}, {}, {"p0": 63}]
+    index, found = opened(shelve(entries, doubtful))
+    assert index["doubts"] == [[], [3, 7], [], [0]]
+    assert opened(shelve(entries))[0]["doubts"] == [[]] * 4
+    marked = [
+        (p, m, number)
+        for p, problem in enumerate(found)
+        for m, samples in enumerate(problem["models"])
+        for number, _, remarks, _ in samples
+        if "verdict to look at" in remarks
+    ]
+    assert marked == [(0, 3, 63), (3, 1, 60), (7, 1, 2)]
+
+
 def test_no_more_than_a_few_samples_a_problem(demo: Any) -> None:
     shelf = shelve(read_entries(*demo))
     assert shelf.most == problems.MOST

@@ -41,7 +41,7 @@ def stored(
     folder.claim("sample", {"task": "chain,length=2", "decoding": decoding, **config})
     store = SampleStore(folder)
     ids = dict.fromkeys(s.problem_id for s in samples)
-    store.write_problems(problems or [Problem(id=i, prompt=f"{i}?", answer=i) for i in ids])
+    store.write_problems(problems or [Problem(id=i, prompt=f"{i}?", answer={"value": i}) for i in ids])
     for start in range(0, len(samples), 2):
         store.write_part(samples[start : start + 2])
     return store

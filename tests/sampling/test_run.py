@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
+from tests.conftest import Command
 from tests.tiny import TASK, kill_again_and_again, rows_of
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
@@ -18,7 +19,7 @@ from reachlab.sampling.config import Decoding, SampleConfig, VerifyConfig
 from reachlab.sampling.run import sample
 from reachlab.sampling.store import SampleStore
 from reachlab.sampling.verifying import verify
-from reachlab.tasks.registry import load_task
+from reachlab.tasks.registry import FAMILIES, load_task
 from reachlab.types import StepCheck
 
 PROBLEMS, SAMPLES = 6, 30
@@ -55,6 +56,8 @@ def whole(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> list[di
 def test_a_run_holds_every_sample_judged(settings: dict[str, Any], whole: list[dict[str, Any]]) -> None:
     result = sample(SampleConfig(**settings))
     assert (result.drawn, result.stored) == (180, 180)
+    assert result.doubts is not None
+    assert result.doubts.lines() == []
     assert rows_of(settings["out"]) == whole
     store = SampleStore(RunFolder(settings["out"]))
     task = load_task(TASK)
@@ -78,6 +81,27 @@ def test_a_finished_run_draws_nothing(settings: dict[str, Any]) -> None:
     before = {p.name: p.stat().st_mtime_ns for p in Path(settings["out"]).rglob("*")}
     assert sample(SampleConfig(**settings)).drawn == 0
     assert {p.name: p.stat().st_mtime_ns for p in Path(settings["out"]).rglob("*")} == before
+
+
+def test_verdicts_to_look_at_are_said(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    monkeypatch.setitem(FAMILIES, "said", ("tests.training.letters:Said", "final answers that say nothing"))
+    result = sample(SampleConfig(**{**settings, "task": "said", "decoding": Decoding(max_tokens=2)}))
+    rows = rows_of(settings["out"])
+    cut_right = [r for r in rows if r["finish"] == "length" and r["verdict"] == "correct"]
+    assert result.doubts is not None
+    assert result.doubts.cut == len(cut_right) > 0
+    assert result.doubts.contradictions > 0
+    assert {d.problem_id for d in result.doubts.named} <= {r["problem_id"] for r in rows}
+    code, out, _ = command(
+        "sample", "--model", settings["model"], "--task", "said", "--out", settings["out"], "--problems", PROBLEMS,
+        "--samples", SAMPLES, "--max-tokens", "2",
+    )  # fmt: skip
+    assert (code, out) == (
+        0,
+        f"{settings['out']}: 180 samples stored, 0 drawn now\n" + "".join(f"{x}\n" for x in result.doubts.lines()),
+    )
 
 
 def test_a_run_killed_again_and_again_equals_an_undisturbed_one(

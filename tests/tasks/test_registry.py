@@ -1,4 +1,5 @@
 import json
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -6,7 +7,8 @@ from hypothesis import strategies as st
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.base import Task
-from reachlab.tasks.registry import FAMILIES, load_task, parse_spec
+from reachlab.tasks.registry import FAMILIES, bare_task, load_task, parse_spec
+from reachlab.types import Problem
 
 
 @pytest.mark.parametrize(
@@ -73,3 +75,37 @@ def test_a_task_remembers_the_spec_that_rebuilds_it(spec: str) -> None:
 def test_every_family_is_there(family: str) -> None:
     argument = {"gym": ":gcd"}.get(family, "") + (",UNSANDBOXED=true" if family == "code" else "")
     assert isinstance(load_task(family + argument), Task)
+
+
+SPECS = ["countdown", "chain,length=2", "programs", "scenes", "gym:gcd", "code:FILE", "visual:FILE", "math:FILE"]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_bare_task_knows_gold_answers_without_reading_anything(spec: str) -> None:
+    """`gold` looks at its problem alone, in every family."""
+    bare = bare_task(spec)
+    if "FILE" in spec:
+        tests = {"code": "assert True", "names": []} if spec.startswith("code") else "\\frac{1}{2}"
+        problem = Problem(id="a", prompt="?", answer=tests, metadata={"question": "?"})
+        assert bare.gold(problem) == (None if spec.startswith("code") else "1/2")
+        return
+    task = load_task(spec)
+    for problem in task.problems("test", 3):
+        assert bare.gold(problem) == task.gold(problem)
+    assert bare.answer_decides == task.answer_decides == (spec not in ("programs", "scenes"))
+
+
+def test_every_family_is_known_bare() -> None:
+    assert {parse_spec(spec)[0] for spec in SPECS} == set(FAMILIES)
+    assert type(bare_task("math500")) is type(bare_task("math:FILE"))
+    with pytest.raises(ReachlabError, match="unknown task family 'nonsense'"):
+        bare_task("nonsense")
+
+
+@pytest.mark.parametrize("spec", ["countdown", "chain,length=2", "gym:gcd", "gym:spell_backward"])
+def test_gold_is_in_the_form_of_a_final_answer(spec: str) -> None:
+    task = load_task(spec)
+    for problem in task.problems("test", 5):
+        solution = task.solve(problem, Random(0))
+        assert solution is not None
+        assert task.final_answer(problem, solution) == task.gold(problem)

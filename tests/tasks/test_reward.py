@@ -8,10 +8,13 @@ import pytest
 from tests.training.letters import Letters
 
 from reachlab.errors import ReachlabError
+from reachlab.tasks.blind import Blinded
+from reachlab.tasks.chain import Chain
 from reachlab.tasks.countdown import Countdown
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.math import Math
 from reachlab.tasks.reward import Rewarded, load_reward
+from reachlab.tasks.scenes import Scenes
 
 MODULE = """
 import time
@@ -76,6 +79,17 @@ def test_problems_are_the_tasks(folder: Path) -> None:
     file = folder / "math.jsonl"
     file.write_text('{"question": "1+1?", "answer": "2"}\n')
     assert Rewarded(Math(str(file)), "rewards_here:tenths").finite
+
+
+def test_final_answers_are_the_tasks() -> None:
+    task = Chain(length=2)
+    rewarded = Rewarded(task, "rewards_here:tenths")
+    problem = task.problems("train", 1)[0]
+    assert rewarded.final_answer(problem, "1+2=3") == "3"
+    assert rewarded.gold(problem) == task.gold(problem)
+    assert rewarded.answer_decides
+    assert not Rewarded(Scenes(), "rewards_here:tenths").answer_decides
+    assert not Blinded(Scenes()).answer_decides
 
 
 def test_the_status_is_the_tasks_and_the_score_the_functions() -> None:

@@ -1,4 +1,4 @@
-"""A task that a tiny model learns in a few steps: begin the answer with an odd digit."""
+"""Tasks that a tiny model learns in a few steps: begin the answer with an odd digit."""
 
 import random
 
@@ -20,3 +20,13 @@ class Letters(GeneratedTask):
         if random.Random(problem.id + text).random() < self.unscored:
             return Verdict.unscored("the judge is out")
         return Verdict.correct() if text[:1] in set("13579") else Verdict.wrong()
+
+
+class Said(Letters):
+    """The same, with what a text comes down to: its second sign, which says nothing of its verdict."""
+
+    def final_answer(self, problem: Problem, text: str) -> str | None:
+        return text[1:2] or None
+
+    def gold(self, problem: Problem) -> str:
+        return str(problem.answer)[:1]

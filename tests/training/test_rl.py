@@ -19,20 +19,23 @@ from reachlab.models.checkpoint import hash_model, load_model, save_model
 from reachlab.models.packing import Packer
 from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.runs import RunFolder
+from reachlab.sampling.contradictions import count_contradictions
 from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.tasks.registry import FAMILIES
 from reachlab.training.config import LoopConfig, OptimizerConfig
 from reachlab.training.rl import resolve, train_rl
 from reachlab.training.rl_config import AlgorithmName, RLConfig
 from reachlab.training.rollouts import RolloutSource
+from reachlab.types import Problem
 
 LOOP = LoopConfig(steps=3, save_every=2, seed=0, device="cpu", threads=1)
 
 
 @pytest.fixture(autouse=True)
 def letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The task `letters`."""
+    """The tasks `letters` and `said`."""
     monkeypatch.setitem(FAMILIES, "letters", ("tests.training.letters:Letters", "begin with an odd digit"))
+    monkeypatch.setitem(FAMILIES, "said", ("tests.training.letters:Said", "the same, with final answers"))
 
 
 @pytest.fixture
@@ -133,6 +136,8 @@ def test_what_a_step_says_of_itself(settings: dict[str, Any]) -> None:
         assert row["clip_fraction"] == 0
         assert row["lr"] == 3e-3
         assert row["rollouts"] == 4 * 8
+        assert row["truncated_right"] <= row["truncated"] * 32
+        assert row["contradictions"] == 0  # the task states no final answers
     assert rows[0]["kl_start"] == pytest.approx(0, abs=1e-6)
     assert rows[2]["kl_start"] > 1e-5
     assert [("eval_pass1" in row) for row in rows] == [False, True, False]
@@ -238,6 +243,49 @@ def test_dynamic_sampling_replaces_what_teaches_nothing(settings: dict[str, Any]
     often = metrics(train(settings, "often", redraws=6, **common))
     assert never[0]["groups_without_signal"] > 0
     assert never[0]["rollouts"] == 4 * 2 < often[0]["rollouts"]
+
+
+@pytest.mark.parametrize("reward", ["", "tests.training.test_rl:length"])
+def test_verdicts_to_look_at_are_counted(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], reward: str
+) -> None:
+    """Over all rollouts that were drawn, those that dynamic sampling replaced too; unscored ones are left out."""
+    seen: list[tuple[int, int, int]] = []
+    answer = RolloutSource._answer
+
+    def watched(self: RolloutSource, problems: Any, prompts: Any, seeds: Any, decoding: Any) -> Any:
+        answers, verdicts = answer(self, problems, prompts, seeds, decoding)
+        pairs = [list(zip(*row, strict=True)) for row in zip(answers, verdicts, strict=True)]
+        cut_right = sum(a.finish == "length" and v.status == "correct" for row in pairs for a, v in row)
+        rows = [[(v.status, a.text[1:2] or None) for a, v in row] for row in pairs]
+        against = count_contradictions(rows, [self.task.gold(p) for p in problems])
+        seen.append((sum(map(len, rows)), cut_right, against))
+        return answers, verdicts
+
+    monkeypatch.setattr(RolloutSource, "_answer", watched)
+    loop = replace(LOOP, steps=1)
+    out = train(settings, "rl", task="said,unscored=0.2", redraws=4, prompts=16, rollouts=3, loop=loop, reward=reward)
+    (row,) = metrics(out)
+    assert [row["rollouts"], row["truncated_right"], row["contradictions"]] == [sum(n) for n in zip(*seen, strict=True)]
+    assert row["rollouts"] > 16 * 3 or reward
+    assert min(row["truncated_right"], row["contradictions"]) > 0
+    said = capsys.readouterr().err
+    assert f"truncated_right {row['truncated_right']:g}  contradictions {row['contradictions']:g}" in said
+
+
+def test_where_no_verdict_is_to_be_looked_at_the_terminal_says_nothing(
+    settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(settings, "rl", task="letters,unscored=1.0", prompts=1, rollouts=2, loop=replace(LOOP, steps=1))
+    said = capsys.readouterr().err
+    assert "reward" in said
+    assert "truncated_right" not in said
+    assert "contradictions" not in said
+
+
+def length(problem: Problem, text: str) -> float:
+    """A reward."""
+    return float(len(text))
 
 
 def test_a_problem_outside_the_band_is_left_out(settings: dict[str, Any]) -> None:

@@ -62,6 +62,8 @@ def sample(config: Flat[SampleConfig]) -> None:
     print(f"{config.out}: {result.stored} samples stored, {result.drawn} drawn now")
     if result.ended:
         print(result.ended)
+    for line in result.doubts.lines() if result.doubts else ():
+        print(line)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,9 @@ from reachlab.report.figures import Line
 from reachlab.report.findings import Findings
 from reachlab.report.gallery import Picture, Section
 from reachlab.report.settings import Settings
+from reachlab.report.texts import cut
+from reachlab.report.words import DOUBTS
+from reachlab.sampling.contradictions import KINDS, Kind
 from reachlab.sampling.evidence import Evidence
 from reachlab.sampling.evidence import Line as Curve
 from reachlab.sampling.perplexities import NOTE_OTHER_TOKENS, READING, perplexity_rows
@@ -21,7 +24,7 @@ K_COLUMNS = ("model", "k", "value", "low", "high")
 
 def sections(entries: Sequence[Entry], findings: Findings) -> list[Section]:
     """The sections that these runs have data for, in order."""
-    made = (of_extrapolation, of_cover, of_evidence, of_luck, of_copies, of_perplexity)
+    made = (of_extrapolation, of_cover, of_evidence, of_luck, of_copies, of_doubts, of_perplexity)
     return [section for make in made if (section := make(entries, findings))]
 
 
@@ -189,6 +192,47 @@ def of_copies(entries: Sequence[Entry], findings: Findings) -> Section | None:
         lead="Samples have to be independent draws, or every interval is too narrow. Short answers repeat by chance; "
         "long ones, or equal seeds, do not.",
     )  # fmt: skip
+
+
+def of_doubts(entries: Sequence[Entry], findings: Findings) -> Section:
+    """Verdicts that a person should look at: how many of each kind, and some of them."""
+    counts, named = [], []
+    for e, evidence in zip(entries, findings.evidence, strict=True):
+        found = evidence.doubts
+        against = ["–"] * len(KINDS) if found.kinds is None else [_or_none(found.kinds[kind]) for kind in KINDS]
+        counts.append((e.name, (_or_none(found.cut), *against, evidence.notes.get("gold", ""))))
+        named += [
+            (
+                f"{e.name}: problem {doubt.problem_id}, sample {doubt.sample}",
+                (doubt.verdict, cut(doubt.final_answer or "–", 100), cut(doubt.gold or "–", 100), _why(doubt.kind)),
+            )
+            for doubt in found.named
+        ]
+    head = ("right although cut at the limit", *(_why(kind) for kind in KINDS), "remark")
+    tables = [Settings("Samples by model", head, tuple(counts))]
+    if named:
+        tables.append(Settings("Such as", ("verdict", "final answer", "gold answer", "why"), tuple(named)))
+    return Section(
+        id="doubts", heading="Verdicts to look at", models=[], pictures=[], tables=tables,
+        lead="A right answer in a text that was cut was found in unfinished work. A verdict that contradicts the final "
+        "answer is a fault of the verifier, or of the reading that a vote counts.",
+        show=DOUBTS[0] if any(evidence.doubts.first for evidence in findings.evidence) else "",
+    )  # fmt: skip
+
+
+def _or_none(count: int) -> str:
+    return f"{count:,}" if count else "none"
+
+
+def _why(kind: Kind | None) -> str:
+    if kind is None:
+        return "right although cut"
+    return {
+        "silent": "right without a final answer",
+        "gold": "wrong with the gold answer",
+        "number": "right with another number than the gold answer",
+        "split": "unlike most with the same final answer",
+    }[kind]
 
 
 def of_perplexity(entries: Sequence[Entry], findings: Findings) -> Section | None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reachlab.sampling.doubts import Doubts
 from reachlab.sampling.evidence import Evidence, Line
 from reachlab.sampling.guessing import Guess
 
@@ -59,7 +60,7 @@ def _cell(line: Line, k: int, times: int) -> str:
 
 
 def _remarks(evidence: Evidence) -> Iterator[str]:
-    """Copies and warnings, luck by answer space, and what is missing and why."""
+    """Copies and warnings, verdicts to look at, luck by answer space, and what is missing and why."""
     found = evidence.duplicates
     line = f"copies: {found.copies:,} of {found.samples:,} samples are equal to another of their problem"
     line += f", {found.long_copies:,} of them long" if found.long_copies else ""
@@ -67,11 +68,21 @@ def _remarks(evidence: Evidence) -> Iterator[str]:
         line += f"; {chance.pairs:,} equal pairs, {chance.expected:,.1f} ± {chance.deviation:,.1f} expected"
     yield line
     yield from (f"warning: {warning}" for warning in found.warnings)
+    yield from _doubts(evidence.doubts)
     if evidence.votes_error is not None and evidence.votes_error.any():
         yield f"maj@k counts drawn subsets, which adds a standard error of {100 * evidence.votes_error.max():.2f}"
     if evidence.guess is not None and evidence.luck is not None:
         yield from _luck(evidence.guess, evidence.luck.ks[-1])
     yield from (why if name == "adaptive" else f"no {name}: {why}" for name, why in evidence.notes.items())
+
+
+def _doubts(doubts: Doubts) -> Iterator[str]:
+    """Verdicts to look at; that there are none is said too, where it is known."""
+    if not doubts.cut:
+        yield "right although cut at the limit: none"
+    yield from doubts.lines()
+    if doubts.kinds is not None and not doubts.contradictions:
+        yield "verdicts that contradict the final answer: none"
 
 
 def _luck(guess: Guess, k: int) -> Iterator[str]:

@@ -63,7 +63,8 @@ class Picture:
 class Section:
     """A part of the page: a heading, a line that says what it holds, its figures side by side, and its tables.
 
-    `models` are those in the key, which hides and shows them in every figure.
+    `models` are those in the key, which hides and shows them in every figure. `show` is the filter of the problem
+    browser that lists what the section speaks of; empty where none does.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Section:
     models: Sequence[Entry]
     pictures: Sequence[Picture]
     tables: Sequence[Settings] = ()
+    show: str = ""
 
 
 def sections(entries: Sequence[Entry]) -> list[Section]:

@@ -59,11 +59,13 @@ def write_report(
     """
     entries = read_entries(comparison, runs)
     pictures = gallery.of_samples(comparison, entries)
-    sections = [*beyond.sections(entries, gather(comparison, entries)), *gallery.sections(entries)]
+    findings = gather(comparison, entries)
+    doubtful = [evidence.doubts.first for evidence in findings.evidence]
+    sections = [*beyond.sections(entries, findings), *gallery.sections(entries)]
     every = [*pictures.values(), *(p for section in sections for p in section.pictures)]
     summary = summarise(comparison)
     rows = {row.name: row for row in summary.rows}
-    shelf = problems.shelve(entries)
+    shelf = problems.shelve(entries, doubtful)
     html = _template().render(
         css=(HERE / "page.css").read_text("utf-8"),
         policy=policy([*SCRIPTS, get_plotlyjs()]),
@@ -85,6 +87,7 @@ def write_report(
         pictures=pictures,
         sections=sections,
         shelf=shelf,
+        doubtful=any(doubtful),
         sure=any(e.pair.coverage.surely_gained is not None for e in entries if e.pair),
         tables=_tables(entries, extra or {}),
     )

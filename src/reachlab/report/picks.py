@@ -1,14 +1,15 @@
 """A few samples of every problem, read without reading the rest: first which rows, then only those rows' texts.
 
-Of each problem the first right sample, the first other one, the second right one, and so on, in the order they were
-drawn; where one kind runs out, the other goes on. The choice is a function of the verdicts alone, and reads three
-narrow columns. The texts are read row group by row group, those groups alone that hold a chosen row, and become objects
-only where a row is chosen.
+Of each problem the one sample that has to be shown, where one has, then the first right sample, the first other one,
+the second right one, and so on, in the order they were drawn; where one kind runs out, the other goes on. The choice is
+a function of the verdicts alone, and reads three narrow columns. The texts are read row group by row group, those
+groups alone that hold a chosen row, and become objects only where a row is chosen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from reachlab.types import Status
 
 ROWS = 8_192
 """Rows of text in memory at a time."""
+NOTHING: Mapping[str, int] = MappingProxyType({})
 TEXTS = ("text", "tokens", "finish", "reason")
 
 
@@ -31,6 +33,7 @@ class Pick:
     """One stored sample, as the page shows it.
 
     `steps` says how many of how many hold, and `final` what the answer comes down to; None where the task does not.
+    `doubtful`: it has to be shown, for its verdict is one to look at.
     """
 
     sample: int
@@ -41,6 +44,7 @@ class Pick:
     reason: str
     steps: tuple[int, int] | None
     final: str | None
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,15 +61,17 @@ class Rows:
 STATUSES: tuple[Status, ...] = ("correct", "wrong", "unscored")
 
 
-def pick(store: SampleStore, problem_ids: Sequence[str], most: int, longest: int) -> list[list[Pick]]:
+def pick(
+    store: SampleStore, problem_ids: Sequence[str], most: int, longest: int, doubtful: Mapping[str, int] = NOTHING
+) -> list[list[Pick]]:
     """At most `most` samples of each problem, the most wanted first, with what texts cut to
-    `longest` characters or fewer need.
+    `longest` characters or fewer need. `doubtful` is a problem's sample that has to be shown.
 
     Raises:
         ReachlabError: a part that cannot be read.
     """
     parts = store.parts()
-    rows = choose(store, parts, problem_ids, most)
+    rows = choose(store, parts, problem_ids, most, doubtful)
     found: list[Pick | None] = [None] * len(rows.problem_N)
     for number in np.unique(rows.part_N).tolist():
         at_N = np.flatnonzero(rows.part_N == number)
@@ -75,11 +81,18 @@ def pick(store: SampleStore, problem_ids: Sequence[str], most: int, longest: int
     by_problem: list[list[Pick]] = [[] for _ in problem_ids]
     for problem, one in zip(rows.problem_N.tolist(), found, strict=True):
         assert one is not None
-        by_problem[problem].append(one)
+        chosen = doubtful.get(problem_ids[problem]) == one.sample
+        by_problem[problem].append(replace(one, doubtful=True) if chosen else one)
     return by_problem
 
 
-def choose(store: SampleStore, parts: Sequence[str], problem_ids: Sequence[str], most: int) -> Rows:
+def choose(
+    store: SampleStore,
+    parts: Sequence[str],
+    problem_ids: Sequence[str],
+    most: int,
+    doubtful: Mapping[str, int] = NOTHING,
+) -> Rows:
     """Which rows of which parts to show: positions in `problem_ids`, `parts` and each part's rows."""
     ids, names = pa.array(problem_ids, pa.string()), pa.array(STATUSES, pa.string())
     columns: list[tuple[np.ndarray, ...]] = []
@@ -96,11 +109,12 @@ def choose(store: SampleStore, parts: Sequence[str], problem_ids: Sequence[str],
         ))  # fmt: skip
     empty = np.empty(0, np.int64)
     rows = [np.concatenate(column) for column in zip(*columns, strict=True)] if columns else [empty] * 5
-    return Rows(*_wanted(rows, most))
+    return Rows(*_wanted(rows, most, np.array([doubtful.get(i, -1) for i in problem_ids], np.int64)))
 
 
-def _wanted(rows: Sequence[np.ndarray], most: int) -> list[np.ndarray]:
-    """The first `most` of each problem, right and other ones by turns; a sample that two parts hold counts once."""
+def _wanted(rows: Sequence[np.ndarray], most: int, first_P: np.ndarray) -> list[np.ndarray]:
+    """The first `most` of each problem: the sample `first_P`, then right and other ones by turns; a sample that two
+    parts hold counts once."""
 
     def ordered(*keys: np.ndarray) -> list[np.ndarray]:
         order = np.lexsort(keys[::-1])
@@ -114,7 +128,7 @@ def _wanted(rows: Sequence[np.ndarray], most: int) -> list[np.ndarray]:
     rows = ordered(rows[0], other_N)
     other_N = rows[2] != STATUSES.index("correct")
     turn_N = _within(rows[0] * 2 + other_N)
-    rows = ordered(rows[0], turn_N * 2 + other_N)
+    rows = ordered(rows[0], np.where(rows[1] == first_P[rows[0]], -1, turn_N * 2 + other_N))
     return [column[_within(rows[0]) < most] for column in rows]
 
 

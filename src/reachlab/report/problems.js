@@ -52,13 +52,14 @@
     all: (p) => index.c.every((c) => c[p]),
     none: (p) => !index.c.some((c) => c[p]),
     some: (p) => index.c.some((c) => c[p]) && !index.c.every((c) => c[p]),
+    doubts: (p, among, model) => index.doubts.some((found, m) => found.has(p) && (!model || index.models[m] === model)),
   };
 
   const choose = ({ show = "", model = "", q = "", sort = "" }) => {
     const among = others(model);
     const test = TESTS[show] ?? (() => true);
     const words = q.toLowerCase().split(/\s+/).filter(Boolean);
-    const passes = (p) => test(p, among) && words.every((word) => index.texts[p].includes(word));
+    const passes = (p) => test(p, among, model) && words.every((word) => index.texts[p].includes(word));
     const chosen = [...index.ids.keys()].filter(passes);
     const keys = { high: (p) => -index.accuracy[0][p], low: (p) => index.accuracy[0][p] };
     const key = keys[sort] ?? (sort || !among.length ? () => 0 : (p) => -largest(p, among));
@@ -183,6 +184,7 @@
   const open = async () => {
     index ??= await unpack("index").then(JSON.parse).then((read) => {
       read.surely = read.surely.map(({ gained, lost }) => ({ gained: new Set(gained), lost: new Set(lost) }));
+      read.doubts = read.doubts.map((found) => new Set(found));
       read.texts = read.ids.map((id, p) => `${id}\n${read.asked[p]}`.toLowerCase());
       return read;
     });

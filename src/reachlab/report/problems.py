@@ -59,8 +59,16 @@ class Shelf:
     bare: int
 
 
-def shelve(entries: Sequence[Entry], *, budget: int = BUDGET, read: int = READ) -> Shelf:
+def shelve(
+    entries: Sequence[Entry],
+    doubtful: Sequence[Mapping[str, int]] = (),
+    *,
+    budget: int = BUDGET,
+    read: int = READ,
+) -> Shelf:
     """Choose, read and pack the samples of a page; the base is `entries[0]`.
+
+    `doubtful` has a place a model: of each problem with a verdict to look at, the sample that has it.
 
     Raises:
         ReachlabError: a run's problems or samples cannot be read.
@@ -69,14 +77,15 @@ def shelve(entries: Sequence[Entry], *, budget: int = BUDGET, read: int = READ) 
     problems = [known[i] for i in entries[0].outcomes.problem_ids]
     most = max(2, min(MOST, read // (len(problems) * len(entries))))
     order = interest(entries)[: max(1, read // (most * len(entries)))]
+    doubtful = doubtful or [{} for _ in entries]
     picks: Shelves = [[[] for _ in entries] for _ in problems]
     for at, entry in enumerate(entries):
-        found = pick(entry.store, [problems[p].id for p in order], most, LENGTHS[0])
+        found = pick(entry.store, [problems[p].id for p in order], most, LENGTHS[0], doubtful[at])
         for p, samples in zip(order, found, strict=True):
             picks[p][at] = samples
     kept, longest, starts, chunks = _fit(problems, picks, order, budget)
     return Shelf(
-        index=packed(_json(_index(entries, problems, starts))),
+        index=packed(_json(_index(entries, problems, starts, doubtful))),
         chunks=tuple(chunks),
         pictures=frame(entries[0].store, [p.id for p in problems], interest(entries)),
         stored=sum(len(samples) for models in kept for samples in models),
@@ -176,6 +185,7 @@ def _sample(pick: Pick, longest: int) -> list[Any]:
     final = pick.final if pick.final and not pick.reason.startswith(pick.final) else None
     remarks = [
         f"{pick.tokens:,} tokens" if pick.tokens else "",
+        "verdict to look at" if pick.doubtful else "",
         "cut at the token limit" if pick.stopped else "",
         f"final answer {final}" if final else "",
         pick.reason,
@@ -189,13 +199,16 @@ def _steps(steps: tuple[int, int]) -> str:
     return f"{valid} of {of} steps hold" if of else "no steps to check"
 
 
-def _index(entries: Sequence[Entry], problems: Sequence[Problem], starts: Sequence[int]) -> dict[str, Any]:
+def _index(
+    entries: Sequence[Entry], problems: Sequence[Problem], starts: Sequence[int], doubtful: Sequence[Mapping[str, int]]
+) -> dict[str, Any]:
     share = min(LENGTHS[1], max(200, LISTED // len(problems)))
     return {
         "models": [e.name for e in entries],
         "ids": [p.id for p in problems],
         "asked": asked([p.prompt for p in problems], share),
         "starts": starts,
+        "doubts": [[at for at, p in enumerate(problems) if p.id in found] for found in doubtful],
         "surely": [_surely(e, {p.id: at for at, p in enumerate(problems)}) for e in entries],
         "accuracy": [e.accuracy.round(5).tolist() for e in entries],
         **{key: [getattr(e.outcomes, f"{key}_P").tolist() for e in entries] for key in ("n", "c", "unscored")},

@@ -96,6 +96,10 @@ CHANGES = (
 """Filters of the problem browser: its name for each, and ours."""
 
 
+DOUBTS = ("doubts", "verdicts to look at")
+"""One more filter."""
+
+
 def stored(shelf: Shelf) -> str:
     """Which samples the page holds, and where the others are."""
     if shelf.stored == shelf.drawn:

@@ -1,4 +1,4 @@
-"""What a run's samples say beyond pass@k: chains, votes, the best of k, distinct solutions, copies, luck.
+"""What a run's samples say beyond pass@k: chains, votes, the best of k, distinct solutions, copies, luck, doubts.
 
 Each is a mean over problems at several k with its bootstrap interval, beside pass@k at the same k:
 
@@ -8,6 +8,8 @@ Each is a mean over problems at several k with its bootstrap interval, beside pa
     best@k       the sample with the highest log-probability, whole or per token (`boundary/bestof.py`)
     distinct     different texts, and different right ones, among k samples (`boundary/duplicates.py`)
     luck@k       the run's answers against other problems' gold answers (`reachlab guess`)
+
+Besides, the verdicts that a person should look at, of all samples (`doubts.py`).
 
 What a run has no data for is None, and `notes` says why. Of an adaptive run, whose later samples were drawn because
 of what the earlier ones were, all but pass@k uses the samples before the first look, which every problem has.
@@ -27,6 +29,7 @@ from reachlab.boundary.bootstrap import Weights, bootstrap_interval, resampling_
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.voting import Ballots, majority_at_k
 from reachlab.errors import ReachlabError
+from reachlab.sampling.doubts import Doubts, read_doubts
 from reachlab.sampling.duplicates import Duplicates, find_duplicates
 from reachlab.sampling.guessing import Guess, read_guess
 from reachlab.sampling.store import SampleStore, codes_of, verdicts
@@ -75,6 +78,7 @@ class Evidence:
     distinct: Line | None = None
     distinct_correct: Line | None = None
     duplicates: Duplicates
+    doubts: Doubts
     guess: Guess | None = None
     luck: Line | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -103,6 +107,7 @@ class Evidence:
             "distinct": plain(self.distinct),
             "distinct_correct": plain(self.distinct_correct),
             "duplicates": self.duplicates.to_dict(),
+            "doubts": self.doubts.to_dict(),
             "luck": plain(self.luck),
             "guess": None if self.guess is None or self.luck is None else self.guess.to_dict(self.luck.ks),
             "notes": dict(self.notes),
@@ -139,6 +144,9 @@ def read_evidence(
     best_sum, best_mean = reading.best_of()
     duplicates = reading.duplicates()
     guess, luck = reading.luck()
+    doubts = read_doubts(store)
+    if doubts.note:
+        reading.notes["gold"] = doubts.note
     return Evidence(
         name=store.folder.name,
         problems=int((outcomes.n_P > 0).sum()),
@@ -154,6 +162,7 @@ def read_evidence(
         distinct=reading.distinct(duplicates, duplicates.distinct_PM),
         distinct_correct=reading.distinct(duplicates, duplicates.distinct_correct_PM),
         duplicates=duplicates,
+        doubts=doubts,
         guess=guess,
         luck=luck,
         notes=reading.notes,

@@ -24,6 +24,7 @@ from reachlab.runs import RunFolder
 from reachlab.sampling.adaptive import Plan, ending, make_plan, say, sum_up
 from reachlab.sampling.config import Decoding, SampleConfig
 from reachlab.sampling.crew import Alone, Crew, Finished
+from reachlab.sampling.doubts import Doubts, read_doubts
 from reachlab.sampling.drawing import Drawer, Key
 from reachlab.sampling.engines import open_engine
 from reachlab.sampling.prompts import check_prompts
@@ -39,11 +40,13 @@ STORE_EVERY_S = 30.0
 
 @dataclass(frozen=True)
 class SamplingResult:
-    """What `sample` did: samples drawn now, samples the run holds, and how an adaptive run ended, in words."""
+    """What `sample` did: samples drawn now, samples the run holds, how an adaptive run ended, in words, and which
+    verdicts to look at; None where the run holds none."""
 
     drawn: int
     stored: int
     ended: str = ""
+    doubts: Doubts | None = None
 
 
 def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: None) -> SamplingResult:
@@ -92,7 +95,8 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
             drawn, ended = _sample_all(work), ""
     finally:
         work.close()
-    return SamplingResult(drawn, len(store.read(["sample"])), ended)
+    stored = len(store.read_encoded([]))
+    return SamplingResult(drawn, stored, ended, read_doubts(store, task) if stored else None)
 
 
 def _check_model(

@@ -44,6 +44,10 @@ class Task(ABC):
     verify_limit_s: float = 0.0
     """Seconds that judging one answer of an `isolated` task may need, where that is more than the user's limit."""
 
+    answer_decides: bool = True
+    """Whether the `final_answer` decides the verdict: of two samples that come down to the same, both are right or
+    neither is, and one that comes down to nothing is not right."""
+
     finite: bool = False
     """Whether the problems are a fixed list (whose default split is "all") and not drawn without end."""
 
@@ -87,7 +91,10 @@ class Task(ABC):
         return None
 
     def gold(self, problem: Problem) -> str | None:
-        """The right answer as text; None where there is not just one."""
+        """The right answer in the form of a final answer; None where there is not just one.
+
+        It looks at `problem` alone, not at what the task has read or was told (`registry.bare_task`).
+        """
         return str(problem.answer) if isinstance(problem.answer, (str, int, float)) else None
 
     def alphabet(self) -> str | None:

@@ -38,6 +38,7 @@ class Programs(GeneratedTask):
     """
 
     isolated = True
+    answer_decides = False  # a program that is no plain expression is run, and comes down to nothing
 
     def __init__(
         self,

@@ -61,11 +61,7 @@ def load_task(spec: str) -> Task:
     if benchmark is not None:
         settings = benchmark.settings(family) | settings
         family = benchmark.family
-    if family not in FAMILIES:
-        known_names = ", ".join([*FAMILIES, *BENCHMARKS])
-        raise ReachlabError(f"unknown task family {family!r}; there are: {known_names} (see `reachlab tasks`)")
-    module, _, name = FAMILIES[family][0].partition(":")
-    factory = getattr(import_module(module), name)
+    factory = _class_of(family)
     if argument is not None:
         settings = {**settings, "argument": argument}
     known = inspect.signature(factory).parameters
@@ -87,3 +83,26 @@ def load_task(spec: str) -> Task:
     if benchmark is not None:
         task.decoding = dict(benchmark.decoding)
     return Blinded(task) if blind else task
+
+
+def bare_task(spec: str) -> Task:
+    """The task with nothing read and nothing set: enough for what looks at a problem alone (`gold`, `answer_decides`).
+
+    A run can be read so where the task's file is not, and nothing is asked of a network.
+
+    Raises:
+        ReachlabError: an unknown family.
+    """
+    family, _, _ = parse_spec(spec)
+    benchmark = BENCHMARKS.get(family)
+    found = _class_of(family if benchmark is None else benchmark.family)
+    bare: Task = found.__new__(found)
+    return bare
+
+
+def _class_of(family: str) -> Any:
+    if family not in FAMILIES:
+        known_names = ", ".join([*FAMILIES, *BENCHMARKS])
+        raise ReachlabError(f"unknown task family {family!r}; there are: {known_names} (see `reachlab tasks`)")
+    module, _, name = FAMILIES[family][0].partition(":")
+    return getattr(import_module(module), name)

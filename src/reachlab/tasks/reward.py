@@ -62,7 +62,7 @@ class Rewarded(Task):
     def __init__(self, task: Task, name: str):
         load_reward(name)  # what cannot be imported is found before any work begins
         self.task, self.name = task, name
-        self.spec, self.finite = task.spec, task.finite
+        self.spec, self.finite, self.answer_decides = task.spec, task.finite, task.answer_decides
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # In a worker: importing the function must not be on the clock of the first answer.
@@ -85,3 +85,11 @@ class Rewarded(Task):
         """The task's verdict, with the function's value as its score."""
         score = float(load_reward(self.name)(problem, text))
         return replace(self.task.verify(problem, text), score=score)
+
+    def final_answer(self, problem: Problem, text: str) -> str | None:
+        """The task's."""
+        return self.task.final_answer(problem, text)
+
+    def gold(self, problem: Problem) -> str | None:
+        """The task's."""
+        return self.task.gold(problem)

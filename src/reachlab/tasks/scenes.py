@@ -45,6 +45,8 @@ class Scenes(GeneratedTask):
         mistakes: share of `attempt`s that misread something.
     """
 
+    answer_decides = False  # every step is judged: a right result from a false reading is wrong
+
     def __init__(
         self,
         kinds: str = "count+chart+length+spread",

@@ -37,6 +37,11 @@ from reachlab.training.trackers import Trackers, check_trackers
 
 Metrics = dict[str, float]
 
+SHOWN = ("loss", "reward")
+"""What the terminal shows of a step."""
+DOUBTS = ("truncated_right", "contradictions")
+"""Counts that should be 0: shown where they are not."""
+
 
 def identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Any]:
     """What the weights depend on: everything but where they go, how often they are saved and kept, and who is told."""
@@ -131,7 +136,7 @@ class TrainingRun:
                         self.save()
                 done = int(spent) - shown if self.loop.max_seconds else 1
                 shown += done
-                advance(done, **{k: metrics[k] for k in ("loss", "reward") if k in metrics})
+                advance(done, **{k: metrics[k] for k in SHOWN if k in metrics}, **_doubts(metrics))
         self._write_model("model")
         self._by_main(lambda: shutil.rmtree(self.path / "state", ignore_errors=True))
 
@@ -264,6 +269,10 @@ class TrainingRun:
                 shutil.rmtree(kept, ignore_errors=True)
         rows = [r for r in self.folder.metrics() if r["step"] <= step]
         self.folder.write("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in rows).encode())
+
+
+def _doubts(metrics: Mapping[str, float]) -> dict[str, int]:
+    return {name: int(metrics[name]) for name in DOUBTS if metrics.get(name)}
 
 
 def _training_seconds(metrics: Mapping[str, Any]) -> float:

@@ -25,6 +25,7 @@ from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.algorithms.dapo import informative, overlong_penalty
 from reachlab.rl.budgets import BUDGETS
 from reachlab.sampling.config import Decoding
+from reachlab.sampling.contradictions import count_contradictions
 from reachlab.sampling.draws import sample_seed
 from reachlab.sampling.engines.decoder import Completion, Decoder
 from reachlab.sampling.prompts import check_prompts
@@ -33,12 +34,14 @@ from reachlab.tasks.judging import Judge
 from reachlab.training.loop import Metrics
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import RLConfig
-from reachlab.types import Problem, Verdict
+from reachlab.types import Problem, Status, Verdict
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+COUNTS = ("rollouts", "truncated_right", "contradictions")
+"""Over all rollouts of a step, those that were replaced too."""
 LARGEST = 1e30
 """Rewards are float32, and are squared."""
 
@@ -94,9 +97,11 @@ class Rollouts:
         reasons = [v.reason for row in self.verdicts for v in row if v.status == "unscored"]
         return f"the last: {reasons[-1]}" if reasons else "see the other processes' reasons"
 
-    def drawn(self) -> int:
-        """How many there are."""
-        return sum(map(len, self.answers))
+    def counts(self) -> Metrics:
+        """How many there are, and how many of them a person should look at: cut and right all the same."""
+        judged = [both for row in zip(self.answers, self.verdicts, strict=True) for both in zip(*row, strict=True)]
+        cut_right = sum(a.finish == "length" and v.status == "correct" for a, v in judged)
+        return {"rollouts": float(len(judged)), "truncated_right": float(cut_right)}
 
 
 class RolloutSource:
@@ -130,13 +135,14 @@ class RolloutSource:
             ReachlabError: a reward is not a number.
         """
         rollouts = self._groups(t, 0, list(self.processes.mine(self.config.prompts)))
-        sums = _sums(rollouts)
+        sums = _sums(rollouts) | rollouts.counts() | self._doubts(rollouts)
         for attempt in range(1, (self.redraws or 0) + 1):
             dull = (~informative(rollouts.scores_PN)).nonzero()[:, 0].tolist()
             if not dull:
                 break
             fresh = self._groups(t, attempt, [rollouts.places[p] for p in dull])
-            sums["rollouts"] += fresh.drawn()
+            for name, count in (fresh.counts() | self._doubts(fresh)).items():
+                sums[name] += count
             rollouts.put(dull, fresh)
         if self.algorithm.greedy_baseline:
             greedy = replace(self.decoding, temperature=0.0)
@@ -231,6 +237,24 @@ class RolloutSource:
         rest = iter(verdicts)
         return answers, [list(islice(rest, len(row))) for row in answers]
 
+    def _doubts(self, rollouts: Rollouts) -> Metrics:
+        """How many verdicts contradict the final answer (`sampling/contradictions.py`)."""
+        if not self.task.answer_decides:
+            return {"contradictions": 0.0}
+        scored = [
+            (p, problem, answer.text, verdict.status)
+            for p, problem in enumerate(rollouts.problems)
+            for answer, verdict in zip(rollouts.answers[p], rollouts.verdicts[p], strict=True)
+            if verdict.status != "unscored"
+        ]
+        with self.clock.phase("verify"):
+            answers = self.judge.final_answers((problem, text) for _, problem, text, _ in scored)
+        rows: list[list[tuple[Status, str | None]]] = [[] for _ in rollouts.problems]
+        for (p, *_, status), answer in zip(scored, answers, strict=True):
+            rows[p].append((status, answer))
+        golds = [self.task.gold(problem) for problem in rollouts.problems]
+        return {"contradictions": float(count_contradictions(rows, golds))}
+
     def _shaped(self, scores_PN: Tensor, answers: list[list[Completion]]) -> Tensor:
         """Scores, less what the algorithm takes off for length."""
         if not self.algorithm.overlong:
@@ -251,7 +275,7 @@ def describe(sums: Metrics) -> Metrics:
         "groups_without_signal": sums["dull"] / asked,
         "answer_tokens": sums["tokens"] / first,
         "truncated": sums["truncated"] / first,
-        "rollouts": sums["rollouts"],
+        **{name: sums[name] for name in COUNTS},
     }
 
 
@@ -283,7 +307,6 @@ def _sums(rollouts: Rollouts) -> Metrics:
         "dull": float((~informative(rollouts.scores_PN)).sum()),
         "tokens": float(sum(len(a.tokens) for a in answers)),
         "truncated": float(sum(a.finish == "length" for a in answers)),
-        "rollouts": float(rollouts.drawn()),
     }
 
 
