@@ -18,7 +18,8 @@ from typing import Any
 from reachlab.errors import ReachlabError
 from reachlab.pictures.keep import keep
 from reachlab.pictures.reference import check_picture, fingerprint
-from reachlab.tasks.math import Math, canonical, plain_number
+from reachlab.tasks.answers.spelling import plain_number
+from reachlab.tasks.math import Math
 from reachlab.tasks.rows import DATASETS, Once, read_rows, shape
 from reachlab.tasks.templates import fill
 from reachlab.types import Problem, Verdict
@@ -43,7 +44,7 @@ class Visual(Math):
         return " ".join([str(problem.metadata["question"]), *map(fingerprint, problem.images)])
 
     def verify(self, problem: Problem, text: str) -> Verdict:
-        """As a math answer; a decimal is compared as rounded to the stated decimals, a word as a word."""
+        """As a math answer; a decimal is compared as rounded to the stated decimals."""
         precision = problem.metadata.get("precision")
         gold, said = plain_number(str(problem.answer)), self.final_answer(problem, text)
         if (
@@ -56,9 +57,6 @@ class Visual(Math):
             rounded = (Decimal(number.numerator) / number.denominator).quantize(places, ROUND_HALF_UP)
             wanted = (Decimal(gold.numerator) / gold.denominator).quantize(places, ROUND_HALF_UP)
             return Verdict.correct() if rounded == wanted else Verdict.wrong(f"{said[:80]}, not {problem.answer}")
-        if problem.metadata.get("answer_type") == "text":
-            same = said is not None and said.casefold() == str(canonical(str(problem.answer))).casefold()
-            return Verdict.correct() if same else Verdict.wrong(f"{(said or 'nothing')[:80]}, not {problem.answer}")
         return super().verify(problem, text)
 
 

@@ -25,6 +25,8 @@ SIGNIFICANT = 6
 """Digits from which on a decimal may stand for a number that no decimal is."""
 LARGEST_POWER = 10_000
 MOST_NODES = 2_000
+LONGEST, DEEPEST = 600, 12
+"""Characters of an expression, and brackets in brackets, that are parsed: the parser takes seconds beyond."""
 POINTS, ENOUGH = 8, 3
 INTEGERS = frozenset("klmnNpq")
 """Symbols that stand for whole numbers in every textbook: they are given whole values."""
@@ -53,7 +55,7 @@ def same_expression(gold: str, said: str) -> bool:
         raise UnreadableError(f"the gold answer {gold[:80]!r} has no mathematical reading") from error
     try:
         g = _read(said)
-    except UnreadableError:
+    except (UnreadableError, UndecidedError):
         return False
     if not _sized(f):
         raise UndecidedError(f"the gold answer {gold[:80]!r} is too large to be computed")
@@ -77,10 +79,12 @@ def same_equation(gold: tuple[str, str], said: tuple[str, str]) -> bool:
         raise UnreadableError(f"the gold answer {'='.join(gold)[:80]!r} has no mathematical reading") from error
     try:
         g = _read(said[0]) - _read(said[1])
-    except (UnreadableError, TypeError):
+    except (UnreadableError, UndecidedError, TypeError):
         return False
-    if not (_sized(f) and _sized(g)):
-        raise UndecidedError("too large to be computed")
+    if not _sized(f):
+        raise UndecidedError(f"the gold answer {'='.join(gold)[:80]!r} is too large to be computed")
+    if not _sized(g):
+        return False
     symbols = sorted(f.free_symbols | g.free_symbols, key=str)
     if f.free_symbols != g.free_symbols:
         return False
@@ -237,6 +241,8 @@ def _read(text: str) -> Any:
     """
     if TOWER.search(text):
         raise UndecidedError(f"{text[:80]!r} is too large to be computed")
+    if len(text) > LONGEST or _depth(text) > DEEPEST or STACKED.search(text):
+        raise UnreadableError(text)
     try:
         found = latex2sympy(
             text.replace("\\cdot", "\\cdot "), is_real=not COMPLEX.search(text), convert_degrees=False, normalization_config=None
@@ -245,8 +251,22 @@ def _read(text: str) -> Any:
         raise UnreadableError(text) from error
     if not isinstance(found, sympy.Expr):
         raise UnreadableError(text)
+    if COMPLEX.search(text) and not found.has(sympy.Sum, sympy.Product):
+        found = found.xreplace({x: sympy.I for x in found.free_symbols if x.name == "i"})
     opaque = {x: sympy.Symbol(str(x)) for x in found.atoms(AppliedUndef)}
     return found.xreplace({x: sympy.Rational(str(x)) for x in found.atoms(sympy.Float)} | opaque)
+
+
+STACKED = re.compile(r"(?:[\^_]\{?\(?(?:\w|\\[a-z]+)){5}")
+
+
+def _depth(text: str) -> int:
+    """How deep brackets stand in brackets."""
+    depth = deepest = 0
+    for c in text:
+        depth += (c in "([{") - (c in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 TOWER = re.compile(r"\^\{?\(?\d+\)?\^\{?\(?[\dx]+\)?\^|\d{5,}!|\^\{?\d{7,}|\)!\)?!|!!")

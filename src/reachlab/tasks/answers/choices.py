@@ -21,7 +21,7 @@ LETTER = re.compile(
 )
 CAPITALS = re.compile(r"[A-J]{2,}")
 PICKED = re.compile(
-    r"(?i:\b(?:option|choice|letter|choose|pick|select|answer)s?)[\s*_:]+[(\"'*]*(?P<a>[A-J])(?![A-Za-z'])|\((?P<b>[A-J])\)|\*\*\(?(?P<c>[A-J])(?:[.):][^*\n]*)?\*\*"
+    r"(?i:\b(?:option|choice|letter|choose|pick|select|answer)s?(?:[ ]+(?:is|are|would be|should be|must be))?)[\s*_:]+[(\"'*]*(?P<a>[A-J])(?![A-Za-z'])|\((?P<b>[A-J])\)|\*\*\(?(?P<c>[A-J])(?:[.):][^*\n]*)?\*\*"
     r"|\\(?:text|textbf|mathbf|mathrm)\{\(?(?P<d>[A-J])\)?\}|(?<![A-Za-z])(?P<e>[B-H])(?= is (?:the )?(?:correct|right|best|true|answer))|选\s*(?P<f>[A-J])"
     r"|\$\\?(?P<g>[A-J])\$"
 )
@@ -48,7 +48,7 @@ class ChoiceKind:
     def picked(self, clause: str) -> str | None:
         """The letters that a clause picks, as ``B`` or ``A,C``."""
         text = prose(spell_lightly(clause)).strip(" \t\n.*_`\"'")
-        lead = LEAD.match(text)
+        lead = LEAD.match(text) if not re.match(r"[A-Ja-j](?![a-z])", text) else None
         text = text[lead.end() if lead else 0 :]
         if NOT.match(text.split(" ")[0] + " "):
             return None

@@ -14,6 +14,7 @@ passed over, except a box. Every step is linear in the text; 5 looks at its last
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -23,6 +24,10 @@ from reachlab.tasks.answers.reasoning import REASONING, after_reasoning, next_qu
 Mark = Literal["answer tag", "box", "####", "Answer:", "phrase", "formula", "number", "words", "letter"]
 
 TAIL = 8000
+CANDIDATES = 30
+"""Marks of one sort that are looked at, from the last one back: a text of nothing but marks costs no more."""
+CLAUSE = 2000
+"""Characters of a line that a mark may state an answer in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +72,22 @@ def extract(text: str, kind: Kind, marks: tuple[tuple[str, str], ...] = REASONIN
 
 
 def _marked(text: str, start: int, end: int, kind: Kind) -> Stated | None:
-    close = text.rfind("</answer", start, end)
-    begin = text.rfind("<answer>", start, end if close < 0 else close)
-    if begin >= 0:
-        inside = begin + len("<answer>"), end if close < 0 else close
-        if text[inside[0] : inside[1]].strip():
-            return _inside_tag(text, *inside, kind)
+    tags = _last(TAG, text, start, end)
+    while tags:
+        last = tags.pop()
+        if last["close"]:
+            stop = last.start()
+            while tags and tags[-1]["close"]:
+                stop = tags.pop().start()
+            last = tags.pop() if tags else None
+        else:
+            stop = end
+        if last is not None and text[last.end() : stop].strip():
+            return _inside_tag(text, last.end(), stop, kind)
     return _boxes(text, start, end, kind) or _named(text, start, end, kind) or _phrase(text, start, end, kind)
+
+
+TAG = re.compile(r"<\s{0,3}(?P<close>/?)\s{0,3}answer\s{0,3}>", re.IGNORECASE)
 
 
 def _inside_tag(text: str, start: int, end: int, kind: Kind) -> Stated:
@@ -84,6 +98,11 @@ def _inside_tag(text: str, start: int, end: int, kind: Kind) -> Stated:
         found = Stated(stated, start, end, "answer tag")
     found = found or _loose(text, start, end, kind)
     return found or Stated(whole, start, end, "answer tag")
+
+
+def _last(pattern: re.Pattern[str], text: str, start: int, end: int) -> list[re.Match[str]]:
+    """The last matches, in order."""
+    return list(deque(pattern.finditer(text, start, end), maxlen=CANDIDATES))
 
 
 def _loose(text: str, start: int, end: int, kind: Kind) -> Stated | None:
@@ -101,9 +120,9 @@ PLACEHOLDER = re.compile(r"[.\s…]*|\\ldots|\\dots|\\text\{[^{}]*\b(?:answer|le
 
 
 def boxes(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int, int, int]]:
-    """Every box that closes and holds something: where it begins, its content begins and ends, and it ends."""
+    """The last boxes that close and hold something: where each begins, its content begins and ends, and it ends."""
     end = len(text) if end is None else end
-    bare = [m for m in BOX.finditer(text, start, end)]
+    bare = _last(BOX, text, start, end)
     found = [(m.start(), *m.span(1), m.end(1)) for m in bare if m[1] is not None]
     begins = {m.end() - 1: m.start() for m in bare if m[1] is None}
     opened: list[tuple[int, int, int]] = []
@@ -155,7 +174,7 @@ DISPLAY = re.compile(r"\s*(?:\\\[|\$\$)[ \t]*$")
 def _named(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     """``#### X``, ``Answer: X``, ``A: X``, or a heading "Final answer" and the line below it."""
     matches = sorted(
-        [*NAMED.finditer(text, start, end), *HEADING_ANSWER.finditer(text, start, end)],
+        [*_last(NAMED, text, start, end), *_last(HEADING_ANSWER, text, start, end)],
         key=lambda m: m.start("rest"),
         reverse=True,
     )
@@ -166,7 +185,9 @@ def _named(text: str, start: int, end: int, kind: Kind) -> Stated | None:
             if hashes or not (below := BELOW.match(text, begin, end)):
                 continue
             begin, stop = below.span("rest")
-        rest = text[begin:stop]
+        rest = text[begin : min(stop, begin + CLAUSE)]
+        if PHRASE.search(rest) and (within := _phrase(text, begin, stop, kind)) is not None:
+            return within
         if LIST_NUMBER.match(rest) or (match[0].lstrip("\n \t*").startswith("A:") and LABELS.match(text, stop, end)):
             continue
         if (stated := kind.begun(rest, last=not text[stop:end].strip())) is not None:
@@ -185,12 +206,15 @@ PHRASE = re.compile(
 
 def _phrase(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     """What the last "answer is" states; a phrase that states nothing of the kind is passed over."""
-    for match in reversed(list(PHRASE.finditer(text, start, end))):
+    for match in reversed(_last(PHRASE, text, start, end)):
         begin, stop = match.span("rest")
+        stop = min(stop, begin + CLAUSE)
         # A phrase may hold another: "the answer to our question, the final answer, is".
         inner = max((m.start("rest") for m in PHRASE.finditer(text, begin, stop)), default=begin)
         for at in dict.fromkeys((inner, begin)):
-            if (stated := kind.begun(text[at:stop], last=True)) is not None:
+            said = text[at:stop]
+            last = any(c.isdigit() for c in said) or not text[stop:end].strip()
+            if (stated := kind.begun(said, last=last)) is not None:
                 return Stated(stated, at, stop, "phrase")
     return None
 

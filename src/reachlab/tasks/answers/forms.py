@@ -13,6 +13,8 @@ COMPARISONS = ("\\le", "\\ge", "\\neq", "\\approx", "\\equiv", "\\in", "<", ">",
 FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "=": "=", "\\approx": "\\approx"}
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|.", re.DOTALL)
 QUALIFIER = re.compile(r"(?:,\s*|\s+)(?:for|where|if|when|with|as|in)\s+.*$", re.DOTALL)
+RANGE = re.compile(r" ?[A-Za-z] ?\\in ?(?:\\mathbb\{?)?[ZNQRC]\}?(?:\^[+*])?| ?[A-Za-z] (?:is )?(?:an |any )?integers?")
+"""What says which numbers a letter stands for."""
 TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?(?: ?([ap])\.? ?m)?\.?", re.IGNORECASE)
 HOUR = re.compile(r"(\d{1,2}) ?([ap])\.? ?m\.?", re.IGNORECASE)
 RATIO = re.compile(r"-?\d+(?:\.\d+)?(?::-?\d+(?:\.\d+)?)+")
@@ -153,9 +155,9 @@ def _cut_form(text: str, depth: int) -> Form:
         return Union(tuple(form_of(p, depth + 1) for p in parts))
     parts, signs = cut(text, (",", ";", " or ", " and ", "\\\\"))
     if signs and all(p.strip() for p in parts) and len(parts) <= LONGEST_LIST:
-        qualified = [p for p in parts if not QUALIFIER.fullmatch(f" {p}")]
+        qualified = [p for p in parts if not QUALIFIER.fullmatch(f" {p}") and not RANGE.fullmatch(p)]
         joint = "or" if " or " in signs else "and" if set(signs) == {" and "} else ","
-        if len(qualified) == 1:
+        if len(qualified) == 1 and len(parts) > 1:
             return form_of(qualified[0], depth + 1)
         return Items(tuple(form_of(p, depth + 1) for p in qualified), joint)
     if (bare := QUALIFIER.sub("", text)) != text and bare and not words_of(bare):
@@ -246,4 +248,6 @@ def stated_side(text: str) -> str:
     return text
 
 
-VARIABLE = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?![A-Za-z])|\|")
+VARIABLE = re.compile(
+    r"(?<![\\A-Za-z])[A-Za-z]{1,2}(?![A-Za-z])|\||\\(?:alpha|beta|gamma|delta|theta|phi|lambda|mu|omega)(?![a-z])"
+)

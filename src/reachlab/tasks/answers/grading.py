@@ -12,9 +12,9 @@ from typing import Literal
 
 from reachlab.tasks.answers.algebra import UndecidedError, UnreadableError
 from reachlab.tasks.answers.choices import ChoiceKind, gold_choice
-from reachlab.tasks.answers.equality import same
+from reachlab.tasks.answers.equality import same, same_form
 from reachlab.tasks.answers.extraction import Kind, Stated, Unstated, extract
-from reachlab.tasks.answers.forms import form_of, stated_side
+from reachlab.tasks.answers.forms import Plain, stated_side
 from reachlab.tasks.answers.kinds import FormulaKind, NumberKind, WordsKind
 from reachlab.tasks.answers.spelling import MOST, Number, assigned, number_of, spell, words_of
 
@@ -77,7 +77,8 @@ class Gold:
             return "wrong", not_gold
         try:
             if self.number is not None:
-                right = number_of(read) is not None and same(str(self.number.value), read)
+                said = number_of(read)
+                right = said is not None and same_form(Plain(self.number, self.spelling), Plain(said, read))
                 return ("correct", "") if right else ("wrong", not_gold)
             return ("correct", "") if same(self.spelling, read) else ("wrong", not_gold)
         except (UndecidedError, UnreadableError) as error:

@@ -7,7 +7,7 @@ number is asked for. An expression is not the number that it comes to: of ``9 * 
 import re
 from dataclasses import dataclass
 
-from reachlab.tasks.answers.extraction import Mark, formulas, last_formulas
+from reachlab.tasks.answers.extraction import JOIN, PROSE, Mark, formulas, last_formulas
 from reachlab.tasks.answers.spelling import (
     DELIMITERS,
     MONEY,
@@ -22,7 +22,7 @@ from reachlab.tasks.answers.spelling import (
 
 RUN = re.compile(
     r"(?:(?<![\w\\])[A-Za-z](?:_\w+)?[ ]*=[ ]*)?"
-    r"(?:[-+]|\\pm)?[ ]?(?:\(?-?(?:\d[\d.,]*(?<![.,])|\.\d+)|\\(?:frac|dfrac|tfrac|sqrt|pi|infty|left|binom|ln|log|sin|cos|tan)(?![a-z])|\()"
+    r"(?:[-+]|\\pm)?[ ]?(?:\(?-?(?:\d[\d.,]*(?<![.,])|\.\d+)|\\(?:frac|dfrac|tfrac|sqrt|pi|infty|left|binom|ln|log|sin|cos|tan)(?![a-z])|\((?=[-+\d.\\(]))"
     r"(?:[ ]*(?:[-+*/^=<>|!%]|\\[a-zA-Z]+|\\[,!;: ])[ ]*|[ ]?[{}()]|(?<=[\d}) ])[A-Za-z](?![A-Za-z])|,\d{3}(?!\d)|[\d.](?=\d)|\d|[ ](?=\d+/\d|\d{3}(?!\d)|\\frac))*"
 )
 """A number or an expression that begins with one, in a text without TeX's marks."""
@@ -63,8 +63,8 @@ class NumberKind:
     """A number."""
 
     def boxed(self, content: str) -> str | None:
-        """Whatever the box holds: a box that holds no number is a wrong answer."""
-        return content
+        """Whatever the box holds, of a sentence the number: a box that holds none is a wrong answer."""
+        return self.begun(content, last=True) or content if PROSE.search(content) else content
 
     def begun(self, clause: str, *, last: bool) -> str | None:
         """The number, or the expression, at the beginning of a clause; anywhere in it where it is the last line."""
@@ -82,8 +82,13 @@ class NumberKind:
             if found is not None and not RUN.search(prose(clause[: found[0]])):
                 inner, _, _ = _first_formulas(clause)
                 return inner
+            if len([s for s in SENTENCE.split(text) if s.strip()]) > 1 and (loose := self.loose(clause)) is not None:
+                return loose[0]
             stop = CLAUSE_END.search(text)
             match = RUN.search(text, 0, stop.start() if stop and RUN.search(text, 0, stop.start()) else len(text))
+        if match is None and ((last and not NUMERAL.search(text)) or LETTER_ALONE.fullmatch(text)):
+            stop = CLAUSE_END.search(text)  # it says something, and no number: what stood before it is not the answer
+            return text[: stop.start() if stop else len(text)].strip(" *_`") or None
         if match is None or NOT.search(text, 0, match.start()):
             return None
         return _stretched(text, match)
@@ -99,7 +104,7 @@ class NumberKind:
                 pieces += [text[at:begin], " " * (end - begin)]
                 at = end
             blank = "".join([*pieces, text[at:]])
-        plain = self._last_number(blank)
+        plain = self._last_number(LIST_ITEM.sub(lambda m: " " * len(m[0]), blank))
         if group is not None and (plain is None or plain[1] < group[1]):
             if NOT.search(text, max(0, group[1] - 40), group[1]):
                 return None
@@ -110,12 +115,13 @@ class NumberKind:
         ends = [m.start() for m in SENTENCE.finditer(text)]
         cuts = [0, *ends, len(text)]
         for begin, end in reversed(list(zip(cuts, cuts[1:], strict=False))):
-            if not any(c.isdigit() for c in text[begin:end]):
+            if not any(c.isnumeric() for c in text[begin:end]):
                 continue
-            sentence = LIST_ITEM.sub(lambda m: " " * len(m[0]), _padded(text[begin:end]))
+            sentence = _padded(text[begin:end])
             found = self._of_sentence(sentence)
             if found is not None:
-                return found[0], begin + found[1], begin + found[2], "number"
+                whole = len(sentence) != end - begin  # places have moved: the sentence is where it stands
+                return found[0], begin if whole else begin + found[1], end if whole else begin + found[2], "number"
             if NUMERAL.search(sentence):
                 return None  # its last sentence with numbers states none: what is before it is not the answer either
         return None
@@ -137,10 +143,16 @@ class NumberKind:
             if NOT.search(text, 0, chosen.start()):
                 return None
             stretched = _stretched(text, chosen)
+            if (division := DIVISION.fullmatch(stretched or "")) and (
+                stretched != sentence.strip() and int(division[1]) % max(1, int(division[2])) == 0
+            ):
+                return None  # to be computed first, like 9 * 2
             return None if stretched is None else (stretched, chosen.start(), chosen.end())
         return None
 
 
+LETTER_ALONE = re.compile(r"\W*[A-Z]\W*")
+DIVISION = re.compile(r"(\d{1,30}) ?/ ?(\d{1,30})")
 NUMERAL = re.compile(r"(?<![\w])\d")
 
 
@@ -150,9 +162,9 @@ def _aside(parenthesis: str) -> bool:
 
 
 def _padded(sentence: str) -> str:
-    """Markdown, TeX's marks and money as spaces, so that places stay."""
-    text = plain_characters(sentence) if len(plain_characters(sentence)) == len(sentence) else sentence.replace("−", "-")
-    text = text.replace("\\$", "  ").replace("\\%", " %")
+    """Markdown, TeX's marks and money as spaces, so that places stay where they can."""
+    text = plain_characters(sentence).replace("{,}", ",").replace("\\$", "  ").replace("\\%", " %")
+    text = NEGATIVE.sub(lambda m: " " * (len(m[0]) - 1) + "-", text)
     for pattern in (CALCULATED, TAGS, DELIMITERS, MONEY):
         text = pattern.sub(lambda m: " " * len(m[0]), text)
     return re.sub(r"(?<=\s)(-) +(?=\d)", lambda m: " " * (len(m[0]) - 1) + "-", text) if re.search(r"[A-Za-z=:] +- +\d", text) else text
@@ -184,8 +196,6 @@ def _stretched(text: str, match: re.Match[str]) -> str | None:
 
 def _first_formulas(clause: str) -> tuple[str, int, int]:
     """The first formula of a clause, with those that only commas or "and" part from it."""
-    from reachlab.tasks.answers.extraction import JOIN
-
     found = list(formulas(clause))
     last = 0
     while last + 1 < len(found) and JOIN.fullmatch(clause, found[last][3], found[last + 1][0]):
@@ -222,7 +232,7 @@ class FormulaKind:
         stripped = text.rstrip()
         begin = stripped.rfind("\n") + 1
         line = stripped[begin:]
-        is_at = max((m.end() for m in re.finditer(r"\b(?:is|are|equals)\b|[:：]", line) if m.end() < len(line)), default=0)
+        is_at = max((m.end() for m in re.finditer(r"\b(?:is|are|equals)\b|(?<=[A-Za-z])[*_ ]*[:：]", line) if m.end() < len(line)), default=0)
         said = line[is_at:].strip()
         if NOT.match(said.split(" ")[0] + " ") or not SYMBOLS.search(said) or len(said) > 300:
             return None
@@ -265,6 +275,8 @@ class WordsKind:
         if not sentences:
             return None
         words = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", sentences[-1])
+        if len(words) < self.count:
+            words = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", bare)
         said = words[-self.count :]
         before = words[: -self.count]
         if before and before[-1].casefold() in ("not", "never", "no", "isn't", "aren't", "or", "neither", "nor", "non"):

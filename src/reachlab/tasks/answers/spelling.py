@@ -52,7 +52,7 @@ LOOKS = re.compile(
 SPACE = re.compile(r"\\(?:quad|qquad|enspace|thinspace|hspace\*?\{[^{}]*\}|hfill|newline)(?![A-Za-z])|\\[ ,;:!>]|~|\s")
 THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3}(?:(?:,|\{,\}|(?:,?\\[,!;: ])+ ?| )\d{3})+)(?![\d])")
 BETWEEN_THOUSANDS = re.compile(r"\D+")
-DEGREES = re.compile(r"\s*\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?|\\degree\b|(?<=\d) ?degrees?\b")
+DEGREES = re.compile(r"\s*\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?(?:\s*[CFK](?![A-Za-z]))?|\\degree\b|(?<=\d) ?degrees?\b")
 MACROS = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge",
     "ne": "neq", "times": "cdot", "ast": "cdot", "bullet": "cdot", "varnothing": "emptyset", "dots": "ldots",
@@ -71,6 +71,8 @@ MONEY = re.compile(r"\\\$|[$€£¥₹]|\b(?:USD|EUR|GBP|US\$|Rs\.?)(?=\s*-?\d)"
 ROW = re.compile(r"\s*\\cr(?![A-Za-z])\s*")
 AROUND_SIGNS = re.compile(r"\s*([^\w\s\\'.]|\\cdot(?![A-Za-z]))\s*")
 GLUED = re.compile(r"(\\cdot)(?=[A-Za-z])")
+EMPTY, OPPOSITE = re.compile(r"\\\{ ?\\\}"), re.compile(r"^-\((\d[\d.]*)\)$")
+NEEDLESS = re.compile(r"(?<=[\d})\]]) +(?=\\)|(?<=[})]) (?=[A-Za-z](?![A-Za-z]))")
 NEGATIVE = re.compile(r"\b(?:negative|minus)\s+(?=[\d\\.])", re.IGNORECASE)
 BEFORE, BEHIND = " \t\n;,:*_`\"'", " \t\n.;,:*_`\"'"
 
@@ -130,10 +132,10 @@ def spell(text: str) -> str:
     found = DEGREES.sub("", found)
     found = NEGATIVE.sub("-", found.replace("**", "^").replace("*", "\\cdot ").replace("<=", "\\le ").replace(">=", "\\ge "))
     found = SINGLE.sub(_single, AROUND_SIGNS.sub(r"\1", " ".join(found.split())))
-    found = GLUED.sub(r"\1 ", found)
+    found = NEEDLESS.sub("", GLUED.sub(r"\1 ", found))
     if "\\" in found:
         found = ROW.sub(r"\\\\", found).replace("+\\infty", "\\infty")
-    return _bare(_trimmed(found))
+    return _bare(_trimmed(OPPOSITE.sub(r"-\1", EMPTY.sub(r"\\emptyset", found))))
 
 
 def canonical(answer: str) -> str | None:
@@ -162,12 +164,13 @@ def assigned(bare: str) -> str:
 
 
 RELATION = re.compile(r"[=<>]|\\(?:le|ge|neq|approx|equiv|in)(?![A-Za-z])")
+WORD, ALONE = re.compile(r"[^\W\d_]{3}|^no$|[^\x00-\x7f]", re.IGNORECASE), re.compile(r"(?<![^\W\d_])[^\W\d_]-|-[^\W\d_](?![^\W\d_])")
 WORDS = re.compile(r"[^\W\d_](?:[^\W\d_]|[ '.-])*[^\W\d_]\.?")
 
 
 def words_of(bare: str) -> str | None:
     """Words in small letters; None for anything else, a single letter among it."""
-    if not WORDS.fullmatch(bare):
+    if not WORDS.fullmatch(bare) or not WORD.search(bare) or ALONE.search(bare):
         return None
     return " ".join(bare.casefold().replace(".", "").split())
 
