@@ -119,7 +119,7 @@ class Lanes:
         """End all lanes. New work opens new ones."""
         with self.lock:
             ended, self.lanes = self.lanes, []
-            self._fail(ReachlabError("the judge was closed while it judged"))
+            self.fail(ReachlabError("the judge was closed while it judged"))
             for lane in ended:
                 lane.leave()
             self._work.notify_all()
@@ -175,16 +175,13 @@ class Lanes:
                 self.lanes.remove(lane)
                 self.look()
 
-    def fail(self, error: Exception) -> None:
-        """Tell all callers."""
+    def fail(self, error: Exception, only: Job | None = None) -> None:
+        """Tell a caller, or all of them."""
         with self.lock:
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        for job in self._jobs:
-            job.error = error
-            job.told.notify()
-        self._jobs.clear()
+            for job in [job for job in self._jobs if only in (None, job)]:
+                self._jobs.remove(job)
+                job.error = error
+                job.told.notify()
 
     def _open(self) -> None:
         while self._short() and (len(self.lanes) < self.workers or self._stuck()):
@@ -261,7 +258,7 @@ class _Lane(threading.Thread):
                 process.close()
         except Exception as error:  # for the callers, who wait in threads of their own
             if not self.leaving:
-                self.lanes.fail(error)
+                self.lanes.fail(error, self.job)
         finally:
             self.lanes.give_back(self, [])
             self.lanes.gone(self)
