@@ -38,13 +38,19 @@ class Item:
     alone: bool = False
     """Whether it has to be the first of a new process."""
 
-    def settle(self, question: Question, said: Said) -> None:
-        """Note what was said.
+    def settle(self, reply: Sequence[Said]) -> None:
+        """Note what was said to all that is asked.
 
         Raises:
-            ValueError: nothing that can be.
+            ValueError: nothing that can be said.
         """
-        self.said[question] = read(question, said)
+        for question, said in zip(self.questions, reply, strict=True):
+            self.said[question] = read(question, said)
+        self.questions = ()
+
+    def fail(self, question: Question, reason: str) -> None:
+        """Note that nothing was said to a question."""
+        self.said[question] = read(question, failed(question, reason))
         self.questions = tuple(q for q in self.questions if q != question)
 
 
@@ -167,6 +173,8 @@ class Lanes:
                 job.lanes -= 1
                 job.alone.extend(item for item in items if item.alone)
                 job.waiting.extendleft(item for item in reversed(items) if not item.alone)
+                if items:
+                    self.look()
 
     def gone(self, lane: "_Lane") -> None:
         """The lane is no more to be counted on."""
@@ -238,7 +246,7 @@ class _Lane(threading.Thread):
         """Have it end now, whatever it is at; the lanes' lock is held."""
         self.leaving = True
         if self.process is not None:
-            self.process.process.kill()
+            self.process.kill()
 
     def run(self) -> None:
         """Serve until the process ends, or is not needed."""
@@ -279,7 +287,7 @@ class _Lane(threading.Thread):
                 self._settle(process, job, rest, message.get("said", []))
                 if "starved" in message:
                     raise Ended(str(message["starved"]))
-            going = not message["grown"]
+            going = not message.get("grown")
         except Ended as ended:
             going = False
             if culprit := _culprit(asked, process.place, len(batch) - len(rest)):
@@ -297,8 +305,7 @@ class _Lane(threading.Thread):
         done = []
         try:
             for reply in replies:
-                for question, said in zip(rest[0].questions, reply, strict=True):
-                    rest[0].settle(question, said)
+                rest[0].settle(reply)
                 done.append(rest.popleft())
         except (ValueError, TypeError, IndexError) as error:
             raise Ended(f"verifier died: its process talks nonsense: {error}") from error
@@ -311,7 +318,7 @@ class _Lane(threading.Thread):
         item = rest[at]
         item.alone = victim and not ended.late
         if not item.alone:
-            item.settle(question, failed(question, ended.reason))
+            item.fail(question, ended.reason)
         if not item.questions:
             del rest[at]
             self.lanes.settle(job, [item])

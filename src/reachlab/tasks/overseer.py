@@ -67,7 +67,7 @@ class Overseer:
             kept = [theirs.fileno(), shared.fileno()]
             told = map(str, (*kept, cpu_s, wall_s, memory_bytes))
             try:
-                self.process = subprocess.Popen(
+                self.popen = subprocess.Popen(
                     [sys.executable, "-P", "-m", "reachlab.tasks.worker", *told],
                     env={**os.environ, "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path)},
                     pass_fds=kept,
@@ -101,7 +101,7 @@ class Overseer:
         self._send(pickle.dumps((problems, asked)))
 
     def hear(self) -> dict[str, Any] | None:
-        """Its next message, or None after a tick without one (and for the first, the greeting).
+        """Its next message ({} for the greeting), or None after a tick without one.
 
         Raises:
             Ended: it died, or was late and was ended.
@@ -112,7 +112,9 @@ class Overseer:
         if self.connection in heard:
             try:
                 message = self.connection.recv_bytes(MOST_MESSAGE)
-                found = json.loads(message) if self.ready else None
+                found = json.loads(message) if self.ready else {}
+                if not isinstance(found, dict):
+                    raise ValueError("not an object")
             except (EOFError, OSError):
                 raise self._ended() from None
             except ValueError as error:
@@ -143,12 +145,16 @@ class Overseer:
 
     def lives(self) -> bool:
         """Whether the process still runs."""
-        return self.process.poll() is None
+        return self.popen.poll() is None
+
+    def kill(self) -> None:
+        """End the process; from any thread. What it was at is heard as its end."""
+        self.popen.kill()
 
     def close(self) -> None:
         """End the process if it lives, and leave nothing behind."""
-        self.process.kill()
-        self.process.wait()
+        self.popen.kill()
+        self.popen.wait()
         self.connection.close()
         os.close(self._log)
         self._map.close()
@@ -156,9 +162,9 @@ class Overseer:
     def _ended(self) -> Ended:
         """Wait for the end of a process that has closed its socket, and say how it came."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=END_LIMIT_S)
-        self.process.kill()
-        code = self.process.wait()
+            self.popen.wait(timeout=END_LIMIT_S)
+        self.popen.kill()
+        code = self.popen.wait()
         if code == -signal.SIGPROF:
             return Ended(f"timed out after {self.cpu_s:g} s of CPU", late=True)
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
