@@ -162,8 +162,9 @@ class Lanes:
     def settle(self, job: Job, items: list[Item]) -> None:
         """Hand over items of which all is said."""
         with self.lock:
-            job.news += items
-            job.told.notify()
+            if items:
+                job.news += items
+                job.told.notify()
 
     def give_back(self, lane: "_Lane", items: list[Item]) -> None:
         """The lane is free; these items were not settled."""
