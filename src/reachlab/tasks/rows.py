@@ -1,6 +1,6 @@
 """Rows of a benchmark's file or data set, each with the place that an error message names: ``FILE:LINE``.
 
-Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes U+FFFD: what is read here can be stored.
+Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes U+FFFD in `read_rows`: what it gives can be kept.
 """
 
 import gzip
@@ -36,7 +36,7 @@ def read_rows(path: str) -> Iterator[Row]:
         return _dataset(path.removeprefix(DATASETS))
     if path.endswith(".json"):
         return _document(path)
-    return _parquet(path) if path.endswith(".parquet") else read_jsonl(path)
+    return _parquet(path) if path.endswith(".parquet") else read_jsonl(path, storable=True)
 
 
 def _dataset(name: str) -> Iterator[Row]:
@@ -96,8 +96,10 @@ def _parquet(path: str) -> Iterator[Row]:
         yield f"{path}: row {number}", row
 
 
-def read_jsonl(path: str) -> Iterator[Row]:
+def read_jsonl(path: str, *, storable: bool = False) -> Iterator[Row]:
     """The objects of a JSON-lines file (any fsspec URL; ``.gz`` too) in order, blank lines left out.
+
+    They are what the file says, or `storable`: without halves of surrogate pairs.
 
     Raises:
         ReachlabError: no such file, not text, a line that is not a JSON object, or no line at all.
@@ -108,7 +110,7 @@ def read_jsonl(path: str) -> Iterator[Row]:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     empty = False
-                    yield f"{path}:{number}", _json_object(line, f"{path}:{number}")
+                    yield f"{path}:{number}", _json_object(line, f"{path}:{number}", storable)
     except FileNotFoundError as error:
         raise ReachlabError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
@@ -121,9 +123,9 @@ def read_jsonl(path: str) -> Iterator[Row]:
         raise ReachlabError(f"{path}: empty file; one JSON object a line is wanted")
 
 
-def _json_object(line: str, place: str) -> dict[str, Any]:
+def _json_object(line: str, place: str, storable: bool) -> dict[str, Any]:
     try:
-        found = _json(line)
+        found = _json(line) if storable else json.loads(line)
     except (ValueError, RecursionError) as error:
         reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
         raise ReachlabError(f"{place}: not JSON ({reason}); is the line truncated?") from error
