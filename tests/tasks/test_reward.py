@@ -118,6 +118,6 @@ def test_it_pickles_and_is_judged_in_another_process() -> None:
 
 def test_a_function_that_hangs_is_unscored() -> None:
     rewarded = Rewarded(Letters(), "rewards_here:endless")
-    with Judge(rewarded, workers=1, timeout_s=0.2) as judge:
+    with Judge(rewarded, workers=1, wall_s=0.2) as judge:
         (verdict,) = judge.verify([(rewarded.problems("train", 1)[0], "1")])
-    assert (verdict.status, verdict.reason) == ("unscored", "timed out after 0.2 s")
+    assert (verdict.status, verdict.reason) == ("unscored", "timed out after 0.2 s on the clock")

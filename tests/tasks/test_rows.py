@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reachlab.errors import ReachlabError
-from reachlab.tasks.rows import Once, read_jsonl, shape
+from reachlab.tasks.rows import Once, read_jsonl, read_rows, shape
 
 
 @settings(deadline=None)
@@ -30,6 +30,14 @@ def test_lines_that_are_no_object(tmp_path: Path, line: str) -> None:
     with pytest.raises(ReachlabError, match=r"a\.jsonl:2: ") as caught:
         next(rows)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_halves_of_surrogate_pairs_are_replaced_and_pairs_are_not(tmp_path: Path, name: str) -> None:
+    row = '{"k\\udfff": ["\\ud83d\\ude00", {"b": "x\\uD800y"}], "n": 7, "back": "\\\\ud800"}'
+    (tmp_path / name).write_text(row if name == "a.jsonl" else f"[{row}]")
+    ((_, found),) = read_rows(str(tmp_path / name))
+    assert found == {"k\ufffd": ["\U0001f600", {"b": "x\ufffdy"}], "n": 7, "back": "\\ud800"}
 
 
 def test_names_pass_once() -> None:

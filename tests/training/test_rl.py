@@ -341,7 +341,8 @@ def huge(problem, answer):
 
 def endless(problem, answer):
     if answer[:1] in "01234":
-        time.sleep(1000)
+        while True:
+            pass
     return float(answer[:1] == "7")
 """
 

@@ -175,7 +175,7 @@ class SampleConfig:
     shard: str = "0/1"
     """i/n draws every n-th part from the i-th on: start n such commands to share the work."""
     verify_timeout: float = 5.0
-    """Seconds a verifier may take for one answer."""
+    """CPU seconds a verifier may take for one answer."""
 
     def __post_init__(self) -> None:
         if self.samples < 1:
@@ -218,7 +218,7 @@ class VerifyConfig:
     only_unscored: bool = False
     """Judge only what had no verdict."""
     timeout: float = 5.0
-    """Seconds a verifier may take for one answer."""
+    """CPU seconds a verifier may take for one answer."""
     workers: int | None = None
     """Verifier processes; default one a core."""
 
@@ -236,7 +236,7 @@ class GuessConfig:
     seed: int = 0
     """Decides which problems meet."""
     timeout: float = 5.0
-    """Seconds a verifier may take for one answer."""
+    """CPU seconds a verifier may take for one answer."""
     workers: int | None = None
     """Verifier processes; default one a core."""
 
@@ -293,7 +293,7 @@ class ReferenceConfig:
     problem_seed: int = 0
     """Decides which problems a generated task lists."""
     verify_timeout: float = 5.0
-    """Seconds a verifier may take for one solution."""
+    """CPU seconds a verifier may take for one solution."""
 
     def __post_init__(self) -> None:
         if self.problems is not None and self.problems < 1:

@@ -54,7 +54,7 @@ class ImportConfig:
     problem_seed: int = 0
     """The seed that listed the problems of a generated --task."""
     verify_timeout: float = 5.0
-    """Seconds a verifier may take for one answer."""
+    """CPU seconds a verifier may take for one answer."""
     workers: int | None = None
     """Processes that judge; default one a core."""
 
@@ -193,17 +193,13 @@ def required(row: Mapping[str, Any], path: str, place: str) -> Any:
 
 
 def as_text(value: Any, where: str) -> str:
-    """A text that can be stored.
+    """A text.
 
     Raises:
-        ReachlabError: not a text, or one with half of a character in it.
+        ReachlabError: something else.
     """
     if not isinstance(value, str):
         raise ReachlabError(f"{where}: text wanted, found {value!r:.60}")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise ReachlabError(f"{where}: character {error.start} is half of a surrogate pair; replace it") from error
     return value
 
 

@@ -42,7 +42,10 @@ class Task(ABC):
     """How its answers are sampled where the user does not say: temperature, top_p, top_k, max_tokens, stop."""
 
     verify_limit_s: float = 0.0
-    """Seconds that judging one answer of an `isolated` task may need, where that is more than the user's limit."""
+    """CPU seconds that judging one answer of an `isolated` task may need, where that is more than the user's limit."""
+
+    bounded_score: bool = True
+    """Whether scores lie in [0, 1]. One that does not is then a fault of the verifier, and the answer unscored."""
 
     answer_decides: bool = True
     """Whether the `final_answer` decides the verdict: of two samples that come down to the same, both are right or

@@ -21,6 +21,7 @@ class Blinded(Task):
         self.spec, self.finite, self.isolated = task.spec, task.finite, task.isolated
         self.decoding, self.verify_limit_s = task.decoding, task.verify_limit_s
         self.answer_decides = task.answer_decides
+        self.bounded_score = task.bounded_score
 
     def problems(self, split: Split, n: int | None = None, seed: int = 0) -> list[Problem]:
         """The task's, unseen."""

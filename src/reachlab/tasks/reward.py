@@ -58,6 +58,7 @@ class Rewarded(Task):
     """
 
     isolated = True
+    bounded_score = False
 
     def __init__(self, task: Task, name: str):
         load_reward(name)  # what cannot be imported is found before any work begins

@@ -1,7 +1,11 @@
-"""Rows of a benchmark's file or data set, each with the place that an error message names: ``FILE:LINE``."""
+"""Rows of a benchmark's file or data set, each with the place that an error message names: ``FILE:LINE``.
+
+Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes U+FFFD in `read_rows`: what it gives can be kept.
+"""
 
 import gzip
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +21,10 @@ DATASETS = "datasets:"
 """What a data set of the hub (or a local copy of one) begins with: ``datasets:ID@SUBSET#SPLIT``."""
 
 
+ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def read_rows(path: str) -> Iterator[Row]:
     """The rows of a JSON-lines file, one JSON document (a list of rows, or rows by name), a Parquet file, or a data
     set.
@@ -28,7 +36,7 @@ def read_rows(path: str) -> Iterator[Row]:
         return _dataset(path.removeprefix(DATASETS))
     if path.endswith(".json"):
         return _document(path)
-    return _parquet(path) if path.endswith(".parquet") else read_jsonl(path)
+    return _parquet(path) if path.endswith(".parquet") else read_jsonl(path, storable=True)
 
 
 def _dataset(name: str) -> Iterator[Row]:
@@ -58,7 +66,7 @@ def _dataset(name: str) -> Iterator[Row]:
 def _document(path: str) -> Iterator[Row]:
     try:
         with fsspec.open(path, "rt", encoding="utf-8-sig") as file:
-            found = json.load(file)
+            found = _json(file.read())
     except FileNotFoundError as error:
         raise ReachlabError(f"{path}: no such file") from error
     except (ValueError, RecursionError, OSError) as error:
@@ -88,8 +96,10 @@ def _parquet(path: str) -> Iterator[Row]:
         yield f"{path}: row {number}", row
 
 
-def read_jsonl(path: str) -> Iterator[Row]:
+def read_jsonl(path: str, *, storable: bool = False) -> Iterator[Row]:
     """The objects of a JSON-lines file (any fsspec URL; ``.gz`` too) in order, blank lines left out.
+
+    They are what the file says, or `storable`: without halves of surrogate pairs.
 
     Raises:
         ReachlabError: no such file, not text, a line that is not a JSON object, or no line at all.
@@ -100,7 +110,7 @@ def read_jsonl(path: str) -> Iterator[Row]:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     empty = False
-                    yield f"{path}:{number}", _json_object(line, f"{path}:{number}")
+                    yield f"{path}:{number}", _json_object(line, f"{path}:{number}", storable)
     except FileNotFoundError as error:
         raise ReachlabError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
@@ -113,15 +123,31 @@ def read_jsonl(path: str) -> Iterator[Row]:
         raise ReachlabError(f"{path}: empty file; one JSON object a line is wanted")
 
 
-def _json_object(line: str, place: str) -> dict[str, Any]:
+def _json_object(line: str, place: str, storable: bool) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        found = _json(line) if storable else json.loads(line)
     except (ValueError, RecursionError) as error:
         reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
         raise ReachlabError(f"{place}: not JSON ({reason}); is the line truncated?") from error
     if not isinstance(found, dict):
         raise ReachlabError(f"{place}: {type(found).__name__} found, one JSON object a line is wanted")
     return found
+
+
+def _json(text: str) -> Any:
+    found = json.loads(text)
+    return whole(found) if ESCAPED_SURROGATE.search(text) else found
+
+
+def whole(value: Any) -> Any:
+    """The same, in all its texts U+FFFD for each half of a surrogate pair."""
+    if isinstance(value, str):
+        return SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [whole(item) for item in value]
+    if isinstance(value, dict):
+        return {whole(key): whole(item) for key, item in value.items()}
+    return value
 
 
 def shape(row: Mapping[str, Any]) -> str:

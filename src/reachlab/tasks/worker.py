@@ -1,83 +1,121 @@
-"""A process that judges: answers come in by a socket, what the task says of them goes out. `judging.Judge` starts it.
+"""A process that judges: answers come in by a socket, what the task says of them goes out. `lanes.Lanes` starts it.
 
-It is a fresh interpreter and not a fork, so it works whatever threads its parent has; its standard output is
-not part of the protocol, so a library may print. The parent keeps the time limit; should the parent be gone,
-the kernel's alarm ends an answer that would compute for ever.
+It is a fresh interpreter and not a fork, so it works whatever threads its parent has; its standard output is no part of
+the protocol, so a library may print. It keeps the limit of CPU time itself: the kernel's timer ends it, wherever it
+computes. What it is at stands in memory that it shares with its parent, so replies need not be sent one by one.
 """
 
 import json
+import mmap
 import pickle
 import resource
 import signal
 import sys
+import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 from reachlab.tasks.base import Task
-from reachlab.types import Problem, StepCheck, Verdict
+from reachlab.tasks.saying import Question, Said, ask, failed, words
+from reachlab.types import Problem
 
-ORPHAN_GRACE_S = 30.0
-REASON_LENGTH = 300
-MOST_STEPS = 2**31 - 1
+FLUSH_S = 0.02
+"""Replies are sent no more often."""
+BATCH_S = 0.25
+"""What is left of a batch after this time goes back, so that others' answers get their turn."""
+ORPHAN_S = 60.0
+PLACE_BYTES = 8
 
-Question = Literal["verify", "check_steps", "final_answer"]
-"""The methods of a task that look at an answer."""
+Ask = tuple[int, str, tuple[Question, ...]]
+"""An answer in a batch: its problem's place in the batch's list, its text, what is asked of it."""
 
 
 def main() -> None:
     """Serve until the parent closes the socket."""
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
-    timeout_s, memory_bytes = float(sys.argv[2]), int(sys.argv[3])
+    place = memoryview(mmap.mmap(int(sys.argv[2]), PLACE_BYTES)).cast("Q")
+    cpu_s, wall_s, memory_bytes = float(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])
     if sys.platform == "linux":  # elsewhere the kernel refuses or ignores it
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to act on
+    for deadly in (signal.SIGPROF, signal.SIGALRM):  # by default: a handler of Python's would wait for a long step
+        signal.signal(deadly, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     sys.set_int_max_str_digits(0)  # a number that runs on for pages is a wrong answer, not an error
+
+    def limit() -> None:
+        # The parent keeps `wall_s`, and gives more where the machine was busy: this is for when the parent is gone.
+        signal.setitimer(signal.ITIMER_REAL, 2 * wall_s + ORPHAN_S)
+        signal.setitimer(signal.ITIMER_PROF, cpu_s)
+
     try:
         task: Task = pickle.loads(connection.recv_bytes())
         connection.send_bytes(b"ready")
-        while True:
-            question: Question
-            batch: list[tuple[Problem, str]]
-            question, batch = connection.recv()
-            for problem, text in batch:
-                signal.setitimer(signal.ITIMER_REAL, timeout_s + ORPHAN_GRACE_S)
-                said = ask(task, question, problem, text)
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                connection.send_bytes(json.dumps(said).encode())
+        begun = _size()
+        most = begun + (memory_bytes - begun) // 4
+        while (said := _serve(task, connection, place, limit)) is not None:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            _send(connection, said=said, over=True, grown=_size() > most)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def ask(task: Task, question: Question, problem: Problem, text: str) -> list[Any]:
-    """What the task says, in plain values for `read`; where its method fails, what `failed` says."""
+def _serve(
+    task: Task, connection: "Connection[Any, Any]", place: memoryview, limit: Callable[[], None]
+) -> list[list[Said]] | None:
+    """Judge a batch and return what is not yet sent; None where memory ran out: this process should judge no more."""
+    problems: list[Problem]
+    asked: list[Ask]
+    problems, asked = pickle.loads(connection.recv_bytes())
+    began = sent = time.monotonic()
+    replies: list[list[Said]] = []
+    begun = 0
+    for at, text, questions in asked:
+        reply: list[Said] = []
+        for question in questions:
+            begun += 1
+            place[0] = begun
+            limit()
+            try:
+                reply.append(ask(task, question, problems[at], text))
+            except BaseException as error:  # even an exit is the verifier's own doing here
+                if _out_of_memory(error):
+                    _send(connection, said=replies, starved=words(error))
+                    return None
+                reply.append(failed(question, words(error)))
+        replies.append(reply)
+        now = time.monotonic()
+        if now - began > BATCH_S:
+            break
+        if now - sent > FLUSH_S:
+            _send(connection, said=replies)
+            replies, sent = [], now
+    return replies
+
+
+def _send(connection: "Connection[Any, Any]", **message: Any) -> None:
+    connection.send_bytes(json.dumps(message).encode())
+
+
+def _out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory ran out, here or where the error came from."""
+    for _ in range(16):
+        if error is None or isinstance(error, MemoryError):
+            break
+        error = error.__cause__ or error.__context__
+    return isinstance(error, MemoryError)
+
+
+def _size() -> int:
+    """Bytes of address space; of memory at its peak where the system does not say (macOS)."""
     try:
-        if question == "verify":
-            verdict = task.verify(problem, text)
-            return [verdict.status, verdict.score, verdict.reason]
-        if question == "final_answer":
-            answer = task.final_answer(problem, text)
-            return [] if answer is None else [str(answer)]
-        check = task.check_steps(problem, text)
-        if check is None or not 0 <= int(check.valid) <= int(check.steps) <= MOST_STEPS:
-            return []
-        return [int(check.valid), int(check.steps)]
-    except Exception as error:
-        return failed(question, f"{type(error).__name__}: {error}")
-
-
-def failed(question: Question, reason: str) -> list[Any]:
-    """What counts as said where the task's method failed for `reason`."""
-    return ["unscored", 0.0, reason[:REASON_LENGTH]] if question == "verify" else []
-
-
-def read(question: Question, said: list[Any]) -> Verdict | StepCheck | str | None:
-    """The verdict, the step check or the final answer that `ask` gave; None where it has none."""
-    if question == "verify":
-        return Verdict(*said)
-    if not said:
-        return None
-    return StepCheck(*said) if question == "check_steps" else str(said[0])
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

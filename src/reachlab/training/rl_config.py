@@ -166,7 +166,7 @@ class RLConfig:
     pass_tokens: int = 8192
     """Tokens in one forward and backward pass; the gradient does not depend on it."""
     verify_timeout: float = 5.0
-    """Seconds a verifier may take for one answer."""
+    """CPU seconds a verifier may take for one answer."""
     objective: ObjectiveConfig = ObjectiveConfig()
     selection: SelectionConfig = SelectionConfig()
     budget: BudgetConfig = BudgetConfig()

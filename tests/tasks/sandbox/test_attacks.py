@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -139,9 +140,14 @@ def honest(judge: Judge, task: CodeTask) -> None:
     assert [v.status for v in judge.verify(pairs)] == ["correct"] * 3
 
 
+def pids(judge: Judge) -> list[int]:
+    """The judge's processes."""
+    return [lane.process.popen.pid for lane in judge._lanes.lanes if lane.process]
+
+
 def left_behind(judge: Judge) -> list[str]:
     """Processes in sandboxes of this judge's worker (they bear a number made of its own); not the one with the tests."""
-    marks = [f'"uid": {bubble.NOBODY + worker._process.pid}' for worker in judge._pool]
+    marks = [f'"uid": {bubble.NOBODY + pid}' for pid in pids(judge)]
     lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     return [line for line in lines if "/sandbox/player.py" in line and any(mark in line for mark in marks)]
 
@@ -252,10 +258,11 @@ time.sleep(0.2)
 def test_the_judging_process_killed_takes_its_sandboxes_along(task: CodeTask) -> None:
     with Judge(task, workers=1, timeout_s=10) as judge:
         honest(judge, task)
-        children = psutil.Process(judge._pool[0]._process.pid).children(recursive=True)
+        (pid,) = pids(judge)
+        children = psutil.Process(pid).children(recursive=True)
         inside = [p for p in children if "checker.py" in " ".join(p.cmdline())]
         assert inside
-        judge._pool[0]._process.kill()
+        os.kill(pid, signal.SIGKILL)
         psutil.wait_procs(inside, timeout=5)
         assert not [p for p in inside if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
         honest(judge, task)

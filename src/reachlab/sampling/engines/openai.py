@@ -25,6 +25,7 @@ from reachlab.pictures.reference import data_url
 from reachlab.sampling.config import Decoding, SampleConfig, Servers
 from reachlab.sampling.engines.concurrent import ConcurrentEngine
 from reachlab.sampling.engines.engine import Answer
+from reachlab.tasks.rows import whole
 from reachlab.types import Finish, Illustrated, Prompt
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
@@ -282,7 +283,7 @@ def _answer(found: Any, decoding: Decoding) -> Answer:
         raise ReachlabError("the server does not say how many tokens an answer took (usage.completion_tokens)")
     cuts = [at for stop in decoding.stop if (at := text.find(stop)) >= 0]
     return Answer(
-        text=text[: min(cuts)] if cuts else text,  # some servers leave the stop string on
+        text=whole(text[: min(cuts)] if cuts else text),  # some servers leave the stop string on
         tokens=tokens,
         finish=cast(Finish, reason),
         logprob=float(sum(logprobs)) if logprobs is not None and len(logprobs) == tokens else None,

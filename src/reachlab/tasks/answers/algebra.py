@@ -15,14 +15,13 @@ from typing import Any
 
 import sympy
 from latex2sympy2_extended import latex2sympy
-
 from sympy.core.function import AppliedUndef
 
+from reachlab.tasks.answers.decimals import SIGNIFICANT, unit_of
+from reachlab.tasks.answers.errors import UndecidedError, UnreadableError
 from reachlab.tasks.answers.spelling import number_of
 
 DIGITS = 60
-SIGNIFICANT = 6
-"""Digits from which on a decimal may stand for a number that no decimal is."""
 LARGEST_POWER = 10_000
 MOST_NODES = 2_000
 LONGEST, DEEPEST = 600, 12
@@ -31,14 +30,6 @@ POINTS, ENOUGH = 8, 3
 INTEGERS = frozenset("klmnNpq")
 """Symbols that stand for whole numbers in every textbook: they are given whole values."""
 COMPLEX = re.compile(r"(?<![A-Za-z\\])i(?![A-Za-z])|\\imath")
-
-
-class UndecidedError(ValueError):
-    """Nothing here can tell."""
-
-
-class UnreadableError(ValueError):
-    """This has no mathematical reading."""
 
 
 def same_expression(gold: str, said: str) -> bool:
@@ -142,34 +133,6 @@ def _same_constant(f: Any, g: Any, f_unit: Fraction | None, g_unit: Fraction | N
     )
 
 
-def same_number(gold: Fraction, said: Fraction) -> bool:
-    """Whether two rational numbers are equal, or one is the decimal of at least six digits that the other rounds to."""
-    if gold == said:
-        return True
-    units = [(unit_of(gold), gold, said), (unit_of(said), said, gold)]
-    return any(
-        unit is not None and unit < 1 and abs(own) >= unit * 10 ** (SIGNIFICANT - 1) and abs(gold - said) < unit
-        and (other_unit := unit_of(other)) != unit and (other_unit is None or other_unit < unit)
-        for unit, own, other in units
-    )  # fmt: skip
-
-
-def unit_of(value: Fraction) -> Fraction | None:
-    """One in the last place of a finite decimal, None of a number that has none."""
-    below, places = value.denominator, 0
-    while below % 10 == 0:
-        below //= 10
-        places += 1
-    twos = fives = 0
-    while below % 2 == 0:
-        below //= 2
-        twos += 1
-    while below % 5 == 0:
-        below //= 5
-        fives += 1
-    return Fraction(1, 10 ** (places + max(twos, fives))) if below == 1 else None
-
-
 def _decimal(text: str) -> Fraction | None:
     """One in the last place of a spelling with a decimal point, None of any other."""
     number = number_of(text)
@@ -211,7 +174,9 @@ def _value(f: Any, point: dict[Any, Any], digits: int = 30) -> Any:
     """The value at a point, None where there is none."""
     try:
         at = f.subs(point) if point else f
-        value = sympy.N(at.doit() if at.has(sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit, sympy.Derivative) else at, digits)
+        value = sympy.N(
+            at.doit() if at.has(sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit, sympy.Derivative) else at, digits
+        )
         if value.has(sympy.nan, sympy.zoo, sympy.oo) or not value.is_number or value.free_symbols:
             return None
         real, imaginary = value.as_real_imag()
@@ -245,7 +210,10 @@ def _read(text: str) -> Any:
         raise UnreadableError(text)
     try:
         found = latex2sympy(
-            text.replace("\\cdot", "\\cdot "), is_real=not COMPLEX.search(text), convert_degrees=False, normalization_config=None
+            text.replace("\\cdot", "\\cdot "),
+            is_real=not COMPLEX.search(text),
+            convert_degrees=False,
+            normalization_config=None,
         )
     except Exception as error:  # latex2sympy's own, its parser's, sympy's: whatever it is, the text is no formula
         raise UnreadableError(text) from error
@@ -295,7 +263,10 @@ def _sized(f: Any) -> bool:
 
 def _at_most(x: Any, most: int) -> bool:
     """Whether |x| is small, decided without computing what is not."""
-    if any(isinstance(n, (sympy.Pow, sympy.factorial)) and n is not x and not _at_most_shallow(n) for n in sympy.preorder_traversal(x)):
+    if any(
+        isinstance(n, (sympy.Pow, sympy.factorial)) and n is not x and not _at_most_shallow(n)
+        for n in sympy.preorder_traversal(x)
+    ):
         return False
     if isinstance(x, sympy.Pow) and not _at_most_shallow(x):
         return False

@@ -66,7 +66,9 @@ class ChoiceKind:
         sentences = [s for s in SENTENCE.split(text) if s.strip()]
         first = FIRST.match(text)
         for sentence in reversed(sentences[-6:]):
-            picks = [m for m in PICKED.finditer(sentence) if not NOT.search(sentence, max(0, m.start() - 30), m.start())]
+            picks = [
+                m for m in PICKED.finditer(sentence) if not NOT.search(sentence, max(0, m.start() - 30), m.start())
+            ]
             letters = {m[m.lastgroup or 0] for m in picks}
             if len(letters) == 1:
                 return letters.pop(), 0, len(text), "letter"
@@ -82,13 +84,20 @@ class ChoiceKind:
 
     def _article(self, text: str, found: re.Match[str]) -> bool:
         """Whether an "A" or "I" is a word of a sentence."""
-        return found["letters"] in "AI" and found["after"].isspace() and not found["close"] and text[found.end() : found.end() + 1].islower()
+        return (
+            found["letters"] in "AI"
+            and found["after"].isspace()
+            and not found["close"]
+            and text[found.end() : found.end() + 1].islower()
+        )
 
     def _agrees(self, letters: str, rest: str) -> bool:
         """Whether the text behind a letter is not another option's."""
         if not rest or len(letters) > 1 or not self.options:
             return True
-        other = self._option(CLAUSE_END.split(rest, maxsplit=1)[0]) if self._exactly(rest) is None else self._exactly(rest)
+        other = (
+            self._option(CLAUSE_END.split(rest, maxsplit=1)[0]) if self._exactly(rest) is None else self._exactly(rest)
+        )
         return other in (None, letters)
 
     def _exactly(self, text: str) -> str | None:
@@ -106,7 +115,9 @@ class ChoiceKind:
             for letter, option in zip(LETTERS, self.options, strict=False)
             if (words := _words(option)) and f" {words} " in said
         }
-        longest = [a for a, words in held.items() if not any(words in other and words != other for other in held.values())]
+        longest = [
+            a for a, words in held.items() if not any(words in other and words != other for other in held.values())
+        ]
         return longest[0] if len(longest) == 1 else None
 
 
@@ -135,7 +146,10 @@ def options_in(question: str) -> tuple[str, ...]:
     ends = [begin for begin, _ in chain[1:]] + [len(question)]
     last = question.find("\n\n", chain[-1][1])
     ends[-1] = last if last >= 0 else len(question)
-    return tuple(question[end:stop].strip(" \t\n\\$,;").removesuffix("\\qquad").strip() for (_, end), stop in zip(chain, ends, strict=True))
+    return tuple(
+        question[end:stop].strip(" \t\n\\$,;").removesuffix("\\qquad").strip()
+        for (_, end), stop in zip(chain, ends, strict=True)
+    )
 
 
 def spell_lightly(text: str) -> str:

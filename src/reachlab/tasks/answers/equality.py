@@ -7,7 +7,7 @@ tell, `UndecidedError` says why.
 
 from collections.abc import Sequence
 
-from reachlab.tasks.answers.algebra import same_equation, same_expression, same_number
+from reachlab.tasks.answers.decimals import same_number
 from reachlab.tasks.answers.forms import (
     FLIPPED,
     Clock,
@@ -79,7 +79,9 @@ def same_form(gold: Form, said: Form) -> bool:
                 [c for row in gold.rows for c in row], [c for row in said.rows for c in row]
             ) and [len(r) for r in gold.rows] == [len(r) for r in said.rows]  # fmt: skip
         case Matrix(), Items(joint="point"):
-            return 1 in (len(gold.rows), len(gold.rows[0])) and _in_order([c for row in gold.rows for c in row], said.items)
+            return 1 in (len(gold.rows), len(gold.rows[0])) and _in_order(
+                [c for row in gold.rows for c in row], said.items
+            )
     return _same_compound(gold, said)
 
 
@@ -102,6 +104,8 @@ def _same_compound(gold: Form, said: Form) -> bool:
         named = _is_equation(said) and is_name(said.texts[0])
         return named and same_form(gold, said.sides[-1])
     if isinstance(gold, (Leaf, Plain)) and isinstance(said, (Leaf, Plain)):
+        from reachlab.tasks.answers.algebra import same_expression  # sympy is slow to import, and seldom needed
+
         return same_expression(gold.text, said.text)
     if isinstance(gold, Leaf) and isinstance(said, Word):
         return _joined(gold.text) == _joined(said.text)
@@ -138,7 +142,9 @@ def _unnamed(gold: Sequence[Form], said: Sequence[Form]) -> tuple[list[Form], li
         return list(gold), list(said)
 
     def bare(items: Sequence[Form], names: list[str | None]) -> list[Form]:
-        return [i.sides[-1] if isinstance(i, Relation) and n is not None else i for i, n in zip(items, names, strict=True)]
+        return [
+            i.sides[-1] if isinstance(i, Relation) and n is not None else i for i, n in zip(items, names, strict=True)
+        ]
 
     return bare(gold, mine), bare(said, theirs)
 
@@ -173,6 +179,8 @@ def _same_equation(gold: Relation, said: Form) -> bool:
         return True
     if any(not isinstance(s, (Leaf, Plain, Word)) for s in (*gold.sides, *said.sides)):
         return False
+    from reachlab.tasks.answers.algebra import same_equation
+
     return same_equation((gold.texts[0], gold.texts[-1]), (said.texts[0], said.texts[-1]))
 
 
@@ -260,7 +268,7 @@ def _interval(relation: Relation) -> Intervals | None:
 
 
 def _same_intervals(gold: Intervals, said: Intervals) -> bool:
-    if gold[0] and said[0] and gold[0] != said[0] or len(gold[1]) != len(said[1]):
+    if (gold[0] and said[0] and gold[0] != said[0]) or len(gold[1]) != len(said[1]):
         return False
     left = list(said[1])
     for g in gold[1]:

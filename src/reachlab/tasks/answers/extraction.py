@@ -116,7 +116,10 @@ JOIN = re.compile(
     r"[ \t]*(?:\$|\\[)\]])?[ \t]*(?:,|;|、|,?[ \t]*(?:and|or|&|和|或)(?![a-z])|,?[ \t]*\\text\{ ?(?:and|or) ?\})[ \t]*(?:\$|\\[(\[])?"
     r"[ \t]*(?:\\text\{ *\}|\\quad|\\ )*(?:[A-Za-z](?:_\w|_\{\w+\})?[ \t]*=)?[ \t]*"
 )
-PLACEHOLDER = re.compile(r"[.\s…]*|\\ldots|\\dots|\\text\{[^{}]*\b(?:answer|letter)\b[^{}]*\}|(?:your |final |the )*(?:answer|letter|choice)(?: here)?", re.I)
+PLACEHOLDER = re.compile(
+    r"[.\s…]*|\\ldots|\\dots|\\text\{[^{}]*\b(?:answer|letter)\b[^{}]*\}|(?:your |final |the )*(?:answer|letter|choice)(?: here)?",
+    re.I,
+)
 
 
 def boxes(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int, int, int]]:
@@ -195,7 +198,9 @@ def _named(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     return None
 
 
-BELOW = re.compile(r"[ \t*_`]*\n\s*(?P<rest>(?:\\\[|\$\$)[^\n]*\n?[^\n]*|[^\n]+)|\s*(?P<display>(?:\\\[|\$\$)[ \t]*\n[^\n]*)")
+BELOW = re.compile(
+    r"[ \t*_`]*\n\s*(?P<rest>(?:\\\[|\$\$)[^\n]*\n?[^\n]*|[^\n]+)|\s*(?P<display>(?:\\\[|\$\$)[ \t]*\n[^\n]*)"
+)
 
 PHRASE = re.compile(
     r"(?i:\banswers?\b[^.\n:=?]{0,80}?(?:\bis\b|\bare\b|\bwould be\b|\bshould be\b|\bequals\b|=|:)"

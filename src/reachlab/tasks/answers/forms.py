@@ -211,7 +211,9 @@ def cut(text: str, at: tuple[str, ...]) -> tuple[list[str], list[str]]:
         elif piece == "|" and bars:
             in_bars = not in_bars
         elif depth <= 0 and not in_bars:
-            sign = next((s for s in at if (piece == s if s[0] != " " else piece == " " and text.startswith(s, i))), None)
+            sign = next(
+                (s for s in at if (piece == s if s[0] != " " else piece == " " and text.startswith(s, i))), None
+            )
             if sign is not None:
                 parts.append(text[begin:i])
                 found.append(sign)

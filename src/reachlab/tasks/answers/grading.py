@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from reachlab.tasks.answers.algebra import UndecidedError, UnreadableError
 from reachlab.tasks.answers.choices import ChoiceKind, gold_choice
 from reachlab.tasks.answers.equality import same, same_form
+from reachlab.tasks.answers.errors import UndecidedError, UnreadableError
 from reachlab.tasks.answers.extraction import Kind, Stated, Unstated, extract
 from reachlab.tasks.answers.forms import Plain, stated_side
 from reachlab.tasks.answers.kinds import FormulaKind, NumberKind, WordsKind
@@ -134,5 +134,7 @@ def grade(gold: Gold, text: str) -> Graded:
         return Graded("wrong", stated.reason, None, None)
     final = gold.read(stated.text)
     if final is None:
-        return Graded("wrong", "an empty answer" if len(stated.text) <= MOST else "too long to be an answer", None, stated)
+        return Graded(
+            "wrong", "an empty answer" if len(stated.text) <= MOST else "too long to be an answer", None, stated
+        )
     return Graded(*gold.verdict(final), final, stated)

@@ -31,7 +31,10 @@ NEXT_NUMBER = re.compile(
     re.IGNORECASE,
 )
 GLUED = re.compile(r"[A-Za-z]+")
-NOT = re.compile(r"(?:\bnot|n't|\bnever|\bneither|\bcannot be|≠|\\neq?|!=)[ ]*(?:be |equal to |a |the )?[\s*$(\\\"'`]*$", re.IGNORECASE)
+NOT = re.compile(
+    r"(?:\bnot|n't|\bnever|\bneither|\bcannot be|≠|\\neq?|!=)[ ]*(?:be |equal to |a |the )?[\s*$(\\\"'`]*$",
+    re.IGNORECASE,
+)
 SENTENCE = re.compile(r"(?<=[.!?。！？])(?=\s|[^\x00-\x7f])|\n+")
 LEAD = re.compile(
     r"(?:the |a |an |final |correct |total |answer |result |value |number |sum |product |is |are |be |equals? |equal to |about |approximately |exactly |simply "
@@ -167,7 +170,11 @@ def _padded(sentence: str) -> str:
     text = NEGATIVE.sub(lambda m: " " * (len(m[0]) - 1) + "-", text)
     for pattern in (CALCULATED, TAGS, DELIMITERS, MONEY):
         text = pattern.sub(lambda m: " " * len(m[0]), text)
-    return re.sub(r"(?<=\s)(-) +(?=\d)", lambda m: " " * (len(m[0]) - 1) + "-", text) if re.search(r"[A-Za-z=:] +- +\d", text) else text
+    return (
+        re.sub(r"(?<=\s)(-) +(?=\d)", lambda m: " " * (len(m[0]) - 1) + "-", text)
+        if re.search(r"[A-Za-z=:] +- +\d", text)
+        else text
+    )
 
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:
@@ -181,7 +188,12 @@ def _stretched(text: str, match: re.Match[str]) -> str | None:
     run = match[0].strip()
     after = text[match.end() :]
     glued = GLUED.match(after)
-    if glued and glued[0].casefold() not in UNITS and glued[0].casefold().removesuffix("s") not in UNITS and glued[0] not in ("th", "st", "nd", "rd", "x"):
+    if (
+        glued
+        and glued[0].casefold() not in UNITS
+        and glued[0].casefold().removesuffix("s") not in UNITS
+        and glued[0] not in ("th", "st", "nd", "rd", "x")
+    ):
         return run + glued[0]
     if NEXT_NUMBER.match(after):
         stop = CLAUSE_END.search(after)
@@ -232,7 +244,14 @@ class FormulaKind:
         stripped = text.rstrip()
         begin = stripped.rfind("\n") + 1
         line = stripped[begin:]
-        is_at = max((m.end() for m in re.finditer(r"\b(?:is|are|equals)\b|(?<=[A-Za-z])[*_ ]*[:：]", line) if m.end() < len(line)), default=0)
+        is_at = max(
+            (
+                m.end()
+                for m in re.finditer(r"\b(?:is|are|equals)\b|(?<=[A-Za-z])[*_ ]*[:：]", line)
+                if m.end() < len(line)
+            ),
+            default=0,
+        )
         said = line[is_at:].strip()
         if NOT.match(said.split(" ")[0] + " ") or not SYMBOLS.search(said) or len(said) > 300:
             return None

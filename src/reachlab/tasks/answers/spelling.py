@@ -64,7 +64,9 @@ MACROS = {
 }  # fmt: skip
 MACRO = re.compile(r"\\([A-Za-z]+)")
 MATRIX = re.compile(r"\\(begin|end)\{[bBp]?(?:small)?matrix\*?\}")
-SHORT_FRACTION = re.compile(r"\\frac\s*(\{[^{}]*\}|\\[A-Za-z]+|[0-9A-Za-z])\s*(?=\{|\\?[0-9A-Za-z])(\\[A-Za-z]+|[0-9A-Za-z])?")
+SHORT_FRACTION = re.compile(
+    r"\\frac\s*(\{[^{}]*\}|\\[A-Za-z]+|[0-9A-Za-z])\s*(?=\{|\\?[0-9A-Za-z])(\\[A-Za-z]+|[0-9A-Za-z])?"
+)
 SHORT_ROOT = re.compile(r"\\sqrt\s*(?:(\d|[A-Za-z](?![A-Za-z])|\\pi\b)|\(([^()]*)\))")
 SINGLE = re.compile(r"(?<=[_^])\{\s*(-?\w|\\[A-Za-z]+)\s*\}")
 MONEY = re.compile(r"\\\$|[$€£¥₹]|\b(?:USD|EUR|GBP|US\$|Rs\.?)(?=\s*-?\d)")
@@ -100,8 +102,10 @@ UNITS = {
     for name in names.split()
 }  # fmt: skip
 """Units that are told apart: 5 cm is not 5 m. Of all others nothing is known, and they are left out."""
-LETTER_UNITS = frozenset("m s g h l L N J W V A K C F".split())
-NOT_UNITS = frozenset("and or to by times plus minus divided over of mod in choose is".split())
+LETTER_UNITS = frozenset(["m", "s", "g", "h", "l", "L", "N", "J", "W", "V", "A", "K", "C", "F"])
+NOT_UNITS = frozenset(
+    ["and", "or", "to", "by", "times", "plus", "minus", "divided", "over", "of", "mod", "in", "choose", "is"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,9 @@ def spell(text: str) -> str:
             found = SHORT_FRACTION.sub(_fraction, found)
         found = SHORT_ROOT.sub(lambda m: f"\\sqrt{{{m[1] or m[2]}}}", found)
     found = DEGREES.sub("", found)
-    found = NEGATIVE.sub("-", found.replace("**", "^").replace("*", "\\cdot ").replace("<=", "\\le ").replace(">=", "\\ge "))
+    found = NEGATIVE.sub(
+        "-", found.replace("**", "^").replace("*", "\\cdot ").replace("<=", "\\le ").replace(">=", "\\ge ")
+    )
     found = SINGLE.sub(_single, AROUND_SIGNS.sub(r"\1", " ".join(found.split())))
     found = NEEDLESS.sub("", GLUED.sub(r"\1 ", found))
     if "\\" in found:
@@ -164,7 +170,10 @@ def assigned(bare: str) -> str:
 
 
 RELATION = re.compile(r"[=<>]|\\(?:le|ge|neq|approx|equiv|in)(?![A-Za-z])")
-WORD, ALONE = re.compile(r"[^\W\d_]{3}|^no$|[^\x00-\x7f]", re.IGNORECASE), re.compile(r"(?<![^\W\d_])[^\W\d_]-|-[^\W\d_](?![^\W\d_])")
+WORD, ALONE = (
+    re.compile(r"[^\W\d_]{3}|^no$|[^\x00-\x7f]", re.IGNORECASE),
+    re.compile(r"(?<![^\W\d_])[^\W\d_]-|-[^\W\d_](?![^\W\d_])"),
+)
 WORDS = re.compile(r"[^\W\d_](?:[^\W\d_]|[ '.-])*[^\W\d_]\.?")
 
 
@@ -215,7 +224,9 @@ def _unit(written: str, bare: str) -> str | None:
     known = UNITS.get(name) or UNITS.get(name.removesuffix("s")) if len(name) > 1 else None
     if len(first) < 2 or (not written.startswith(" ") and known is None and first not in ("th", "st", "nd", "rd")):
         return ("" if first not in UNITS else UNITS[first]) if first in LETTER_UNITS and written[0] == " " else None
-    if NOT_UNITS & {part.casefold() for part in parts} or re.search(r"\d(?![}'])", bare_unit.replace("^2", "").replace("^3", "")):
+    if NOT_UNITS & {part.casefold() for part in parts} or re.search(
+        r"\d(?![}'])", bare_unit.replace("^2", "").replace("^3", "")
+    ):
         return None
     rest = bare_unit[len(first) :].strip()
     return (known or "") + ("".join(re.findall(r"\^[23]", rest[:2])) if known else "")
