@@ -166,36 +166,52 @@ NAMED = re.compile(
     r"(?:(?P<hashes>\#{4})(?!\#)[ \t]*"
     r"|(?<![A-Za-z])(?:ANSWER|(?i:answers?|ans|antwort|réponse|respuesta|resposta|risposta|ответ|答案|答え|정답|故选|选择|正解))[ \t]*"
     r"(?i:to [^\n:]{1,80}|in [^\n:]{1,40}|choice|option|key)?[ \t*_`\"')]*[:：][ \t]*"
-    r"|(?:^|\n)[ \t*]*A:[ \t*]*)(?P<rest>[^\n]*)"
+    r"|(?m:^)[ \t*]*A:[ \t*]*)"
 )
-HEADING_ANSWER = re.compile(r"\n[ \t]*[*#_ ]*(?i:(?:the )?final answer|answer)[ \t*_:]*\n+(?P<rest>[^\n]*)")
+HEADING_ANSWER = re.compile(r"[ \t*#_]*(?i:(?:the )?final answer|answer)[ \t*_:]*")
 LIST_NUMBER = re.compile(r"[ \t*_]*\d{1,2}[.)][ \t]+[^\s\d]")
 LABELS = re.compile(r"\s*\n[ \t*]*B[:.)]")
 DISPLAY = re.compile(r"\s*(?:\\\[|\$\$)[ \t]*$")
 
 
+def _lines(text: str, start: int, end: int, signs: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """The last lines that hold one of some signs, from the last one back."""
+    found = 0
+    while end >= start and found < CANDIDATES:
+        begin = max(start, text.rfind("\n", start, end) + 1)
+        if any(text.find(sign, begin, end) >= 0 for sign in signs):
+            found += 1
+            yield begin, end
+        end = begin - 1
+
+
 def _named(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     """``#### X``, ``Answer: X``, ``A: X``, or a heading "Final answer" and the line below it."""
-    matches = sorted(
-        [*_last(NAMED, text, start, end), *_last(HEADING_ANSWER, text, start, end)],
-        key=lambda m: m.start("rest"),
-        reverse=True,
-    )
-    for match in matches:
-        begin, stop = match.span("rest")
-        hashes = match.re is NAMED and match["hashes"] is not None
-        if not match["rest"].strip(" \t*_`") or DISPLAY.fullmatch(match["rest"]):
-            if hashes or not (below := BELOW.match(text, begin, end)):
-                continue
-            begin, stop = below.span("rest")
-        rest = text[begin : min(stop, begin + CLAUSE)]
-        if PHRASE.search(rest) and (within := _phrase(text, begin, stop, kind)) is not None:
-            return within
-        if LIST_NUMBER.match(rest) or (match[0].lstrip("\n \t*").startswith("A:") and LABELS.match(text, stop, end)):
-            continue
-        if (stated := kind.begun(rest, last=not text[stop:end].strip())) is not None:
-            return Stated(stated, begin, stop, "####" if hashes else "Answer:")
+    for line, stop in _lines(text, start, end, ("####", ":", "：", "nswer", "NSWER")):
+        matches = list(deque(NAMED.finditer(text, line, stop), maxlen=CANDIDATES))
+        if heading := HEADING_ANSWER.fullmatch(text, line, stop):
+            matches.append(heading)
+        for match in reversed(matches):
+            if (found := _after_name(text, match, stop, end, kind)) is not None:
+                return found
     return None
+
+
+def _after_name(text: str, match: re.Match[str], stop: int, end: int, kind: Kind) -> Stated | None:
+    """What a name for the answer states: behind it, or on the line below."""
+    begin = match.end()
+    hashes = match.re is NAMED and match["hashes"] is not None
+    if not text[begin:stop].strip(" \t*_`") or DISPLAY.fullmatch(text, begin, stop):
+        if hashes or not (below := BELOW.match(text, begin, end)):
+            return None
+        begin, stop = below.span(below.lastgroup or 0)
+    rest = text[begin : min(stop, begin + CLAUSE)]
+    if PHRASE.search(rest) and (within := _phrase(text, begin, stop, kind)) is not None:
+        return within
+    if LIST_NUMBER.match(rest) or (match[0].lstrip(" \t*").startswith("A:") and LABELS.match(text, stop, end)):
+        return None
+    stated = kind.begun(rest, last=not text[stop:end].strip())
+    return None if stated is None else Stated(stated, begin, stop, "####" if hashes else "Answer:")
 
 
 BELOW = re.compile(
@@ -211,18 +227,21 @@ PHRASE = re.compile(
 
 def _phrase(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     """What the last "answer is" states; a phrase that states nothing of the kind is passed over."""
-    for match in reversed(_last(PHRASE, text, start, end)):
-        begin, stop = match.span("rest")
-        stop = min(stop, begin + CLAUSE)
-        # A phrase may hold another: "the answer to our question, the final answer, is".
-        inner = max((m.start("rest") for m in PHRASE.finditer(text, begin, stop)), default=begin)
-        for at in dict.fromkeys((inner, begin)):
-            said = text[at:stop]
-            last = any(c.isdigit() for c in said) or not text[stop:end].strip()
-            if (stated := kind.begun(said, last=last)) is not None:
-                return Stated(stated, at, stop, "phrase")
+    for line, stop in _lines(text, start, end, PHRASES):
+        for match in reversed(_last(PHRASE, text, line, stop)):
+            begin = match.start("rest")
+            # A phrase may hold another: "the answer to our question, the final answer, is".
+            inner = max((m.start("rest") for m in PHRASE.finditer(text, begin, stop)), default=begin)
+            for at in dict.fromkeys((inner, begin)):
+                said = text[at : min(stop, at + CLAUSE)]
+                last = any(c.isdigit() for c in said) or not text[stop:end].strip()
+                if (stated := kind.begun(said, last=last)) is not None:
+                    return Stated(stated, at, stop, "phrase")
     return None
 
+
+PHRASES = ("nswer", "NSWER", "答", "结果", "故选", "ponse", "respuesta", "twort", "твет", "resposta", "risposta", "정답", "الجواب", "उत्तर")
+"""What every phrase holds."""
 
 SEGMENT = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|\\\((.{1,2000}?)\\\)|(?<!\\)\$((?:\\.|[^$\\\n]){1,2000}?)(?<!\\)\$",

@@ -38,12 +38,20 @@ NEXT_QUESTION = re.compile(
     r"(?:(?:next |new |another )?(?:question|problem|exercise|task|q)(?:[ \t]*(?:no\.?[ \t]*|#)?\d+)?[ \t*_]*[:.)]"
     r"|(?:question|problem|exercise)[ \t]*#?\d+[ \t*_]*(?:\n|[:.)])"
     r"|\#{1,4}[ \t]*(?:question|problem|instruction|exercise)\b"
-    r"|(?:human|user|问题|题目|問題)[ \t]*[:：])"
-    r"|\n[^\n]{0,300}\b(?:put|write|give) your final answer (?:within|in|inside) \\boxed",
+    r"|(?:human|user|问题|题目|問題)[ \t]*[:：])",
     re.IGNORECASE,
 )
-"""Where a text begins to ask: a heading of a question, a user's turn, or the template's own request once more."""
+"""Where a text begins to ask: a heading of a question, a user's turn."""
+REQUEST = re.compile(r"\n[^\n]{0,300}\b(?:put|write|give) your final answer (?:within|in|inside) \\boxed", re.IGNORECASE)
+"""The template's own request once more."""
 
+ASKING = (
+    "uestion", "UESTION", "roblem", "ROBLEM", "xercise", "XERCISE", "\nQ", "Q:", "Q ", "nstruction", "uman", "ser:", "ser ",
+    "问题", "题目", "問題", "final answer",
+)  # fmt: skip
+"""A text without any of these asks nothing: looked for first, because most hold none."""
+
+MOST_QUESTIONS = 30
 FIRST_MARK = re.compile(r"\s*(?:(?:assistant|<\|(?:im_start|start_header_id)\|>\w*(?:<\|end_header_id\|>)?)\s*)?")
 
 
@@ -58,19 +66,23 @@ class Region:
 
 def after_reasoning(text: str, marks: tuple[tuple[str, str], ...] = REASONING) -> Region:
     """What comes after the last end of reasoning; with a `reason`, and empty, where the reasoning never ends."""
-    start = 0
-    for _, close in marks:
-        start = max(start, text.rfind(close) + len(close) if close in text else 0)
+    start = max((text.rfind(close) + len(close) for _, close in marks if close in text), default=0)
     for begin, _ in marks:
-        if text.find(begin, start) >= 0:
+        if begin in text and text.find(begin, start) >= 0:
             return Region(len(text), len(text), "the reasoning does not end")
     if text.startswith("<|message|>", start):  # of <|channel|>final<|message|>
         start += len("<|message|>")
     start = max(start, FIRST_MARK.match(text, start).end())  # type: ignore[union-attr]
-    end = found.start() if (found := END.search(text, start)) else len(text)
+    found = END.search(text, start) if "<" in text or "[INST]" in text else None
+    end = found.start() if found else len(text)
     return Region(start, end)
 
 
 def next_questions(text: str, region: Region) -> list[int]:
     """Where in the region a further question begins, in order."""
-    return [match.start() for match in NEXT_QUESTION.finditer(text, region.start, region.end)]
+    if not any(word in text for word in ASKING):
+        return []
+    found = [match.start() for match in NEXT_QUESTION.finditer(text, region.start, region.end)]
+    if "final answer" in text:
+        found += [match.start() for match in REQUEST.finditer(text, region.start, region.end)]
+    return sorted(found)[:MOST_QUESTIONS]

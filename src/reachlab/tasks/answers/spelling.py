@@ -78,6 +78,7 @@ NEEDLESS = re.compile(r"(?<=[\d})\]]) +(?=\\)|(?<=[})]) (?=[A-Za-z](?![A-Za-z]))
 NEGATIVE = re.compile(r"\b(?:negative|minus)\s+(?=[\d\\.])", re.IGNORECASE)
 BEFORE, BEHIND = " \t\n;,:*_`\"'", " \t\n.;,:*_`\"'"
 
+SIMPLE = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 SIGN = r"(?P<sign>[-+]?)"
 DECIMAL = r"(?:\d+\.?\d*|\.\d+)"
 WHOLE = re.compile(
@@ -119,6 +120,8 @@ class Number:
 
 def spell(text: str) -> str:
     """LaTeX without what only changes the looks: one line, no delimiters, no spaces around signs."""
+    if SIMPLE.fullmatch(text):
+        return text
     found = plain_characters(text)
     for _ in range(4):
         unwrapped = TEXT.sub(_unwrapped, found)
@@ -198,13 +201,22 @@ def number_of(bare: str) -> Number | None:
         below = int(match["md"] or match["md2"])
         value = int(match["mixed"]) + (Fraction(int(match["mn"] or match["mn2"]), below) if below else 0)
     else:
-        above = match["n"] or match["a"] or match["number"] or "1"
-        below = Fraction(match["d"] or match["b"] or 1)
-        value = Fraction(above) / below if below else 0
-        value *= Fraction(10) ** power
+        value = _exact(match["n"] or match["a"] or match["number"] or "1")
+        below = 1
+        if under := match["d"] or match["b"]:
+            below = _exact(under)
+            value = Fraction(value) / below if below else 0
+        if power:
+            value *= Fraction(10) ** power
     if not below:
         return None
     return Number(Fraction(-value if match["sign"] == "-" else value), unit, bool(match["percent"]))
+
+
+def _exact(digits: str) -> Fraction | int:
+    """A decimal without rounding."""
+    whole, point, rest = digits.partition(".")
+    return Fraction(int(whole + rest or "0"), 10 ** len(rest)) if point and rest else int(whole)
 
 
 def plain_number(text: str) -> Fraction | None:
