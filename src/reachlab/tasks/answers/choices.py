@@ -6,6 +6,7 @@ its question lists. An answer whose letter and text are of two options picks nei
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from reachlab.tasks.answers.extraction import Mark
 from reachlab.tasks.answers.kinds import CLAUSE_END, LEAD, NOT, SENTENCE, prose
@@ -132,6 +133,7 @@ def gold_choice(answer: str, options: tuple[str, ...]) -> str | None:
     return ChoiceKind(options)._exactly(answer) if options else None
 
 
+@lru_cache(maxsize=4096)
 def options_in(question: str) -> tuple[str, ...]:
     """The options that a question lists from A on, () where it lists none."""
     marks = [(m["p"] or m["d"], m.start(), m.end()) for m in LISTED.finditer(question)]

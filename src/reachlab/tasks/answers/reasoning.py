@@ -35,7 +35,7 @@ END = re.compile(
 
 NEXT_QUESTION = re.compile(
     r"\n[ \t>*_#-]*"
-    r"(?:(?:next |new |another )?(?:question|problem|exercise|task|q)(?:[ \t]*(?:no\.?[ \t]*|#)?\d+)?[ \t*_]*[:.)]"
+    r"(?:(?:next |new |another )?(?:question|problem|exercise|(?-i:Q))(?:[ \t]*(?:no\.?[ \t]*|#)?\d+)?[ \t*_]*[:.)]"
     r"|(?:question|problem|exercise)[ \t]*#?\d+[ \t*_]*(?:\n|[:.)])"
     r"|\#{1,4}[ \t]*(?:question|problem|instruction|exercise)\b"
     r"|(?:human|user|问题|题目|問題)[ \t]*[:：])",
@@ -45,11 +45,9 @@ NEXT_QUESTION = re.compile(
 REQUEST = re.compile(r"\n[^\n]{0,300}\b(?:put|write|give) your final answer (?:within|in|inside) \\boxed", re.IGNORECASE)
 """The template's own request once more."""
 
-ASKING = (
-    "uestion", "UESTION", "roblem", "ROBLEM", "xercise", "XERCISE", "\nQ", "Q:", "Q ", "nstruction", "uman", "ser:", "ser ",
-    "问题", "题目", "問題", "final answer",
-)  # fmt: skip
-"""A text without any of these asks nothing: looked for first, because most hold none."""
+ASCII_ASKING = ("question", "problem", "exercise", "instruction", "human", "user")
+ASKING = (*ASCII_ASKING, "问题", "题目", "問題")
+"""Words on a line that asks; `NEXT_QUESTION` says whether it does."""
 
 MOST_QUESTIONS = 30
 FIRST_MARK = re.compile(r"\s*(?:(?:assistant|<\|(?:im_start|start_header_id)\|>\w*(?:<\|end_header_id\|>)?)\s*)?")
@@ -66,6 +64,8 @@ class Region:
 
 def after_reasoning(text: str, marks: tuple[tuple[str, str], ...] = REASONING) -> Region:
     """What comes after the last end of reasoning; with a `reason`, and empty, where the reasoning never ends."""
+    if not ("<" in text or "[INST]" in text or "THINK]" in text or "think▷" in text):
+        return Region(FIRST_MARK.match(text).end(), len(text))  # type: ignore[union-attr]
     start = max((text.rfind(close) + len(close) for _, close in marks if close in text), default=0)
     for begin, _ in marks:
         if begin in text and text.find(begin, start) >= 0:
@@ -80,9 +80,17 @@ def after_reasoning(text: str, marks: tuple[tuple[str, str], ...] = REASONING) -
 
 def next_questions(text: str, region: Region) -> list[int]:
     """Where in the region a further question begins, in order."""
-    if not any(word in text for word in ASKING):
-        return []
-    found = [match.start() for match in NEXT_QUESTION.finditer(text, region.start, region.end)]
+    lowered = text.lower()
+    if len(lowered) != len(text):
+        lowered = text
+    lines = set()
+    words = ASCII_ASKING if text.isascii() else ASKING
+    for word in (*words, "q") if "Q" in text else words:
+        at = lowered.find(word, region.start, region.end)
+        while at >= 0 and len(lines) < MOST_QUESTIONS:
+            lines.add(text.rfind("\n", region.start, at + 1))
+            at = lowered.find(word, max(at + 1, text.find("\n", at, region.end)), region.end)
+    found = [line for line in lines if line >= 0 and NEXT_QUESTION.match(text, line, region.end)]
     if "final answer" in text:
         found += [match.start() for match in REQUEST.finditer(text, region.start, region.end)]
     return sorted(found)[:MOST_QUESTIONS]
