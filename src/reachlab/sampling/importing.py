@@ -30,6 +30,7 @@ from reachlab.sampling.records import (
 )
 from reachlab.sampling.store import SampleStore, hash_problems
 from reachlab.tasks.base import FiniteTask, Task
+from reachlab.tasks.choice_rows import choice_of
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.math import gold_answer
 from reachlab.tasks.registry import load_task
@@ -225,12 +226,16 @@ class _OwnProblems:
             identity = self._ids.setdefault((question, *images), str(len(self._ids)))
         else:
             identity = str(required(row, fields.id, place))
-        gold = gold_answer(
-            required(row, gold_path, place),
-            worked=gold_path.rpartition(".")[2] == "solution",
-            where=f"{place}: field {gold_path!r}",
-        )
-        asked = Problem(id=identity, prompt=question, answer=gold, images=images, metadata={"question": question})
+        metadata: dict[str, Any] = {"question": question}
+        if (choice := choice_of(row, question, place, gold_path)) is not None:
+            gold, metadata["choices"] = choice.letter, list(choice.options)
+        else:
+            gold = gold_answer(
+                required(row, gold_path, place),
+                worked=gold_path.rpartition(".")[2] == "solution",
+                where=f"{place}: field {gold_path!r}",
+            )
+        asked = Problem(id=identity, prompt=question, answer=gold, images=images, metadata=metadata)
         known, first = self._by_id.setdefault(identity, (asked, place))
         if known != asked:
             raise ReachlabError(

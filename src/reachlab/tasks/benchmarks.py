@@ -48,6 +48,14 @@ BENCHMARKS = {
     "aime24": Benchmark(what="AIME 2024, 30 problems", hub="HuggingFaceH4/aime_2024#train"),
     "aime25": Benchmark(what="AIME 2025, 30 problems", hub="math-ai/aime25#test"),
     "amc23": Benchmark(what="AMC 2023, 40 problems", hub="math-ai/amc23#test"),
+    "gpqa": Benchmark(
+        what="GPQA Diamond, 198 questions of science, four options",
+        hub="Idavidrein/gpqa@gpqa_diamond#train",
+        template="choice",
+    ),
+    "mmlu_pro": Benchmark(
+        what="MMLU-Pro, 12,032 questions, up to ten options", hub="TIGER-Lab/MMLU-Pro#test", template="choice"
+    ),
     "mathvista": Benchmark(
         what="MathVista, testmini, free-form questions",
         family="visual",

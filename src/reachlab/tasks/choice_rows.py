@@ -1,7 +1,7 @@
 """Multiple choice as benchmarks publish it: the options of a row, and which of them is right.
 
-- MMLU, ARC, CommonsenseQA, OpenBookQA: `choices`, a list or ``{"text": [...], "label": [...]}``; `answer` or `answerKey`,
-  a letter, a number from 0, or a label
+- MMLU, ARC, CommonsenseQA, OpenBookQA: `choices`, a list or ``{"text": [...], "label": [...]}``; `answer` or
+  `answerKey`, a letter, a number from 0, or a label
 - MMLU-Pro: `options`; `answer`, a letter, with `answer_index` from 0
 - GPQA: `Correct Answer`, `Incorrect Answer 1` to `3`; their order is drawn, by a hash of the question
 - MathQA, AQuA: options that begin with their letters, ``"A) 12"``
@@ -35,13 +35,15 @@ class Choice:
     letter: str
 
 
-def choice_of(row: Mapping[str, Any], question: str, place: str) -> Choice | None:
-    """The multiple choice of a row; None where it has no options.
+def choice_of(row: Mapping[str, Any], question: str, place: str, key: str = "") -> Choice | None:
+    """The multiple choice of a row; None where it has no options. `key` is the field that says which one is right.
+
+    Without a `key` the row is a benchmark's, and GPQA's options are put into an order.
 
     Raises:
         ReachlabError: options of which none is said to be right, too many, or two that are the same.
     """
-    if all(isinstance(row.get(name), str) and row[name].strip() for name in GPQA):
+    if not key and all(isinstance(row.get(name), str) and row[name].strip() for name in GPQA):
         options = [str(row[name]).strip() for name in GPQA]
         rng = random.Random(hashlib.blake2b(question.encode(), digest_size=8).digest())
         rng.shuffle(options)
@@ -50,7 +52,7 @@ def choice_of(row: Mapping[str, Any], question: str, place: str) -> Choice | Non
     if field is None:
         return None
     options, labels = _options(row[field], f"{place}: field {field!r}")
-    return _choice(question, options, _right(row, options, labels, place), place)
+    return _choice(question, options, _right(row, options, labels, place, key), place)
 
 
 def _options(value: Any, where: str) -> tuple[list[str], list[str]]:
@@ -69,25 +71,26 @@ def _options(value: Any, where: str) -> tuple[list[str], list[str]]:
     return options, labels or list(LETTERS[: len(options)])
 
 
-def _right(row: Mapping[str, Any], options: list[str], labels: list[str], place: str) -> int:
+def _right(row: Mapping[str, Any], options: list[str], labels: list[str], place: str, key: str) -> int:
     """The number of the right option, from 0."""
-    for name in INDEX_FIELDS:
+    for name in () if key else INDEX_FIELDS:
         if isinstance(row.get(name), int) and not isinstance(row[name], bool) and 0 <= row[name] < len(options):
             return int(row[name])
-    for name in KEY_FIELDS:
+    for name in (key,) if key else KEY_FIELDS:
         value = row.get(name)
         if isinstance(value, bool) or not isinstance(value, (str, int)):
             continue
-        key = str(value).strip().strip("()")
         if isinstance(value, int) and 0 <= value < len(options):
             return value
-        if key in labels:
-            return labels.index(key)
-        if len(key) == 1 and key in LETTERS[: len(options)]:
-            return LETTERS.index(key)
+        letter = str(value).strip().strip("()")
+        if letter in labels:
+            return labels.index(letter)
+        if len(letter) == 1 and letter in LETTERS[: len(options)]:
+            return LETTERS.index(letter)
         if options.count(str(value).strip()) == 1:
             return options.index(str(value).strip())
-    raise ReachlabError(f"{place}: options, but none of {', '.join(INDEX_FIELDS + KEY_FIELDS)} says which is right")
+    fields = key or ", ".join(INDEX_FIELDS + KEY_FIELDS)
+    raise ReachlabError(f"{place}: options, but none of these fields says which is right: {fields}")
 
 
 def _choice(question: str, options: list[str], right: int, place: str) -> Choice:

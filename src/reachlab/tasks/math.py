@@ -21,7 +21,7 @@ from reachlab.tasks.rows import Once, read_rows, shape
 from reachlab.tasks.templates import fill
 from reachlab.types import Problem, Verdict
 
-QUESTION_FIELDS = ("problem", "question", "prompt")
+QUESTION_FIELDS = ("problem", "question", "prompt", "Question", "question_stem")
 GOLD_FIELDS = ("answer", "ground_truth", "final_answer", "solution")
 ID_FIELDS = ("unique_id", "id", "task_id", "problem_id", "question_id", "idx", "index")
 

@@ -1,13 +1,17 @@
 """What stands around a question when a model is asked it, by the names the field uses.
 
 The texts are those that the models were trained with or are evaluated with: the evaluation code of Qwen2.5-Math and of
-simpleRL-reason has them under the same names; arXiv 2504.13837 asks its models with `qwen-boxed` and `abel`.
+simpleRL-reason has them under the same names; arXiv 2504.13837 asks its models with `qwen-boxed` and `abel`. `choice` asks for a letter in the way of OpenAI's simple-evals.
 """
 
 from reachlab.errors import ReachlabError
 from reachlab.types import Text
 
 BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
+CHOICE = (
+    "Answer the following multiple choice question. The last line of your response should be of the form "
+    "'Answer: X', where X is the letter of the right option. Think step by step before answering."
+)
 
 
 def _chatml(user: str, system: str = "") -> str:
@@ -18,6 +22,7 @@ def _chatml(user: str, system: str = "") -> str:
 TEMPLATES = {
     "plain": "{question}\n",
     "boxed": f"{{question}}\n{BOXED}\n",
+    "choice": f"{CHOICE}\n\n{{question}}\n",
     "abel": "Question:\n{question}\nAnswer:\nLet's think step by step.\n",
     "qwen-boxed": _chatml(f"{{question}}\n{BOXED}", "You are a helpful assistant."),
     "qwen25-math-cot": _chatml("{question}", BOXED),
@@ -36,7 +41,7 @@ TEMPLATES = {
 }
 
 
-CHATS = {"chat": "{question}", "chat-boxed": f"{{question}}\n{BOXED}"}
+CHATS = {"chat": "{question}", "chat-boxed": f"{{question}}\n{BOXED}", "chat-choice": f"{CHOICE}\n\n{{question}}"}
 """What the user says, in a chat that the checkpoint's own template writes."""
 
 

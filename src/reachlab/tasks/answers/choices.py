@@ -22,13 +22,13 @@ LETTER = re.compile(
 )
 CAPITALS = re.compile(r"[A-J]{2,}")
 PICKED = re.compile(
-    r"(?i:\b(?:option|choice|letter|choose|pick|select|answer)s?(?:[ ]+(?:is|are|would be|should be|must be))?)[\s*_:]+[(\"'*]*(?P<a>[A-J])(?![A-Za-z'])|\((?P<b>[A-J])\)|\*\*\(?(?P<c>[A-J])(?:[.):][^*\n]*)?\*\*"
+    r"(?i:\b(?:option|choice|letter|choose|pick|select|answer)s?(?:[ ]+(?:is|are|would be|should be|must be))?)[\s*_:]+[(\"'*]*(?P<a>[A-J])(?![A-Za-z'])(?! (?!because|since|as |is |and |or |for |here)[a-z])|\((?P<b>[A-J])\)|\*\*\(?(?P<c>[A-J])(?:[.):][^*\n]*)?\*\*"
     r"|\\(?:text|textbf|mathbf|mathrm)\{\(?(?P<d>[A-J])\)?\}|(?<![A-Za-z])(?P<e>[B-H])(?= is (?:the )?(?:correct|right|best|true|answer))|选\s*(?P<f>[A-J])"
     r"|\$\\?(?P<g>[A-J])\$"
 )
 FIRST = re.compile(r"[\s*_`\"'(\[]*(?P<letter>[A-J])(?:[)\]*_`\"']*(?:[.):]|\s*\n|\s*$))")
 LISTED = re.compile(
-    r"(?:(?<=\n)|(?<=^)|(?<=\s)|(?<=\$))(?:\\(?:text|textbf|mathrm|mathbf|mbox)\{)?(?:\((?P<p>[A-J])\)|(?P<d>[A-J])[.):])\}?[ \t~\\]*",
+    r"(?:(?<=\n)|(?<=^)|(?<=\s)|(?<=\$)|(?<=quad)|(?<=~))(?:\\(?:text|textbf|mathrm|mathbf|mbox)\{)?(?:\((?P<p>[A-J])\)|(?P<d>[A-J])[.):])\}?[ \t~\\]*",
 )
 
 
@@ -76,7 +76,8 @@ class ChoiceKind:
             if letters:
                 return None
         if first:
-            return first["letter"], 0, len(text), "letter"
+            line = text[: max(text.find("\n", first.start("letter")), 0) or len(text)]
+            return self.picked(line) or first["letter"], 0, len(line), "letter"
         for sentence in sentences[-1:]:
             if (letter := self._option(sentence)) is not None and not NOT.search(sentence):
                 return letter, 0, len(text), "letter"

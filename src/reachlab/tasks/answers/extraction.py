@@ -94,6 +94,8 @@ def _inside_tag(text: str, start: int, end: int, kind: Kind) -> Stated:
     """What an answer tag holds: a mark in it, an answer and nothing else, or what a text without marks states."""
     found = _boxes(text, start, end, kind) or _named(text, start, end, kind) or _phrase(text, start, end, kind)
     whole = text[start:end]
+    if found is None and not PROSE.search(IN_TEXT.sub("", whole)) and (stated := kind.boxed(whole)) is not None:
+        found = Stated(stated, start, end, "answer tag")
     if found is None and (stated := kind.begun(whole, last=True)) is not None:
         found = Stated(stated, start, end, "answer tag")
     found = found or _loose(text, start, end, kind)
@@ -199,7 +201,7 @@ def _named(text: str, start: int, end: int, kind: Kind) -> Stated | None:
 
 def _after_name(text: str, match: re.Match[str], stop: int, end: int, kind: Kind) -> Stated | None:
     """What a name for the answer states: behind it, or on the line below."""
-    begin = match.end()
+    begin = BARE.match(text, match.end(), stop).end()  # type: ignore[union-attr]
     hashes = match.re is NAMED and match["hashes"] is not None
     if not text[begin:stop].strip(" \t*_`") or DISPLAY.fullmatch(text, begin, stop):
         if hashes or not (below := BELOW.match(text, begin, end)):
@@ -214,6 +216,7 @@ def _after_name(text: str, match: re.Match[str], stop: int, end: int, kind: Kind
     return None if stated is None else Stated(stated, begin, stop, "####" if hashes else "Answer:")
 
 
+BARE = re.compile(r"[ \t*_]*")
 BELOW = re.compile(
     r"[ \t*_`]*\n\s*(?P<rest>(?:\\\[|\$\$)[^\n]*\n?[^\n]*|[^\n]+)|\s*(?P<display>(?:\\\[|\$\$)[ \t]*\n[^\n]*)"
 )

@@ -198,8 +198,8 @@ def _stretched(text: str, match: re.Match[str]) -> str | None:
     if NEXT_NUMBER.match(after):
         stop = CLAUSE_END.search(after)
         return run + after[: stop.start() if stop else 60][:60]
-    if run.endswith("!"):
-        run = run.rstrip("!")  # in prose a cry, not a factorial
+    if run.endswith("!") and not run.endswith("!!"):
+        run = run.removesuffix("!")  # in prose a cry, not a factorial
     unit = re.match(r"[ ]?([A-Za-z]+(?:\^?[23])?)", after)
     if unit and unit[1] != "in" and unit[1].rstrip("23^").casefold().removesuffix("s") in UNITS:
         run += " " + unit[1]
@@ -276,13 +276,14 @@ class WordsKind:
 
     def begun(self, clause: str, *, last: bool) -> str | None:
         """The words of the clause, without what introduces them."""
+        whole = words_of(spell(clause))
+        if whole is not None and len(whole.split()) == self.count:
+            return whole
         stop = CLAUSE_END.search(clause)
         said = prose(clause[: stop.start()] if stop else clause).strip(" *_`\"'()[]")
         said = spell(re.sub(r"^(?:the|a|an|is|that|:|it is|it's)\s+", "", said, flags=re.IGNORECASE))
         words = words_of(said)
-        if words is None or (not last and len(words.split()) > self.count + 2):
-            return None if words is None else None
-        return words
+        return None if words is None or (not last and len(words.split()) > self.count + 2) else words
 
     def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
         """The last words of the last sentence that has any; for yes or no, the first word of the text."""
