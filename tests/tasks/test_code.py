@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from reachlab.errors import ReachlabError
-from reachlab.tasks.code import CodeTask, program_of, read_problem, under_test
+from reachlab.tasks.code import CodeTask, read_problem, under_test
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
 from reachlab.tasks.sandbox import bubble
-from reachlab.tasks.sandbox.referee import same_output, same_value
+from reachlab.tasks.sandbox.comparison import same_output, same_value
+from reachlab.tasks.sandbox.extraction import program_of
 from reachlab.types import Problem, Verdict
 
 HUMANEVAL = Path(__file__).parents[3] / "shared" / "data" / "HumanEval.jsonl.gz"
@@ -140,12 +141,12 @@ def test_many_rows_and_a_run_end_to_end(tmp_path: Path) -> None:
 
 def test_programs_in_answers() -> None:
     about = {"begins": "def f(x):\n    ''' F. '''\n", "entry": "f"}
-    assert program_of("    return x\n\nprint(f(1))\n", about) == about["begins"] + "    return x\n"
-    assert program_of("    return x\n\n\nif __name__ == '__main__':\n    f(1)", about).endswith("return x\n\n")
-    assert program_of("<think>```python\nno\n```</think>```py\nyes = 1\n```", {}) == "yes = 1\n"
-    assert program_of("```python\nunclosed = 1\n", {}) == "unclosed = 1\n"
-    assert program_of("```\n\n```", {"begins": ""}) == "```\n\n```"
-    assert program_of("no fence = 1", {}) == "no fence = 1"
+    assert program_of("    return x\n\nprint(f(1))\n", **about) == about["begins"] + "    return x\n"
+    assert program_of("    return x\n\n\nif __name__ == '__main__':\n    f(1)", **about).endswith("return x\n\n")
+    assert program_of("<think>```python\nno\n```</think>```py\nyes = 1\n```") == "yes = 1\n"
+    assert program_of("```python\nunclosed = 1\n") == "unclosed = 1\n"
+    assert program_of("```\n\n```") == "```\n\n```"
+    assert program_of("no fence = 1") == "no fence = 1"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ import io
 import json
 import pickle
 import random
-import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,13 +25,11 @@ from reachlab.errors import ReachlabError
 from reachlab.tasks.base import FiniteTask, Split
 from reachlab.tasks.rows import Once, read_rows, shape
 from reachlab.tasks.sandbox.bubble import Limits, require
+from reachlab.tasks.sandbox.extraction import program_of
 from reachlab.tasks.sandbox.referee import Code, Example, Passed, Referee
 from reachlab.tasks.templates import fill
 from reachlab.types import Problem, Verdict
 
-FENCE = re.compile(r"```[ \t]*(?:python|py|python3)?[ \t]*\r?\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
-AFTER = re.compile(r"\n(?=(?:class |def |@|if __name__|print\(|#|assert |import |from |```|</))")
-"""What comes after a completed function: a base model goes on with the next."""
 START_S = 5.0
 """Seconds that starting the sandboxes may take, on a busy machine."""
 
@@ -92,7 +89,8 @@ class CodeTask(FiniteTask):
         """
         if self._referee is None:
             self._referee = Referee(self.limits, test_s=self.test_s, total_s=self.total_s, walls=self.walls)
-        program = program_of(text, problem.metadata)
+        about = problem.metadata
+        program = program_of(text, str(about.get("begins", "")), str(about.get("entry", "")))
         if not program.strip():
             return Verdict.wrong("no program found")
         try:
@@ -128,34 +126,6 @@ def judge(referee: Referee, program: str, tests: Mapping[str, Any]) -> Passed:
     if tests.get("function"):
         return referee.calls(program, tests["function"], examples)
     return referee.programs(program, examples)
-
-
-def program_of(text: str, about: Mapping[str, Any]) -> str:
-    """The program in an answer.
-
-    The last fenced block that is not empty: models think first and mend later. Without one, where the prompt is the
-    beginning of a program (HumanEval), the text completes it, up to where something new begins; else the text itself.
-    """
-    begun = str(about.get("begins", ""))
-    blocks = [block for block in FENCE.findall(text) if block.strip()]
-    if blocks:
-        block = blocks[-1]
-        # Helpers and imports of the prompt stay at hand; a complete answer defines its function anew.
-        return f"{begun}\n    pass\n\n{block}" if begun and _parses(f"{begun}\n    pass\n\n{block}") else block
-    if not begun:
-        return text
-    if re.search(rf"^(?:def|class) +{re.escape(str(about.get('entry', '')))}\b", text, re.MULTILINE):
-        return f"{begun}\n    pass\n\n{text}"  # the whole function again, without a fence
-    end = AFTER.search(text)
-    return begun + (text[: end.start()] if end else text)
-
-
-def _parses(program: str) -> bool:
-    try:
-        ast.parse(program)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
 
 
 def read_problems(path: str, template: str = "plain") -> list[Problem]:

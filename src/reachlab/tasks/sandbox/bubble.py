@@ -26,7 +26,7 @@ from reachlab.errors import ReachlabError
 from reachlab.tasks.sandbox import seccomp
 
 HERE = Path(__file__).parent
-SCRIPTS = ("player.py", "checker.py", "values.py")
+SCRIPTS = ("player.py", "checker.py", "values.py", "extraction.py", "comparison.py")
 INSTALL = "apt-get install bubblewrap (or your system's package of that name)"
 NOBODY = 1_000_000_000
 """Root becomes a user that no system has, a different one for each process that builds walls: processes are counted a

@@ -9,11 +9,11 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from reachlab.tasks.sandbox import values
 from reachlab.tasks.sandbox.bubble import GoneError, Limits, Sandbox, SandboxError
+from reachlab.tasks.sandbox.comparison import same_output, same_value
 
 GRACE_S = 1.0
 """What a message may take beside the work it asks for."""
@@ -182,35 +182,6 @@ class _Line:
         except GoneError as error:
             self.gone = error.why
             return {"error": "RuntimeError", "said": self.gone}
-
-
-def same_output(printed: str, wanted: str) -> bool:
-    """Whether two outputs are the same but for space, empty lines at the end, and how numbers are spelt."""
-    ours, theirs = (text.rstrip().split("\n") for text in (printed, wanted))
-    return len(ours) == len(theirs) and all(
-        len(a.split()) == len(b.split()) and all(map(_same_word, a.split(), b.split()))
-        for a, b in zip(ours, theirs, strict=True)
-    )
-
-
-def same_value(found: Any, wanted: Any) -> bool:
-    """Whether a result is the wanted one; wanted values come from JSON, which knows no tuples."""
-    if isinstance(found, (list, tuple)) and isinstance(wanted, (list, tuple)):
-        return len(found) == len(wanted) and all(map(same_value, found, wanted))
-    if isinstance(found, bool) or isinstance(wanted, bool):
-        return isinstance(found, bool) and isinstance(wanted, bool) and found == wanted
-    if isinstance(found, float) and isinstance(wanted, (int, float)):
-        return found == wanted or abs(found - wanted) <= 1e-9 * max(abs(found), abs(wanted))
-    return bool(type(found) is type(wanted) and found == wanted)
-
-
-def _same_word(ours: str, theirs: str) -> bool:
-    if ours == theirs:
-        return True
-    try:
-        return Decimal(ours) == Decimal(theirs)
-    except InvalidOperation:
-        return False
 
 
 def _error(said: dict[str, Any]) -> str:
