@@ -25,13 +25,9 @@ from reachlab.errors import ReachlabError
 from reachlab.tasks.base import FiniteTask, Split
 from reachlab.tasks.rows import Once, read_rows, shape
 from reachlab.tasks.sandbox.bubble import Limits, require
-from reachlab.tasks.sandbox.extraction import program_of
-from reachlab.tasks.sandbox.referee import Code, Example, Passed, Referee
+from reachlab.tasks.sandbox.referee import Answer, Code, Example, MissingModuleError, Passed, Referee, wall_limit_s
 from reachlab.tasks.templates import fill
 from reachlab.types import Problem, Verdict
-
-START_S = 5.0
-"""Seconds that starting the sandboxes may take, on a busy machine."""
 
 
 class CodeTask(FiniteTask):
@@ -39,7 +35,7 @@ class CodeTask(FiniteTask):
 
     Args:
         argument: the file (JSON lines, .gz too; Parquet) or data set.
-        seconds: for one test. total: for all tests of an answer.
+        seconds: of CPU time for one test. total: for all tests of an answer.
         memory: MiB that an answer may take.
         template: what stands around the question, by the names of `templates.py`. A prompt that is the beginning of a
             program stays as it is under `plain`.
@@ -62,7 +58,7 @@ class CodeTask(FiniteTask):
         self.spec = f"code:{argument}" if argument else "code"
         self.limits = Limits(memory_bytes=int(memory) << 20, cpu_s=int(total) + 2)
         self.test_s, self.total_s, self.walls = float(seconds), float(total), UNSANDBOXED is not True
-        self.verify_limit_s = self.total_s + START_S
+        self.verify_limit_s = wall_limit_s(self.total_s)
         if self.walls:
             require()
         self.all_problems = read_problems(argument, template) if argument else []
@@ -90,14 +86,11 @@ class CodeTask(FiniteTask):
         if self._referee is None:
             self._referee = Referee(self.limits, test_s=self.test_s, total_s=self.total_s, walls=self.walls)
         about = problem.metadata
-        program = program_of(text, str(about.get("begins", "")), str(about.get("entry", "")))
-        if not program.strip():
-            return Verdict.wrong("no program found")
+        answer = Answer(text, str(about.get("begins", "")), str(about.get("entry", "")))
         try:
-            "".join(program).encode()
-            found = judge(self._referee, program, problem.answer)
-        except UnicodeEncodeError:
-            return Verdict.wrong("half of a surrogate pair in the program")
+            found = judge(self._referee, answer, problem.answer)
+        except MissingModuleError as error:
+            return Verdict.unscored(str(error))
         if found.passed == found.tests:
             return Verdict.correct()
         return Verdict.wrong(f"{found.passed} of {found.tests} tests; {found.first}", found.passed / found.tests)
@@ -111,7 +104,7 @@ class CodeTask(FiniteTask):
         return problem.metadata.get("solution")
 
 
-def judge(referee: Referee, program: str, tests: Mapping[str, Any]) -> Passed:
+def judge(referee: Referee, answer: Answer, tests: Mapping[str, Any]) -> Passed:
     """Run a problem's tests, which are plain data: a run's problems.jsonl holds them.
 
     Raises:
@@ -120,12 +113,12 @@ def judge(referee: Referee, program: str, tests: Mapping[str, Any]) -> Passed:
     if "code" in tests:
         names = tuple(tests["names"])
         return referee.code(
-            program, Code(tests=tests["code"], names=names, check=tests.get("check", ""), setup=tests.get("setup", ""))
+            answer, Code(tests=tests["code"], names=names, check=tests.get("check", ""), setup=tests.get("setup", ""))
         )
     examples = [Example(case["input"], case["output"]) for case in tests["examples"]]
     if tests.get("function"):
-        return referee.calls(program, tests["function"], examples)
-    return referee.programs(program, examples)
+        return referee.calls(answer, tests["function"], examples)
+    return referee.programs(answer, examples)
 
 
 def read_problems(path: str, template: str = "plain") -> list[Problem]:

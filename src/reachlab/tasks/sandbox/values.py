@@ -6,6 +6,7 @@ library, and no import of the package.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 DEPTH = 200
@@ -43,6 +44,8 @@ def pack(value: Any, depth: int = 0) -> Any:
             return [plain.__name__, [pack(item, depth + 1) for item in plain.__iter__(value)]]
     if issubclass(kind, dict):
         return ["dict", [[pack(k, depth + 1), pack(v, depth + 1)] for k, v in dict.items(value)]]
+    if str(kind.__module__) == "numpy" and hasattr(value, "dtype"):
+        return pack(value.item() if value.ndim == 0 else value.tolist(), depth)
     return ["opaque", str(kind.__name__)[:80]]
 
 
@@ -74,6 +77,31 @@ def unpack(value: Any, depth: int = 0) -> Any:
         return plain(unpack(item, depth + 1) for item in rest[0])
     except (KeyError, IndexError, TypeError, OverflowError) as error:
         raise ValueError(f"not a packed value: {error}") from error
+
+
+def brief(value: Any, room: int = 60) -> str:
+    """The beginning of what a value looks like, in a time that does not depend on its size."""
+    kind = type(value)
+    if kind is int and value.bit_length() > 4 * room:
+        return f"an int of {value.bit_length()} bits"
+    if kind in (str, bytes):
+        return repr(value[:room])[:room]
+    if kind in (list, tuple, set, frozenset):
+        opens, closes = "[]" if kind is list else "()" if kind is tuple else "{}"
+        return _joined((brief(item, room // 2) for item in value), opens, closes, room)
+    if kind is dict:
+        pairs = (f"{brief(key, room // 2)}: {brief(item, room // 2)}" for key, item in value.items())
+        return _joined(pairs, "{", "}", room)
+    return repr(value)[:room]
+
+
+def _joined(parts: Iterator[str], opens: str, closes: str, room: int) -> str:
+    text = opens
+    for number, part in enumerate(parts):
+        text += (", " if number else "") + part
+        if len(text) > room:
+            return text[:room]
+    return (text + closes)[:room]
 
 
 def dumps(message: Any) -> bytes:
