@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from reachlab.errors import ReachlabError
-from reachlab.tasks.code import CodeTask, read_problem, under_test
+from reachlab.tasks.code import CodeTask
+from reachlab.tasks.code_rows import read_problem, under_test
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
 from reachlab.tasks.sandbox import bubble

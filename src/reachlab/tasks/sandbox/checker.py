@@ -8,8 +8,8 @@ end with it.
     {"compare": "output" or "value", "wanted": [...], "tolerance": t, "s": s}  examples
 
 Of tests, every name stands for a function of the answer: calling it sends two lines, {"call": true} and what to call
-with what, and waits for a line with {"value": ...} or {"error": ...}. A test is a statement that asserts something, at
-the top of the function `check` or of the code. Of examples, a line with what the answer gave is waited for, for each.
+with what, and waits for a line with {"value": ...} or {"error": ...}; `marking.py` says what a test is. Of examples, a
+line with what the answer gave is waited for, for each.
 After each test goes {"test": number, "passed": ..., "said": ...}, in the end {"done": number of tests}, and when the
 process is gone {"over": true, "how": ...}.
 """
@@ -26,6 +26,7 @@ from typing import Any
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import comparison  # type: ignore[import-not-found]
+import marking  # type: ignore[import-not-found]
 import player  # type: ignore[import-not-found]
 import values  # type: ignore[import-not-found]
 
@@ -172,7 +173,7 @@ def judge(job: dict[str, Any], descriptor: int) -> None:
         say({"test": number, "passed": error is None, "said": told})
 
     try:
-        tree, count = marked(job["tests"], job["check"], job["setup"])
+        tree, count = marking.marked(job["tests"], job["check"], job["setup"])
         say({"tests": count})
         names: dict[str, Any] = {"__name__": "__tests__"}
         exec(compile(job["setup"], "setup.py", "exec"), names)
@@ -188,56 +189,6 @@ def judge(job: dict[str, Any], descriptor: int) -> None:
         say({"broken": said, "alone": not calls})
     else:
         say({"done": count})
-
-
-def marked(tests: str, check: str, setup: str) -> tuple[ast.Module, int]:
-    """The tests, each telling how it went and none stopping the next; and how many there are."""
-    tree = ast.parse(tests)
-    asserting = helpers([*tree.body, *ast.parse(setup).body])
-    if check:
-        holder = next(s for s in tree.body if isinstance(s, ast.FunctionDef) and s.name == check)
-        holder.body, count = told(holder.body, asserting - {check})
-    else:
-        tree.body, count = told(tree.body, asserting)
-    return ast.fix_missing_locations(tree), count
-
-
-def helpers(body: list[ast.stmt]) -> set[str]:
-    """The functions that assert something, by themselves or by another."""
-    functions = [s for s in body if isinstance(s, ast.FunctionDef)]
-    found: set[str] = set()
-    while more := {f.name for f in functions if f.name not in found and any(asserts(s, found) for s in f.body)}:
-        found |= more
-    return found
-
-
-def asserts(statement: ast.AST, asserting: set[str]) -> bool:
-    """Whether a statement asserts something."""
-    return any(
-        isinstance(node, ast.Assert)
-        or (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in asserting)
-        for node in ast.walk(statement)
-    )
-
-
-def told(body: list[ast.stmt], asserting: set[str]) -> tuple[list[ast.stmt], int]:
-    """Each statement that asserts something, wrapped."""
-    found: list[ast.stmt] = []
-    count = 0
-    for statement in body:
-        definition = isinstance(statement, (ast.FunctionDef, ast.ClassDef))
-        if definition or not asserts(statement, asserting):
-            found.append(statement)
-            continue
-        (wrapped,) = ast.parse(
-            f"try:\n    pass\nexcept BaseException as __error__:\n    __test__({count}, __error__)\n"
-            f"else:\n    __test__({count})"
-        ).body
-        assert isinstance(wrapped, ast.Try)
-        wrapped.body = [statement]
-        found.append(wrapped)
-        count += 1
-    return found, count
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ from typing import IO
 from reachlab.errors import ReachlabError
 
 HERE = Path(__file__).parent
-SCRIPTS = ("player.py", "checker.py", "values.py", "extraction.py", "comparison.py")
+SCRIPTS = (
+    "player.py", "values.py", "extraction.py", "fences.py", "statements.py", "checker.py", "marking.py", "comparison.py",
+)  # fmt: skip
 PYTHON, PACKAGES = "/python", "/packages"
 """Where the interpreter's folder stands inside, and where packages do."""
 DEVICES = ("null", "zero", "full", "random", "urandom")
