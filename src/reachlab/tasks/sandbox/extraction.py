@@ -21,7 +21,10 @@ READS = re.compile(r"\binput *\(|\bstdin\b|\bopen *\( *0|\bfileinput\b|/dev/stdi
 PRINTS = re.compile(r"\bprint\b|\bstdout\b|\bos\.write\b")
 FUTURE = re.compile(r"^from __future__ import [^\n]*+\n?", re.MULTILINE)
 COMES_BACK = re.compile(r"^[ \t]*+(?:return|yield|raise)\b", re.MULTILINE)
+MOST_BLOCKS, MOST_PIECES = 100, 5000
+"""Blocks that are looked at, from the end, and statements a text is taken apart into: honest answers have fewer."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
 
 def program_of(text: str, begins: str = "", entry: str = "") -> str:
@@ -36,6 +39,7 @@ def program_of(text: str, begins: str = "", entry: str = "") -> str:
     if not answer.strip():
         return ""
     before, blocks = fenced(answer)
+    blocks = [block for block in blocks if block.code.strip()][-MOST_BLOCKS:]
     if not entry.split():
         return _script(answer, before, blocks)
     goal = _Goal(entry.split())
@@ -76,11 +80,26 @@ class _Goal:
         """Whether a piece defines it, with more in it than a docstring."""
         if not self.names & piece.binds or not piece.tree:
             return False
-        found = [s for s in top(piece.tree.body) if getattr(s, "name", "") in self.names]
+        inner = self._functions(piece.tree)
+        return not inner or not all(map(_says_nothing, inner))
+
+    def comes_back(self, piece: Piece) -> bool:
+        """Whether a function that a piece defines ever gives something back, itself and not by one in it."""
+        waiting: list[ast.AST] = [s for f in (self._functions(piece.tree) if piece.tree else ()) for s in f.body]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, (ast.Return, ast.Yield, ast.YieldFrom, ast.Raise)):
+                return True
+            if not isinstance(node, (Function, ast.ClassDef, ast.Lambda)):
+                waiting += ast.iter_child_nodes(node)
+        return False
+
+    def _functions(self, tree: ast.Module) -> list[Function]:
+        found = [s for s in top(tree.body) if getattr(s, "name", "") in self.names]
         inner = [s for s in found if isinstance(s, Function)]
         for holder in (s for s in found if isinstance(s, ast.ClassDef)):
             inner += [s for s in holder.body if isinstance(s, Function) and s.name == self.name]
-        return not inner or not all(map(_says_nothing, inner))
+        return inner
 
     def choose(self, blocks: list[Block]) -> Piece | None:
         """The last block that defines it. One whose syntax is wrong is an answer too, unless it was cut off."""
@@ -120,8 +139,13 @@ def before_entry(begins: str, entry: str) -> str:
     return _head(begins, _Goal([entry]))
 
 
+def _pieces(text: str) -> list[Piece]:
+    found = chunks(text)
+    return list(map(Piece, found if len(found) <= MOST_PIECES else [text]))
+
+
 def _head(begins: str, goal: _Goal) -> str:
-    pieces = map(Piece, chunks(begins))
+    pieces = _pieces(begins)
     return "\n".join(p.source for p in pieces if p.tree and p.tree.body and not goal.defined(p.source))
 
 
@@ -167,26 +191,28 @@ def _completion(before: str, answer: str, blocks: list[Block], begins: str, goal
         if goal.bound(text) and not _indent(text):
             continue  # the whole function again
         for body in _bodies(text, begins):
-            pieces = list(map(Piece, chunks(_continued(begins, body))))
+            pieces = _pieces(_continued(begins, body))
             at = max((i for i, p in enumerate(pieces[:begun]) if goal.defined(p.source)), default=-1)
-            if at >= 0 and goal.met(pieces[at]):
+            if at >= 0 and goal.met(pieces[at]) and (body == text or goal.comes_back(pieces[at])):
                 return _reached(pieces, at, goal)
     return "" if blocks or goal.bound(answer) else _continued(begins, answer)
 
 
 def _bodies(text: str, begins: str) -> list[str]:
-    """A completion as it is, and as it would be if indentation at its beginning had not been lost."""
-    found = [text]
-    if COMES_BACK.search(text):
-        lines = text.split("\n")
-        first, pad = lines.index(_first_line(text)), _indent(text)
-        ours = [indent for indent in map(_indent, begins.split("\n")) if indent]
-        wanted = ours[-1] if ours else "    "
-        rest = [indent for indent in map(_indent, lines[first + 1 :]) if indent]
-        found.append("\n".join(wanted + line.removeprefix(pad) if line.startswith(pad) else line for line in lines))
-        for other in (wanted, min(rest, key=len, default=wanted)):
-            found.append("\n".join([*lines[:first], other + lines[first].lstrip(), *lines[first + 1 :]]))  # noqa: PERF401
-    return found
+    """A completion as it is, and as it would be if indentation at its beginning had not been lost; likely first."""
+    if not COMES_BACK.search(text):
+        return [text]
+    lines = text.split("\n")
+    first, pad = lines.index(_first_line(text)), _indent(text)
+    ours = [indent for indent in map(_indent, begins.split("\n")) if indent]
+    wanted = ours[-1] if ours else "    "
+    rest = [indent for indent in map(_indent, lines[first + 1 :]) if indent]
+    moved = "\n".join(wanted + line.removeprefix(pad) if line.startswith(pad) else line for line in lines)
+    mended = [
+        "\n".join([*lines[:first], other + lines[first].lstrip(), *lines[first + 1 :]])
+        for other in (wanted, min(rest, key=len, default=wanted))
+    ]
+    return [text, moved, *mended] if pad else [moved, *mended, text]
 
 
 def _continued(begins: str, text: str) -> str:
@@ -224,24 +250,34 @@ def _unfenced(answer: str, head: str, goal: _Goal) -> str:
     if not head and Piece(answer).tree:
         return answer
     text = answer if re.search(r"^(?:async|def|class)\b", answer, re.MULTILINE) else _dedented(answer)
-    pieces = [*map(Piece, chunks(head)), *map(Piece, chunks(text))]
+    pieces = [*_pieces(head), *_pieces(text)]
     at = max((i for i, p in enumerate(pieces) if goal.met(p)), default=-1)
     return _reached(pieces, at, goal) if at >= 0 else _joined(head, answer)
 
 
 def _script(answer: str, before: str, blocks: list[Block]) -> str:
     """The program that is to be run."""
-    fenced_ = [(Piece(_dedented(b.code)), b) for b in blocks if b.code.strip()]
-    for python, does in ((True, READS), (True, PRINTS), (False, READS)):
-        for piece, block in reversed([(p, b) for p, b in fenced_ if b.python is python and does.search(p.source)]):
-            if piece.tree or (python and block.language and block.closed):
-                return _with_what_it_needs(piece, blocks, "")
+    found = [(Piece(_dedented(b.code)), b) for b in reversed(blocks)]
+    python = [(piece, b) for piece, b in found if b.python and (piece.tree or (b.language and b.closed))]
+    programs = [(piece, _with_what_it_needs(piece, blocks, "")) for piece, _ in python]
+    for does in (READS, PRINTS):
+        for acts in (True, False):
+            for piece, program in programs:
+                if does.search(program) and (not acts or _acts(piece)):
+                    return program
+    if other := next((p.source for p, b in found if not b.python and p.tree and READS.search(p.source)), ""):
+        return other
     for text in (before, answer):
-        pieces = list(map(Piece, chunks(text)))
+        pieces = _pieces(text)
         real = [i for i, p in enumerate(pieces) if p.tree and not _prose(p)]
         if real:
             return "\n".join(p.source for p in pieces[real[0] : real[-1] + 1])
-    return fenced_[-1][0].source if fenced_ else answer
+    return found[0][0].source if found else answer
+
+
+def _acts(piece: Piece) -> bool:
+    """Whether it does something, and not only defines it. So does what has no tree, as far as one can tell."""
+    return piece.tree is None or not all(isinstance(s, (*DEFINITIONS, ast.Assign)) for s in piece.tree.body)
 
 
 def _prose(piece: Piece) -> bool:

@@ -8,27 +8,27 @@ fences, or between tags. One pass over the lines; every expression is linear in 
 import re
 from dataclasses import dataclass
 
-REASONED = re.compile(
-    r"""(?<!["'`])(?:</(?:think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>"""
-    r"""|<\|channel\|>final(?:<\|message\|>)?)(?!["'`])"""
+
+def _outside_quotes(pattern: str) -> re.Pattern[str]:
+    """A mark that is meant: no string's, nor one that is spoken of between backticks. A fence may be next to it."""
+    return re.compile(rf"""(?<!["'])(?<!(?<!`)`)(?:{pattern})(?!["']|`(?!`))""")
+
+
+REASONED = _outside_quotes(
+    r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final(?:<\|message\|>)?"
 )
-REASONS = re.compile(
-    r"""(?<!["'`])(?:<(?:think|thinking|thought|reasoning)>|\[THINK\]|◁think▷|<\|begin_of_thought\|>"""
-    r"""|<\|channel\|>(?:analysis|commentary))(?!["'`])"""
+REASONS = _outside_quotes(
+    r"<(?:think|thinking|thought|reasoning)>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>(?:analysis|commentary)"
 )
-MARK = (
-    r"""(?<!["'`])(?:<\|(?:im_end|endoftext|end_of_text|end_of_sentence|eot_id|eom_id|eos|EOT|file_sep)\|>"""
-    r"""|<\|im_start\|>(?:assistant)?|<\|start_header_id\|>(?:assistant<\|end_header_id\|>)?|<\|(?:user|assistant)\|>"""
-    r"""|</?s>|<(?:eos|bos|end_of_turn|file_separator)>|<[|｜](?:begin|end)▁of▁sentence[|｜]>|<｜(?:User|Assistant)｜>)"""
-    r"""(?!["'`])"""
+MARKS = _outside_quotes(
+    r"<\|(?:im_end|endoftext|end_of_text|end_of_sentence|eot_id|eom_id|eos|EOT|file_sep|user|assistant)\|>"
+    r"|<\|im_start\|>(?:assistant)?|<\|start_header_id\|>(?:assistant<\|end_header_id\|>)?|</?s>"
+    r"|<(?:eos|bos|end_of_turn|file_separator)>|<[|｜](?:begin|end)▁of▁sentence[|｜]>|<｜(?:User|Assistant)｜>"
 )
-MARKS = re.compile(MARK)
-LEADING = re.compile(rf"(?:[ \t\n]*+{MARK}\n?)++")
-MESSAGE_ENDS = re.compile(r"""(?<!["'`])<\|(?:end|return|start)\|>(?!["'`])""")
-TAGGED = re.compile(
-    r"""(?<!["'`])(?:<(answer|code|python|solution)>|\[(PYTHON|BEGIN|ANSWER|CODE)\])(?!["'`])""", re.IGNORECASE
-)
-UNTAGGED = re.compile(r"""(?<!["'`])(?:</(?:answer|code|python|solution)>|\[(?:/\w{1,9}|DONE|END)\])""", re.IGNORECASE)
+LEADING = re.compile(rf"(?:[ \t\n]*+{MARKS.pattern}\n?)++")
+MESSAGE_ENDS = _outside_quotes(r"<\|(?:end|return|start)\|>")
+TAGGED = _outside_quotes(r"<(?:answer|code|python|solution)>|\[(?:PYTHON|BEGIN|ANSWER|CODE)\]")
+UNTAGGED = _outside_quotes(r"</(?:answer|code|python|solution)>|\[(?:/\w{1,9}|DONE|END)\]")
 
 OPENS = re.compile(r"([ \t]*+)(?:(?:[-*+>]|[0-9]{1,9}[.)])[ \t]++)?(`{3,}+|~{3,}+)[ \t]*+([^`]*+)")
 LATE = re.compile(r"(?<!`)(`{3,}+)[ \t]*+((?:python|py)[\w.]{0,9}+)?[ \t]*+\Z", re.IGNORECASE)
