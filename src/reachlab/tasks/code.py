@@ -16,6 +16,7 @@ from reachlab.tasks.sandbox.bubble import Limits, require
 from reachlab.tasks.sandbox.referee import Answer, Code, Example, MissingModuleError, Passed, Referee, wall_limit_s
 from reachlab.types import Problem, Verdict
 
+
 class CodeTask(FiniteTask):
     """The problems of one file. Without one it only judges samples whose problems come along with them.
 

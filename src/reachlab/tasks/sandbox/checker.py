@@ -14,7 +14,6 @@ After each test goes {"test": number, "passed": ..., "said": ...}, in the end {"
 process is gone {"over": true, "how": ...}.
 """
 
-import ast
 import builtins
 import json
 import os

@@ -12,6 +12,7 @@ ready, and takes questions of two lines, what to do in s CPU seconds and with wh
 """
 
 import atexit
+import builtins
 import contextlib
 import json
 import os
@@ -83,6 +84,7 @@ class Player:
         self.folder, self.ours, self.before, self.program = folder, ours, "", ""
         self.clock = Clock()
         self.module = ModuleType("__answer__")
+        self.given: dict[str, Any] = {}
 
     def answer(self, asked: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         """What is said to a question."""
@@ -97,23 +99,30 @@ class Player:
         """Find the program."""
         self.before = given["before"]
         self.program = extraction.program_of(given["text"], given["begins"], given["entry"])
+        with contextlib.suppress(Exception):  # what it imports is then there for each process to come
+            exec(compile(self.before, "before.py", "exec", dont_inherit=True), {})
         return {"taken": bool(self.program.strip())}
 
     def load(self) -> dict[str, Any]:
-        """Run the program's definitions."""
+        """Run the program's definitions. What was defined before it ended itself is there."""
         sys.modules[self.module.__name__] = self.module
-        self.execute(self.module)
+        with contextlib.suppress(SystemExit):
+            self.execute(self.module)
         return {"loaded": True}
 
     def execute(self, module: ModuleType) -> None:
         """What stands before the program is no part of it: the program's own first line may have to be its first."""
-        for text, name in ((self.before, "before.py"), (self.program, "answer.py")):
-            exec(compile(text, name, "exec", dont_inherit=True), vars(module))
+        names = vars(module)
+        exec(compile(self.before, "before.py", "exec", dont_inherit=True), names)
+        self.given = dict(names)
+        exec(compile(self.program, "answer.py", "exec", dont_inherit=True), names)
 
     def call(self, given: dict[str, Any]) -> Any:
         """Call a function of the program, or a method of a class of it as ``Class.method``."""
         holder, _, method = given["call"].rpartition(".")
         names = vars(self.module)
+        if names.get(holder or method) is self.given.get(holder or method):
+            raise NameError(f"the program defines no {holder or method}")  # what stands before it has one, perhaps
         function = getattr(names[holder](), method) if holder else names[method]
         return function(*values.unpack(given["args"]), **values.unpack(given["kwargs"]))
 
@@ -220,11 +229,13 @@ def hear_nothing() -> None:
 
 
 def forget(told: dict[str, Any]) -> None:
-    """What a program finds is its own: no argument and no module of ours, and the packages it may have."""
+    """What a program finds is its own: no argument and no module of ours, the packages it may have, and the two ways to
+    end that `site` brings elsewhere."""
     sys.argv[:] = ["answer.py"]
     sys.path[:] = [*(place for place in sys.path[1:]), *told["packages"]]
-    for name in ("values", "extraction"):
+    for name in ("values", "extraction", "fences", "statements"):
         del sys.modules[name]
+    vars(builtins).update(exit=sys.exit, quit=sys.exit)
 
 
 def say(descriptor: int, message: dict[str, Any]) -> None:

@@ -194,6 +194,7 @@ class _Work:
         self._referee, self._seconds = referee, seconds
         self._waiting = [_line(job)]
         self.tests, self.called, self.ended, self.over, self.how = 0, False, False, False, ""
+        self._broken = False
         self._passed, self._failed, self._first = set[int](), set[int](), ""
 
     def __enter__(self) -> Self:
@@ -238,15 +239,16 @@ class _Work:
         if "broken" in said:
             if said["alone"]:
                 raise SandboxError(f"the tests fail by themselves: {clean(said['broken'])}")
-            self._first = self._first or f"the tests stopped: {said['broken']}"
+            self._broken, self._first = True, self._first or f"the tests stopped: {said['broken']}"
         self.ended = self.ended or "done" in said or "broken" in said
         self.over, self.how = "over" in said, str(said.get("how", ""))
         return said
 
     def result(self, unfit: str, stopped: str = "") -> Passed:
-        """How many tests held: none of a program that is unfit."""
+        """How many tests held: none of a program that is unfit. That they came to their end is one more where they did
+        not."""
         passed = 0 if unfit else len(self._passed - self._failed)
-        return Passed(passed, self.tests, clean(unfit or self._first or stopped))
+        return Passed(passed, self.tests + self._broken, clean(unfit or self._first or stopped))
 
 
 class _Line:

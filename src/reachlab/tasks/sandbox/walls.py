@@ -19,7 +19,8 @@ from reachlab.errors import ReachlabError
 
 HERE = Path(__file__).parent
 SCRIPTS = (
-    "player.py", "values.py", "extraction.py", "fences.py", "statements.py", "checker.py", "marking.py", "comparison.py",
+    "player.py", "extraction.py", "fences.py", "statements.py", "checker.py", "marking.py", "comparison.py",
+    "values.py",
 )  # fmt: skip
 PYTHON, PACKAGES = "/python", "/packages"
 """Where the interpreter's folder stands inside, and where packages do."""
