@@ -157,11 +157,10 @@ def _check_tests(tree: ast.Module, check: str, names: list[str], place: str) -> 
     holder = next((s for s in tree.body if isinstance(s, ast.FunctionDef) and s.name == check), None)
     if holder is not None and not holder.args.args:
         raise ReachlabError(f"{place}: the tests' function check takes no function to be tested")
-    used = set(_used(tree))
-    if not used & {*names, *(argument.arg for argument in (holder.args.args if holder else []))}:
-        raise ReachlabError(f"{place}: the tests never call {names[0]}")
     if not marked(ast.unparse(tree), check)[1]:
         raise ReachlabError(f"{place}: the tests assert nothing")
+    if not set(_used(tree)) & {*names, *(argument.arg for argument in (holder.args.args if holder else []))}:
+        raise ReachlabError(f"{place}: the tests never call {names[0]}")
 
 
 def _check_imports(answer: Mapping[str, Any], place: str, packages: Collection[str]) -> None:

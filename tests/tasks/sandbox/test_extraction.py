@@ -5,9 +5,14 @@ import pytest
 
 from reachlab.tasks.sandbox.extraction import before_entry, program_of
 
-BEGINS = 'from typing import List\n\n\ndef one(x):\n    return 1\n\n\ndef f(xs: List[int]) -> int:\n    """ Sum of xs.\n    >>> f([1])\n    1\n    """\n'
+BEGINS = (
+    "from typing import List\n\n\ndef one(x):\n    return 1\n\n\ndef f(xs: List[int]) -> int:\n"
+    '    """ Sum of xs.\n    >>> f([1])\n    1\n    """\n'
+)
 BODY = "    return sum(xs)\n"
 WHOLE = "def f(xs):\n    return sum(xs)\n"
+HELPER = "def g(xs):\n    return sum(xs)\n"
+USES = "def f(xs):\n    return g(xs)\n"
 BAD = "def f(xs):\n    return 'bad'\n"
 
 
@@ -54,17 +59,22 @@ COMPLETIONS = {
     "prompt twice": BEGINS + BEGINS + BODY,
     "signature again, run-on": WHOLE + "\n\ndef test():\n    assert False\n\ntest()\n",
     "signature again in prose": "Sure! Here it is:\n\n" + WHOLE + "\nThis adds them up.",
-    "set up before": "import sys\nsys.setrecursionlimit(4000)\ntable = []\nfor i in range(3):\n    table.append(i)\n\ndef f(xs):\n    return sum(xs) + table[0]\n",
+    "set up before": "import sys\nsys.setrecursionlimit(4000)\ntable = []\nfor i in range(3):\n    table.append(i)\n\n"
+    "def f(xs):\n    return sum(xs) + table[0]\n",
     "crlf": "    total = 0\r\n    for x in xs:\r\n        total += x\r\n    return total\r\n",
     "after reasoning": "<think>\n" + fence(BAD) + "</think>\n" + BODY,
     "after reasoning, opened in the prompt": "Hm.\n" + fence(BAD) + "</think>" + WHOLE,
-    "harmony": "<|channel|>analysis<|message|>" + fence(BAD) + "<|end|><|start|>assistant<|channel|>final<|message|>" + fence(WHOLE) + "<|return|>",
+    "harmony": "<|channel|>analysis<|message|>"
+    + fence(BAD)
+    + "<|end|><|start|>assistant<|channel|>final<|message|>"
+    + fence(WHOLE)
+    + "<|return|>",
     "harmony without marks": "analysisI try\n" + fence(BAD) + "assistantfinal" + fence(WHOLE),
     "between tags": "<answer>\n" + WHOLE + "</answer>",
     "fence between tags": "<answer>" + fence(WHOLE) + "</answer>",
     "code tags": "Here: <code>def f(xs): return sum(xs)</code> That is all.",
     "a docstring that asks for more": '    """ More. """\n    return sum(xs)\n',
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", COMPLETIONS)
@@ -94,12 +104,19 @@ BLOCKS = {
     "another language after it": fence(WHOLE) + fence("def f(xs)\n  xs.sum\nend\n", "ruby"),
     "mended": fence(BAD) + "Better:\n" + fence(WHOLE),
     "mended, then cut off": fence(WHOLE) + "Or:\n" + "```python\ndef f(xs):\n    return (",
-    "helper before": fence("import math\ndef g(x):\n    return math.floor(x)\n") + fence("def f(xs):\n    return g(sum(xs))\n"),
-    "helper after": fence("def f(xs):\n    return g(xs)\n") + "with\n" + fence("def g(xs):\n    return sum(xs)\nassert g([]) == 1\n"),
-    "helper of a helper": fence("def h(x):\n    return x\n") + fence("def g(xs):\n    return h(sum(xs))\n") + fence("def f(xs):\n    return g(xs)\n"),
-    "the nearest helper": fence("def g(xs):\n    return 0\n") + fence("def g(xs):\n    return sum(xs)\n") + fence("def f(xs):\n    return g(xs)\n") + fence("def g(xs):\n    return 1\n"),
+    "helper before": fence("import math\ndef g(x):\n    return math.floor(x)\n")
+    + fence("def f(xs):\n    return g(sum(xs))\n"),
+    "helper after": fence(USES) + "with\n" + fence(HELPER + "assert g([]) == 1\n"),
+    "helper of a helper": fence("def h(x):\n    return x\n")
+    + fence("def g(xs):\n    return h(sum(xs))\n")
+    + fence(USES),
+    "the nearest helper": fence("def g(xs):\n    return 0\n")
+    + fence(HELPER)
+    + fence(USES)
+    + fence("def g(xs):\n    return 1\n"),
     "star import before": fence("from math import *\n") + fence("def f(xs):\n    return int(fsum(xs))\n"),
-    "a future import": fence("from __future__ import annotations\n\ndef f(xs: Unknown):\n    return g(xs)\n") + fence("def g(xs):\n    return sum(xs)\n"),
+    "a future import": fence("from __future__ import annotations\n\ndef f(xs: Unknown):\n    return g(xs)\n")
+    + fence(HELPER),
     "a lambda": fence("f = lambda xs: sum(xs)\n"),
     "an import": fence("from builtins import sum as f\n"),
     "upper case": fence(WHOLE, "Python3"),
@@ -118,8 +135,12 @@ BLOCKS = {
     "unclosed": "```python\n" + WHOLE,
     "unclosed, then another": "```python\n" + BAD + "\n```python\n" + WHOLE + "```",
     "closed on the last line": "```python\ndef f(xs):\n    return sum(xs)```\nDone.",
-    "a fence in the docstring": fence('def f(xs):\n    """\n    ```\n    f([1])\n    ```\n    """\n    return sum(xs)\n') + "Done.",
-    "a fence in the docstring, at the margin": fence('def f(xs):\n    """\n```python\nf([1])\n```\n"""\n    return sum(xs)\n') + "Done.",
+    "a fence in the docstring": fence(
+        'def f(xs):\n    """\n    ```\n    f([1])\n    ```\n    """\n    return sum(xs)\n'
+    ),
+    "a fence in the docstring, at the margin": fence(
+        'def f(xs):\n    """\n```python\nf([1])\n```\n"""\n    return sum(xs)\n'
+    ),
     "an unclosed docstring before": fence('x = """\n') + fence(WHOLE),
     "exit at its end": fence(WHOLE + "\nif __name__ == '__main__':\n    exit()\n"),
     "byte order mark": "\ufeff" + fence(WHOLE),
@@ -127,10 +148,10 @@ BLOCKS = {
     "unfenced, an output fenced": WHOLE + "\nOutput:\n" + fence("6\n", ""),
     "unfenced, nothing else": WHOLE,
     "square tags": "[PYTHON]\n" + WHOLE + "[/PYTHON]\n[TESTS]\nassert False",
-    "begin and done": "[BEGIN]\n" + WHOLE + "[DONE]\n\"\"\"\nWrite a function to",
+    "begin and done": "[BEGIN]\n" + WHOLE + '[DONE]\n"""\nWrite a function to',
     "the next task": WHOLE + '"""\nWrite a function to',
     "marks in strings": fence("def f(xs):\n    '</think>', '<think>', '</s>', \"<|im_end|>\"\n    return sum(xs)\n"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BLOCKS)
@@ -147,10 +168,17 @@ def test_the_prompts_helpers_are_at_hand_and_its_stub_is_not() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", " \n", "<think>\n" + fence(WHOLE), "Well. <think> hm\n" + fence(WHOLE), fence(WHOLE) + "<think>",
-        "</think><think>" + fence(WHOLE), "<|channel|>analysis<|message|>" + fence(WHOLE), "[THINK]" + WHOLE, "<|im_end|>" * 9,
+        "",
+        " \n",
+        "<think>\n" + fence(WHOLE),
+        "Well. <think> hm\n" + fence(WHOLE),
+        fence(WHOLE) + "<think>",
+        "</think><think>" + fence(WHOLE),
+        "<|channel|>analysis<|message|>" + fence(WHOLE),
+        "[THINK]" + WHOLE,
+        "<|im_end|>" * 9,
     ],
-)  # fmt: skip
+)
 def test_no_answer(text: str) -> None:
     assert program_of(text, BEGINS, "f") == ""
     assert program_of(text) == ""
@@ -159,10 +187,12 @@ def test_no_answer(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        fence("def f(xs):\n    return (\n"), fence(WHOLE) + "Mended:\n" + fence("def f(xs):\n    return sum(xs\n"),
-        "def f(xs):\n    return (", "    return sum(xs",
+        fence("def f(xs):\n    return (\n"),
+        fence(WHOLE) + "Mended:\n" + fence("def f(xs):\n    return sum(xs\n"),
+        "def f(xs):\n    return (",
+        "    return sum(xs",
     ],
-)  # fmt: skip
+)
 def test_wrong_syntax_is_an_answer(text: str) -> None:
     with pytest.raises(SyntaxError):
         ast.parse(program_of(text, BEGINS, "f"))
@@ -175,13 +205,21 @@ STARTER = "class Solution:\n    def total(self, a: list[int]) -> int:\n        "
 @pytest.mark.parametrize(
     "text",
     [
-        METHOD, fence(METHOD), fence(METHOD) + fence("sol = Solution()\ntotal = sol.total([1])\n"),
-        fence("def total(a):\n    return sum(a)\n"), fence("def total(self, a):\n    return sum(a)\n"),
-        "        return sum(a)\n", "return sum(a)", fence("        return sum(a)\n"), STARTER + "return sum(a)",
-        fence("class Solution:\n    def total(self, a):\n        pass\n") + fence(METHOD), "Sure:\n\n" + METHOD + "\nDone.",
-        fence("def g(a):\n    return sum(a)\n") + fence("class Solution:\n    def total(self, a):\n        return g(a)\n"),
+        METHOD,
+        fence(METHOD),
+        fence(METHOD) + fence("sol = Solution()\ntotal = sol.total([1])\n"),
+        fence("def total(a):\n    return sum(a)\n"),
+        fence("def total(self, a):\n    return sum(a)\n"),
+        "        return sum(a)\n",
+        "return sum(a)",
+        fence("        return sum(a)\n"),
+        STARTER + "return sum(a)",
+        fence("class Solution:\n    def total(self, a):\n        pass\n") + fence(METHOD),
+        "Sure:\n\n" + METHOD + "\nDone.",
+        fence("def g(a):\n    return sum(a)\n")
+        + fence("class Solution:\n    def total(self, a):\n        return g(a)\n"),
     ],
-)  # fmt: skip
+)
 def test_methods(text: str) -> None:
     assert run(program_of(text, STARTER, "Solution.total"), "Solution")().total([1, 2]) == 3
 
@@ -209,11 +247,12 @@ SCRIPTS = {
     "prose around, a word": "Program\n\n" + SCRIPT + "\nDone",
     "an open fence's end": SCRIPT + "```\nIt adds one.",
     "main": fence("def main():\n    n = int(input())\n    print(n + 1)\n\nif __name__ == '__main__':\n    main()\n"),
-    "two parts": fence("def read():\n    return int(input())\n") + fence("import sys\nprint(read() + 1, file=sys.stdout)\n"),
+    "two parts": fence("def read():\n    return int(input())\n")
+    + fence("import sys\nprint(read() + 1, file=sys.stdout)\n"),
     "buffer": fence("import sys\nprint(int(sys.stdin.buffer.readline()) + 1)\n"),
     "as text": fence(SCRIPT, "text"),
     "tags": "<answer>" + SCRIPT + "</answer>",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -244,9 +283,10 @@ HOSTILE = {
     "open tags": "<answer>x" * 20_000,
     "marks": "<|im_start|>" * 20_000,
     "marks and spaces": "<s>" + " " * 100_000,
-    "definitions": "def f(xs): return 1\n" * 20_000,
+    "definitions": "def f(xs): return 1\n" * 5_000,
     "blocks that define": "```\ndef f(xs): pass\n```\n" * 20_000,
-    "helpers": "".join(f"```\ndef g{i}(): return g{i + 1}()\n```\n" for i in range(5_000)) + "```\ndef f(xs): return g0()\n```",
+    "helpers": "".join(f"```\ndef g{i}(): return g{i + 1}()\n```\n" for i in range(5_000))
+    + "```\ndef f(xs): return g0()\n```",
     "decorators": "@f\n" * 20_000,
     "backslashes": "\\\n" * 40_000,
     "minus": "-" * 100_000 + "1",
@@ -254,7 +294,7 @@ HOSTILE = {
     "prose": "The sum of all is what we want. It's (nearly) done\n" * 20_000,
     "indented returns": "    return 1\n" * 10_000,
     "words": "x\n" * 20_000,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
