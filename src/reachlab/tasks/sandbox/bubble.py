@@ -36,8 +36,8 @@ user."""
 START_LIMIT_S, END_LIMIT_S = 60.0, 10.0
 STARTS = 2
 WATCH_S = 0.05
-MOST_MESSAGE = 4 << 20
-"""Bytes that sandboxed code may say at once."""
+MOST_MESSAGE = {"player.py": 4 << 20, "checker.py": 64 << 20}
+"""Bytes that may be said at once: by sandboxed code, and by its tests, which may call with much."""
 GRACE_S = 0.5
 """CPU seconds after a limit that the script inside keeps itself, and is given time to tell of."""
 ASLEEP, STARVED = 5, 50
@@ -125,7 +125,7 @@ class Sandbox:
                     raise
 
     def _start(self, script: str) -> None:
-        self._buffer = bytearray()
+        self._buffer, self._most = bytearray(), MOST_MESSAGE[script]
         self._group: cgroup.Group | None = None
         self._socket, theirs = socket.socketpair()
         self._log = TemporaryFile()  # noqa: SIM115 (closed by `close`)
@@ -207,7 +207,10 @@ class Sandbox:
         watch = _Watch(self, allowance, seconds)
         try:
             self._send(b"".join(line + b"\n" for line in lines), watch.look)
-            return self._receive(watch.look)
+            said = self._receive(watch.look)
+            if self._group is not None and self._group.out_of_memory():  # a child of it, and it lives
+                raise GoneError(self._ended())
+            return said
         finally:
             watch.settle()
 
@@ -237,7 +240,7 @@ class Sandbox:
                 if not piece:
                     raise GoneError(self._ended())
                 self._buffer += piece
-                if len(self._buffer) > MOST_MESSAGE:
+                if len(self._buffer) > self._most:
                     raise GoneError(self._end("it said too much"))
             look()
         line = bytes(self._buffer[:end])

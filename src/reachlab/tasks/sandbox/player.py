@@ -154,6 +154,7 @@ class Player:
     def be_the_program(self, source: int, out: int) -> None:
         """In the process of its own."""
         code = 1
+        module = sys.modules["__main__"] = ModuleType("__main__")
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
             signal.signal(signal.SIGPROF, signal.SIG_DFL)
@@ -162,8 +163,8 @@ class Player:
             os.dup2(out, 1)
             for descriptor in (*self.ours, source, out):
                 os.close(descriptor)
-            sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115
-            module = sys.modules["__main__"] = ModuleType("__main__")
+            sys.stdin = sys.__stdin__ = open(0)  # type: ignore[misc] # noqa: SIM115
+            sys.stdout = sys.__stdout__ = open(1, "w")  # type: ignore[misc] # noqa: SIM115
             self.execute(module)
             code = 0
         except SystemExit as end:
@@ -172,14 +173,20 @@ class Player:
             with contextlib.suppress(BaseException):
                 write(f"{self.folder}/.error", values.dumps(described(error)))
         finally:
-            # As an interpreter ends: threads first, then what was to be done at the exit.
-            with contextlib.suppress(BaseException):
-                sys.modules["threading"]._shutdown()
-            with contextlib.suppress(BaseException):
-                atexit._run_exitfuncs()
-            with contextlib.suppress(BaseException):
-                sys.stdout.flush()
+            self.end(module)
             os._exit(code & 0xFF)
+
+    def end(self, module: ModuleType) -> None:
+        """As an interpreter ends: threads first, then what was to be done at the exit, then files nobody closed."""
+        for step in (
+            lambda: sys.modules["threading"]._shutdown(),  # type: ignore[no-untyped-call]
+            atexit._run_exitfuncs,
+            lambda: sys.stdout.flush(),
+            vars(module).clear,
+            lambda: sys.__stdout__.flush(),  # type: ignore[union-attr]
+        ):
+            with contextlib.suppress(BaseException):
+                step()
 
     def told(self, status: int, late: str) -> dict[str, Any]:
         """What went wrong, if anything did."""

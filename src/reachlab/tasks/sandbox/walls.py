@@ -101,7 +101,7 @@ def _interpreter() -> tuple[list[str], list[IO[bytes]]]:
                 words += _nothing_at(f"{PYTHON}/{lib}/{VERSION}/{build.name}", build)
     told = file(_told_of_the_build().encode())
     for found in sorted((prefix / "lib" / VERSION).glob("_sysconfigdata_*.py")):
-        words += ["--ro-bind-data", str(told.fileno()), f"{PYTHON}/lib/{VERSION}/{found.name}"]
+        words += ["--perms", "0444", "--ro-bind-data", str(told.fileno()), f"{PYTHON}/lib/{VERSION}/{found.name}"]
         words += _hidden(found, prefix)
         break
     return words, [told]
