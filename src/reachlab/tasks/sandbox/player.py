@@ -178,13 +178,14 @@ class Player:
 
     def end(self, module: ModuleType) -> None:
         """As an interpreter ends: threads first, then what was to be done at the exit, then files nobody closed."""
-        for step in (
-            lambda: sys.modules["threading"]._shutdown(),  # type: ignore[no-untyped-call]
+        steps: list[Callable[[], Any]] = [
+            lambda: sys.modules["threading"]._shutdown(),
             atexit._run_exitfuncs,
             lambda: sys.stdout.flush(),
             vars(module).clear,
             lambda: sys.__stdout__.flush(),  # type: ignore[union-attr]
-        ):
+        ]
+        for step in steps:
             with contextlib.suppress(BaseException):
                 step()
 
