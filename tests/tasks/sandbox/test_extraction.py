@@ -2,6 +2,8 @@ import ast
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reachlab.tasks.sandbox.extraction import before_entry, program_of
 
@@ -103,6 +105,9 @@ BLOCKS = {
     "its signature after it": fence(WHOLE) + fence("def f(xs):\n    ...\n"),
     "another language after it": fence(WHOLE) + fence("def f(xs)\n  xs.sum\nend\n", "ruby"),
     "mended": fence(BAD) + "Better:\n" + fence(WHOLE),
+    "what is no code after it": fence(WHOLE) + "that is\n" + fence("def f(xs) -> the sum of xs\n", ""),
+    "unfenced, the language first": "python\n" + WHOLE,
+    "a method of a class": fence("class Solution:\n    def f(self, xs):\n        return sum(xs)\n"),
     "mended, then cut off": fence(WHOLE) + "Or:\n" + "```python\ndef f(xs):\n    return (",
     "helper before": fence("import math\ndef g(x):\n    return math.floor(x)\n")
     + fence("def f(xs):\n    return g(sum(xs))\n"),
@@ -191,11 +196,47 @@ def test_no_answer(text: str) -> None:
         fence(WHOLE) + "Mended:\n" + fence("def f(xs):\n    return sum(xs\n"),
         "def f(xs):\n    return (",
         "    return sum(xs",
+        fence(WHOLE, "") + "Mended:\n" + fence("def f(xs):\n    return sum(xs\n", ""),
     ],
 )
 def test_wrong_syntax_is_an_answer(text: str) -> None:
     with pytest.raises(SyntaxError):
         ast.parse(program_of(text, BEGINS, "f"))
+
+
+PROSE = st.sampled_from(
+    ["", "Sure!\n\n", "Here it is (Python 3):\n", "It's O(n), don't worry.\n\n", "### Solution\n1. Sum.\n"]
+)
+FENCES = st.sampled_from(
+    [("```python", "```"), ("```", "```"), ("~~~py", "~~~"), ("````Python3", "````"), ("```{.python}", "```")]
+)
+ENDS = st.sampled_from(
+    ["", "<|im_end|>", "<|endoftext|>def f(xs): return 0", "</s>\n", "\n<|eot_id|><|start_header_id|>user"]
+)
+DRAFTS = st.sampled_from(
+    ["", "<think>\n" + fence(WHOLE) + "</think>\n", "Try\n" + fence(WHOLE) + "</think>", "<think></think>"]
+)
+AFTER = st.sampled_from([
+    "",
+    "\nUsage:\n" + fence("print(f([1]))\n"), "\nOutput:\n" + fence("6\n", ""), "\n" + fence("$ python f.py\n", "bash"),
+    "\n" + fence("assert f([1]) == 1\n"), "\nThat is all: `f` sums.",
+])  # fmt: skip
+
+
+@given(st.data())
+def test_the_last_version_is_judged_whatever_stands_around(data: st.DataObject) -> None:
+    draw = data.draw
+    (opens, closes), right = draw(FENCES), draw(st.booleans())
+    uses_helper, helper_first = draw(st.booleans()), draw(st.booleans())
+    code = (USES if uses_helper else WHOLE) if right else BAD
+    parts = [f"{opens}\n{code}{closes}\n"]
+    if uses_helper:
+        parts.insert(0 if helper_first else 1, "with\n" + fence(HELPER))
+    if draw(st.booleans()):
+        parts.insert(0, "At first:\n" + fence(BAD if right else WHOLE))
+    text = draw(DRAFTS) + draw(PROSE) + draw(PROSE).join(parts) + draw(AFTER) + draw(ENDS)
+    program = program_of(text, draw(st.sampled_from(["", BEGINS])), "f")
+    assert run(program)([1, 2, 3]) == (6 if right else "bad")
 
 
 METHOD = "class Solution:\n    def total(self, a):\n        return sum(a)\n"
@@ -251,6 +292,7 @@ SCRIPTS = {
     + fence("import sys\nprint(read() + 1, file=sys.stdout)\n"),
     "buffer": fence("import sys\nprint(int(sys.stdin.buffer.readline()) + 1)\n"),
     "as text": fence(SCRIPT, "text"),
+    "brackets that are no tags": "BEGIN = 0\nx = [1]\nn = int(input()) + x[BEGIN] - 1\nprint(n + 1)\n",
     "tags": "<answer>" + SCRIPT + "</answer>",
 }
 

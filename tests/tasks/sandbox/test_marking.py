@@ -34,6 +34,7 @@ def outcomes(tests: str, candidate: Any, check: str = "", setup: str = "") -> tu
         ("import unittest\nt = unittest.TestCase()\nt.assertEqual(f(1), 2)\n", "", ["AssertionError"]),
         ("def check(c):\n    assert True\n    assert c(1) == 1\n", "check", ["passed"]),
         ("def test():\n    assert f(1) == 2\n\ntest()\n", "", ["AssertionError"]),
+        ("class T:\n    def t(self):\n        assert f(1) == 2\n\nT().t()\n", "", ["AssertionError"]),
         ("assert f(1) == 1\ndef check(c):\n    assert c(1) == 2\n", "check", ["passed", "AssertionError"]),
         ("if __name__ == '__main__':\n    assert f(1) == 2\n", "", []),
         ("def test():\n    assert f(1) == 2\n", "", []),

@@ -17,7 +17,7 @@ else:  # inside the walls, where there is no package
     from fences import Block, fenced, stated  # type: ignore[import-not-found,no-redef]
     from statements import Piece, chunks, closure, statements, top  # type: ignore[import-not-found,no-redef]
 
-READS = re.compile(r"\binput *\(|\bstdin\b|\bopen *\( *0|\bfileinput\b|/dev/stdin")
+READS = re.compile(r"\binput *\(|\bstdin\b|\bos\.read\b|\bopen *\( *0|\bfileinput\b|/dev/stdin")
 PRINTS = re.compile(r"\bprint\b|\bstdout\b|\bos\.write\b")
 FUTURE = re.compile(r"^from __future__ import [^\n]*+\n?", re.MULTILINE)
 COMES_BACK = re.compile(r"^[ \t]*+(?:return|yield|raise)\b", re.MULTILINE)
@@ -102,14 +102,22 @@ class _Goal:
         return inner
 
     def choose(self, blocks: list[Block]) -> Piece | None:
-        """The last block that defines it. One whose syntax is wrong is an answer too, unless it was cut off."""
+        """The last block that defines it. One whose syntax is wrong is an answer too, unless it was cut off, or is not
+        said to be Python where another one is."""
         fallback = None
         for python, spelt in ((True, self.defined), (True, self.bound), (False, self.defined)):
+            broken = None
             for block in reversed([b for b in blocks if b.python is python and spelt(b.code)]):
                 piece = Piece(_dedented(block.code))
-                if self.met(piece) or (python and piece.tree is None and block.closed):
-                    return piece
+                if self.met(piece):
+                    return piece if block.language or broken is None else broken
+                if python and piece.tree is None and block.closed:
+                    if block.language:
+                        return piece
+                    broken = broken or piece
                 fallback = fallback or (piece if python else None)
+            if broken is not None:
+                return broken
         return fallback
 
     def as_asked(self, program: str) -> str:
@@ -247,7 +255,8 @@ def _sets_up(piece: Piece, goal: _Goal) -> bool:
 
 def _unfenced(answer: str, head: str, goal: _Goal) -> str:
     """The program in a text without fences: all of it where it is Python, or else the function and what it needs."""
-    if not head and Piece(answer).tree:
+    tree = None if head else Piece(answer).tree
+    if tree and not any(isinstance(s, ast.Expr) and isinstance(s.value, ast.Name) for s in tree.body):
         return answer
     text = answer if re.search(r"^(?:async|def|class)\b", answer, re.MULTILINE) else _dedented(answer)
     pieces = [*_pieces(head), *_pieces(text)]

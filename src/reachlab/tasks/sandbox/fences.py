@@ -27,7 +27,7 @@ MARKS = _outside_quotes(
 )
 LEADING = re.compile(rf"(?:[ \t\n]*+{MARKS.pattern}\n?)++")
 MESSAGE_ENDS = _outside_quotes(r"<\|(?:end|return|start)\|>")
-TAGGED = _outside_quotes(r"<(?:answer|code|python|solution)>|\[(?:PYTHON|BEGIN|ANSWER|CODE)\]")
+TAGGED = _outside_quotes(r"<(?:answer|code|python|solution)>|(?m:^)[ \t]*+\[(?:PYTHON|BEGIN|ANSWER|CODE)\]")
 UNTAGGED = _outside_quotes(r"</(?:answer|code|python|solution)>|\[(?:/\w{1,9}|DONE|END)\]")
 
 OPENS = re.compile(r"([ \t]*+)(?:(?:[-*+>]|[0-9]{1,9}[.)])[ \t]++)?(`{3,}+|~{3,}+)[ \t]*+([^`]*+)")

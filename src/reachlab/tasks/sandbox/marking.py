@@ -31,8 +31,8 @@ def marked(tests: str, check: str, setup: str = "") -> tuple[ast.Module, int]:
 
 
 def asserting(body: list[ast.stmt]) -> frozenset[str]:
-    """The functions that assert, themselves or by another one."""
-    functions = {s.name: s for s in body if isinstance(s, Function)}
+    """The functions and methods that assert, themselves or by another one."""
+    functions = {n.name: n for s in body for n in ast.walk(s) if isinstance(n, Function)}
     callers = {name: _called(function) for name, function in functions.items()}
     waiting = [name for name, function in functions.items() if _fails(function, frozenset())]
     found: set[str] = set()
@@ -83,7 +83,7 @@ def _fails(tree: ast.AST, helpers: frozenset[str]) -> bool:
 
 
 def _called(tree: ast.AST) -> set[str]:
-    return {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    return {_name(node) for node in ast.walk(tree) if isinstance(node, ast.Call)}
 
 
 def _name(call: ast.Call) -> str:
