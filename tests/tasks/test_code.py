@@ -118,6 +118,20 @@ def test_a_broken_test_is_not_the_answers_fault(tmp_path: Path) -> None:
 
 
 @walled
+def test_objects_of_the_tests_cannot_be_passed(tmp_path: Path) -> None:
+    node = "class Node:\n    value = 1\n\nroot = Node()"
+    row = {**MBPP, "test_list": ["assert add(1, 2) == 3", "assert add([root], 2) == 3"], "test_setup_code": node}
+    found = verdict(task_of(tmp_path, row), "def add(a, b): return 3")
+    assert found.status == "unscored"
+    assert "they pass an object (Node)" in found.reason
+    row = {**row, "test_list": ["assert add(add(1, 2), 2) == 3"]}  # what the answer made is its own affair
+    found = verdict(task_of(tmp_path, row), "def add(a, b): return [object()] if a == 1 else 3")
+    assert found.status == "correct"
+    found = verdict(task_of(tmp_path, row), "def add(a, b): return [object()]")
+    assert found.status == "wrong"
+
+
+@walled
 def test_many_rows_and_a_run_end_to_end(tmp_path: Path) -> None:
     task = task_of(tmp_path, EVAL, MBPP, LIVE, CALLS)
     problems = task.problems("all")

@@ -39,8 +39,8 @@ LONGEST_NUMBER = 4000
 """Digits of a number in a message: longer ones come as hexadecimals, which take no time."""
 
 
-class BrokenError(Exception):
-    """The tests fail by themselves."""
+class BrokenError(BaseException):
+    """The tests fail by themselves: no error that they may expect."""
 
 
 class LostError(BaseException):
@@ -152,6 +152,8 @@ def judge(job: dict[str, Any], descriptor: int) -> None:
     def stand_in(name: str) -> Any:
         def ask(*args: Any, **kwargs: Any) -> Any:
             nonlocal calls
+            if kind := values.foreign([args, kwargs]):
+                raise BrokenError(f"they pass an object ({kind}), and only plain values can be passed")
             calls += 1
             say({"call": True})
             say({"call": name, "args": values.pack(args), "kwargs": values.pack(kwargs)})
@@ -164,6 +166,8 @@ def judge(job: dict[str, Any], descriptor: int) -> None:
         return ask
 
     def test(number: int, error: BaseException | None = None) -> None:
+        if isinstance(error, BrokenError):
+            raise error
         told = "" if error is None else str(error)[:200]
         if error is not None and not isinstance(error, LostError):
             told = f"{type(error).__name__}: {told}".rstrip(": ")[:200]
@@ -185,7 +189,7 @@ def judge(job: dict[str, Any], descriptor: int) -> None:
             names[job["check"]](names[job["names"][0]])
     except BaseException as error:
         said = str(error)[:200] if isinstance(error, BrokenError) else f"{type(error).__name__}: {error}"[:200]
-        say({"broken": said, "alone": not calls})
+        say({"broken": said, "alone": not calls or isinstance(error, BrokenError)})
     else:
         say({"done": count})
 

@@ -44,9 +44,29 @@ def pack(value: Any, depth: int = 0) -> Any:
             return [plain.__name__, [pack(item, depth + 1) for item in plain.__iter__(value)]]
     if issubclass(kind, dict):
         return ["dict", [[pack(k, depth + 1), pack(v, depth + 1)] for k, v in dict.items(value)]]
-    if str(kind.__module__) == "numpy" and hasattr(value, "dtype"):
-        return pack(value.item() if value.ndim == 0 else value.tolist(), depth)
+    if _is_numpys(kind):
+        return pack(value.tolist(), depth)
     return ["opaque", str(kind.__name__)[:80]]
+
+
+def foreign(value: Any, depth: int = 0) -> str:
+    """The kind of what in a value cannot be carried over, and came as no `Opaque` either; "" if there is none."""
+    if value is None or isinstance(value, (int, float, complex, str, bytes, bytearray, Opaque)) or depth > DEPTH:
+        return ""
+    if isinstance(value, dict):
+        items = [*value.keys(), *value.values()]
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        items = list(value)
+    elif _is_numpys(type(value)):
+        items = [value.tolist()]
+    else:
+        return type(value).__name__
+    return next((kind for item in items if (kind := foreign(item, depth + 1))), "")
+
+
+def _is_numpys(kind: type) -> bool:
+    """Whether it is an array or a scalar of numpy, both of which have a list, or a value, of plain ones."""
+    return str(kind.__module__) == "numpy" and hasattr(kind, "dtype")
 
 
 def unpack(value: Any, depth: int = 0) -> Any:
