@@ -5,21 +5,19 @@ processes that are gone. Memory needs a controller that is ours to use: of cgrou
 user's, where systemd delegates it; root's), or of cgroup v1. CPU time needs any group of v2, or v1's cpuacct. Where
 there is neither, `meter.py` adds up processes.
 
-The groups of a process are removed when a sandbox closes. Should the process be killed, a shell that waits for its end
-removes them.
+A group is removed when its sandbox closes, or with the next one, as the kernel may take a moment to bury the last
+process. Should ours be killed, a shell that waits for its end removes what is left.
 """
 
 import contextlib
 import os
 import secrets
 import subprocess
-import time
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
 
-END_LIMIT_S = 5.0
 ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 1; shift; done; shift; exec "$@"'
 """A shell that goes into groups and becomes what it is told."""
 GUARD = """
@@ -52,6 +50,7 @@ class Home:
     def __init__(self, places: list[Place]):
         self.places, self.pid = places, os.getpid()
         self._name, self._numbers = f"reachlab-{self.pid}-{secrets.token_hex(4)}", count()
+        self._old: list[Group] = []
         self._guard = subprocess.Popen(
             ["/bin/sh", "-c", GUARD, "sh", *(str(place.path / self._name) for place in places)],
             stdin=subprocess.PIPE,
@@ -66,10 +65,13 @@ class Home:
         Raises:
             OSError: the kernel refuses.
         """
-        return Group(self.places, f"{self._name}-{next(self._numbers)}", memory_bytes)
+        self._old = [group for group in self._old if not (group.left and group.close())]
+        group = Group(self.places, f"{self._name}-{next(self._numbers)}", memory_bytes)
+        self._old.append(group)
+        return group
 
     def close(self) -> None:
-        """Remove what is left."""
+        """Make no more, and wait until all are removed."""
         if self._guard.stdin is not None and self.pid == os.getpid():
             self._guard.stdin.close()
             self._guard.wait()
@@ -84,6 +86,7 @@ class Group:
 
     def __init__(self, places: list[Place], name: str, memory_bytes: int):
         self._made: list[Path] = []
+        self.left = False
         self._cpu: Path | None = None
         self._events: Path | None = None
         self._memory: Path | None = None
@@ -141,19 +144,15 @@ class Group:
         """Whether the kernel had to kill for the limit."""
         return self._events is not None and _field(self._events.read_text(), "oom_kill") > 0
 
-    def close(self) -> None:
-        """Remove it, once all inside is dead."""
-        until = time.monotonic() + END_LIMIT_S
-        while self._made:
-            try:
-                self._made[-1].rmdir()
-            except FileNotFoundError:
-                pass
-            except OSError:  # the last of its processes is being buried; after that long the guard has to do it
-                if time.monotonic() < until:
-                    time.sleep(0.005)
-                    continue
-            self._made.pop()
+    def close(self) -> bool:
+        """Remove it, and say whether it is gone: not while anything is inside."""
+        self.left = True
+        for path in list(self._made):
+            with contextlib.suppress(OSError):
+                path.rmdir()
+            if not path.exists():
+                self._made.remove(path)
+        return not self._made
 
 
 def _field(text: str, name: str) -> int:

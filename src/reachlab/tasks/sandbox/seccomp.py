@@ -8,6 +8,7 @@ often found. Sockets are local ones and the internet's, of the plain protocols.
 
 import platform
 import struct
+from functools import cache
 
 EPERM, ENOSYS, EAFNOSUPPORT, EPROTONOSUPPORT = 1, 38, 97, 93
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
@@ -69,6 +70,7 @@ SOL_SOCKET, BUFFERS = 1, (7, 8, 32, 33)
 ARCHES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
+@cache
 def program() -> bytes:
     """The filter for this machine, as `bwrap --seccomp` reads it.
 

@@ -59,8 +59,9 @@ def options(tmp_bytes: int, packages: Iterable[str]) -> tuple[list[str], list[IO
             words += ["--ro-bind", place, place]
     for name in ("/etc/ld.so.cache", "/etc/localtime"):
         words += ["--ro-bind-try", name, name]
-    interpreter, files = _interpreter()
-    words += interpreter
+    *interpreter, place = _interpreter()
+    told = file(_told_of_the_build())
+    words += [*interpreter, "--perms", "0444", "--ro-bind-data", str(told.fileno()), place]
     for source in _files_of(tuple(packages)):
         words += ["--ro-bind", str(source), f"{PACKAGES}/{source.name}"]
     for script in SCRIPTS:
@@ -72,9 +73,10 @@ def options(tmp_bytes: int, packages: Iterable[str]) -> tuple[list[str], list[IO
         words += ["--symlink", target, f"/dev/{name}"]
     for place, size in zip(IN_MEMORY, (tmp_bytes, tmp_bytes // 4), strict=True):
         words += ["--perms", "1777", "--size", str(size), "--tmpfs", place]
-    return [*words, "--dir", "/home", "--remount-ro", "/", "--chdir", "/tmp"], files
+    return [*words, "--dir", "/home", "--remount-ro", "/", "--chdir", "/tmp"], [told]
 
 
+@cache
 def _environment() -> dict[str, str]:
     found = {"PATH": "/usr/bin:/bin", "HOME": "/home", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
     found |= {"OPENBLAS_NUM_THREADS": "1"}
@@ -87,8 +89,10 @@ def _prefix() -> Path:
     return Path(sys.base_prefix).resolve()
 
 
-def _interpreter() -> tuple[list[str], list[IO[bytes]]]:
-    """The interpreter and its library, without packages and without what tells where they were built."""
+@cache
+def _interpreter() -> list[str]:
+    """The interpreter and its library, without packages and without what tells where they were built. The last word is
+    the place of what `_told_of_the_build` says instead."""
     prefix = _prefix()
     words = ["--ro-bind", str(prefix / "bin" / VERSION), f"{PYTHON}/bin/{VERSION}"]
     for lib in dict.fromkeys(("lib", sys.platlibdir)):
@@ -99,30 +103,24 @@ def _interpreter() -> tuple[list[str], list[IO[bytes]]]:
             words += _nothing_at(f"{PYTHON}/{lib}/pkgconfig", prefix / lib / "pkgconfig")
             for build in sorted((prefix / lib / VERSION).glob("config-3*")):
                 words += _nothing_at(f"{PYTHON}/{lib}/{VERSION}/{build.name}", build)
-    told = file(_told_of_the_build().encode())
-    for found in sorted((prefix / "lib" / VERSION).glob("_sysconfigdata_*.py")):
-        words += ["--perms", "0444", "--ro-bind-data", str(told.fileno()), f"{PYTHON}/lib/{VERSION}/{found.name}"]
-        words += _hidden(found, prefix)
-        break
-    return words, [told]
-
-
-def _hidden(source: Path, prefix: Path) -> list[str]:
-    words: list[str] = []
-    for compiled in sorted((source.parent / "__pycache__").glob(f"{source.stem}.*")):
-        words += ["--ro-bind", "/dev/null", f"{PYTHON}/{compiled.relative_to(prefix)}"]
-    return words
+    ours = sysconfig._get_sysconfigdata_name()  # type: ignore[attr-defined]
+    found = sorted((prefix / "lib" / VERSION).glob("_sysconfigdata_*.py"))
+    for source in found:
+        hidden = [] if source.stem == ours else [source]
+        for path in (*hidden, *sorted(source.parent.glob(f"__pycache__/{source.stem}.*"))):
+            words += ["--ro-bind", "/dev/null", f"{PYTHON}/{path.relative_to(prefix)}"]
+    return [*words, *(f"{PYTHON}/{path.relative_to(prefix)}" for path in found if path.stem == ours)]
 
 
 @cache
-def _told_of_the_build() -> str:
+def _told_of_the_build() -> bytes:
     """What `sysconfig` may tell of how the interpreter was built: no place but the time zones'."""
     told = {
         name: value
         for name, value in sysconfig.get_config_vars().items()
         if not isinstance(value, str) or "/" not in value or name == "TZPATH"
     }
-    return f"build_time_vars = {told!r}\n"
+    return f"build_time_vars = {told!r}\n".encode()
 
 
 def _nothing_at(place: str, source: Path | None = None) -> list[str]:
