@@ -15,7 +15,7 @@ from typing import Any
 from reachlab.errors import ReachlabError
 from reachlab.tasks.base import GeneratedTask
 from reachlab.tasks.sandbox.bubble import Limits, available
-from reachlab.tasks.sandbox.referee import Answer, Example, Referee, wall_limit_s
+from reachlab.tasks.sandbox.referee import Answer, Example, MissingModuleError, Referee, wall_limit_s
 from reachlab.types import Problem, Verdict
 
 INPUTS = range(16)
@@ -126,7 +126,10 @@ class Programs(GeneratedTask):
         if self._referee is None:
             self._referee = Referee(Limits(memory_bytes=256 << 20, cpu_s=4), test_s=0.5, total_s=TOTAL_S)
         examples = [Example((x,), wanted[x]) for x in INPUTS]
-        found = self._referee.calls(Answer(f"def f(x):\n    return (\n{said}\n)\n"), "f", examples)
+        try:
+            found = self._referee.calls(Answer(f"def f(x):\n    return (\n{said}\n)\n"), "f", examples)
+        except MissingModuleError as error:  # which an expression does not need
+            return Verdict.wrong(str(error))
         return _verdict(found.passed, found.first)
 
     def final_answer(self, problem: Problem, text: str) -> str | None:
