@@ -61,6 +61,7 @@ PLUS = {
         "check(inc)"
     ),
 }
+OWN_PLUS = {**PLUS, "base_input": [[[1]]], "plus_input": [[[2, 3]]], "atol": 0}
 MORE = {
     "task_id": 2,
     "prompt": "Write twice.",

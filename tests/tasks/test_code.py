@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.tasks.program_rows import CALLS, COMMENT, EVAL, LIVE, MBPP, MORE, OPERATOR, PLUS, STOPS
+from tests.tasks.program_rows import CALLS, COMMENT, EVAL, LIVE, MBPP, MORE, OPERATOR, OWN_PLUS, PLUS, STOPS
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.code import CodeTask
@@ -93,6 +93,8 @@ def verdict(task: CodeTask, text: str) -> Verdict:
         (PLUS, "    return [x + 1 for x in xs]", "correct", 1.0, ""),
         (PLUS, "    return [x + 1.0000001 for x in xs]", "wrong", 0.0, "AssertionError"),
         (PLUS, "    return None", "wrong", 0.0, "AssertionError"),
+        (OWN_PLUS, "    return [x + 1 for x in xs]", "correct", 1.0, ""),
+        (OWN_PLUS, "    return [x + 1 for x in xs if x != 1]", "wrong", 0.5, "test 1: AssertionError: [], not [2]"),
         (MORE, "def twice(x):\n    return 2 * x", "correct", 1.0, ""),
         (MORE, "def twice(x):\n    return 2", "wrong", 0.0, "AssertionError"),
         (COMMENT, "    return 2 * x", "correct", 1.0, ""),

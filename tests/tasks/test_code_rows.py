@@ -44,7 +44,10 @@ def test_names_under_test(setup: str, tests: str, names: list[str]) -> None:
         ({**EVAL, "test": "from solution import x\ndef check(c):\n    assert c(1)"}, "import solution, which is not"),
         ({**EVAL, "test": "import unittest\nclass TestCases(unittest.TestCase):\n    def test(self):\n"
           "        self.assertEqual(area(1), 3)"}, "test cases of unittest"),
-        ({**EVAL, "plus_input": [[1]]}, "`plus_input` has inputs without results"),
+        ({**EVAL, "plus_input": [1]}, "lists of lists of arguments"),
+        ({**EVAL, "plus_input": []}, "lists of lists of arguments"),
+        ({**EVAL, "plus_input": [[1]], "canonical_solution": None}, "text wanted beside"),
+        ({**EVAL, "plus_input": [[1]], "task_id": "Mbpp/2"}, "lists where tuples and sets are meant"),
         ({**EVAL, "test": "def check(:"}, "not Python"),
         ({**MBPP, "test_list": ["assert 1 == 1"]}, "no call of a function"),
         ({**MBPP, "test_list": ["add(1, 2)"]}, "assert nothing"),

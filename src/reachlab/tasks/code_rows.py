@@ -1,6 +1,7 @@
 """Rows of benchmarks of programs as problems. A row may have the shape of
 
-- HumanEval and HumanEval+: `prompt`, `entry_point`, `test` (a function `check`, or asserts), `canonical_solution`
+- HumanEval and HumanEval+: `prompt`, `entry_point`, `test` (a function `check`, or asserts), `canonical_solution`;
+  `base_input` and `plus_input` instead of `test` in EvalPlus's own files (`code_plus.py`)
 - MBPP and MBPP+: `text` or `prompt`, `test_list` of asserts, `test_setup_code` or `test_imports`, `code`; `test` where
   there are more of them than are shown
 - LiveCodeBench: `question_content`, `starter_code`, `public_test_cases` and `private_test_cases` (input, or calls)
@@ -23,6 +24,7 @@ from dataclasses import replace
 from typing import Any
 
 from reachlab.errors import ReachlabError
+from reachlab.tasks.code_plus import differential_tests
 from reachlab.tasks.rows import Once, read_rows, shape
 from reachlab.tasks.sandbox.extraction import before_entry
 from reachlab.tasks.sandbox.marking import marked
@@ -72,10 +74,7 @@ def read_problem(row: Mapping[str, Any], identity: str, place: str, packages: Co
         ReachlabError: as of `read_problems`.
     """
     if "plus_input" in row:
-        raise ReachlabError(
-            f"{place}: `plus_input` has inputs without results; the data sets evalplus/humanevalplus and "
-            "evalplus/mbppplus hold both, in `test`"
-        )
+        row = {**row, "test": _differential(row, place)}
     if isinstance(row.get("test"), str) and isinstance(row.get("entry_point"), str):
         problem = _humaneval(row, identity, place)
     elif isinstance(row.get("test_list"), list) and row["test_list"]:
@@ -108,6 +107,22 @@ def _humaneval(row: Mapping[str, Any], identity: str, place: str) -> Problem:
     answer = {"code": tests, "check": check, "names": [entry], "setup": before_entry(begins, entry)}
     about = {"begins": begins or None, "entry": entry, "solution": row.get("canonical_solution")}
     return Problem(id=identity, prompt=prompt, answer=answer, metadata=_given(about))
+
+
+def _differential(row: Mapping[str, Any], place: str) -> str:
+    """EvalPlus's tests of a row of its own."""
+    if "assertion" in row or str(row.get("task_id")).startswith("Mbpp"):
+        raise ReachlabError(
+            f"{place}: MBPP+ with `plus_input` has lists where tuples and sets are meant; the data set "
+            "evalplus/mbppplus has them as they are, in `test`"
+        )
+    for name in ("prompt", "canonical_solution", "entry_point"):
+        if not isinstance(row.get(name), str):
+            raise ReachlabError(f"{place}: field {name!r}: text wanted beside `plus_input`; its fields: {shape(row)}")
+    inputs = [row.get("base_input") or [], row["plus_input"] or []]
+    if not any(inputs) or not all(isinstance(p, list) and all(isinstance(given, list) for given in p) for p in inputs):
+        raise ReachlabError(f"{place}: fields 'base_input', 'plus_input': lists of lists of arguments wanted")
+    return differential_tests(row)
 
 
 def _mbpp(row: Mapping[str, Any], identity: str, place: str) -> Problem:
