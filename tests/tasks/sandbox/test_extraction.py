@@ -343,3 +343,20 @@ HOSTILE = {
 def test_hostile_texts_are_read_in_one_go(name: str) -> None:
     for begins, entry in ((BEGINS, "f"), ("", "f"), ("", ""), (STARTER, "Solution.total")):
         assert isinstance(program_of(HOSTILE[name], begins, entry), str)
+
+
+TOKENS = st.sampled_from([
+    "```", "```python\n", "~~~", "\n", "    ", "\t", "def f(xs):", "def f", "class Solution:", "return", "pass",
+    '"""', "'''", "'", '"',
+    "(", ")", "#", "\\", "@", "f", " = ", "x", "import os", "from __future__ import annotations",
+    "<think>", "</think>", "<answer>",
+    "</answer>", "[BEGIN]", "[DONE]", "<|im_end|>", "input()", "print(1)", ":", ",", "1", "é", "\ud800", "\x00",
+    "\x0c", "\r\n", "async ",
+    "lambda", "*", "if x:", "else:", "1. ", "- ", "> ", "`",
+])  # fmt: skip
+
+
+@given(parts=st.lists(TOKENS, max_size=40), begins=st.sampled_from(["", BEGINS, STARTER, "def f(x):", "# f"]))
+def test_any_text_is_read(parts: list[str], begins: str) -> None:
+    for entry in ("", "f", "f g", "Solution.total"):
+        assert isinstance(program_of("".join(parts), begins, entry), str)
