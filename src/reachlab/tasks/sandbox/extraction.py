@@ -162,7 +162,7 @@ def _with_what_it_needs(chosen: Piece, blocks: list[Block], head: str, others: f
     if chosen.tree is None:
         return _joined(head, chosen.source)
     pieces = [Piece(_dedented(b.code)) for b in blocks if b.python]
-    at = next((i for i, piece in enumerate(pieces) if piece == chosen), len(pieces))
+    at = next((i for i, piece in enumerate(pieces) if piece.source == chosen.source), len(pieces))
     wanted, known = chosen.uses | others, chosen.binds | Piece(head).binds
     pool: list[Piece] = []
     if wanted - known:

@@ -6,7 +6,6 @@ fences, or between tags. One pass over the lines; every expression is linear in 
 """
 
 import re
-from dataclasses import dataclass
 
 
 def _outside_quotes(pattern: str) -> re.Pattern[str]:
@@ -43,13 +42,12 @@ STRING_END = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Block:
     """A fenced block: its language, "" where none is named, and whether its end is there."""
 
-    language: str
-    code: str
-    closed: bool = True
+    # No dataclass: importing what makes one takes longer than all else here, for every answer.
+    def __init__(self, language: str, code: str, closed: bool = True):
+        self.language, self.code, self.closed = language, code, closed
 
     @property
     def python(self) -> bool:

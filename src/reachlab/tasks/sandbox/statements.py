@@ -6,7 +6,6 @@ import builtins
 import re
 import symtable
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 if __package__:
@@ -27,11 +26,11 @@ def parsed(source: str) -> ast.Module | None:
         return None
 
 
-@dataclass(frozen=True)
 class Piece:
     """Some source that stands for itself: a program, or one statement of it."""
 
-    source: str
+    def __init__(self, source: str):
+        self.source = source
 
     @cached_property
     def tree(self) -> ast.Module | None:
