@@ -1,63 +1,24 @@
 import ast
-import base64
 import gzip
 import json
 import pickle
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from tests.tasks.program_rows import CALLS, COMMENT, EVAL, LIVE, MBPP, MORE, OPERATOR, OWN_PLUS, PLUS, STOPS
 
 from reachlab.errors import ReachlabError
-from reachlab.tasks.code import CodeTask, program_of, read_problem, under_test
+from reachlab.tasks.code import CodeTask
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
 from reachlab.tasks.sandbox import bubble
-from reachlab.tasks.sandbox.referee import same_output, same_value
 from reachlab.types import Problem, Verdict
 
 HUMANEVAL = Path(__file__).parents[3] / "shared" / "data" / "HumanEval.jsonl.gz"
 walled = pytest.mark.skipif(bool(bubble.available()), reason=f"no sandbox: {bubble.available()}")
-
-EVAL = {
-    "task_id": "T/0",
-    "prompt": 'import math\n\n\ndef helper(x):\n    return x + 1\n\n\ndef area(r):\n    """ Of a circle.\n    """\n',
-    "entry_point": "area",
-    "canonical_solution": "    return math.pi * r * r\n",
-    "test": (
-        "def check(candidate):\n    assert candidate(0) == 0\n    for r in range(1, 4):\n"
-        "        assert abs(candidate(r) - 3.14159265 * r * r) < 1e-6\n    assert helper(1) == 2 and candidate(9) > 3\n"
-    ),
-}
-MBPP = {
-    "task_id": 7,
-    "text": "Write a function to add.",
-    "code": "def add(a, b):\n    return a + b",
-    "test_list": ["assert add(1, 2) == 3", "assert add('a', 'b') == 'ab'", "assert math.isclose(add(.1, .2), .3)"],
-    "test_setup_code": "import math",
-}
-CASES = [
-    {"input": "2 3\n", "output": "5\n", "testtype": "stdin"},
-    {"input": "1 1\n", "output": "2", "testtype": "stdin"},
-]
-LIVE = {
-    "question_id": "abc_a",
-    "question_content": "Add two numbers.",
-    "starter_code": "",
-    "public_test_cases": json.dumps(CASES[:1]),
-    "private_test_cases": base64.b64encode(zlib.compress(pickle.dumps(json.dumps(CASES[1:])))).decode(),
-}
-CALLS = {
-    "question_id": "3",
-    "question_content": "Sum a list.",
-    "starter_code": "class Solution:\n    def total(self, xs: List[int]) -> int:\n",
-    "public_test_cases": json.dumps([{"input": "[1, 2, 3]\n2", "output": "8", "testtype": "functional"}]),
-    "private_test_cases": "[]",
-    "metadata": json.dumps({"func_name": "total"}),
-}
 
 
 def task_of(tmp_path: Path, *rows: dict[str, Any], settings: str = ",seconds=1,total=4") -> CodeTask:
@@ -92,11 +53,15 @@ def verdict(task: CodeTask, text: str) -> Verdict:
         ),
         (EVAL, "    return (\n", "wrong", 0.0, "does not load: SyntaxError"),
         (EVAL, "    while r: pass\n    return 0\n", "wrong", 1 / 3, "no answer within 1 s"),
-        (EVAL, "", "wrong", 0.0, "0 of 3"),
+        (EVAL, "", "wrong", 0.0, "no program found"),
         (MBPP, "def add(a, b):\n    return a + b", "correct", 1.0, ""),
         (MBPP, "```\ndef add(a, b):\n    return sum([a, b])\n```", "wrong", 2 / 3, "2 of 3 tests; test 2: TypeError"),
         (MBPP, "```python\nx = 1\n```\nBetter:\n```python\ndef add(a, b): return a + b\n```", "correct", 1.0, ""),
-        (MBPP, "def sub(a, b):\n    return a - b", "wrong", 0.0, "KeyError"),
+        (MBPP, "def sub(a, b):\n    return a - b", "wrong", 0.0, "defines no add"),
+        (MBPP, "def add(a, b):\n    return math.fsum([a, b]) if a else a + b", "wrong", 2 / 3, "test 2: TypeError"),
+        (MBPP, "def add(a, b):\n    return a + b\n\nexit()\nadd = None", "correct", 1.0, ""),
+        (MBPP, "exit()\ndef add(a, b):\n    return a + b", "wrong", 0.0, "defines no add"),
+        (MBPP, "def add(a, b):\n    raise SystemExit", "wrong", 0.0, "SystemExit"),
         (LIVE, "a, b = map(int, input().split())\nprint(a + b)", "correct", 1.0, ""),
         (LIVE, "import sys\nprint(sum(map(int, sys.stdin.buffer.read().split())) + 0.0)", "correct", 1.0, ""),
         (LIVE, "print(5)", "wrong", 0.5, "1 of 2 tests; test 2: printed '5"),
@@ -104,7 +69,38 @@ def verdict(task: CodeTask, text: str) -> Verdict:
         (LIVE, "import sys\nprint(sum(map(int, open(0).read().split())))\nsys.exit(3)", "wrong", 0.0, "exit code 3"),
         (CALLS, "class Solution:\n    def total(self, xs, n): return sum(xs) + n", "correct", 1.0, ""),
         (CALLS, "class Solution:\n    def total(self, xs, n): return sum(xs)", "wrong", 0.0, "returned 6"),
-        (CALLS, "Solution = None", "wrong", 0.0, "TypeError"),
+        (
+            CALLS,
+            "class Solution:\n    def total(self, xs: List[int], n): return reduce(add, xs, n)",
+            "correct",
+            1.0,
+            "",
+        ),
+        (CALLS, "def total(xs: List[int], n): return sum(xs) + pow(n, 1, 5)", "correct", 1.0, ""),
+        (CALLS, "    return sum(xs) + n".replace("    ", "        "), "wrong", 0.0, "TypeError"),
+        (CALLS, "Solution = None", "wrong", 0.0, "does not load"),
+        (OPERATOR, "def add(xs): return sum(xs)", "correct", 1.0, ""),
+        (OPERATOR, "def total(xs): return sum(xs)", "wrong", 0.0, "defines no add"),
+        (OPERATOR, "add = add", "wrong", 0.0, "defines no add"),
+        (
+            LIVE,
+            "def main():\n    print(sum(map(int, input().split())))\n\nif __name__ == '__main__':\n    main()",
+            "correct",
+            1.0,
+            "",
+        ),
+        (LIVE, "print(reduce(lambda a, b: a + b, map(int, stdin.read().split())))\nquit()", "correct", 1.0, ""),
+        (PLUS, "    return [x + 1 for x in xs]", "correct", 1.0, ""),
+        (PLUS, "    return [x + 1.0000001 for x in xs]", "wrong", 0.0, "AssertionError"),
+        (PLUS, "    return None", "wrong", 0.0, "AssertionError"),
+        (OWN_PLUS, "    return [x + 1 for x in xs]", "correct", 1.0, ""),
+        (OWN_PLUS, "    return [x + 1 for x in xs if x != 1]", "wrong", 0.5, "test 1: AssertionError: [], not [2]"),
+        (MORE, "def twice(x):\n    return 2 * x", "correct", 1.0, ""),
+        (MORE, "def twice(x):\n    return 2", "wrong", 0.0, "AssertionError"),
+        (COMMENT, "    return 2 * x", "correct", 1.0, ""),
+        (COMMENT, "    return x", "wrong", 0.0, "0 of 2 tests; test 1: AssertionError"),
+        (STOPS, "    return x", "wrong", 0.5, "the tests stopped: AttributeError"),
+        (STOPS, "    return [x]", "wrong", 0.0, "AssertionError"),
     ],
 )
 def test_verdicts(row: Any, text: str, status: str, score: float, reason: str, tmp_path: Path) -> None:
@@ -124,6 +120,20 @@ def test_a_broken_test_is_not_the_answers_fault(tmp_path: Path) -> None:
 
 
 @walled
+def test_objects_of_the_tests_cannot_be_passed(tmp_path: Path) -> None:
+    node = "class Node:\n    value = 1\n\nroot = Node()"
+    row = {**MBPP, "test_list": ["assert add(1, 2) == 3", "assert add([root], 2) == 3"], "test_setup_code": node}
+    found = verdict(task_of(tmp_path, row), "def add(a, b): return 3")
+    assert found.status == "unscored"
+    assert "they pass an object (Node)" in found.reason
+    row = {**row, "test_list": ["assert add(add(1, 2), 2) == 3"]}  # what the answer made is its own affair
+    found = verdict(task_of(tmp_path, row), "def add(a, b): return [object()] if a == 1 else 3")
+    assert found.status == "correct"
+    found = verdict(task_of(tmp_path, row), "def add(a, b): return [object()]")
+    assert found.status == "wrong"
+
+
+@walled
 def test_many_rows_and_a_run_end_to_end(tmp_path: Path) -> None:
     task = task_of(tmp_path, EVAL, MBPP, LIVE, CALLS)
     problems = task.problems("all")
@@ -138,85 +148,44 @@ def test_many_rows_and_a_run_end_to_end(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(task)).all_problems == task.all_problems
 
 
-def test_programs_in_answers() -> None:
-    about = {"begins": "def f(x):\n    ''' F. '''\n", "entry": "f"}
-    assert program_of("    return x\n\nprint(f(1))\n", about) == about["begins"] + "    return x\n"
-    assert program_of("    return x\n\n\nif __name__ == '__main__':\n    f(1)", about).endswith("return x\n\n")
-    assert program_of("<think>```python\nno\n```</think>```py\nyes = 1\n```", {}) == "yes = 1\n"
-    assert program_of("```python\nunclosed = 1\n", {}) == "unclosed = 1\n"
-    assert program_of("```\n\n```", {"begins": ""}) == "```\n\n```"
-    assert program_of("no fence = 1", {}) == "no fence = 1"
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs", "same"),
-    [
-        ("5", "5\n", True), ("5 \n6\n\n", "5\n6", True), ("5 6", "5  6", True), ("5.0", "5", True),
-        ("5\n6", "5 6", False), ("5", "5\n\n6", False), ("yes", "YES", False), ("", "", True),
-        ("nan", "NaN", False), ("1e2", "100", True),
-    ],
-)  # fmt: skip
-def test_outputs(ours: str, theirs: str, same: bool) -> None:
-    assert same_output(ours, theirs) is same
-
-
-@pytest.mark.parametrize(
-    ("found", "wanted", "same"),
-    [
-        ((1, 2), [1, 2], True), ([(1,)], [[1]], True), (1, True, False), (True, True, True), (1.0, 1, True),
-        (0.1 + 0.2, 0.3, True), ("1", 1, False), (None, None, True), ([1, 2], [1], False), ({"a": 1}, {"a": 1}, True),
-    ],
-)  # fmt: skip
-def test_values(found: Any, wanted: Any, same: bool) -> None:
-    assert same_value(found, wanted) is same
-
-
-def test_functions_under_test() -> None:
-    assert under_test("import math\ndef near(a, b): return 1", "assert near(f(x=g(1)), len([2])) and math.sin(1)") == [
-        "f",
-        "g",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("row", "says"),
-    [
-        ({"prompt": "x"}, "no tests; wanted"),
-        ({**EVAL, "prompt": ""}, "no text in field prompt"),
-        ({**EVAL, "test": "def check(c):\n    pass"}, "assert nothing"),
-        ({**EVAL, "test": "assert True"}, "define no function check"),
-        ({**EVAL, "test": "def check(:"}, "not Python"),
-        ({**MBPP, "test_list": ["assert 1 == 1"]}, "no call of a function"),
-        ({**LIVE, "private_test_cases": "rubbish"}, "no list of test cases"),
-        ({**LIVE, "public_test_cases": "[]", "private_test_cases": "[]"}, "no test cases"),
-        ({**CALLS, "metadata": "{}"}, "no func_name"),
-        ({"prompt": "x", "tests": [{"input": "1"}]}, "input and output wanted"),
-        ({"prompt": "x", "tests": [{"input": [1], "output": 1}]}, "name a `function`"),
-        ({"prompt": "x", "function": "f", "tests": [{"input": 1, "output": 1}]}, "a list of arguments"),
-    ],
-)
-def test_bad_rows(row: dict[str, Any], says: str) -> None:
-    with pytest.raises(ReachlabError, match=f"FILE:1: .*{says}"):
-        read_problem(row, "0", "FILE:1")
-
-
-def test_packed_test_cases_run_nothing(tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> Any:
-            return (Path.touch, (tmp_path / "mark",))
-
-    packed = base64.b64encode(zlib.compress(pickle.dumps(Evil()))).decode()
-    with pytest.raises(ReachlabError, match="no list of test cases"):
-        read_problem({**LIVE, "private_test_cases": packed}, "0", "FILE:1")
-    assert not (tmp_path / "mark").exists()
-
-
 @walled
 def test_settings_are_checked(tmp_path: Path) -> None:
     with pytest.raises(ReachlabError, match="must be above 0"):
         task_of(tmp_path, MBPP, settings=",seconds=0")
+    for tolerance in ("1", "-0.1", "true", "small"):
+        with pytest.raises(ReachlabError, match=r"tolerance=.* must be 0 or more and below 1"):
+            task_of(tmp_path, MBPP, settings=f",tolerance={tolerance}")
     with pytest.raises(ReachlabError, match="no setting 'sandboxed'"):
         task_of(tmp_path, MBPP, settings=",sandboxed=false")
+
+
+THIRD = {"prompt": "Print a third.", "tests": [{"input": "1\n", "output": "0.333333333333"}]}
+ROOT = {
+    "prompt": "Write f.",
+    "function": "f",
+    "tests": [{"input": [2], "output": 1.4142135}, {"input": [1], "output": 1}],
+}
+
+
+@walled
+def test_floats_are_exact_unless_a_tolerance_is_given(tmp_path: Path) -> None:
+    within = ",seconds=1,total=4,tolerance=1e-6"
+    for row, text in ((THIRD, "print(int(input()) / 3)"), (ROOT, "def f(x): return x ** 0.5")):
+        assert verdict(task_of(tmp_path, row), text).status == "wrong"
+        assert verdict(task_of(tmp_path, row, settings=within), text).status == "correct"
+    assert verdict(task_of(tmp_path, THIRD, settings=within), "print('0.33')").status == "wrong"
+    assert verdict(task_of(tmp_path, ROOT, settings=within), "def f(x): return 1e999").status == "wrong"
+
+
+@walled
+def test_packages_are_there_by_option(tmp_path: Path) -> None:
+    row = {**PLUS, "test": PLUS["test"].replace("from math import inf", "import numpy as np").replace("abs", "np.abs")}
+    with pytest.raises(ReachlabError, match=r"the tests import numpy, .*packages=numpy puts it there"):
+        task_of(tmp_path, row)
+    answer = "import numpy as np\ndef inc(xs):\n    return (np.array(xs) + 1).tolist()"
+    assert verdict(task_of(tmp_path, row, settings=",packages=numpy"), answer).status == "correct"
+    found = verdict(task_of(tmp_path, PLUS), answer)
+    assert (found.status, found.reason) == ("unscored", "needs the module numpy; allow it with packages=numpy")
 
 
 class Mutate(ast.NodeTransformer):

@@ -92,7 +92,7 @@ GOOD = {"question": "1?", "answer": "1"}
     [
         ([GOOD, '{"question": "2?", "ans'], r"a\.jsonl:2: not JSON .* truncated"),
         ([GOOD, [1]], r"a\.jsonl:2: list found"),
-        ([GOOD, {"answer": "2"}], r"a\.jsonl:2: no field problem or question or prompt; its fields: answer"),
+        ([GOOD, {"answer": "2"}], r"a\.jsonl:2: no field problem or question or prompt or .*; its fields: answer"),
         ([GOOD, {"question": "2?"}], r"a\.jsonl:2: no field answer or .*; its fields: question"),
         ([GOOD, {"question": "2?", "answer": None}], r"a\.jsonl:2: no field answer"),
         ([GOOD, {"question": 2, "answer": "2"}], r"a\.jsonl:2: field 'question': text wanted, found 2"),

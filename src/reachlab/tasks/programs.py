@@ -15,11 +15,13 @@ from typing import Any
 from reachlab.errors import ReachlabError
 from reachlab.tasks.base import GeneratedTask
 from reachlab.tasks.sandbox.bubble import Limits, available
-from reachlab.tasks.sandbox.referee import Example, Referee
+from reachlab.tasks.sandbox.referee import Answer, Example, MissingModuleError, Referee, wall_limit_s
 from reachlab.types import Problem, Verdict
 
 INPUTS = range(16)
 LONGEST = 200
+TOTAL_S = 2.0
+"""CPU seconds of an answer in the sandbox."""
 PLAIN = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.USub, ast.UAdd,
     ast.Name, ast.Load, ast.Constant, ast.IfExp, ast.Compare, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq,
@@ -60,6 +62,7 @@ class Programs(GeneratedTask):
         self.ops, self.examples, self.modulo, self.mistakes = ops, examples, modulo, mistakes
         self.max_number, self.max_value = max_number, max_value
         self.spec = "programs"
+        self.verify_limit_s = wall_limit_s(TOTAL_S)
         self._referee: Referee | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -122,9 +125,12 @@ class Programs(GeneratedTask):
         if why := available():
             return Verdict.unscored(f"needs the sandbox: {why}"[:300])
         if self._referee is None:
-            self._referee = Referee(Limits(memory_bytes=256 << 20, cpu_s=4), test_s=0.5, total_s=2.0)
+            self._referee = Referee(Limits(memory_bytes=256 << 20, cpu_s=4), test_s=0.5, total_s=TOTAL_S)
         examples = [Example((x,), wanted[x]) for x in INPUTS]
-        found = self._referee.calls(f"def f(x):\n    return (\n{said}\n)\n", "f", examples)
+        try:
+            found = self._referee.calls(Answer(f"def f(x):\n    return (\n{said}\n)\n"), "f", examples)
+        except MissingModuleError as error:  # which an expression does not need
+            return Verdict.wrong(str(error))
         return _verdict(found.passed, found.first)
 
     def final_answer(self, problem: Problem, text: str) -> str | None:

@@ -210,7 +210,7 @@ def hostile_answers() -> list[str]:
         "%n%s",
         "\ud800",
         "\x00" * 100,
-        "\u202e5",
+        "\u202e" * 100,
         "∑" * 500,
         "x=x=x=x",
         "\\begin{matrix}" * 50,

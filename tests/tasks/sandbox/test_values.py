@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachlab.tasks.sandbox.values import Opaque, pack, unpack
+from reachlab.tasks.sandbox.values import Opaque, foreign, pack, unpack
 
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.complex_numbers()
 hashable = st.recursive(plain, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3), max_leaves=6)
@@ -88,3 +88,22 @@ def test_depth_ends() -> None:
 def test_what_was_not_packed_is_refused(message: Any) -> None:
     with pytest.raises(ValueError, match=r"not a packed value|invalid"):
         unpack(message)
+
+
+def test_what_cannot_be_carried_is_named() -> None:
+    assert foreign([1, {"a": (Opaque("x"), {2.5})}, None, b"", 1j]) == ""
+    assert foreign({"a": [object()]}) == "object"
+    assert foreign([len]) == "builtin_function_or_method"
+    assert foreign([iter([])]) == "list_iterator"
+
+
+def test_numpys_arrays_and_scalars_are_plain() -> None:
+    numpy = pytest.importorskip("numpy")
+    for value, packed in (
+        (numpy.int64(3), 3),
+        (numpy.bool_(True), True),
+        (numpy.array([[1, 2]]), ["list", [["list", [1, 2]]]]),
+    ):
+        assert pack(value) == packed
+        assert foreign([value]) == ""
+    assert foreign(numpy.array([object()])) == "object"

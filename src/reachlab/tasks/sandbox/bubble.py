@@ -1,14 +1,15 @@
 """The walls around untrusted code: bubblewrap's namespaces, the kernel's limits, and a watch over memory and time.
 
-Inside there is a read-only system with Python and nothing of the user's; an empty home; a /tmp of its own in memory; no
-network, no other process to be seen, no environment; no privilege and no way to gain one. What ends the sandbox ends
-everything in it: its first process is the namespace's, and the kernel kills the rest.
+`walls.py` says what is inside. What ends the sandbox ends everything in it: its first process is the namespace's, and
+the kernel kills the rest.
+
+Time is CPU time of all that is inside, which does not depend on what else the machine does, and besides it time asleep,
+in which nothing inside is running or ready to. Starting is on nobody's clock.
 """
 
 import contextlib
 import json
 import os
-import resource
 import select
 import shutil
 import signal
@@ -16,37 +17,44 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
 from reachlab.errors import ReachlabError
-from reachlab.tasks.sandbox import seccomp
+from reachlab.tasks.sandbox import cgroup, seccomp, walls
+from reachlab.tasks.sandbox.meter import Meter, children
 
 HERE = Path(__file__).parent
-SCRIPTS = ("player.py", "checker.py", "values.py")
 INSTALL = "apt-get install bubblewrap (or your system's package of that name)"
 NOBODY = 1_000_000_000
 """Root becomes a user that no system has, a different one for each process that builds walls: processes are counted a
 user."""
-PYTHON = "/python"
-"""Where the interpreter's folder stands inside."""
-START_LIMIT_S, END_LIMIT_S = 30.0, 10.0
+START_LIMIT_S, END_LIMIT_S = 60.0, 10.0
+STARTS = 2
 WATCH_S = 0.05
-MOST_MESSAGE = 8 << 20
+MOST_MESSAGE = {"player.py": 4 << 20, "checker.py": 64 << 20}
+"""Bytes that may be said at once: by sandboxed code, and by its tests, which may call with much."""
+GRACE_S = 0.5
+"""CPU seconds after a limit that the script inside keeps itself, and is given time to tell of."""
+ASLEEP, STARVED = 5, 50
+"""Times a limit: asleep, the code is at fault; on the clock, a machine that gives it no core."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What sandboxed code may take. Memory is that of all its processes together, and again its /tmp."""
+    """What sandboxed code may take. Memory is that of all its processes together, with files in memory and what the
+    kernel holds for them. `packages` are names of installed ones that it may import."""
 
     memory_bytes: int = 512 << 20
     tmp_bytes: int = 64 << 20
     file_bytes: int = 16 << 20
     processes: int = 24
     cpu_s: int = 60
+    packages: tuple[str, ...] = ()
 
 
 class SandboxError(Exception):
@@ -71,6 +79,8 @@ def available() -> str:
             return ""
     except SandboxError as error:
         return f"bubblewrap cannot build its walls here: {error}"
+    finally:
+        cgroup.leave()
 
 
 def require() -> None:
@@ -83,6 +93,14 @@ def require() -> None:
         raise ReachlabError(f"{why}. Untrusted code is run in a sandbox or not at all (docs/code.md)")
 
 
+class Allowance:
+    """What is left of a limit, over several questions: seconds of CPU time, and `ASLEEP` times as many asleep."""
+
+    def __init__(self, seconds: float):
+        self.cpu_s, self.asleep_s = seconds, ASLEEP * seconds
+        self.until = time.monotonic() + STARVED * seconds + START_LIMIT_S
+
+
 class Sandbox:
     """A script of ours inside the walls, and the line to it. As a context manager; at its end all inside is dead.
 
@@ -92,63 +110,78 @@ class Sandbox:
         walls: False runs the script as an ordinary process, with the limits alone.
 
     Raises:
-        SandboxError: the walls cannot be built.
+        SandboxError: the walls cannot be built, twice.
+        ReachlabError: a package that is not installed.
     """
 
     def __init__(self, script: str, limits: Limits, *, walls: bool = True):
-        self.limits, self._walls, self._buffer, self._watched = limits, walls, bytearray(), 0.0
+        self.limits, self._walls = limits, walls
+        for attempt in range(STARTS):
+            try:
+                self._start(script)
+                break
+            except SandboxError:
+                if attempt == STARTS - 1:
+                    raise
+
+    def _start(self, script: str) -> None:
+        self._buffer, self._most = bytearray(), MOST_MESSAGE[script]
+        self._group: cgroup.Group | None = None
         self._socket, theirs = socket.socketpair()
         self._log = TemporaryFile()  # noqa: SIM115 (closed by `close`)
-        told = {
-            "uid": NOBODY + os.getpid() if walls else 0,
-            "deaf": script == "player.py",
-            "recursion": 5000,
-            "rlimits": {
-                # Of one process; the total is watched. Address space is more than memory: stacks, mapped files.
-                "RLIMIT_AS": 2 * limits.memory_bytes + (256 << 20),
-                "RLIMIT_FSIZE": limits.file_bytes,
-                "RLIMIT_CPU": limits.cpu_s,
-                "RLIMIT_NOFILE": 128,
-                "RLIMIT_CORE": 0,
-                **({"RLIMIT_NPROC": limits.processes} if walls else {}),
-            },
-        }
-        prefix = Path(sys.base_prefix).resolve()
-        home = PYTHON if walls and not prefix.is_relative_to("/usr") else prefix
-        python = f"{home}/bin/python3.{sys.version_info.minor}"
-        where = "/sandbox" if walls else str(HERE)
-        words = [python, "-I", "-S", f"{where}/{script}", str(theirs.fileno()), json.dumps(told)]
-        keep = [theirs.fileno()]
-        files = []
-        if walls:
-            # From files, so that the command line of the first process inside says nothing of the host.
-            filters = _file(seccomp.program())
-            built = _file(b"\0".join(w.encode() for w in [*_walls(limits, prefix), "--seccomp", str(filters.fileno())]))
-            files = [filters, built]
-            keep += [file.fileno() for file in files]
-            words = ["bwrap", "--args", str(built.fileno()), "--", *words]
+        self._folder = None if self._walls else TemporaryDirectory()
+        told = json.dumps({**_told(self.limits, self._walls), "folder": self._folder.name if self._folder else "/tmp"})
+        files: list[IO[bytes]] = []
         try:
+            if self._walls:
+                options, files = walls.options(self.limits.tmp_bytes, self.limits.packages)
+                filters = walls.file(seccomp.program())
+                # From files, so that the command line of the first process inside says nothing of the host.
+                built = walls.file(b"\0".join(word.encode() for word in [*options, "--seccomp", str(filters.fileno())]))
+                files += [filters, built]
+                if (home := cgroup.home()) is not None:
+                    with contextlib.suppress(OSError):  # then the watch has to do
+                        self._group = home.group(self.limits.memory_bytes)
+                words = ["bwrap", "--args", str(built.fileno()), "--", f"{walls.PYTHON}/bin/{walls.VERSION}"]
+                words = [*(self._group.enter() if self._group else []), *words]
+            else:
+                words = [str(Path(sys.base_prefix).resolve() / "bin" / walls.VERSION)]
+            where = "/sandbox" if self._walls else str(HERE)
             self._process = subprocess.Popen(
-                words,
-                pass_fds=keep,
+                [*words, "-I", "-S", f"{where}/{script}", str(theirs.fileno()), told],
+                pass_fds=[theirs.fileno(), *(file.fileno() for file in files)],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
-                env={"PATH": os.environ.get("PATH", os.defpath)} if walls else {"PATH": os.defpath, "HOME": "/nowhere"},
+                env={"PATH": os.environ.get("PATH", os.defpath)}
+                if self._walls
+                else {"PATH": os.defpath, "HOME": "/nowhere"},
                 start_new_session=True,
-                preexec_fn=_die_with_us if not walls else None,
+                preexec_fn=None if self._walls else _die_with_us,
             )
-        except OSError as error:
-            raise SandboxError(str(error)) from error
+        except BaseException as error:
+            self._socket.close()
+            self._log.close()
+            self._leave()
+            if isinstance(error, OSError):
+                raise SandboxError(str(error)) from error
+            raise
         finally:
             theirs.close()
             for file in files:
                 file.close()
+        self.meter = Meter(self._process.pid, self._group, walls.IN_MEMORY if self._walls else ())
+        self._deadline = time.monotonic() + START_LIMIT_S
         try:
-            self.receive(time.monotonic() + START_LIMIT_S)
+            self._receive(self._still_starting)
         except GoneError as error:
             self.close()
             raise SandboxError(self._said or error.why) from error
+        self.charged_s = self.meter.cpu_s()
+
+    def _still_starting(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise GoneError(f"it did not start within {START_LIMIT_S:g} s")
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -156,61 +189,68 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def send(self, message: dict[str, Any], deadline: float) -> None:
-        """Say something to the script inside.
+    def lives(self) -> bool:
+        """Whether it could be asked."""
+        return self._socket.fileno() >= 0 and self._process.poll() is None
+
+    def ask(self, lines: list[bytes], allowance: Allowance, seconds: float) -> bytes:
+        """Say some lines to the script inside and hear the next that it says, as it is.
+
+        What it takes is taken from the allowance, of which it may have `seconds` now.
 
         Raises:
-            GoneError: it does not listen.
+            GoneError: it says nothing in time, ended, took too much memory, or said too much.
+            SandboxError: the machine gives it no core.
         """
-        data = memoryview(json.dumps(message).encode() + b"\n")
+        if self._socket.fileno() < 0:
+            raise GoneError("it has ended")
+        watch = _Watch(self, allowance, seconds)
+        try:
+            self._send(b"".join(line + b"\n" for line in lines), watch.look)
+            said = self._receive(watch.look)
+            if self._group is not None and self._group.out_of_memory():  # a child of it, and it lives
+                raise GoneError(self._ended())
+            return said
+        finally:
+            watch.settle()
+
+    def _send(self, data: bytes, look: Callable[[], None]) -> None:
+        left = memoryview(data)
         self._socket.setblocking(False)
-        while data:
-            self._watch(deadline)
+        while left:
             _, ready, _ = select.select([], [self._socket], [], WATCH_S)
             if ready:
                 try:
-                    data = data[self._socket.send(data) :]
+                    left = left[self._socket.send(left) :]
                 except OSError as error:
-                    raise GoneError(self._end("it ended itself")) from error
+                    raise GoneError(self._ended()) from error
+            look()
 
-    def receive(self, deadline: float) -> dict[str, Any]:
-        """What the script inside says next.
-
-        Raises:
-            GoneError: it says nothing in time, ended, took too much memory, or says what is no message.
-        """
+    def _receive(self, look: Callable[[], None]) -> bytes:
         self._socket.setblocking(False)
-        while b"\n" not in self._buffer:
-            self._watch(deadline)
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
             ready, _, _ = select.select([self._socket], [], [], WATCH_S)
             if ready:
                 try:
-                    piece = self._socket.recv(1 << 16)
+                    piece = self._socket.recv(1 << 18)
                 except OSError:
                     piece = b""
                 if not piece:
-                    raise GoneError(self._end("it ended itself"))
+                    raise GoneError(self._ended())
                 self._buffer += piece
-                if len(self._buffer) > MOST_MESSAGE:
+                if len(self._buffer) > self._most:
                     raise GoneError(self._end("it said too much"))
-        line, _, rest = bytes(self._buffer).partition(b"\n")
-        self._buffer = bytearray(rest)
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            message = None
-        if not isinstance(message, dict):
-            raise GoneError(self._end("it broke the protocol"))
-        return message
+            look()
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
 
-    def _watch(self, deadline: float) -> None:
-        now = time.monotonic()
-        if now >= deadline:
-            raise GoneError(self._end("out of time"))
-        if now - self._watched >= WATCH_S:
-            self._watched = now
-            if (taken := _memory(self._process.pid)) > self.limits.memory_bytes:
-                raise GoneError(self._end(f"out of memory: {taken >> 20} MiB"))
+    def _ended(self) -> str:
+        """Why it ended by itself, as far as we know."""
+        held = self.meter.too_much(self.limits.memory_bytes)
+        return self._end(f"out of memory: {held}" if held else "it ended itself")
 
     def _end(self, why: str) -> str:
         self.close()
@@ -223,7 +263,7 @@ class Sandbox:
             if self._walls:
                 # bubblewrap's child is the namespace's first process. It is buried, and bubblewrap ends, only when the
                 # kernel has killed all the others: after this nothing is left.
-                for first in _children(self._process.pid):
+                for first in children(self._process.pid):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(first, signal.SIGKILL)
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -231,75 +271,75 @@ class Sandbox:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            self._leave()
             self._log.seek(0)
             lines = self._log.read(2000).decode(errors="replace").strip().splitlines()
             self._said = lines[-1][:300] if lines else ""
             self._log.close()
 
+    def _leave(self) -> None:
+        if self._group is not None:
+            self._group.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
     _said = ""
 
 
-def _walls(limits: Limits, prefix: Path) -> list[str]:
-    """bubblewrap's options."""
-    root = os.getuid() == 0
-    words = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-    # Root stays root up to the script, which becomes nobody: a user's limits do not hold for root, nor for root by
-    # another name in a namespace.
-    words += ["--cap-drop", "ALL"]
-    words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if root else ["--unshare-user", "--disable-userns"]
-    words += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"]
-    for name, value in {"PATH": "/usr/bin:/bin", "HOME": "/home", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}.items():
-        words += ["--setenv", name, value]
-    words += ["--ro-bind", "/usr", "/usr"]
-    for place in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
-        if Path(place).is_symlink():
-            words += ["--symlink", str(Path(place).readlink()), place]
-        elif Path(place).is_dir():
-            words += ["--ro-bind", place, place]
-    for file in ("/etc/ld.so.cache", "/etc/localtime"):
-        words += ["--ro-bind-try", file, file]
-    if not prefix.is_relative_to("/usr"):
-        # Under a name of its own: on the way to it may lie folders that nobody may enter, a home for one.
-        words += ["--ro-bind", str(prefix), PYTHON]
-    for script in SCRIPTS:
-        words += ["--ro-bind", str(HERE / script), f"/sandbox/{script}"]
-    words += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-    for place, size in (("/tmp", limits.tmp_bytes), ("/dev/shm", limits.tmp_bytes // 4)):
-        words += ["--perms", "1777", "--size", str(size), "--tmpfs", place]
-    return [*words, "--dir", "/home", "--remount-ro", "/", "--chdir", "/tmp"]
+class _Watch:
+    """Over one question: what may be taken, and what was."""
+
+    def __init__(self, sandbox: Sandbox, allowance: Allowance, seconds: float):
+        self.sandbox, self.allowance, self.seconds = sandbox, allowance, min(seconds, allowance.cpu_s)
+        self.began = self.looked = time.monotonic()
+        self.began_cpu_s = self.cpu_s = sandbox.charged_s
+        self.asleep_s = 0.0
+
+    def look(self) -> None:
+        """Look every `WATCH_S`, and end what took too much."""
+        now = time.monotonic()
+        passed = now - self.looked
+        if passed < WATCH_S:
+            return
+        box, meter = self.sandbox, self.sandbox.meter
+        self.looked, before, self.cpu_s = now, self.cpu_s, meter.cpu_s()
+        if not meter.runs():
+            self.asleep_s += max(0.0, passed - (self.cpu_s - before))
+        if held := meter.too_much(box.limits.memory_bytes):
+            raise GoneError(box._end(f"out of memory: {held}"))
+        if self.cpu_s - self.began_cpu_s > self.seconds + GRACE_S:
+            raise GoneError(box._end(f"no answer within {self.seconds:.3g} s"))
+        if self.asleep_s > min(ASLEEP * self.seconds + GRACE_S, self.allowance.asleep_s):
+            raise GoneError(box._end(f"no answer within {self.asleep_s:.3g} s asleep"))
+        if now > self.allowance.until:
+            box.close()
+            raise SandboxError(f"the machine gave it {self.cpu_s - self.began_cpu_s:.3g} s in {now - self.began:.3g} s")
+
+    def settle(self) -> None:
+        """Take what was used from the allowance."""
+        with contextlib.suppress(OSError):  # it has ended, and its group with it: then what was seen last counts
+            self.cpu_s = max(self.cpu_s, self.sandbox.meter.cpu_s())
+        self.sandbox.charged_s = self.cpu_s
+        self.allowance.cpu_s -= self.cpu_s - self.began_cpu_s
+        self.allowance.asleep_s -= self.asleep_s
 
 
-def _file(content: bytes) -> IO[bytes]:
-    """A file without a name, to be read from its beginning."""
-    file = TemporaryFile()  # noqa: SIM115 (the caller closes it)
-    file.write(content)
-    file.flush()
-    file.seek(0)
-    return file
-
-
-def _memory(pid: int) -> int:
-    """Bytes of memory that a process and all its descendants hold."""
-    total, waiting = 0, [pid]
-    while waiting:
-        here = waiting.pop()
-        try:
-            waiting += _children(here)
-            with open(f"/proc/{here}/statm") as file:
-                total += int(file.read().split()[1])
-        except (OSError, IndexError, ValueError):
-            continue
-    return total * resource.getpagesize()
-
-
-def _children(pid: int) -> list[int]:
-    """The processes that a process has started and that live; none of one that has ended."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children") as file:
-                found += map(int, file.read().split())
-    return found
+def _told(limits: Limits, walled: bool) -> dict[str, Any]:
+    """What the script is to know."""
+    return {
+        "uid": NOBODY + os.getpid() if walled else 0,
+        "recursion": 5000,
+        "packages": walls.search_path(limits.packages, walled),
+        "cpu_s": limits.cpu_s,
+        "rlimits": {
+            # Of one process; the total is kept from outside. Address space is more than memory: stacks, mapped files.
+            "RLIMIT_AS": 2 * limits.memory_bytes + (256 << 20),
+            "RLIMIT_FSIZE": limits.file_bytes,
+            "RLIMIT_NOFILE": 128,
+            "RLIMIT_CORE": 0,
+            **({"RLIMIT_NPROC": limits.processes} if walled else {}),
+        },
+    }
 
 
 def _die_with_us() -> None:

@@ -1,22 +1,53 @@
-"""Whether a program passes tests. What it is asked goes into its sandbox, what it answers comes out; whether that is
-right is decided outside, where nothing it does can reach.
+"""Whether a program passes tests. The host only carries: an answer goes as text into one sandbox (`player.py`), what
+comes out of it goes as bytes into another (`checker.py`), where the tests and the wanted results are. What a program
+says is never read here, but for short words on why it failed, and expected values are never where the program is.
 
-Function tests run a benchmark's own code, in a second sandbox (`checker.py`): that one calls the functions under test,
-we carry call and answer to and fro as plain values. Expected values are never where the program is.
+Whatever an answer does is wrong: what it takes, what it says, and what the tests take over what it said. Where the
+walls do not stand, or the tests fail without its doing, it is unscored.
 """
 
-import contextlib
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Any
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from reachlab.tasks.sandbox import values
-from reachlab.tasks.sandbox.bubble import GoneError, Limits, Sandbox, SandboxError
+from reachlab.tasks.sandbox.bubble import (
+    END_LIMIT_S,
+    GRACE_S,
+    START_LIMIT_S,
+    STARTS,
+    STARVED,
+    Allowance,
+    GoneError,
+    Limits,
+    Sandbox,
+    SandboxError,
+)
+from reachlab.tasks.sandbox.walls import modules
 
-GRACE_S = 1.0
-"""What a message may take beside the work it asks for."""
+COMPARE_S = 5.0
+"""CPU seconds for looking at what an answer's examples gave."""
+MOST_TEXT = 1 << 20
+"""Characters of an answer."""
+SHORT = 4000
+"""Bytes of a message that is read here."""
+WELL_KNOWN = frozenset({
+    "Crypto", "PIL", "aiohttp", "bs4", "cv2", "cvxpy", "cython", "fastapi", "flask", "gmpy2", "jax", "joblib",
+    "keras", "lightgbm", "lxml", "matplotlib", "mpmath", "networkx", "nltk", "numba", "numpy", "ortools", "pandas",
+    "polars", "psutil", "pulp", "pydantic", "pyspark", "pytest", "regex", "requests", "scipy", "seaborn", "shapely",
+    "skimage", "sklearn", "sortedcontainers", "spacy", "statsmodels", "sympy", "tensorflow", "torch", "torchvision",
+    "tqdm", "transformers", "xgboost", "yaml", "z3",
+})  # fmt: skip
+"""What an answer may need and not find. A module that nobody knows is the answer's own mistake."""
+Message = dict[str, Any]
+
+
+class MissingModuleError(SandboxError):
+    """The answer needs a package that it was not given."""
+
+    def __init__(self, name: str):
+        super().__init__(f"needs the module {name}; allow it with packages={name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +57,17 @@ class Passed:
     passed: int
     tests: int
     first: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer's text; which part is its program is found inside (`extraction.py`, which explains `begins` and
+    `entry`). `before` is run before the program, in the same names."""
+
+    text: str
+    begins: str = ""
+    entry: str = ""
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +90,18 @@ class Example:
     output: Any
 
 
+def wall_limit_s(total_s: float) -> float:
+    """Seconds on the clock in which a judgement surely ends. Only what sleeps, or gets no core, comes near."""
+    checking = max(total_s, COMPARE_S)
+    return (STARVED + 1) * (total_s + checking) + 2 * (STARTS + 1) * START_LIMIT_S + 4 * END_LIMIT_S
+
+
 class Referee:
     """Runs tests, one program after the other. The checker's sandbox is kept from one to the next.
 
     Args:
         limits: what a program may take.
-        test_s, total_s: seconds for one test, and for all of a program's.
+        test_s, total_s: CPU seconds for one test, and for all of a program's.
         walls: False does without sandboxes.
     """
 
@@ -67,151 +115,218 @@ class Referee:
             self._checker.close()
             self._checker = None
 
-    def code(self, program: str, tests: Code) -> Passed:
+    def code(self, answer: Answer, tests: Code) -> Passed:
         """Run a benchmark's own tests.
 
         Raises:
             SandboxError: a sandbox, or the tests themselves, failed.
+            MissingModuleError: the answer needs a package.
         """
-        try:
-            return self._code(program, tests)
-        except BaseException:
-            self.close()
-            raise
-
-    def _code(self, program: str, tests: Code) -> Passed:
-        deadline = time.monotonic() + self.total_s
-        if self._checker is None:
-            self._checker = Sandbox("checker.py", self.limits, walls=self.walls)
-        checker, patience = self._checker, deadline + GRACE_S
         job = {"setup": tests.setup, "tests": tests.tests, "check": tests.check, "names": list(tests.names)}
-        with Sandbox("player.py", self.limits, walls=self.walls) as player:
-            line = _Line(player, deadline, self.test_s)
-            loaded = line.ask({"load": program})
-            first = "" if "loaded" in loaded else f"the program does not load: {_error(loaded)}"
-            try:
-                checker.send(job, patience)
-                count, passed, done, over = 0, set[int](), False, False
-                while not over:
-                    said = checker.receive(patience)
+        with _Line(self, answer) as line:
+            unfit = line.load()
+            with _Work(self, {**job, "s": self.total_s}, self.total_s) as work:
+                while "over" not in (said := work.hear()):
                     if "call" in said:
-                        checker.send(line.ask({key: said[key] for key in ("call", "args", "kwargs")}), patience)
-                    elif "tests" in said:
-                        count = int(said["tests"])
-                    elif "test" in said:
-                        if said["passed"]:
-                            passed.add(int(said["test"]))
-                        else:
-                            first = first or f"test {said['test'] + 1}: {said['said']}"
-                    elif "broken" in said:
-                        first = first or f"the tests stopped: {said['broken']}"
-                    done, over = done or "done" in said, "over" in said
-            except GoneError as error:
-                # Tests that wait for nothing but the program end when it does; these did not.
-                self.close()
-                if time.monotonic() < deadline:
-                    raise SandboxError(f"the tests ended: {error.why}") from error
-                return Passed(len(passed), max(count, 1), first or "out of time")
-        if not (count and done):
-            raise SandboxError("the tests did not come to their end" if count else "the tests assert nothing")
-        return Passed(len(passed), count, first)
+                        work.say(self._carry(line, work))
+                if work.how and not work.called:
+                    raise SandboxError(f"the tests failed by themselves: {work.how}")
+                if not work.how and not work.ended:
+                    raise SandboxError("the tests did not come to their end")
+                if not work.tests:
+                    raise SandboxError("the tests assert nothing")
+                return work.result(unfit, f"the tests over what it gave: {work.how}" if work.how else "")
 
-    def programs(self, program: str, examples: Sequence[Example]) -> Passed:
+    def _carry(self, line: "_Line", work: "_Work") -> bytes:
+        try:
+            return line.ask("call", work.listen())
+        except GoneError:
+            return b""  # which the next thing to hear says too
+
+    def programs(self, answer: Answer, examples: Sequence[Example], tolerance: float = 0.0) -> Passed:
         """Run the whole program with each example's input, and compare what it prints.
 
         Raises:
             SandboxError: a sandbox failed.
+            MissingModuleError: the answer needs a package.
         """
-        deadline = time.monotonic() + self.total_s
-        passed, first = 0, ""
-        with Sandbox("player.py", self.limits, walls=self.walls) as player:
-            line = _Line(player, deadline, self.test_s)
-            for number, example in enumerate(examples, 1):
-                said = line.ask({"run": program, "stdin": example.input})
-                printed, problem = str(said.get("stdout", "")), _error(said) if said.get("error") else ""
-                if not problem and same_output(printed, example.output):
-                    passed += 1
-                elif not first:
-                    first = f"test {number}: {problem or f'printed {printed[:60]!r}'}"
-        return Passed(passed, len(examples), first)
+        with _Line(self, answer) as line:
+            if line.gone:
+                return Passed(0, len(examples), line.gone)
+            return self._compare(
+                "output", examples, tolerance, (line.ask("run", _line({"stdin": e.input})) for e in examples)
+            )
 
-    def calls(self, program: str, function: str, examples: Sequence[Example]) -> Passed:
+    def calls(self, answer: Answer, function: str, examples: Sequence[Example], tolerance: float = 0.0) -> Passed:
         """Call a function (or ``Class.method``) with each example's arguments, and compare what it returns.
 
         Raises:
             SandboxError: a sandbox failed.
+            MissingModuleError: the answer needs a package.
         """
-        deadline = time.monotonic() + self.total_s
-        passed, first = 0, ""
-        with Sandbox("player.py", self.limits, walls=self.walls) as player:
-            line = _Line(player, deadline, self.test_s)
-            loaded = line.ask({"load": program})
-            if "loaded" not in loaded:
-                return Passed(0, len(examples), f"the program does not load: {_error(loaded)}")
-            for number, example in enumerate(examples, 1):
-                asked = {"call": function, "args": values.pack(tuple(example.input)), "kwargs": values.pack({})}
-                said = line.ask(asked)
-                found: Any = None
-                with contextlib.suppress(ValueError):
-                    found = values.unpack(said["value"]) if "value" in said else values.Opaque(_error(said))
-                if same_value(found, example.output):
-                    passed += 1
-                elif not first:
-                    first = f"test {number}: {_error(said) if 'value' not in said else f'returned {found!r:.60}'}"
-        return Passed(passed, len(examples), first)
+        with _Line(self, answer) as line:
+            if first := line.load():
+                return Passed(0, len(examples), first)
+            asked = (
+                {"call": function, "args": values.pack(tuple(e.input)), "kwargs": values.pack({})} for e in examples
+            )
+            return self._compare("value", examples, tolerance, (line.ask("call", _line(call)) for call in asked))
+
+    def _compare(self, kind: str, examples: Sequence[Example], tolerance: float, given: Iterable[bytes]) -> Passed:
+        seconds = max(COMPARE_S, self.total_s)
+        job = {"compare": kind, "wanted": [e.output for e in examples], "tolerance": tolerance, "s": seconds}
+        with _Work(self, job, seconds) as work:
+            if "tests" not in work.hear():
+                raise SandboxError(f"the checker: {work.how}")
+            for number, line in enumerate(given, 1):
+                work.say(line)
+                if "test" not in work.hear():
+                    return work.result("", f"test {number}: looking at what it gave: {work.how or 'it broke off'}")
+            while "over" not in work.hear():
+                pass
+            return work.result("")
+
+
+class _Work:
+    """A job of the checker's. As a context manager; a checker that did not come to the job's end is not used again."""
+
+    def __init__(self, referee: Referee, job: Message, seconds: float):
+        self._referee, self._seconds = referee, seconds
+        self._waiting = [_line(job)]
+        self.tests, self.called, self.ended, self.over, self.how = 0, False, False, False, ""
+        self._broken = False
+        self._passed, self._failed, self._first = set[int](), set[int](), ""
+
+    def __enter__(self) -> Self:
+        referee = self._referee
+        if referee._checker is not None and not referee._checker.lives():
+            referee.close()
+        if referee._checker is None:
+            referee._checker = Sandbox("checker.py", referee.limits, walls=referee.walls)
+        self._checker = referee._checker
+        self._allowance = Allowance(self._seconds + GRACE_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.over or self.how:
+            self._referee.close()
+
+    def say(self, line: bytes) -> None:
+        """What the checker hears next."""
+        self._waiting.append(line)
+
+    def listen(self) -> bytes:
+        """What it says next, as it is.
+
+        Raises:
+            GoneError: it is no more.
+        """
+        lines, self._waiting = self._waiting, []
+        return self._checker.ask(lines, self._allowance, self._allowance.cpu_s)
+
+    def hear(self) -> Message:
+        """What it says next; {"over": true} where it is no more."""
+        try:
+            said: Message = json.loads(self.listen())
+        except GoneError as error:
+            said = {"over": True, "how": error.why}
+        self.called = self.called or "call" in said
+        self.tests = int(said.get("tests", self.tests))
+        if "test" in said:
+            (self._passed if said["passed"] else self._failed).add(int(said["test"]))
+            if not said["passed"]:
+                self._first = self._first or f"test {said['test'] + 1}: {said['said']}"
+        if "broken" in said:
+            if said["alone"]:
+                raise SandboxError(f"the tests fail by themselves: {clean(said['broken'])}")
+            self._broken, self._first = True, self._first or f"the tests stopped: {said['broken']}"
+        self.ended = self.ended or "done" in said or "broken" in said
+        self.over, self.how = "over" in said, str(said.get("how", ""))
+        return said
+
+    def result(self, unfit: str, stopped: str = "") -> Passed:
+        """How many tests held: none of a program that is unfit. That they came to their end is one more where they did
+        not."""
+        passed = 0 if unfit else len(self._passed - self._failed)
+        return Passed(passed, self.tests + self._broken, clean(unfit or self._first or stopped))
 
 
 class _Line:
     """The line to a program. Once it is dead every question has the same answer: an error that says why."""
 
-    def __init__(self, player: Sandbox, deadline: float, test_s: float):
-        self.player, self.deadline, self.test_s, self.gone = player, deadline, test_s, ""
+    def __init__(self, referee: Referee, answer: Answer):
+        self._referee, self._allowance, self.gone = referee, Allowance(referee.total_s), ""
+        self._player: Sandbox | None = None
+        self._answer = answer
 
-    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        """What the program says to a message."""
-        left = self.deadline - time.monotonic()
-        if not self.gone and left <= 0:
-            self.gone = "out of time"
-        if self.gone:
-            return {"error": "RuntimeError", "said": self.gone}
-        seconds = min(self.test_s, left)
+    def __enter__(self) -> Self:
+        answer = self._answer
+        if len(answer.text) > MOST_TEXT:
+            self.gone = f"an answer of {len(answer.text)} characters, more than {MOST_TEXT}"
+            return self
+        self._player = Sandbox("player.py", self._referee.limits, walls=self._referee.walls)
+        self._allowance = Allowance(self._referee.total_s)
         try:
-            until = time.monotonic() + seconds + GRACE_S
-            self.player.send({**message, "s": seconds}, until)
-            return self.player.receive(until)
+            said = _read(self.ask("take", _line(asdict(answer))))
+        except BaseException:
+            self._player.close()
+            raise
+        if said.get("taken") is not True:
+            self.gone = f"no program found: {_error(said)}" if "taken" not in said else "no program found"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._player is not None:
+            self._player.close()
+
+    def load(self) -> str:
+        """Run the program's definitions; why that failed."""
+        said = _read(self.ask("load", b"{}"))
+        return "" if said.get("loaded") is True else self.gone or f"the program does not load: {_error(said)}"
+
+    def ask(self, do: str, given: bytes) -> bytes:
+        """What the program says to a question, as it is.
+
+        Raises:
+            MissingModuleError: it needs a package.
+            SandboxError: the sandbox failed.
+        """
+        if not self.gone and self._allowance.cpu_s <= 0:
+            self.gone = "out of time"
+        if self.gone or self._player is None:
+            return _line({"error": "gone", "said": self.gone})
+        seconds = min(self._referee.test_s, self._allowance.cpu_s)
+        try:
+            said = self._player.ask([_line({"do": do, "s": seconds}), given], self._allowance, seconds)
         except GoneError as error:
             self.gone = error.why
-            return {"error": "RuntimeError", "said": self.gone}
+            return _line({"error": "gone", "said": self.gone})
+        if missing := str(_read(said).get("missing", "")):
+            limits = self._referee.limits
+            if missing in WELL_KNOWN and missing not in modules(limits.packages):
+                raise MissingModuleError(missing)
+        return said
 
 
-def same_output(printed: str, wanted: str) -> bool:
-    """Whether two outputs are the same but for space, empty lines at the end, and how numbers are spelt."""
-    ours, theirs = (text.rstrip().split("\n") for text in (printed, wanted))
-    return len(ours) == len(theirs) and all(
-        len(a.split()) == len(b.split()) and all(map(_same_word, a.split(), b.split()))
-        for a, b in zip(ours, theirs, strict=True)
-    )
+def clean(text: str, length: int = 200) -> str:
+    """Text from inside as one line that can be written anywhere."""
+    return " ".join(str(text)[: 2 * length].encode(errors="replace").decode().split())[:length]
 
 
-def same_value(found: Any, wanted: Any) -> bool:
-    """Whether a result is the wanted one; wanted values come from JSON, which knows no tuples."""
-    if isinstance(found, (list, tuple)) and isinstance(wanted, (list, tuple)):
-        return len(found) == len(wanted) and all(map(same_value, found, wanted))
-    if isinstance(found, bool) or isinstance(wanted, bool):
-        return isinstance(found, bool) and isinstance(wanted, bool) and found == wanted
-    if isinstance(found, float) and isinstance(wanted, (int, float)):
-        return found == wanted or abs(found - wanted) <= 1e-9 * max(abs(found), abs(wanted))
-    return bool(type(found) is type(wanted) and found == wanted)
+def _line(message: Message) -> bytes:
+    return json.dumps(message).encode()
 
 
-def _same_word(ours: str, theirs: str) -> bool:
-    if ours == theirs:
-        return True
+def _read(line: bytes) -> Message:
+    """A short message; a long one, or none, says nothing."""
     try:
-        return Decimal(ours) == Decimal(theirs)
-    except InvalidOperation:
-        return False
+        said = json.loads(line) if len(line) <= SHORT else None
+    except (ValueError, RecursionError):
+        said = None
+    return said if isinstance(said, dict) else {}
 
 
-def _error(said: dict[str, Any]) -> str:
-    return f"{said.get('error', 'no answer')}: {said.get('said', '')}"[:200].rstrip(": ")
+def _error(said: Message) -> str:
+    if said.get("error") == "gone":
+        return str(said.get("said", ""))
+    return clean(f"{said.get('error', 'no answer')}: {said.get('said', '')}").rstrip(": ")

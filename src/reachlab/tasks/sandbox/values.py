@@ -6,6 +6,7 @@ library, and no import of the package.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 DEPTH = 200
@@ -43,7 +44,29 @@ def pack(value: Any, depth: int = 0) -> Any:
             return [plain.__name__, [pack(item, depth + 1) for item in plain.__iter__(value)]]
     if issubclass(kind, dict):
         return ["dict", [[pack(k, depth + 1), pack(v, depth + 1)] for k, v in dict.items(value)]]
+    if _is_numpys(kind):
+        return pack(value.tolist(), depth)
     return ["opaque", str(kind.__name__)[:80]]
+
+
+def foreign(value: Any, depth: int = 0) -> str:
+    """The kind of what in a value cannot be carried over, and came as no `Opaque` either; "" if there is none."""
+    if value is None or isinstance(value, (int, float, complex, str, bytes, bytearray, Opaque)) or depth > DEPTH:
+        return ""
+    if isinstance(value, dict):
+        items = [*value.keys(), *value.values()]
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        items = list(value)
+    elif _is_numpys(type(value)):
+        items = [value.tolist()]
+    else:
+        return type(value).__name__
+    return next((kind for item in items if (kind := foreign(item, depth + 1))), "")
+
+
+def _is_numpys(kind: type) -> bool:
+    """Whether it is an array or a scalar of numpy, both of which have a list, or a value, of plain ones."""
+    return str(kind.__module__) == "numpy" and hasattr(kind, "dtype")
 
 
 def unpack(value: Any, depth: int = 0) -> Any:
@@ -74,6 +97,31 @@ def unpack(value: Any, depth: int = 0) -> Any:
         return plain(unpack(item, depth + 1) for item in rest[0])
     except (KeyError, IndexError, TypeError, OverflowError) as error:
         raise ValueError(f"not a packed value: {error}") from error
+
+
+def brief(value: Any, room: int = 60) -> str:
+    """The beginning of what a value looks like, in a time that does not depend on its size."""
+    kind = type(value)
+    if kind is int and value.bit_length() > 4 * room:
+        return f"an int of {value.bit_length()} bits"
+    if kind in (str, bytes):
+        return repr(value[:room])[:room]
+    if kind in (list, tuple, set, frozenset):
+        opens, closes = "[]" if kind is list else "()" if kind is tuple else "{}"
+        return _joined((brief(item, room // 2) for item in value), opens, closes, room)
+    if kind is dict:
+        pairs = (f"{brief(key, room // 2)}: {brief(item, room // 2)}" for key, item in value.items())
+        return _joined(pairs, "{", "}", room)
+    return repr(value)[:room]
+
+
+def _joined(parts: Iterator[str], opens: str, closes: str, room: int) -> str:
+    text = opens
+    for number, part in enumerate(parts):
+        text += (", " if number else "") + part
+        if len(text) > room:
+            return text[:room]
+    return (text + closes)[:room]
 
 
 def dumps(message: Any) -> bytes:
