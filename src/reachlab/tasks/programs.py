@@ -130,7 +130,7 @@ class Programs(GeneratedTask):
         try:
             found = self._referee.calls(Answer(f"def f(x):\n    return (\n{said}\n)\n"), "f", examples)
         except MissingModuleError as error:  # which an expression does not need
-            return Verdict.wrong(str(error))
+            return Verdict.wrong(str(error).partition(";")[0])
         return _verdict(found.passed, found.first)
 
     def final_answer(self, problem: Problem, text: str) -> str | None:

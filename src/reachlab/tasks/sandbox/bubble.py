@@ -146,9 +146,9 @@ class Sandbox:
                 words = [*(self._group.enter() if self._group else []), *words]
             else:
                 words = [str(Path(sys.base_prefix).resolve() / "bin" / walls.VERSION)]
-            where = "/sandbox" if self._walls else str(HERE)
+            path = f"{walls.OURS}/{script}c" if self._walls else str(HERE / script)
             self._process = subprocess.Popen(
-                [*words, "-I", "-S", f"{where}/{script}", str(theirs.fileno()), told],
+                [*words, "-I", "-S", path, str(theirs.fileno()), told],
                 pass_fds=[theirs.fileno(), *(file.fileno() for file in files)],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,

@@ -89,7 +89,6 @@ class Group:
         self.left = False
         self._cpu: Path | None = None
         self._events: Path | None = None
-        self._memory: Path | None = None
         try:
             for place in places:
                 path = place.path / name
@@ -111,12 +110,11 @@ class Group:
         if version == 2:
             (path / "memory.oom.group").write_text("1")
         self._events = path / ("memory.events" if version == 2 else "memory.oom_control")
-        self._memory = path / ("memory.current" if version == 2 else "memory.usage_in_bytes")
 
     @property
     def counts_memory(self) -> bool:
         """Whether the kernel keeps the memory limit."""
-        return self._memory is not None
+        return self._events is not None
 
     @property
     def counts_cpu(self) -> bool:
@@ -134,11 +132,6 @@ class Group:
         if self._cpu.name == "cpuacct.usage":
             return int(text) / 1e9
         return _field(text, "usage_usec") / 1e6
-
-    def memory_bytes(self) -> int:
-        """What is held now, with what the kernel holds for it."""
-        assert self._memory is not None
-        return int(self._memory.read_text())
 
     def out_of_memory(self) -> bool:
         """Whether the kernel had to kill for the limit."""
@@ -163,7 +156,7 @@ def _field(text: str, name: str) -> int:
 def home() -> Home | None:
     """Where this process makes groups; None where it can make none."""
     places = []
-    for place in _places():
+    for place in places_of(*_told()):
         here = Home([place])
         try:
             group = here.group(64 << 20)
@@ -188,13 +181,18 @@ def leave() -> None:
     home.cache_clear()
 
 
-def _places() -> list[Place]:
-    """Places worth a try: the one for memory first."""
+def _told() -> tuple[str, str]:
+    """What is mounted where, and which groups we are in."""
     try:
-        mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-        ours = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+        return Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text()
     except OSError:
-        return []
+        return "", ""
+
+
+def places_of(mountinfo: str, groups: str) -> list[Place]:
+    """Places worth a try: those for memory first."""
+    mounts = [line.split() for line in mountinfo.splitlines()]
+    ours = [line.split(":", 2) for line in groups.splitlines()]
     found = []
     for root, point, kind, options in ((m[3], m[4], m[m.index("-") + 1], m[-1].split(",")) for m in mounts):
         for _, controllers, path in ours:

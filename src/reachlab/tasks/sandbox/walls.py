@@ -5,12 +5,15 @@ network, no other process, no environment; no privilege and no way to gain one. 
 `mountinfo` names the host's folders, and its `cmdline` the machine's.
 """
 
+import marshal
 import os
+import struct
 import sys
 import sysconfig
 from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -22,8 +25,8 @@ SCRIPTS = (
     "player.py", "extraction.py", "fences.py", "statements.py", "checker.py", "marking.py", "comparison.py",
     "values.py",
 )  # fmt: skip
-PYTHON, PACKAGES = "/python", "/packages"
-"""Where the interpreter's folder stands inside, and where packages do."""
+PYTHON, PACKAGES, OURS = "/python", "/packages", "/sandbox"
+"""Where the interpreter's folder stands inside, where packages do, and where the scripts do."""
 DEVICES = ("null", "zero", "full", "random", "urandom")
 IN_MEMORY = ("/tmp", "/dev/shm")
 """Where files can be written."""
@@ -64,8 +67,9 @@ def options(tmp_bytes: int, packages: Iterable[str]) -> tuple[list[str], list[IO
     words += [*interpreter, "--perms", "0444", "--ro-bind-data", str(told.fileno()), place]
     for source in _files_of(tuple(packages)):
         words += ["--ro-bind", str(source), f"{PACKAGES}/{source.name}"]
-    for script in SCRIPTS:
-        words += ["--ro-bind", str(HERE / script), f"/sandbox/{script}"]
+    scripts = [file(_compiled(script)) for script in SCRIPTS]
+    for script, made in zip(SCRIPTS, scripts, strict=True):
+        words += ["--perms", "0444", "--ro-bind-data", str(made.fileno()), f"{OURS}/{script}c"]
     for device in DEVICES:
         words += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     # A program's input and output are files (`player.py`): what /proc/self/fd would lead to.
@@ -73,7 +77,7 @@ def options(tmp_bytes: int, packages: Iterable[str]) -> tuple[list[str], list[IO
         words += ["--symlink", target, f"/dev/{name}"]
     for place, size in zip(IN_MEMORY, (tmp_bytes, tmp_bytes // 4), strict=True):
         words += ["--perms", "1777", "--size", str(size), "--tmpfs", place]
-    return [*words, "--dir", "/home", "--remount-ro", "/", "--chdir", "/tmp"], [told]
+    return [*words, "--dir", "/home", "--remount-ro", "/", "--chdir", "/tmp"], [told, *scripts]
 
 
 @cache
@@ -110,6 +114,14 @@ def _interpreter() -> list[str]:
         for path in (*hidden, *sorted(source.parent.glob(f"__pycache__/{source.stem}.*"))):
             words += ["--ro-bind", "/dev/null", f"{PYTHON}/{path.relative_to(prefix)}"]
     return [*words, *(f"{PYTHON}/{path.relative_to(prefix)}" for path in found if path.stem == ours)]
+
+
+@cache
+def _compiled(script: str) -> bytes:
+    """A script of ours as bytecode: every start would compile it again, and where it came from is not to be told."""
+    code = compile((HERE / script).read_bytes(), f"{OURS}/{script}", "exec", dont_inherit=True)
+    unchecked = 1  # PEP 552: no source to compare with
+    return MAGIC_NUMBER + struct.pack("<IQ", unchecked, 0) + marshal.dumps(code)
 
 
 @cache
