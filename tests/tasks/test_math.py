@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reachlab.errors import ReachlabError
-from reachlab.tasks.judging import Judge
 from reachlab.tasks.answers.spelling import canonical, plain_number
+from reachlab.tasks.judging import Judge
 from reachlab.tasks.math import Math, boxed_answer, marked_answer
 from reachlab.tasks.templates import TEMPLATES
 from reachlab.types import Problem

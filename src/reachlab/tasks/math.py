@@ -97,9 +97,9 @@ def read_problems(path: str, template: str) -> list[Problem]:
         identity = str(number if id_field is None else row[id_field])
         once.check(f"{id_field} {identity!r}", place)
         if (choice := choice_of(row, question, place)) is not None:
-            metadata = {"question": choice.question, "choices": list(choice.options)}
+            about = {"question": choice.question, "choices": list(choice.options)}
             prompt = fill(template, choice.question)
-            problems.append(Problem(id=identity, prompt=prompt, answer=choice.letter, metadata=metadata))
+            problems.append(Problem(id=identity, prompt=prompt, answer=choice.letter, metadata=about))
             continue
         gold, solution = gold_and_solution(row, place)
         metadata = {"question": question} | ({} if solution is None else {"solution": solution})

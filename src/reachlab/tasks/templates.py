@@ -1,7 +1,8 @@
 """What stands around a question when a model is asked it, by the names the field uses.
 
 The texts are those that the models were trained with or are evaluated with: the evaluation code of Qwen2.5-Math and of
-simpleRL-reason has them under the same names; arXiv 2504.13837 asks its models with `qwen-boxed` and `abel`. `choice` asks for a letter in the way of OpenAI's simple-evals.
+simpleRL-reason has them under the same names; arXiv 2504.13837 asks its models with
+`qwen-boxed` and `abel`. `choice` asks for a letter in the way of OpenAI's simple-evals.
 """
 
 from reachlab.errors import ReachlabError

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.tasks.answers.cases import CASES, CHOICES
 
 from reachlab.tasks.answers.grading import gold_of, grade, read
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.math import Math
 from reachlab.types import Problem
-from tests.tasks.answers.cases import CASES, CHOICES
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "cases" / "math.jsonl"
 
@@ -132,7 +132,12 @@ def test_what_nothing_can_tell_is_unscored() -> None:
 
 def hostile_answers() -> list[str]:
     """What a text may do to whoever computes it: powers, sums, nests, lengths, and marks without end."""
-    towers = [f"\\boxed{{{a}^{{{b}^{{{c}}}}}}}" for a in (2, 9, "x", "e") for b in (3, 9, "x") for c in (9, 99, "x", "k!", "10")]
+    towers = [
+        f"\\boxed{{{a}^{{{b}^{{{c}}}}}}}"
+        for a in (2, 9, "x", "e")
+        for b in (3, 9, "x")
+        for c in (9, 99, "x", "k!", "10")
+    ]
     sums = [
         f"\\boxed{{\\{kind}_{{k=1}}^{{{n}}} k^{{{p}}}}}"
         for kind in ("sum", "prod")
@@ -217,7 +222,8 @@ def hostile_answers() -> list[str]:
         "&" * 500,
         "\\\\" * 500,
     ]
-    return [*towers, *sums, *boxes, *marks, *bare, *code, *(f"\\boxed{{{c}}}" for c in code), *(f"The answer is {b}." for b in bare)]  # fmt: skip
+    framed = [*(f"\\boxed{{{c}}}" for c in code), *(f"The answer is {b}." for b in bare)]
+    return [*towers, *sums, *boxes, *marks, *bare, *code, *framed]
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Whether two expressions are equal, by their values.
 
-    f = g   if f(x) = g(x) at points drawn at random (Schwartz 1980, Zippel 1979), to 30 digits and relative to their size
+    f = g   if f(x) = g(x) at points drawn at random, to 20 digits of the larger one (Schwartz 1980, Zippel 1979)
 
 Constants are compared exactly where both are rational and to 60 digits else, so that e^{-50} is not e^{-60} and
 √(10^30 + 1) not 10^15. Parsing is latex2sympy's, values are sympy's. A number with a decimal point may stand for an
@@ -242,9 +242,7 @@ TOWER = re.compile(r"\^\{?\(?\d+\)?\^\{?\(?[\dx]+\)?\^|\d{5,}!|\^\{?\d{7,}|\)!\)
 
 def _sized(f: Any) -> bool:
     """Whether computing the expression is bounded: no power, factorial or sum beyond what has an end."""
-    nodes = 0
-    for node in sympy.preorder_traversal(f):
-        nodes += 1
+    for nodes, node in enumerate(sympy.preorder_traversal(f)):
         if nodes > MOST_NODES:
             return False
         if isinstance(node, sympy.Pow) and node.exp.is_number and not _at_most(node.exp, LARGEST_POWER):

@@ -17,18 +17,23 @@ MOST_OPTIONS = len(LETTERS)
 
 GOLD = re.compile(r"\(?([A-J](?:(?:, ?|,? ?and |/| )?[A-J])*)(?:\)?|(?:\)|[.:]) ?.*)", re.DOTALL)
 LETTER = re.compile(
-    r"[\s*_`\"'(\[{$]*(?:(?:option|choice|letter|answer)s?[\s*_:]*)?[\s*_`\"'(\[{$]*(?P<letters>[A-J](?:(?:\s*(?:,|and|&|、|/)\s*|,? )(?:and )?[A-J](?![A-Za-z]))*)"
+    r"[\s*_`\"'(\[{$]*(?:(?:option|choice|letter|answer)s?[\s*_:]*)?[\s*_`\"'(\[{$]*(?P<letters>[A-J](?:(?:\s*(?:,"
+    r"|and|&|、|/)\s*|,? )(?:and )?[A-J](?![A-Za-z]))*)"
     r"(?P<close>[)\]}$*_`\"']*)(?P<after>[\s.:,;)]|$|[^\x00-\x7f])(?!\s*=)",
 )
 CAPITALS = re.compile(r"[A-J]{2,}")
 PICKED = re.compile(
-    r"(?i:\b(?:option|choice|letter|choose|pick|select|answer)s?(?:[ ]+(?:is|are|would be|should be|must be))?)[\s*_:]+[(\"'*]*(?P<a>[A-J])(?![A-Za-z'])(?! (?!because|since|as |is |and |or |for |here)[a-z])|\((?P<b>[A-J])\)|\*\*\(?(?P<c>[A-J])(?:[.):][^*\n]*)?\*\*"
-    r"|\\(?:text|textbf|mathbf|mathrm)\{\(?(?P<d>[A-J])\)?\}|(?<![A-Za-z])(?P<e>[B-H])(?= is (?:the )?(?:correct|right|best|true|answer))|选\s*(?P<f>[A-J])"
+    r"(?i:\b(?:option|choice|letter|choose|pick|select|answer)s?(?:[ ]+(?:is|are|would be"
+    r"|should be|must be))?)[\s*_:]+[(\"'*]*(?P<a>[A-J])(?![A-Za-z'])(?! (?!because|since"
+    r"|as |is |and |or |for |here)[a-z])|\((?P<b>[A-J])\)|\*\*\(?(?P<c>[A-J])(?:[.):][^*\n]*)?\*\*"
+    r"|\\(?:text|textbf|mathbf|mathrm)\{\(?(?P<d>[A-J])\)?\}|(?<![A-Za-z])(?P<e>[B-H])(?= is (?:the )?(?:correct"
+    r"|right|best|true|answer))|选\s*(?P<f>[A-J])"
     r"|\$\\?(?P<g>[A-J])\$"
 )
 FIRST = re.compile(r"[\s*_`\"'(\[]*(?P<letter>[A-J])(?:[)\]*_`\"']*(?:[.):]|\s*\n|\s*$))")
 LISTED = re.compile(
-    r"(?:(?<=\n)|(?<=^)|(?<=\s)|(?<=\$)|(?<=quad)|(?<=~))(?:\\(?:text|textbf|mathrm|mathbf|mbox)\{)?(?:\((?P<p>[A-J])\)|(?P<d>[A-J])[.):])\}?[ \t~\\]*",
+    r"(?:(?<=\n)|(?<=^)|(?<=\s)|(?<=\$)|(?<=quad)|(?<=~))(?:\\(?:text|textbf|mathrm|mathbf"
+    r"|mbox)\{)?(?:\((?P<p>[A-J])\)|(?P<d>[A-J])[.):])\}?[ \t~\\]*",
 )
 
 
@@ -63,7 +68,7 @@ class ChoiceKind:
         return self._option(text)
 
     def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
-        """The one letter that the last sentence with any picks; a letter that the text begins with; an option's text."""
+        """The one letter of the last sentence that picks any; a letter that the text begins with; an option's text."""
         sentences = [s for s in SENTENCE.split(text) if s.strip()]
         first = FIRST.match(text)
         for sentence in reversed(sentences[-6:]):

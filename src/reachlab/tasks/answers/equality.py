@@ -28,7 +28,10 @@ from reachlab.tasks.answers.forms import (
 
 SYNONYMS = (
     {"dne", "does not exist", "undefined", "not defined"},
-    {"no solution", "no solutions", "no real solution", "no real solutions", "none", "\\emptyset", "empty set", "the empty set", "\\{\\}"},
+    {
+        "no solution", "no solutions", "no real solution", "no real solutions", "none",
+        "\\emptyset", "empty set", "the empty set",
+    },
     {"infinity", "\\infty", "inf"},
     {"yes", "true"}, {"no", "false"},
 )  # fmt: skip
@@ -88,8 +91,7 @@ def same_form(gold: Form, said: Form) -> bool:
 def _same_compound(gold: Form, said: Form) -> bool:
     """Lists, intervals, relations, and leaves."""
     if isinstance(gold, (Span, Union)) or (isinstance(said, (Span, Union)) and isinstance(gold, (Relation, Items))):
-        mine, theirs = _intervals(gold), _intervals(said)
-        return mine is not None and theirs is not None and _same_intervals(mine, theirs)
+        return _both_intervals(gold, said)
     if isinstance(gold, Relation) and not _is_equation(gold):
         return _same_comparison(gold, said)
     if isinstance(gold, Items):
@@ -117,8 +119,7 @@ def _same_items(gold: Items, said: Form) -> bool:
     if isinstance(said, Word) and all(isinstance(i, Leaf) and len(i.text) == 1 for i in gold.items):
         return sorted(i.text for i in gold.items if isinstance(i, Leaf)) == sorted(said.text.upper())
     if gold.joint == "point" and isinstance(said, Relation):
-        mine, theirs = _intervals(gold), _intervals(said)
-        return mine is not None and theirs is not None and _same_intervals(mine, theirs)
+        return _both_intervals(gold, said)
     if isinstance(said, Matrix):
         return 1 in (len(said.rows), len(said.rows[0])) and _in_order(gold.items, [c for row in said.rows for c in row])
     if isinstance(said, Relation) and _is_equation(said) and is_name(said.texts[0]):
@@ -126,17 +127,12 @@ def _same_items(gold: Items, said: Form) -> bool:
     if not isinstance(said, Items) or len(gold.items) != len(said.items):
         return False
     ours, theirs = _unnamed(gold.items, said.items)
-    if any(isinstance(i, Leaf) and i.text == "\\ldots" for i in ours):
-        return _in_order(ours, theirs)
-    if "point" in (gold.joint, said.joint):
-        return _in_order(ours, theirs)
-    if gold.joint == "and" and all(isinstance(i, Relation) and not _is_equation(i) for i in ours):
-        return _in_any_order(ours, theirs)
-    return _in_any_order(ours, theirs)
+    in_order = "point" in (gold.joint, said.joint) or any(isinstance(i, Leaf) and i.text == "\\ldots" for i in ours)
+    return _in_order(ours, theirs) if in_order else _in_any_order(ours, theirs)
 
 
 def _unnamed(gold: Sequence[Form], said: Sequence[Form]) -> tuple[list[Form], list[Form]]:
-    """Both lists without names (``x_1 = 1, x_2 = 2``) where only one of them, or all of one with a single name, has any."""
+    """Both lists without names (``x_1 = 1, x_2 = 2``), but where both give the same several."""
     mine, theirs = ([_name(item) for item in items] for items in (gold, said))
     if None not in mine and None not in theirs and set(mine) == set(theirs) and len(set(mine)) > 1:
         return list(gold), list(said)
@@ -265,6 +261,11 @@ def _interval(relation: Relation) -> Intervals | None:
     if len(sides) == 2 and names == [False, True]:
         return texts[1], [Span(sides[0], Leaf("\\infty"), signs[0] == "<", True)]
     return None
+
+
+def _both_intervals(gold: Form, said: Form) -> bool:
+    mine, theirs = _intervals(gold), _intervals(said)
+    return mine is not None and theirs is not None and _same_intervals(mine, theirs)
 
 
 def _same_intervals(gold: Intervals, said: Intervals) -> bool:

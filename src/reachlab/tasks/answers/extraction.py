@@ -3,8 +3,8 @@
 In this order, the last of each, after the reasoning and before the next question (`reasoning.py`):
 
 1. ``<answer>…</answer>``, and in it what follows here
-2. ``\\boxed{}``, ``\\fbox{}``, ``\\framebox{}`` that hold something; several are one answer where only commas or "and" are
-   between them
+2. ``\\boxed{}``, ``\\fbox{}``, ``\\framebox{}`` that hold something; several are one answer where only commas or "and"
+   are between them
 3. ``#### X``, ``Answer: X``, and ``A: X`` on a line of its own
 4. the phrase "answer is X", also in a few other languages
 5. the last formula or the last number, whichever stands later
@@ -74,16 +74,11 @@ def extract(text: str, kind: Kind, marks: tuple[tuple[str, str], ...] = REASONIN
 def _marked(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     tags = _last(TAG, text, start, end)
     while tags:
-        last = tags.pop()
-        if last["close"]:
-            stop = last.start()
-            while tags and tags[-1]["close"]:
-                stop = tags.pop().start()
-            last = tags.pop() if tags else None
-        else:
-            stop = end
-        if last is not None and text[last.end() : stop].strip():
-            return _inside_tag(text, last.end(), stop, kind)
+        stop = end
+        while tags and tags[-1]["close"]:
+            stop = tags.pop().start()
+        if tags and text[(begin := tags.pop().end()) : stop].strip():
+            return _inside_tag(text, begin, stop, kind)
     return _boxes(text, start, end, kind) or _named(text, start, end, kind) or _phrase(text, start, end, kind)
 
 
@@ -115,11 +110,13 @@ def _loose(text: str, start: int, end: int, kind: Kind) -> Stated | None:
 
 BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?:\{|(-?\d[\d.,/]*(?<![.,])|[A-Za-z](?![A-Za-z])))")
 JOIN = re.compile(
-    r"[ \t]*(?:\$|\\[)\]])?[ \t]*(?:,|;|、|,?[ \t]*(?:and|or|&|和|或)(?![a-z])|,?[ \t]*\\text\{ ?(?:and|or) ?\})[ \t]*(?:\$|\\[(\[])?"
+    r"[ \t]*(?:\$|\\[)\]])?[ \t]*(?:,|;|、|,?[ \t]*(?:and|or|&|和|或)(?![a-z])|,?[ \t]*\\text\{ ?(?:and"
+    r"|or) ?\})[ \t]*(?:\$|\\[(\[])?"
     r"[ \t]*(?:\\text\{ *\}|\\quad|\\ )*(?:[A-Za-z](?:_\w|_\{\w+\})?[ \t]*=)?[ \t]*"
 )
 PLACEHOLDER = re.compile(
-    r"[.\s…]*|\\ldots|\\dots|\\text\{[^{}]*\b(?:answer|letter)\b[^{}]*\}|(?:your |final |the )*(?:answer|letter|choice)(?: here)?",
+    r"[.\s…]*|\\ldots|\\dots|\\text\{[^{}]*\b(?:answer|letter)\b[^{}]*\}|(?:your |final "
+    r"|the )*(?:answer|letter|choice)(?: here)?",
     re.I,
 )
 
@@ -166,7 +163,8 @@ def _boxes(text: str, start: int, end: int, kind: Kind) -> Stated | None:
 
 NAMED = re.compile(
     r"(?:(?P<hashes>\#{4})(?!\#)[ \t]*"
-    r"|(?<![A-Za-z])(?:ANSWER|(?i:answers?|ans|antwort|réponse|respuesta|resposta|risposta|ответ|答案|答え|정답|故选|选择|正解))[ \t]*"
+    r"|(?<![A-Za-z])(?:ANSWER|(?i:answers?|ans|antwort|réponse|respuesta|resposta|risposta"
+    r"|ответ|答案|答え|정답|故选|选择|正解))[ \t]*"
     r"(?i:to [^\n:]{1,80}|in [^\n:]{1,40}|choice|option|key)?[ \t*_`\"')]*[:：][ \t]*"
     r"|(?m:^)[ \t*]*A:[ \t*]*)"
 )
@@ -223,7 +221,8 @@ BELOW = re.compile(
 
 PHRASE = re.compile(
     r"(?i:\banswers?\b[^.\n:=?]{0,80}?(?:\bis\b|\bare\b|\bwould be\b|\bshould be\b|\bequals\b|=|:)"
-    r"|(?:答案|答え|结果)(?:应该)?(?:是|为|は|为：)|故选|答えは|réponse est|respuesta(?: final| correcta)? es|antwort ist|ответ(?: —| -| равен)"
+    r"|(?:答案|答え|结果)(?:应该)?(?:是|为|は|为：)|故选|答えは|réponse est|respuesta(?: final| correcta)? es"
+    r"|antwort ist|ответ(?: —| -| равен)"
     r"|resposta(?: final)? é|risposta è|정답은|الجواب هو|उत्तर)[\s:：*_]*(?P<rest>[^\n]*)"
 )
 
@@ -243,7 +242,22 @@ def _phrase(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     return None
 
 
-PHRASES = ("nswer", "NSWER", "答", "结果", "故选", "ponse", "respuesta", "twort", "твет", "resposta", "risposta", "정답", "الجواب", "उत्तर")
+PHRASES = (
+    "nswer",
+    "NSWER",
+    "答",
+    "结果",
+    "故选",
+    "ponse",
+    "respuesta",
+    "twort",
+    "твет",
+    "resposta",
+    "risposta",
+    "정답",
+    "الجواب",
+    "उत्तर",
+)
 """What every phrase holds."""
 
 SEGMENT = re.compile(

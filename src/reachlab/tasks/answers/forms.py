@@ -1,4 +1,4 @@
-"""The form of an answer: a number, a list, a set, a point, an interval, an equation, a time of day ... from its spelling.
+"""The form of an answer: a number, a list, a set, a point, an interval, an equation, a time of day.
 
 A spelling (`spelling.py`) is cut where signs stand outside all brackets; what cannot be cut is a `Leaf`.
 """
@@ -22,7 +22,8 @@ BASE = re.compile(r"([0-9A-Fa-f]+)_\{?(\d+|[a-z]+)\}?")
 MATRIX = re.compile(r"\\begin\{(matrix|vmatrix|Vmatrix)\}(.*)\\end\{\1\}", re.DOTALL)
 BUILDER = re.compile(r"\\mid|\||:")
 NAME = re.compile(
-    r"(?:m?\\(?:angle|overline|vec|hat|bar|sin|cos|tan|triangle|Delta)\{?)?(?:[A-Za-z]|[A-Z]{2,4}|\\[a-z]+|[A-Za-z]{3,}(?:[ '-][A-Za-z]+)*)\}?"
+    r"(?:m?\\(?:angle|overline|vec|hat|bar|sin|cos|tan|triangle|Delta)\{?)?(?:[A-Za-z]"
+    r"|[A-Z]{2,4}|\\[a-z]+|[A-Za-z]{3,}(?:[ '-][A-Za-z]+)*)\}?"
     r"(?:_(?:\w|\{[^{}]*\}|\\[a-z]+))?'*(?:\([^()]*\))?(?:_\w)?"
 )
 """What an answer may be called: x, x_1, f(x), AB, \\angle ABC, total cost. Not x^2, 2x or |x|."""
@@ -237,7 +238,7 @@ def is_name(text: str) -> bool:
 
 
 def stated_side(text: str) -> str:
-    """What an equation says something is: of ``x = 5``, ``3 = x``, ``2 + 3 = 5`` the number; of ``x^2 = 25`` nothing."""
+    """What an equation says that something is: 5 of ``x = 5``, ``5 = x``, ``2 + 3 = 5``; all of it of ``x^2 = 25``."""
     parts, signs = cut(text, ("=", "\\approx"))
     if not signs:
         inside, member = cut(text, ("\\in",))

@@ -23,7 +23,7 @@ Status = Literal["correct", "wrong", "unscored"]
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """A gold answer: its spelling, what it is as a number, the kind of answer that is looked for, letters of a choice."""
+    """A gold answer: its spelling, the number or the letters that it is, and the kind that is looked for."""
 
     written: str
     spelling: str

@@ -6,6 +6,7 @@ number is asked for. An expression is not the number that it comes to: of ``9 * 
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from reachlab.tasks.answers.extraction import JOIN, PROSE, Mark, formulas, last_formulas
 from reachlab.tasks.answers.spelling import (
@@ -22,12 +23,15 @@ from reachlab.tasks.answers.spelling import (
 
 RUN = re.compile(
     r"(?:(?<![\w\\])[A-Za-z](?:_\w+)?[ ]*=[ ]*)?"
-    r"(?:[-+]|\\pm)?[ ]?(?:\(?-?(?:\d[\d.,]*(?<![.,])|\.\d+)|\\(?:frac|dfrac|tfrac|sqrt|pi|infty|left|binom|ln|log|sin|cos|tan)(?![a-z])|\((?=[-+\d.\\(]))"
-    r"(?:[ ]*(?:[-+*/^=<>|!%]|\\[a-zA-Z]+|\\[,!;: ])[ ]*|[ ]?[{}()]|(?<=[\d}) ])[A-Za-z](?![A-Za-z])|,\d{3}(?!\d)|[\d.](?=\d)|\d|[ ](?=\d+/\d|\d{3}(?!\d)|\\frac))*"
+    r"(?:[-+]|\\pm)?[ ]?(?:\(?-?(?:\d[\d.,]*(?<![.,])|\.\d+)|\\(?:frac|dfrac|tfrac|sqrt"
+    r"|pi|infty|left|binom|ln|log|sin|cos|tan)(?![a-z])|\((?=[-+\d.\\(]))"
+    r"(?:[ ]*(?:[-+*/^=<>|!%]|\\[a-zA-Z]+|\\[,!;: ])[ ]*|[ ]?[{}()]|(?<=[\d}) ])[A-Za-z](?![A-Za-z])"
+    r"|,\d{3}(?!\d)|[\d.](?=\d)|\d|[ ](?=\d+/\d|\d{3}(?!\d)|\\frac))*"
 )
 """A number or an expression that begins with one, in a text without TeX's marks."""
 NEXT_NUMBER = re.compile(
-    r"[ ]*(?:,|\bor\b|;|\bto\b)[ ]*[-+$(]?\d|:\d|[ ]?[A-Za-z]+[ ](?:and[ ])?\d+[ ]?(?:[a-z]|\d)|[ ]*(?:times|plus|minus|divided by|multiplied by)[ ]",
+    r"[ ]*(?:,|\bor\b|;|\bto\b)[ ]*[-+$(]?\d|:\d|[ ]?[A-Za-z]+[ ](?:and[ ])?\d+[ ]?(?:[a-z]"
+    r"|\d)|[ ]*(?:times|plus|minus|divided by|multiplied by)[ ]",
     re.IGNORECASE,
 )
 GLUED = re.compile(r"[A-Za-z]+")
@@ -37,7 +41,8 @@ NOT = re.compile(
 )
 SENTENCE = re.compile(r"(?<=[.!?。！？])(?=\s|[^\x00-\x7f])|\n+")
 LEAD = re.compile(
-    r"(?:the |a |an |final |correct |total |answer |result |value |number |sum |product |is |are |be |equals? |equal to |about |approximately |exactly |simply "
+    r"(?:the |a |an |final |correct |total |answer |result |value |number |sum |product "
+    r"|is |are |be |equals? |equal to |about |approximately |exactly |simply "
     r"|therefore |thus |so |hence |indeed |just |only |option |choice |that |of |=|:)+",
     re.IGNORECASE,
 )
@@ -117,7 +122,7 @@ class NumberKind:
     def _last_number(self, text: str) -> tuple[str, int, int, Mark] | None:
         ends = [m.start() for m in SENTENCE.finditer(text)]
         cuts = [0, *ends, len(text)]
-        for begin, end in reversed(list(zip(cuts, cuts[1:], strict=False))):
+        for begin, end in reversed(list(pairwise(cuts))):
             if not any(c.isnumeric() for c in text[begin:end]):
                 continue
             sentence = _padded(text[begin:end])

@@ -42,7 +42,9 @@ NEXT_QUESTION = re.compile(
     re.IGNORECASE,
 )
 """Where a text begins to ask: a heading of a question, a user's turn."""
-REQUEST = re.compile(r"\n[^\n]{0,300}\b(?:put|write|give) your final answer (?:within|in|inside) \\boxed", re.IGNORECASE)
+REQUEST = re.compile(
+    r"\n[^\n]{0,300}\b(?:put|write|give) your final answer (?:within|in|inside) \\boxed", re.IGNORECASE
+)
 """The template's own request once more."""
 
 ASCII_ASKING = ("question", "problem", "exercise", "instruction", "human", "user")
@@ -83,7 +85,7 @@ def next_questions(text: str, region: Region) -> list[int]:
     lowered = text.lower()
     if len(lowered) != len(text):
         lowered = text
-    lines = set()
+    lines: set[int] = set()
     words = ASCII_ASKING if text.isascii() else ASKING
     for word in (*words, "q") if "Q" in text else words:
         at = lowered.find(word, region.start, region.end)

@@ -46,7 +46,8 @@ TEXT = re.compile(
 DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$\$?|\*\*|__|`+")
 TAGS = re.compile(r"</?(?:answer|b|i|strong|em|sup|sub|u|p|span|code)\b[^<>]{0,40}>", re.IGNORECASE)
 LOOKS = re.compile(
-    r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|Biggl|Biggr|big|Big|bigg|Bigg|displaystyle|textstyle|limits|nolimits"
+    r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|Biggl|Biggr|big|Big|bigg|Bigg|displaystyle"
+    r"|textstyle|limits|nolimits"
     r"|scriptstyle|rm|bf|it|tt|sf)(?![A-Za-z])"
 )
 SPACE = re.compile(r"\\(?:quad|qquad|enspace|thinspace|hspace\*?\{[^{}]*\}|hfill|newline)(?![A-Za-z])|\\[ ,;:!>]|~|\s")
@@ -94,8 +95,9 @@ WHOLE = re.compile(
 UNITS = {
     name: unit
     for unit, names in {
-        "mm": "mm millimeter millimetre", "cm": "cm centimeter centimetre", "m": "m meter metre", "km": "km kilometer kilometre",
-        "in": "in inch inche", "ft": "ft feet foot", "yd": "yd yard", "mi": "mi mile", "g": "g gram", "kg": "kg kilogram",
+        "mm": "mm millimeter millimetre", "cm": "cm centimeter centimetre", "m": "m meter metre",
+        "km": "km kilometer kilometre", "in": "in inch inche",
+        "ft": "ft feet foot", "yd": "yd yard", "mi": "mi mile", "g": "g gram", "kg": "kg kilogram",
         "lb": "lb pound", "oz": "oz ounce", "s": "s sec second", "min": "min minute", "h": "h hr hour", "day": "day",
         "week": "week", "month": "month", "year": "yr year", "l": "l liter litre", "ml": "ml milliliter millilitre",
         "dollar": "dollar", "cent": "cent", "euro": "euro",
@@ -199,15 +201,18 @@ def number_of(bare: str) -> Number | None:
         return None
     if match["mixed"]:
         below = int(match["md"] or match["md2"])
-        value = int(match["mixed"]) + (Fraction(int(match["mn"] or match["mn2"]), below) if below else 0)
+        value: Fraction | int = int(match["mixed"]) + (
+            Fraction(int(match["mn"] or match["mn2"]), below) if below else 0
+        )
     else:
         value = _exact(match["n"] or match["a"] or match["number"] or "1")
-        below = 1
+        divisor: Fraction | int = 1
         if under := match["d"] or match["b"]:
-            below = _exact(under)
-            value = Fraction(value) / below if below else 0
+            divisor = _exact(under)
+            value = Fraction(value) / divisor if divisor else 0
         if power:
             value *= Fraction(10) ** power
+        below = int(divisor != 0)
     if not below:
         return None
     return Number(Fraction(-value if match["sign"] == "-" else value), unit, bool(match["percent"]))
@@ -235,7 +240,7 @@ def _unit(written: str, bare: str) -> str | None:
     name = first.casefold()
     known = UNITS.get(name) or UNITS.get(name.removesuffix("s")) if len(name) > 1 else None
     if len(first) < 2 or (not written.startswith(" ") and known is None and first not in ("th", "st", "nd", "rd")):
-        return ("" if first not in UNITS else UNITS[first]) if first in LETTER_UNITS and written[0] == " " else None
+        return UNITS.get(first, "") if first in LETTER_UNITS and written.startswith(" ") else None
     if NOT_UNITS & {part.casefold() for part in parts} or re.search(
         r"\d(?![}'])", bare_unit.replace("^2", "").replace("^3", "")
     ):
