@@ -23,7 +23,7 @@ import fsspec
 
 from reachlab.errors import ReachlabError
 
-PACKAGES = ("reachlab", "torch", "transformers", "numpy", "numba", "pyarrow", "math-verify", "reasoning-gym")
+PACKAGES = ("reachlab", "torch", "transformers", "numpy", "numba", "pyarrow", "sympy", "latex2sympy2-extended", "reasoning-gym")
 
 
 class RunFolder:

@@ -100,7 +100,8 @@ def import_samples(config: ImportConfig, progress: Callable[[int, int], None] | 
     fields = find_fields(config, rows[0][1])
     names = matches(rows, fields.text) if "*" in fields.text else [None]
     task = load_task(config.task or "math")
-    find = _OwnProblems(config.file) if config.task is None else _TaskProblems(task, config)
+    own = config.task is None or (isinstance(task, FiniteTask) and not task.all_problems)  # a verifier, no problems
+    find = _OwnProblems(config.file) if own else _TaskProblems(task, config)
     out = config.out or f"runs/{_stem(config.file)}"
     with fsspec.open(config.file, "rb") as file:
         content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

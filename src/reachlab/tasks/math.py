@@ -15,6 +15,7 @@ from reachlab.errors import ReachlabError
 from reachlab.tasks.answers.choices import options_in
 from reachlab.tasks.answers.extraction import boxes
 from reachlab.tasks.answers.grading import Gold, Graded, gold_of, grade, read
+from reachlab.tasks.answers.reasoning import REASONING, Marks
 from reachlab.tasks.base import FiniteTask, Split
 from reachlab.tasks.choice_rows import choice_of
 from reachlab.tasks.rows import Once, read_rows, shape
@@ -29,12 +30,20 @@ MARKED_ANSWER = re.compile(r"\s*(?:####|A:)\s*(?P<answer>\S.*?)\s*")
 
 
 class Math(FiniteTask):
-    """The problems of one file. Without a file it only judges samples whose problems come along with them."""
+    """The problems of one file. Without a file it only judges samples whose problems come along with them.
+
+    Args:
+        argument: the file, or data set.
+        template: what stands around the question, by the names of `templates.py`.
+        reasoning_end: what a model writes between its reasoning and its answer, where `answers/reasoning.py` does not
+            know it; a text without it has no answer.
+    """
 
     isolated = True
 
-    def __init__(self, argument: str = "", template: str = "plain"):
+    def __init__(self, argument: str = "", template: str = "plain", reasoning_end: str = ""):
         fill(template, "")  # no such template: before the file is read
+        self.marks: Marks = (*REASONING, ("", reasoning_end)) if reasoning_end else REASONING
         self.spec = f"math:{argument}" if argument else "math"
         self.all_problems = read_problems(argument, template) if argument else []
 
@@ -61,11 +70,11 @@ class Math(FiniteTask):
 
     def final_answer(self, problem: Problem, text: str) -> str | None:
         """What the verdict rests on: the answer that `text` states, in one spelling."""
-        return read(gold_for(problem), text)
+        return read(gold_for(problem), text, self.marks)
 
     def grade(self, problem: Problem, text: str) -> Graded:
         """The answer that `text` states, where it stands, and the verdict on it."""
-        return grade(gold_for(problem), text)
+        return grade(gold_for(problem), text, self.marks)
 
     def gold(self, problem: Problem) -> str:
         """The gold answer in its one spelling."""

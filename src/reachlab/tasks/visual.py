@@ -34,8 +34,8 @@ MARK = re.compile(r"\s*<image\s*\d*>\s*")
 class Visual(Math):
     """The free-form questions of one file or data set."""
 
-    def __init__(self, argument: str, template: str = "plain"):
-        fill(template, "")  # no such template: before the file is read
+    def __init__(self, argument: str, template: str = "plain", reasoning_end: str = ""):
+        super().__init__(template=template, reasoning_end=reasoning_end)
         self.spec = f"visual:{argument}"
         self.all_problems = _read(argument, template)
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from reachlab.tasks.answers.reasoning import REASONING, after_reasoning, next_questions
+from reachlab.tasks.answers.reasoning import REASONING, Marks, after_reasoning, next_questions
 
 Mark = Literal["answer tag", "box", "####", "Answer:", "phrase", "formula", "number", "words", "letter"]
 
@@ -60,7 +60,7 @@ class Kind(Protocol):
         """The answer of a text without any mark, and where it stands."""
 
 
-def extract(text: str, kind: Kind, marks: tuple[tuple[str, str], ...] = REASONING) -> Stated | Unstated:
+def extract(text: str, kind: Kind, marks: Marks = REASONING) -> Stated | Unstated:
     """The answer that `text` states."""
     region = after_reasoning(text, marks)
     if region.reason:

@@ -16,6 +16,7 @@ from reachlab.tasks.answers.errors import UndecidedError, UnreadableError
 from reachlab.tasks.answers.extraction import Kind, Stated, Unstated, extract
 from reachlab.tasks.answers.forms import Plain, stated_side
 from reachlab.tasks.answers.kinds import FormulaKind, NumberKind, WordsKind
+from reachlab.tasks.answers.reasoning import REASONING, Marks
 from reachlab.tasks.answers.spelling import MOST, Number, assigned, number_of, spell, words_of
 
 Status = Literal["correct", "wrong", "unscored"]
@@ -121,15 +122,15 @@ class Graded:
     stated: Stated | None
 
 
-def read(gold: Gold, text: str) -> str | None:
-    """What `text` comes down to."""
-    stated = extract(text, gold.kind)
+def read(gold: Gold, text: str, marks: Marks = REASONING) -> str | None:
+    """What `text` comes down to; `marks` are those of reasoning."""
+    stated = extract(text, gold.kind, marks)
     return None if isinstance(stated, Unstated) else gold.read(stated.text)
 
 
-def grade(gold: Gold, text: str) -> Graded:
-    """Judge the answer that `text` states."""
-    stated = extract(text, gold.kind)
+def grade(gold: Gold, text: str, marks: Marks = REASONING) -> Graded:
+    """Judge the answer that `text` states; `marks` are those of reasoning."""
+    stated = extract(text, gold.kind, marks)
     if isinstance(stated, Unstated):
         return Graded("wrong", stated.reason, None, None)
     final = gold.read(stated.text)

@@ -12,7 +12,9 @@ Source: the marks are those of the models' own chat templates.
 import re
 from dataclasses import dataclass
 
-REASONING = (
+Marks = tuple[tuple[str, str], ...]
+
+REASONING: Marks = (
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
@@ -64,13 +66,16 @@ class Region:
     reason: str = ""
 
 
-def after_reasoning(text: str, marks: tuple[tuple[str, str], ...] = REASONING) -> Region:
-    """What comes after the last end of reasoning; with a `reason`, and empty, where the reasoning never ends."""
-    if not ("<" in text or "[INST]" in text or "THINK]" in text or "think▷" in text):
+def after_reasoning(text: str, marks: Marks = REASONING) -> Region:
+    """What comes after the last end of reasoning; with a `reason`, and empty, where the reasoning never ends.
+
+    A mark of an end without one of a beginning says that every text begins with reasoning.
+    """
+    if marks is REASONING and not ("<" in text or "[INST]" in text or "THINK]" in text or "think▷" in text):
         return Region(FIRST_MARK.match(text).end(), len(text))  # type: ignore[union-attr]
     start = max((text.rfind(close) + len(close) for _, close in marks if close in text), default=0)
-    for begin, _ in marks:
-        if begin in text and text.find(begin, start) >= 0:
+    for begin, close in marks:
+        if (begin in text and text.find(begin, start) >= 0) if begin else close not in text:
             return Region(len(text), len(text), "the reasoning does not end")
     if text.startswith("<|message|>", start):  # of <|channel|>final<|message|>
         start += len("<|message|>")
