@@ -100,6 +100,14 @@ def test_tests_over_hostile_values_are_the_answers_time(judge: Referee) -> None:
     assert judge.calls(Answer(collide), "add", CALLS).passed == 1
 
 
+def test_a_checker_that_breaks_off_in_a_word(judge: Referee) -> None:
+    dies = "    import os, sys\n    os.write(int(sys.argv[1]), b'{\"te')\n    os.kill(os.getpid(), 9)\n"
+    tests = f"def check(f):\n    assert f(2) == 4\n{dies}    assert f(3) == 9\n"
+    found = judge.code(Answer("def f(x): return x * x"), code(tests))
+    assert (found.passed, found.tests, found.first) == (1, 2, "the tests over what it gave: killed by signal 9")
+    assert judge.code(Answer("def f(x): return x * x"), code()) == Passed(2, 2)
+
+
 @pytest.mark.parametrize(
     ("tests", "setup", "says"),
     [

@@ -66,6 +66,8 @@ def main() -> None:
         _, status = os.waitpid(child, 0)
         late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGXCPU)
         how = "out of time" if late else f"killed by signal {status & 0x7F}" if status & 0x7F else ""
+        if how:
+            os.write(descriptor, b"\n")  # after what it was saying
         player.say(descriptor, {"over": True, "how": how})
 
 

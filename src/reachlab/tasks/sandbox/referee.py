@@ -225,11 +225,13 @@ class _Work:
         return self._checker.ask(lines, self._allowance, self._allowance.cpu_s)
 
     def hear(self) -> Message:
-        """What it says next; {"over": true} where it is no more."""
+        """What it says next; {"over": true} where it is no more, nothing where it broke off in a word."""
         try:
             said: Message = json.loads(self.listen())
         except GoneError as error:
             said = {"over": True, "how": error.why}
+        except ValueError:
+            said = {}
         self.called = self.called or "call" in said
         self.tests = int(said.get("tests", self.tests))
         if "test" in said:
