@@ -23,7 +23,17 @@ import fsspec
 
 from reachlab.errors import ReachlabError
 
-PACKAGES = ("reachlab", "torch", "transformers", "numpy", "numba", "pyarrow", "sympy", "latex2sympy2-extended", "reasoning-gym")
+PACKAGES = (
+    "reachlab",
+    "torch",
+    "transformers",
+    "numpy",
+    "numba",
+    "pyarrow",
+    "sympy",
+    "latex2sympy2-extended",
+    "reasoning-gym",
+)
 
 
 class RunFolder:

@@ -34,6 +34,14 @@ ROWS: dict[str, dict[str, Any]] = {
     "aime24": {"id": 60, "problem": "Every morning ...", "solution": "$\\boxed{204}$.", "answer": "204"},
     "aime25": {"id": "0", "problem": "Find the sum.", "answer": "70"},
     "amc23": {"id": 0, "question": "Cities A and B.", "answer": 27.0, "url": "x"},
+    "gpqa": {
+        "Record ID": "rec1", "Question": "Which is it?", "Correct Answer": "this", "Incorrect Answer 1": "that",
+        "Incorrect Answer 2": "those", "Incorrect Answer 3": "none", "High-level domain": "Physics",
+    },
+    "mmlu_pro": {
+        "question_id": 70, "question": "Which is it?", "options": ["that", "this", "those"], "answer": "B",
+        "answer_index": 1, "cot_content": "", "category": "physics", "src": "x",
+    },
     "mathvista": {
         "pid": "1", "question": "How many bars?", "image": "x.png", "choices": None, "unit": None, "precision": None,
         "answer": "4", "question_type": "free_form", "answer_type": "integer", "metadata": {"split": "testmini"},
@@ -56,6 +64,7 @@ ROWS: dict[str, dict[str, Any]] = {
 RIGHT = {
     "gsm8k": "So \\boxed{7}.", "math500": "\\boxed{5/6}", "minerva": "\\boxed{4.5\\times 10^{33}}",
     "olympiad": "\\boxed{-2, 2}", "aime24": "\\boxed{204}", "aime25": "70", "amc23": "\\boxed{27}",
+    "gpqa": "Answer: this", "mmlu_pro": "Answer: B",
     "mathvista": "\\boxed{4}", "mathvision": "So 12.", "geometry3k": "\\boxed{\\sqrt{12}}",
     "humaneval": "    return 1\n", "mbpp": "```python\ndef one(): return 1\n```", "livecodebench": "```\nprint(1)\n```",
 }  # fmt: skip
@@ -111,7 +120,7 @@ def test_settings_of_the_family_and_the_users_template(tmp_path: Path) -> None:
     ):
         (problem,) = load_task(f"aime25:{tmp_path / 'x.jsonl'},template={template}").problems("all")
         assert problem.prompt == prompt
-    with pytest.raises(ReachlabError, match="no template 'x'; there are: plain, boxed, abel"):
+    with pytest.raises(ReachlabError, match="no template 'x'; there are: plain, boxed, choice, abel"):
         load_task(f"aime25:{tmp_path / 'x.jsonl'},template=x")
 
 
@@ -152,12 +161,12 @@ def test_a_run_of_a_benchmark(tmp_path: Path) -> None:
 
 @shared
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "exceptions"), [("math500", 0), ("minerva", 0), ("gsm8k_test", 0), ("aime24", 1)])
-def test_worked_solutions_are_right(name: str, exceptions: int) -> None:
-    """Against their own answers. AIME 2024's problem 75 ends in \\boxed{\\text{(073)}}, which is no number."""
+@pytest.mark.parametrize("name", ["math500", "minerva", "gsm8k_test", "aime24"])
+def test_worked_solutions_are_right(name: str) -> None:
+    """Against their own answers."""
     task = load_task(f"math:{SHARED / f'{name}.jsonl'}")
     pairs = [(p, text) for p in task.problems("all") if (text := task.solve(p, Random(0))) is not None]
     assert len(pairs) >= 30
     with Judge(task, timeout_s=20) as judge:
         wrong = [p.id for (p, _), v in zip(pairs, judge.verify(pairs), strict=True) if v.status != "correct"]
-    assert len(wrong) <= exceptions, wrong
+    assert wrong == []

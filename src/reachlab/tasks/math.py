@@ -24,7 +24,7 @@ from reachlab.types import Problem, Verdict
 
 QUESTION_FIELDS = ("problem", "question", "prompt", "Question", "question_stem")
 GOLD_FIELDS = ("answer", "ground_truth", "final_answer", "solution")
-ID_FIELDS = ("unique_id", "id", "task_id", "problem_id", "question_id", "idx", "index")
+ID_FIELDS = ("unique_id", "id", "task_id", "problem_id", "question_id", "Record ID", "idx", "index")
 
 MARKED_ANSWER = re.compile(r"\s*(?:####|A:)\s*(?P<answer>\S.*?)\s*")
 

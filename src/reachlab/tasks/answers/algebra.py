@@ -17,7 +17,7 @@ import sympy
 from latex2sympy2_extended import latex2sympy
 from sympy.core.function import AppliedUndef
 
-from reachlab.tasks.answers.decimals import SIGNIFICANT, unit_of
+from reachlab.tasks.answers.decimals import stands_for, unit_of
 from reachlab.tasks.answers.errors import UndecidedError, UnreadableError
 from reachlab.tasks.answers.spelling import number_of
 
@@ -125,12 +125,7 @@ def _same_constant(f: Any, g: Any, f_unit: Fraction | None, g_unit: Fraction | N
         return True
     if not a.is_real or not b.is_real:
         return False
-    return any(
-        unit is not None
-        and abs(decimal) >= unit * 10 ** (SIGNIFICANT - 1)
-        and abs(a - b) < sympy.Rational(unit.numerator, unit.denominator)
-        for unit, decimal in ((f_unit, a), (g_unit, b))
-    )
+    return stands_for(a, f_unit, b) or stands_for(b, g_unit, a)
 
 
 def _decimal(text: str) -> Fraction | None:

@@ -1,26 +1,42 @@
-"""When two rational numbers are the same answer: equal, or one is the decimal that the other rounds to.
+"""When two numbers are the same answer: equal, or one is the decimal that the other rounds to or is cut to.
 
-    a = b,  or  |a − b| < 10^−d  where one is written with d decimals and six significant digits or more
+    a = b,  or  −u/2 ≤ |exact| − |decimal| < u  where u is one in the decimal's last place and it has six digits or more
 
 A number with a decimal point may stand for an exact one that has no end (0.333333 for 1/3), never for another integer.
 """
 
 from fractions import Fraction
+from typing import Any
 
 SIGNIFICANT = 6
 """Digits from which on a decimal may stand for a number that no decimal is."""
 
 
 def same_number(gold: Fraction, said: Fraction) -> bool:
-    """Whether two rational numbers are equal, or one is the decimal of at least six digits that the other rounds to."""
+    """Whether two rational numbers are equal, or one is a decimal that stands for the other."""
     if gold == said:
         return True
-    units = [(unit_of(gold), gold, said), (unit_of(said), said, gold)]
-    return any(
-        unit is not None and unit < 1 and abs(own) >= unit * 10 ** (SIGNIFICANT - 1) and abs(gold - said) < unit
-        and (other_unit := unit_of(other)) != unit and (other_unit is None or other_unit < unit)
-        for unit, own, other in units
-    )  # fmt: skip
+    gold_unit, said_unit = unit_of(gold), unit_of(said)
+    if gold_unit is not None and said_unit is not None and gold_unit != said_unit:
+        # Of two decimals the shorter one may be the other's.
+        return stands_for(said, said_unit, gold) if gold_unit < said_unit else stands_for(gold, gold_unit, said)
+    if (gold_unit is None) == (said_unit is None):
+        return False
+    return stands_for(said, said_unit, gold) if said_unit is not None else stands_for(gold, gold_unit, said)
+
+
+def stands_for(decimal: Any, unit: Fraction | None, exact: Any) -> bool:
+    """Whether a decimal with `unit` in its last place is what an exact number, of any type, rounds to or is cut to."""
+    if (
+        unit is None
+        or unit >= 1
+        or (decimal > 0) != (exact > 0)
+        or abs(decimal) < float(unit) * 10 ** (SIGNIFICANT - 1)
+    ):
+        return False
+    places = round(1 / unit)
+    off = (abs(exact) - abs(decimal)) * places
+    return bool(2 * off >= -1 and off < 1)
 
 
 def unit_of(value: Fraction) -> Fraction | None:
