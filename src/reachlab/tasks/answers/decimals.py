@@ -27,14 +27,11 @@ def same_number(gold: Fraction, said: Fraction) -> bool:
 
 def stands_for(decimal: Any, unit: Fraction | None, exact: Any) -> bool:
     """Whether a decimal with `unit` in its last place is what an exact number, of any type, rounds to or is cut to."""
-    if (
-        unit is None
-        or unit >= 1
-        or (decimal > 0) != (exact > 0)
-        or abs(decimal) < float(unit) * 10 ** (SIGNIFICANT - 1)
-    ):
+    if unit is None or unit >= 1 or (decimal > 0) != (exact > 0):
         return False
     places = round(1 / unit)
+    if abs(decimal) * places < 10 ** (SIGNIFICANT - 1):
+        return False
     off = (abs(exact) - abs(decimal)) * places
     return bool(2 * off >= -1 and off < 1)
 

@@ -4,35 +4,19 @@
 
 Reasoning ends at its last mark of an end (``</think>``, ``<|channel|>final``). One that is begun and never ended has no
 answer after it. A base model that has answered often poses itself the next question: that, and all after it, answers
-something else. So does what follows a mark of the end of a text.
-
-Source: the marks are those of the models' own chat templates.
+something else. So does what follows a mark of the end of a text. The marks are in `sandbox/marks.py`.
 """
 
 import re
 from dataclasses import dataclass
 
+from reachlab.tasks.sandbox.marks import ENDS, MESSAGE_ENDS, REASONING, TURNS
+
+__all__ = ["REASONING", "Marks", "Region", "after_reasoning", "next_questions"]
+
 Marks = tuple[tuple[str, str], ...]
 
-REASONING: Marks = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),
-    ("<reasoning>", "</reasoning>"),
-    ("<seed:think>", "</seed:think>"),
-    ("[THINK]", "[/THINK]"),
-    ("◁think▷", "◁/think▷"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),
-    ("<|START_THINKING|>", "<|END_THINKING|>"),
-    ("<|channel|>analysis", "<|channel|>final"),
-)
-"""How models mark where reasoning begins and ends. A prompt may hold the beginning, so an end can stand alone."""
-
-END = re.compile(
-    r"<\|(?:im_end|endoftext|eot_id|end_of_text|return|end|eom_id|im_start|start_header_id|START_OF_TURN_TOKEN"
-    r"|END_OF_TURN_TOKEN|END_RESPONSE|end_of_solution|user|endofprompt)\|>"
-    r"|</s>|<eos>|<end_of_turn>|<start_of_turn>|\[INST\]|<｜(?:end▁of▁sentence|User)｜>"
-)
+END = re.compile("|".join(map(re.escape, (*ENDS, *TURNS, *MESSAGE_ENDS))))
 """What no answer goes on after."""
 
 NEXT_QUESTION = re.compile(
@@ -71,12 +55,16 @@ def after_reasoning(text: str, marks: Marks = REASONING) -> Region:
 
     A mark of an end without one of a beginning says that every text begins with reasoning.
     """
-    if marks is REASONING and not ("<" in text or "[INST]" in text or "THINK]" in text or "think▷" in text):
+    if marks is REASONING and not (
+        "<" in text or "[INST]" in text or "THINK]" in text or "think▷" in text or text.startswith("analysis")
+    ):
         return Region(FIRST_MARK.match(text).end(), len(text))  # type: ignore[union-attr]
     start = max((text.rfind(close) + len(close) for _, close in marks if close in text), default=0)
     for begin, close in marks:
         if (begin in text and text.find(begin, start) >= 0) if begin else close not in text:
             return Region(len(text), len(text), "the reasoning does not end")
+    if text.startswith("analysis") and "assistantfinal" in text:  # Harmony, its marks left out in decoding
+        start = max(start, text.rindex("assistantfinal") + len("assistantfinal"))
     if text.startswith("<|message|>", start):  # of <|channel|>final<|message|>
         start += len("<|message|>")
     start = max(start, FIRST_MARK.match(text, start).end())  # type: ignore[union-attr]

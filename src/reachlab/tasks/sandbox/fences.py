@@ -6,6 +6,16 @@ fences, or between tags. One pass over the lines; every expression is linear in 
 """
 
 import re
+from collections.abc import Iterable
+
+if __package__:
+    from reachlab.tasks.sandbox.marks import ENDS, MESSAGE_ENDS, REASONING
+else:  # inside the walls, where there is no package
+    from marks import ENDS, MESSAGE_ENDS, REASONING  # type: ignore[import-not-found,no-redef]
+
+
+def _any(marks: Iterable[str]) -> str:
+    return "|".join(map(re.escape, dict.fromkeys(marks)))
 
 
 def _outside_quotes(pattern: str) -> re.Pattern[str]:
@@ -13,19 +23,14 @@ def _outside_quotes(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"""(?<!["'])(?<!(?<!`)`)(?:{pattern})(?!["']|`(?!`))""")
 
 
-REASONED = _outside_quotes(
-    r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final(?:<\|message\|>)?"
-)
-REASONS = _outside_quotes(
-    r"<(?:think|thinking|thought|reasoning)>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>(?:analysis|commentary)"
-)
+REASONED = _outside_quotes(rf"(?:{_any(end for _, end in REASONING)})(?:<\|message\|>)?")
+REASONS = _outside_quotes(_any(begin for begin, _ in REASONING))
 MARKS = _outside_quotes(
-    r"<\|(?:im_end|endoftext|end_of_text|end_of_sentence|eot_id|eom_id|eos|EOT|file_sep|user|assistant)\|>"
-    r"|<\|im_start\|>(?:assistant)?|<\|start_header_id\|>(?:assistant<\|end_header_id\|>)?|</?s>"
-    r"|<(?:eos|bos|end_of_turn|file_separator)>|<[|｜](?:begin|end)▁of▁sentence[|｜]>|<｜(?:User|Assistant)｜>"
+    rf"{_any(ENDS)}|<\|(?:user|assistant)\|>|<\|im_start\|>(?:assistant)?|<s>|<bos>|<file_separator>"
+    r"|<\|start_header_id\|>(?:assistant<\|end_header_id\|>)?|<[|｜]begin▁of▁sentence[|｜]>|<｜(?:User|Assistant)｜>"
 )
 LEADING = re.compile(rf"(?:[ \t\n]*+{MARKS.pattern}\n?)++")
-MESSAGE_ENDS = _outside_quotes(r"<\|(?:end|return|start)\|>")
+ENDED = _outside_quotes(_any(MESSAGE_ENDS))
 TAGGED = _outside_quotes(r"<(?:answer|code|python|solution)>|(?m:^)[ \t]*+\[(?:PYTHON|BEGIN|ANSWER|CODE)\]")
 UNTAGGED = _outside_quotes(r"</(?:answer|code|python|solution)>|\[(?:/\w{1,9}|DONE|END)\]")
 
@@ -67,7 +72,7 @@ def stated(text: str) -> str:
     text = text[max(ends, default=0) :]
     if REASONS.search(text):
         return ""
-    return MESSAGE_ENDS.split(text, maxsplit=1)[0]
+    return ENDED.split(text, maxsplit=1)[0]
 
 
 class Quotes:

@@ -22,7 +22,7 @@ from reachlab.errors import ReachlabError
 
 HERE = Path(__file__).parent
 SCRIPTS = (
-    "player.py", "extraction.py", "fences.py", "statements.py", "checker.py", "marking.py", "comparison.py",
+    "player.py", "extraction.py", "fences.py", "marks.py", "statements.py", "checker.py", "marking.py", "comparison.py",
     "values.py",
 )  # fmt: skip
 PYTHON, PACKAGES, OURS = "/python", "/packages", "/sandbox"
