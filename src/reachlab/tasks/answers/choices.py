@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from reachlab.tasks.answers.extraction import Mark
-from reachlab.tasks.answers.kinds import CLAUSE_END, LEAD, NOT, SENTENCE, prose
+from reachlab.tasks.answers.kinds import CLAUSE_END, LEAD, SENTENCE, prose
+from reachlab.tasks.answers.quantities import DENIED
 from reachlab.tasks.answers.spelling import canonical, spell
 
 LETTERS = "ABCDEFGHIJ"
@@ -56,7 +57,7 @@ class ChoiceKind:
         text = prose(spell_lightly(clause)).strip(" \t\n.*_`\"'")
         lead = LEAD.match(text) if not re.match(r"[A-Ja-j](?![a-z])", text) else None
         text = text[lead.end() if lead else 0 :]
-        if NOT.match(text.split(" ")[0] + " "):
+        if DENIED.match(text.split(" ")[0] + " "):
             return None
         found = LETTER.match(text)
         if found and not self._article(text, found):
@@ -72,9 +73,7 @@ class ChoiceKind:
         sentences = [s for s in SENTENCE.split(text) if s.strip()]
         first = FIRST.match(text)
         for sentence in reversed(sentences[-6:]):
-            picks = [
-                m for m in PICKED.finditer(sentence) if not NOT.search(sentence, max(0, m.start() - 30), m.start())
-            ]
+            picks = [m for m in PICKED.finditer(sentence) if not DENIED.search(sentence[: m.start()])]
             letters = {m[m.lastgroup or 0] for m in picks}
             if len(letters) == 1:
                 return letters.pop(), 0, len(text), "letter"
@@ -84,7 +83,7 @@ class ChoiceKind:
             line = text[: max(text.find("\n", first.start("letter")), 0) or len(text)]
             return self.picked(line) or first["letter"], 0, len(line), "letter"
         for sentence in sentences[-1:]:
-            if (letter := self._option(sentence)) is not None and not NOT.search(sentence):
+            if (letter := self._option(sentence)) is not None and not DENIED.search(sentence):
                 return letter, 0, len(text), "letter"
         whole = self.picked(text) if len(sentences) == 1 else None
         return None if whole is None else (whole, 0, len(text), "letter")

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from reachlab.tasks.answers.extraction import JOIN, PROSE, Mark, formulas, last_formulas
+from reachlab.tasks.answers.quantities import BOUND, DENIED, REJECTED, RUN, quantity
 from reachlab.tasks.answers.spelling import (
+    SCALES,
     DELIMITERS,
     MONEY,
     NEGATIVE,
@@ -21,24 +23,6 @@ from reachlab.tasks.answers.spelling import (
     words_of,
 )
 
-RUN = re.compile(
-    r"(?:(?<![\w\\])[A-Za-z](?:_\w+)?[ ]*=[ ]*)?"
-    r"(?:[-+]|\\pm)?[ ]?(?:\(?-?(?:\d[\d.,]*(?<![.,])|\.\d+)|\\(?:frac|dfrac|tfrac|sqrt"
-    r"|pi|infty|left|binom|ln|log|sin|cos|tan)(?![a-z])|\((?=[-+\d.\\(]))"
-    r"(?:[ ]*(?:[-+*/^=<>|!%]|\\[a-zA-Z]+|\\[,!;: ])[ ]*|[ ]?[{}()]|(?<=[\d}) ])[A-Za-z](?![A-Za-z])"
-    r"|,\d{3}(?!\d)|[\d.](?=\d)|\d|[ ](?=\d+/\d|\d{3}(?!\d)|\\frac))*"
-)
-"""A number or an expression that begins with one, in a text without TeX's marks."""
-NEXT_NUMBER = re.compile(
-    r"[ ]*(?:,|\bor\b|;|\bto\b)[ ]*[-+$(]?\d|:\d|[ ]?[A-Za-z]+[ ](?:and[ ])?\d+[ ]?(?:[a-z]"
-    r"|\d)|[ ]*(?:times|plus|minus|divided by|multiplied by)[ ]",
-    re.IGNORECASE,
-)
-GLUED = re.compile(r"[A-Za-z]+")
-NOT = re.compile(
-    r"(?:\bnot|n't|\bnever|\bneither|\bcannot be|≠|\\neq?|!=)[ ]*(?:be |equal to |a |the )?[\s*$(\\\"'`]*$",
-    re.IGNORECASE,
-)
 SENTENCE = re.compile(r"(?<=[.!?。！？])(?=\s|[^\x00-\x7f])|\n+")
 LEAD = re.compile(
     r"(?:the |a |an |final |correct |total |answer |result |value |number |sum |product "
@@ -51,8 +35,11 @@ CLAUSE_END = re.compile(
     r"|\s(?:because|since|as|which|so|when|where|if|but|after|with)\s|\s\(|\n| — | – ",
     re.IGNORECASE,
 )
-PER_UNIT = re.compile(r"[ ]*(?:\w+[ ])?(?:each|apiece|per|a piece)\b", re.IGNORECASE)
-TOTAL = re.compile(r"\b(?:in total|altogether|in all|total(?:ly)?)\b", re.IGNORECASE)
+TOTAL = re.compile(
+    r"\b(?:in total|altogether|in all|in sum)\b|\btotal\b(?P<is>(?:[ ][a-z]+){0,4}?[ ](?:is|are|was|equals|comes to|of|=)|[ ]?[=:])",
+    re.IGNORECASE,
+)
+"""What marks the number next to it as the sum of the others."""
 LIST_ITEM = re.compile(r"(?m)^[ \t*_#-]*(?:step|case|part|option|problem)?[ ]*\d+[.):](?=\s)", re.IGNORECASE)
 CALCULATED = re.compile(r"<<[^<>\n]*>>")
 """GSM8K's notes to a calculator: ``6*7=<<6*7=42>>42``."""
@@ -97,9 +84,7 @@ class NumberKind:
         if match is None and ((last and not NUMERAL.search(text)) or LETTER_ALONE.fullmatch(text)):
             stop = CLAUSE_END.search(text)  # it says something, and no number: what stood before it is not the answer
             return text[: stop.start() if stop else len(text)].strip(" *_`") or None
-        if match is None or NOT.search(text, 0, match.start()):
-            return None
-        return _stretched(text, match)
+        return None if match is None else _stretched(text, match)
 
     def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
         """The last formula or number."""
@@ -114,9 +99,8 @@ class NumberKind:
             blank = "".join([*pieces, text[at:]])
         plain = self._last_number(LIST_ITEM.sub(lambda m: " " * len(m[0]), blank))
         if group is not None and (plain is None or plain[1] < group[1]):
-            if NOT.search(text, max(0, group[1] - 40), group[1]):
-                return None
-            return (*group, "formula")
+            said = _formula_stated(text, *group)
+            return None if said is None else (said, group[1], group[2], "formula")
         return plain
 
     def _last_number(self, text: str) -> tuple[str, int, int, Mark] | None:
@@ -140,28 +124,34 @@ class NumberKind:
             runs = [m for m in RUN.finditer(text) if _stands_alone(text, m)]
             if not runs:
                 continue
-            chosen = runs[-1]
-            total = TOTAL.search(text)
-            own = [m for m in runs if not PER_UNIT.match(text, m.end())]
-            if total and own and "=" not in chosen[0]:
-                near = [m for m in own if m.end() <= total.start()]
-                chosen = near[-1] if near and not total[0].lower().startswith("total") else own[-1]
-            elif own and "=" not in chosen[0] and chosen not in own and TOTAL.search(text):
-                chosen = own[-1]
-            if NOT.search(text, 0, chosen.start()):
+            stated = [(m, said) for m in runs if (said := _stretched(text, m)) is not None]
+            if not stated:
                 return None
-            stretched = _stretched(text, chosen)
-            if (division := DIVISION.fullmatch(stretched or "")) and (
+            chosen, stretched = stated[-1]
+            if "=" not in chosen[0] and (total := TOTAL.search(text)):
+                behind = [pair for pair in stated if pair[0].start() >= total.end()]
+                ahead = [pair for pair in stated if pair[0].end() <= total.start()]
+                chosen, stretched = (total["is"] and behind[:1] or ahead[-1:] or behind[:1] or [stated[-1]])[0]
+            if (division := DIVISION.fullmatch(stretched)) and (
                 stretched != sentence.strip() and int(division[1]) % max(1, int(division[2])) == 0
             ):
                 return None  # to be computed first, like 9 * 2
-            return None if stretched is None else (stretched, chosen.start(), chosen.end())
+            return stretched, chosen.start(), chosen.end()
         return None
 
 
 LETTER_ALONE = re.compile(r"\W*[A-Z]\W*")
 DIVISION = re.compile(r"(\d{1,30}) ?/ ?(\d{1,30})")
 NUMERAL = re.compile(r"(?<![\w])\d")
+
+
+def _formula_stated(text: str, formula: str, begin: int, end: int) -> str | None:
+    """The last formula, or a longer text where words make it a bound; None where words deny it."""
+    before, after = text[max(0, begin - 60) : begin], text[end : end + 30]
+    if DENIED.search(before) or REJECTED.match(after):
+        return None
+    bound = BOUND.search(before)
+    return f"{bound[0].strip()} {formula}" if bound else formula
 
 
 def _aside(parenthesis: str) -> bool:
@@ -189,26 +179,23 @@ def _stands_alone(text: str, match: re.Match[str]) -> bool:
 
 
 def _stretched(text: str, match: re.Match[str]) -> str | None:
-    """The run, with what follows where that makes it something else than a number: ``4 or 5``, ``12:30``, ``2k``."""
-    run = match[0].strip()
-    after = text[match.end() :]
-    glued = GLUED.match(after)
-    if (
-        glued
-        and glued[0].casefold() not in UNITS
-        and glued[0].casefold().removesuffix("s") not in UNITS
-        and glued[0] not in ("th", "st", "nd", "rd", "x")
-    ):
-        return run + glued[0]
-    if NEXT_NUMBER.match(after):
-        stop = CLAUSE_END.search(after)
-        return run + after[: stop.start() if stop else 60][:60]
-    if run.endswith("!") and not run.endswith("!!"):
-        run = run.removesuffix("!")  # in prose a cry, not a factorial
-    unit = re.match(r"[ ]?([A-Za-z]+(?:\^?[23])?)", after)
-    if unit and unit[1] != "in" and unit[1].rstrip("23^").casefold().removesuffix("s") in UNITS:
-        run += " " + unit[1]
-    return run
+    """What the run states, with a word that is glued to it or a unit behind it."""
+    found = quantity(text, match)
+    if found is None or found != match[0].strip().removesuffix("!"):
+        return found
+    glued = GLUED.match(text, match.end())
+    if glued:
+        name = glued[0].casefold()
+        unit = name in UNITS or name.removesuffix("s") in UNITS or name in ("th", "st", "nd", "rd", "x")
+        return found + (f" {glued[0]}" if unit else glued[0])
+    behind = BEHIND.match(text, match.end())
+    if behind and (behind[1].rstrip("23^").casefold().removesuffix("s") in UNITS or behind[1].casefold() in SCALES):
+        found += f" {behind[1]}"
+    return found
+
+
+GLUED = re.compile(r"[A-Za-z]+")
+BEHIND = re.compile(r"[ ]((?!in\b)[A-Za-z]+(?:\^?[23])?)")
 
 
 def _first_formulas(clause: str) -> tuple[str, int, int]:
@@ -238,14 +225,14 @@ class FormulaKind:
         said = prose(said).strip()[lead.end() if lead else 0 :].strip(" *_`")
         if not said or (not last and PROSE_START.match(said)):
             return None
-        if NOT.search(said.split(" ")[0] + " "):
+        if DENIED.search(said.split(" ")[0] + " "):
             return None
         return said if SYMBOLS.search(said) else None
 
     def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
         """The last formula; without one, the last line, or what it says something is."""
         if (group := last_formulas(text)) is not None:
-            return None if NOT.search(text, max(0, group[1] - 40), group[1]) else (*group, "formula")
+            return None if DENIED.search(text[max(0, group[1] - 60) : group[1]]) else (*group, "formula")
         stripped = text.rstrip()
         begin = stripped.rfind("\n") + 1
         line = stripped[begin:]
@@ -258,7 +245,7 @@ class FormulaKind:
             default=0,
         )
         said = line[is_at:].strip()
-        if NOT.match(said.split(" ")[0] + " ") or not SYMBOLS.search(said) or len(said) > 300:
+        if DENIED.match(said.split(" ")[0] + " ") or not SYMBOLS.search(said) or len(said) > 300:
             return None
         return said, begin + is_at, len(stripped), "formula"
 

@@ -43,14 +43,36 @@ TEXT = re.compile(
     r"\\(?:text|textbf|textit|textrm|texttt|textsf|mathrm|mathbf|mathit|mathsf|mbox|hbox|boldsymbol|bm|underline"
     r"|operatorname|emph)\*?\s*\{([^{}]*)\}"
 )
-DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$\$?|\*\*|__|`+")
+DELIMITERS = re.compile(
+    r"\\[()\[\]]|(?<!\\)\$\$?|(?<![\w)])\*\*|\*\*(?![\w(])|__|`+"
+    r"|(?<![\w)*])\*(?=[\w$\\])|(?<=[\w$.%])\*(?![\w(*\\ ])"
+)
 TAGS = re.compile(r"</?(?:answer|b|i|strong|em|sup|sub|u|p|span|code)\b[^<>]{0,40}>", re.IGNORECASE)
 LOOKS = re.compile(
     r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|Biggl|Biggr|big|Big|bigg|Bigg|displaystyle"
     r"|textstyle|limits|nolimits"
-    r"|scriptstyle|rm|bf|it|tt|sf)(?![A-Za-z])"
+    r"|scriptstyle|rm|bf|it|tt|sf|large|Large|LARGE|huge|Huge|small|boldmath)(?![A-Za-z])"
 )
 SPACE = re.compile(r"\\(?:quad|qquad|enspace|thinspace|hspace\*?\{[^{}]*\}|hfill|newline)(?![A-Za-z])|\\[ ,;:!>]|~|\s")
+LONG_UNIT = re.compile(
+    r"(?<=[\d}])(?:\\[ ,;:!]|~|\s|\\quad)*"
+    r"\\(?:(?:mathrm|text|rm|textrm)\s*\{(?:[^{}]|\{[^{}]*\})*[\^\\](?:[^{}]|\{[^{}]*\})*\}"
+    r"|(?:Omega|mu)(?![A-Za-z])(?:\s*\\(?:text|mathrm)\{\s*\w+\})?)\s*$"
+)
+"""A unit that is more than a word: ``\\mathrm{m\\,s^{-1}}``, ``\\Omega``."""
+LAID_OUT = re.compile(r"\\begin\{(aligned|align\*?|gathered|split|equation\*?)\}(.*)\\end\{\1\}", re.DOTALL)
+TRIGONOMETRIC = re.compile(r"(\d+(?:\.\d+)?)\s*\^\s*\{?\s*\\circ\s*\}?")
+ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
+REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*\{?(\d+)\}?")
+ORDINAL = re.compile(r"\^\s*\{?\s*(st|nd|rd|th)\s*\}?")
+POWER = re.compile(r"\^(-\d+)")
+ASCII_MATH = re.compile(r"sqrt|\bpi\b|infinity|[xX] ?10\^|\b(?:sin|cos|tan|log|ln|theta)\b")
+TIMES = re.compile(r"(?<=\d) ?[xX] ?(?=10\^)")
+FUNCTIONS = re.compile(r"(?<![\\A-Za-z])(pi|sin|cos|tan|log|ln|infinity|theta)(?=[\s(/^*+)-]|$)(?!\s[A-Za-z]{2})")
+ROOTS = re.compile(r"(?<![\\A-Za-z])sqrt\s*\(([^()]*)\)")
+ELLIPSIS = re.compile(r"(?<=,)\s*\.{3,}|\.{3,}(?=\s*,)")
+LABELLED = re.compile(r"^(?:the )?(?:final |correct )?answers?(?: ?[:=]| is )\s*(?=\S)", re.IGNORECASE)
+JOINED = re.compile(r"(?<![A-Za-z\\]) ?(and|or) ?(?![A-Za-z])")
 THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3}(?:(?:,|\{,\}|(?:,?\\[,!;: ])+ ?| )\d{3})+)(?![\d])")
 BETWEEN_THOUSANDS = re.compile(r"\D+")
 DEGREES = re.compile(r"\s*\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?(?:\s*[CFK](?![A-Za-z]))?|\\degree\b|(?<=\d) ?degrees?\b")
@@ -64,13 +86,14 @@ MACROS = {
     "bmod": "pmod", "mod": "pmod",
 }  # fmt: skip
 MACRO = re.compile(r"\\([A-Za-z]+)")
-MATRIX = re.compile(r"\\(begin|end)\{[bBp]?(?:small)?matrix\*?\}")
+MATRIX = re.compile(r"\\(begin|end)\{(?:[bBp]?(?:small)?matrix\*?|array)\}(?:\{[clr| ]*\})?")
+FENCED = re.compile(r"[(\[](\\begin\{matrix\}.*\\end\{matrix\})[)\]]", re.DOTALL)
 SHORT_FRACTION = re.compile(
     r"\\frac\s*(\{[^{}]*\}|\\[A-Za-z]+|[0-9A-Za-z])\s*(?=\{|\\?[0-9A-Za-z])(\\[A-Za-z]+|[0-9A-Za-z])?"
 )
 SHORT_ROOT = re.compile(r"\\sqrt\s*(?:(\d|[A-Za-z](?![A-Za-z])|\\pi\b)|\(([^()]*)\))")
 SINGLE = re.compile(r"(?<=[_^])\{\s*(-?\w|\\[A-Za-z]+)\s*\}")
-MONEY = re.compile(r"\\\$|[$€£¥₹]|\b(?:USD|EUR|GBP|US\$|Rs\.?)(?=\s*-?\d)")
+MONEY = re.compile(r"\\\$|[$€£¥₹¢]|\\pounds(?![A-Za-z])|\b(?:USD|EUR|GBP|US\$|Rs\.?)(?=\s*-?\d)")
 ROW = re.compile(r"\s*\\cr(?![A-Za-z])\s*")
 AROUND_SIGNS = re.compile(r"\s*([^\w\s\\'.]|\\cdot(?![A-Za-z]))\s*")
 GLUED = re.compile(r"(\\cdot)(?=[A-Za-z])")
@@ -89,7 +112,8 @@ WHOLE = re.compile(
     rf"|(?P<a>{DECIMAL})/(?P<b>{DECIMAL})"
     rf"|(?P<number>{DECIMAL})(?:[eE](?P<e>[-+]?\d{{1,6}})|\\cdot10\^(?:\{{(?P<p>[-+]?\d{{1,6}})\}}|(?P<p1>\d)))?"
     rf"|10\^(?:\{{(?P<q>[-+]?\d{{1,6}})\}}|(?P<q1>\d))"
-    rf")(?P<percent>%| ?percent\b)?(?P<unit>(?: ?[A-Za-z%²³/][A-Za-z0-9^/.²³{{}} '-]*)?)"
+    rf")(?P<percent>%| ?percent\b)?"
+    rf"(?P<unit>(?: ?[A-Za-z%/\u4e00-\u9fff\uac00-\ud7af][A-Za-z0-9^/.{{}}\u4e00-\u9fff\uac00-\ud7af '-]*)?)"
 )
 
 UNITS = {
@@ -107,8 +131,15 @@ UNITS = {
 """Units that are told apart: 5 cm is not 5 m. Of all others nothing is known, and they are left out."""
 LETTER_UNITS = frozenset(["m", "s", "g", "h", "l", "L", "N", "J", "W", "V", "A", "K", "C", "F"])
 NOT_UNITS = frozenset(
-    ["and", "or", "to", "by", "times", "plus", "minus", "divided", "over", "of", "mod", "in", "choose", "is"]
+    "and or to by times plus minus divided over mod choose is squared cubed factorial pi sqrt root remainder half point "
+    "log ln more less fewer above below power raised tenths hundredths thousandths tens if when where than x".split()
 )
+"""Words that make what stands before them another quantity."""
+SCALES = {
+    "dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "bn": 10**9,
+    "hundreds": 10**2, "thousands": 10**3, "millions": 10**6, "billions": 10**9, "lakh": 10**5, "crore": 10**7,
+}  # fmt: skip
+"""Words that multiply the number before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +156,16 @@ def spell(text: str) -> str:
     if SIMPLE.fullmatch(text):
         return text
     found = plain_characters(text)
+    if "\\" in found:
+        found = LONG_UNIT.sub(" unit", _in_one_line(found) if "\\begin" in found else found)
+        found = TRIGONOMETRIC.sub(_radians, found) if ANGLE.search(found) else found
     for _ in range(4):
         unwrapped = TEXT.sub(_unwrapped, found)
         if unwrapped == found:
             break
         found = unwrapped
+    if "\\" in found:
+        found = REPEATING.sub(_repeated, found)
     found = THOUSANDS.sub(lambda m: BETWEEN_THOUSANDS.sub("", m[1]), found)
     found = MONEY.sub("", DELIMITERS.sub("", TAGS.sub("", found.replace("\\$", "$").replace("\\%", "%"))))
     if "\\" in found:
@@ -138,14 +174,26 @@ def spell(text: str) -> str:
         for _ in range(3):
             found = SHORT_FRACTION.sub(_fraction, found)
         found = SHORT_ROOT.sub(lambda m: f"\\sqrt{{{m[1] or m[2]}}}", found)
-    found = DEGREES.sub("", found)
+        found = MONEY.sub("", found)
+    found = DEGREES.sub("", ORDINAL.sub("", ELLIPSIS.sub(r"\\ldots ", found)))
+    if ASCII_MATH.search(found):
+        found = FUNCTIONS.sub(_macro_of, ROOTS.sub(r"\\sqrt{\1}", TIMES.sub(r"\\cdot ", found)))
     found = NEGATIVE.sub(
-        "-", found.replace("**", "^").replace("*", "\\cdot ").replace("<=", "\\le ").replace(">=", "\\ge ")
+        "-",
+        LABELLED.sub("", found)
+        .replace("**", "^")
+        .replace("*", "\\cdot ")
+        .replace("<=", "\\le ")
+        .replace(">=", "\\ge "),
     )
+    found = POWER.sub(r"^{\1}", found.replace("~", " "))
     found = SINGLE.sub(_single, AROUND_SIGNS.sub(r"\1", " ".join(found.split())))
+    if "and" in found or "or" in found:
+        found = JOINED.sub(r" \1 ", found)
     found = NEEDLESS.sub("", GLUED.sub(r"\1 ", found))
     if "\\" in found:
         found = ROW.sub(r"\\\\", found).replace("+\\infty", "\\infty")
+    found = FENCED.sub(r"\1", found) if "{matrix}" in found else found
     return _bare(_trimmed(OPPOSITE.sub(r"-\1", EMPTY.sub(r"\\emptyset", found))))
 
 
@@ -193,9 +241,10 @@ def number_of(bare: str) -> Number | None:
     """The number that a spelling is: ``1000``, ``-3/4``, ``1\\frac{4}{5}``, ``1.6\\cdot10^{-19}``, ``18 dollars``."""
     if len(bare) > MOST_DIGITS or not (match := WHOLE.fullmatch(bare)):
         return None
-    unit = _unit(match["unit"], bare)
-    if unit is None:
+    found = _unit(match["unit"], bare[: match.start("unit")].endswith(("}", "%")))
+    if found is None:
         return None
+    unit, scale = found
     power = int(match["e"] or match["p"] or match["p1"] or match["q"] or match["q1"] or 0)
     if abs(power) > MOST_DIGITS:
         return None
@@ -215,7 +264,7 @@ def number_of(bare: str) -> Number | None:
         below = int(divisor != 0)
     if not below:
         return None
-    return Number(Fraction(-value if match["sign"] == "-" else value), unit, bool(match["percent"]))
+    return Number(Fraction(-value if match["sign"] == "-" else value) * scale, unit, bool(match["percent"]))
 
 
 def _exact(digits: str) -> Fraction | int:
@@ -230,23 +279,38 @@ def plain_number(text: str) -> Fraction | None:
     return number.value if number else None
 
 
-def _unit(written: str, bare: str) -> str | None:
-    """The unit behind a number, "" for one that is not told apart; None where it is none (``2k``, ``3 or 4``)."""
-    bare_unit = written.strip(" .")
-    if not bare_unit:
-        return ""
-    parts = re.findall(r"[A-Za-z]+", bare_unit)
-    first = parts[0] if parts else ""
-    name = first.casefold()
-    known = UNITS.get(name) or UNITS.get(name.removesuffix("s")) if len(name) > 1 else None
-    if len(first) < 2 or (not written.startswith(" ") and known is None and first not in ("th", "st", "nd", "rd")):
-        return UNITS.get(first, "") if first in LETTER_UNITS and written.startswith(" ") else None
-    if NOT_UNITS & {part.casefold() for part in parts} or re.search(
-        r"\d(?![}'])", bare_unit.replace("^2", "").replace("^3", "")
-    ):
+def _unit(written: str, glued: bool) -> tuple[str, int] | None:
+    """The unit behind a number and what multiplies it; "" for one that is not told apart, None where it is no unit.
+
+    ``2k``, ``3 or 4``, ``5 squared`` are no numbers with units. `glued`: behind a brace a space is lost.
+    """
+    bare = written.strip(" .")
+    if not bare:
+        return "", 1
+    if not bare.isascii():
+        return None if set(bare) & set("万亿千百十分或和") else ("", 1)
+    parts = re.findall(r"[A-Za-z]+", bare)
+    words = [part.casefold() for part in parts]
+    if not words or NOT_UNITS & set(words) or (words[0] == "in" and len(bare) > 4):
         return None
-    rest = bare_unit[len(first) :].strip()
-    return (known or "") + ("".join(re.findall(r"\^[23]", rest[:2])) if known else "")
+    if re.search(r"\d(?![}'])", POWERS.sub("", bare)):
+        return None
+    scale = SCALES.get(words[0], 1)
+    rest = words[1:] if scale > 1 else words
+    name = rest[0] if rest else ""
+    known = UNITS.get(name) or UNITS.get(name.removesuffix("s")) if len(name) > 1 else None
+    power = "".join(re.findall(r"\^\{?([23])", bare)[:1])
+    if scale == 1 and len(parts[0]) < 2:
+        if not (written.startswith(" ") or power) or parts[0] not in LETTER_UNITS:
+            return None
+        known = UNITS.get(parts[0], "")
+    elif scale == 1 and not written.startswith(" ") and not glued and known is None and name not in ORDINALS:
+        return None
+    return (known or "") + (f"^{power}" if known and power else ""), scale
+
+
+ORDINALS = ("st", "nd", "rd", "th")
+POWERS = re.compile(r"\^\{?-?[23]\}?")
 
 
 def plain_characters(text: str) -> str:
@@ -264,10 +328,34 @@ def _root(match: re.Match[str]) -> str:
     return f"{match[1]}\\sqrt{{{inside}}}"
 
 
+def _in_one_line(text: str) -> str:
+    """Equations that are laid out below each other, end to end."""
+    return LAID_OUT.sub(lambda m: m[2].replace("\\\\", " ").replace("&", ""), text)
+
+
+def _radians(match: re.Match[str]) -> str:
+    """Degrees inside a function are no decoration."""
+    return f"({match[1]}\\cdot \\pi /180)"
+
+
+def _repeated(match: re.Match[str]) -> str:
+    """A decimal without end as a fraction: 0.1(6) = (16 − 1) / 90."""
+    whole, first, period = match[1] or "0", match[2], match[3]
+    above = int(whole + first + period) - int(whole + first)
+    return f"\\frac{{{above}}}{{{'9' * len(period) + '0' * len(first)}}}"
+
+
+def _macro_of(match: re.Match[str]) -> str:
+    return "\\infty " if match[1] == "infinity" else f"\\{match[1]} "
+
+
 def _unwrapped(match: re.Match[str]) -> str:
     inside = match[1]
-    # A word beside a number or a formula stays a word; one letter stays a letter.
-    return f" {inside} " if len(inside.strip()) > 1 else inside if inside.strip() else " "
+    # A word beside a number or a formula stays a word; one letter stays a letter, apart from a command before it.
+    if len(inside.strip()) > 1:
+        return f" {inside} "
+    before = match.string[max(0, match.start() - 1) : match.start()]
+    return f" {inside}" if before.isalpha() else inside if inside.strip() else " "
 
 
 def _macro(match: re.Match[str]) -> str:
