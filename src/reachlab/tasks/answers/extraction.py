@@ -82,7 +82,7 @@ def _marked(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     return _boxes(text, start, end, kind) or _named(text, start, end, kind) or _phrase(text, start, end, kind)
 
 
-TAG = re.compile(r"<\s{0,3}(?P<close>/?)\s{0,3}answer\s{0,3}>", re.IGNORECASE)
+TAG = re.compile(r"<\s{0,3}(?P<close>/?)\s{0,3}(?:(?:final_)?answer|solution|result|output)\s{0,3}>", re.IGNORECASE)
 
 
 def _inside_tag(text: str, start: int, end: int, kind: Kind) -> Stated:
@@ -108,7 +108,9 @@ def _loose(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     return None if found is None else Stated(found[0], start + found[1], start + found[2], found[3])
 
 
-BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?:\{|(-?\d[\d.,/]*(?<![.,])|[A-Za-z](?![A-Za-z])))")
+BOX = re.compile(
+    r"(?:\\(?:[Bb]oxed|fbox|framebox)|\x08oxed|(?<![A-Za-z\\])boxed(?=\{))\s*(?:\{|(-?\d[\d.,/]*(?<![.,])|[A-Za-z](?![A-Za-z])))"
+)
 JOIN = re.compile(
     r"[ \t]*(?:\$|\\[)\]])?[ \t]*(?:,|;|、|,?[ \t]*(?:and|or|&|和|或)(?![a-z])|,?[ \t]*\\text\{ ?(?:and"
     r"|or) ?\})[ \t]*(?:\$|\\[(\[])?"
@@ -165,7 +167,8 @@ NAMED = re.compile(
     r"(?:(?P<hashes>\#{4})(?!\#)[ \t]*"
     r"|(?<![A-Za-z])(?:ANSWER|(?i:answers?|ans|antwort|réponse|respuesta|resposta|risposta"
     r"|ответ|答案|答え|정답|故选|选择|正解))[ \t]*"
-    r"(?i:to [^\n:]{1,80}|in [^\n:]{1,40}|choice|option|key)?[ \t*_`\"')]*[:：][ \t]*"
+    r"(?i:to [^\n:]{1,80}|in [^\n:]{1,40}|choice|option|key)?[ \t*_`\"')]*(?:[:：]|[ ][-–—][ ]|[ ]?[-=]>|[ ]?\|(?!\|))[ \t]*"
+    r"|final_answer\((?=[^()\n]+\))"
     r"|(?m:^)[ \t*]*A:[ \t*]*)"
 )
 HEADING_ANSWER = re.compile(r"[ \t*#_]*(?i:(?:the )?final answer|answer)[ \t*_:]*")
@@ -265,6 +268,8 @@ SEGMENT = re.compile(
     re.DOTALL,
 )
 PROSE = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}[,;]?\s+[A-Za-z]{2,}")
+NO_FORMULA = re.compile(r"\s*|.*[-+*/=]\s*|\s*[=*/].*", re.DOTALL)
+"""What stands between two prices: ``$40 + $``."""
 IN_TEXT = re.compile(r"\\(?:text|mbox|textbf|mathrm|operatorname)\s*\{[^{}]*\}")
 
 
@@ -274,16 +279,21 @@ def formulas(text: str) -> Iterator[tuple[int, int, int, int]]:
     while match := SEGMENT.search(text, at):
         group = match.lastindex or 0
         content = match[group]
-        if group == 4 and (PROSE.search(IN_TEXT.sub("", content)) or not content.strip()):
+        if group == 4 and (PROSE.search(IN_TEXT.sub("", content)) or NO_FORMULA.fullmatch(content)):
             at = match.start() + 1
             continue
         yield match.start(), *match.span(group), match.end()
         at = match.end()
 
 
+BARE_NAME = re.compile(r"\s*(?:[A-Za-z]|\\[a-z]{2,7})(?:_\{?\w+\}?)?\s*")
+
+
 def last_formulas(text: str) -> tuple[str, int, int] | None:
     """The last formula, with those before it that only commas or "and" part from it."""
     found = list(formulas(text))
+    while found and BARE_NAME.fullmatch(text, found[-1][1], found[-1][2]):
+        found.pop()  # "the value of $x$"
     if not found:
         return None
     group = [found.pop()]

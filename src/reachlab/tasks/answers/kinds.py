@@ -36,11 +36,12 @@ CLAUSE_END = re.compile(
     re.IGNORECASE,
 )
 TOTAL = re.compile(
-    r"\b(?:in total|altogether|in all|in sum)\b|\btotal\b(?P<is>(?:[ ][a-z]+){0,4}?[ ](?:is|are|was|equals|comes to|of|=)|[ ]?[=:])",
+    r"\b(?:in total|altogether|in all|in sum)\b"
+    r"|\btotal\b(?P<is>(?:[ ][a-z]+){0,4}?[ ](?:is|are|was|equals|comes to|=)|[ ]of(?=[ ]*-?\d)|[ ]?[=:])",
     re.IGNORECASE,
 )
 """What marks the number next to it as the sum of the others."""
-LIST_ITEM = re.compile(r"(?m)^[ \t*_#-]*(?:step|case|part|option|problem)?[ ]*\d+[.):](?=\s)", re.IGNORECASE)
+LIST_ITEM = re.compile(r"(?m)^[ \t*_#-]*\(?(?:step|case|part|option|problem)?[ ]*\d+[.):](?=\s)", re.IGNORECASE)
 CALCULATED = re.compile(r"<<[^<>\n]*>>")
 """GSM8K's notes to a calculator: ``6*7=<<6*7=42>>42``."""
 PARENTHESIS = re.compile(r"\([^()\n]*\)")
@@ -70,20 +71,24 @@ class NumberKind:
         lead = LEAD.match(text.lstrip(" *_`\"'("))
         at = len(text) - len(text.lstrip(" *_`\"'(")) + (lead.end() if lead else 0)
         if found is not None and not prose(clause[: found[0]]).strip(" *_").removesuffix(":")[at:].strip():
-            inner, _, _ = _first_formulas(clause)
-            return inner
+            inner, begin, end = _first_formulas(clause)
+            return _formula_stated(clause, inner, begin, end)
         match = RUN.match(text, at)
         if match is None and last and not LIST_ITEM.match(text):
             if found is not None and not RUN.search(prose(clause[: found[0]])):
-                inner, _, _ = _first_formulas(clause)
-                return inner
+                inner, begin, end = _first_formulas(clause)
+                return _formula_stated(clause, inner, begin, end)
             if len([s for s in SENTENCE.split(text) if s.strip()]) > 1 and (loose := self.loose(clause)) is not None:
                 return loose[0]
             stop = CLAUSE_END.search(text)
             match = RUN.search(text, 0, stop.start() if stop and RUN.search(text, 0, stop.start()) else len(text))
         if match is None and ((last and not NUMERAL.search(text)) or LETTER_ALONE.fullmatch(text)):
-            stop = CLAUSE_END.search(text)  # it says something, and no number: what stood before it is not the answer
-            return text[: stop.start() if stop else len(text)].strip(" *_`") or None
+            stop = CLAUSE_END.search(text)
+            said = text[at : stop.start() if stop else len(text)].strip(" *_`.!")
+            if said.casefold() in NUMERALS:
+                return str(NUMERALS[said.casefold()])
+            # It says something, and no number: what stood before it is not the answer. A sentence says something else.
+            return said if said and len(said.split()) <= 3 else None
         return None if match is None else _stretched(text, match)
 
     def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
@@ -107,8 +112,10 @@ class NumberKind:
         ends = [m.start() for m in SENTENCE.finditer(text)]
         cuts = [0, *ends, len(text)]
         for begin, end in reversed(list(pairwise(cuts))):
-            if not any(c.isnumeric() for c in text[begin:end]):
-                continue
+            if not any(c.isnumeric() for c in text[begin:end]) or text[begin:end].rstrip(" *_\"')").endswith(
+                ("?", "？")
+            ):
+                continue  # a question states nothing
             sentence = _padded(text[begin:end])
             found = self._of_sentence(sentence)
             if found is not None:
@@ -128,7 +135,10 @@ class NumberKind:
             if not stated:
                 return None
             chosen, stretched = stated[-1]
-            if "=" not in chosen[0] and (total := TOTAL.search(text)):
+            results = [pair for pair in stated if RESULT.search(text[: pair[0].end()])]
+            if results:
+                chosen, stretched = results[-1]
+            elif "=" not in chosen[0] and (total := TOTAL.search(text)):
                 behind = [pair for pair in stated if pair[0].start() >= total.end()]
                 ahead = [pair for pair in stated if pair[0].end() <= total.start()]
                 chosen, stretched = (total["is"] and behind[:1] or ahead[-1:] or behind[:1] or [stated[-1]])[0]
@@ -140,9 +150,19 @@ class NumberKind:
         return None
 
 
+NUMERALS = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen twenty".split()
+    )
+}
 LETTER_ALONE = re.compile(r"\W*[A-Z]\W*")
 DIVISION = re.compile(r"(\d{1,30}) ?/ ?(\d{1,30})")
 NUMERAL = re.compile(r"(?<![\w])\d")
+
+
+RANGE = re.compile(r"(?:\bfrom|\bbetween)\b[^.\n]*(?:\bto|\band)[ ]*$", re.IGNORECASE)
 
 
 def _formula_stated(text: str, formula: str, begin: int, end: int) -> str | None:
@@ -150,8 +170,13 @@ def _formula_stated(text: str, formula: str, begin: int, end: int) -> str | None
     before, after = text[max(0, begin - 60) : begin], text[end : end + 30]
     if DENIED.search(before) or REJECTED.match(after):
         return None
-    bound = BOUND.search(before)
-    return f"{bound[0].strip()} {formula}" if bound else formula
+    if (bound := BOUND.search(before)) or (bound := RANGE.search(before)):
+        return f"{bound[0].strip()} {formula}"
+    return formula
+
+
+RESULT = re.compile(r"\d[\w%.]*(?:[ ][a-z]+)?[ ]*[-+*/×x][^=\n]*=[ ]*-?[\d.,]+(?<![.,])[ ]?$")
+"""The end of a calculation, ``6 * 7 = 42``: what it comes to is stated, and not a number that is named later."""
 
 
 def _aside(parenthesis: str) -> bool:
@@ -218,7 +243,8 @@ class FormulaKind:
     def begun(self, clause: str, *, last: bool) -> str | None:
         """The first formula of a clause; without one, the clause itself where it looks like one."""
         if next(formulas(clause), None) is not None:
-            return _first_formulas(clause)[0]
+            inner, begin, end = _first_formulas(clause)
+            return _formula_stated(clause, inner, begin, end)
         stop = CLAUSE_END.search(clause)
         said = clause[: stop.start()] if stop else clause
         lead = LEAD.match(prose(said).strip())
@@ -284,13 +310,21 @@ class WordsKind:
         if first:
             return first[1], 0, len(text), "words"
         sentences = [s for s in SENTENCE.split(bare) if re.search(r"[^\W\d_]", s)]
-        if not sentences:
+        if not sentences or sentences[-1].rstrip().endswith("?"):
             return None
-        words = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", sentences[-1])
-        if len(words) < self.count:
-            words = re.findall(r"[^\W_]+(?:['-][^\W_]+)*", bare)
-        said = words[-self.count :]
-        before = words[: -self.count]
-        if before and before[-1].casefold() in ("not", "never", "no", "isn't", "aren't", "or", "neither", "nor", "non"):
-            said = [before[-1], *said]
+        words = TOKENS.findall(bare if len(sentences[-1].split()) < self.count else sentences[-1])
+        said, before = words[-self.count :], [word.casefold() for word in words[: -self.count]]
+        while before and before[-1] in ARTICLES:
+            before.pop()
+        # Who is named last need not be meant: "A beats B", "B, not A", "taller than A".
+        if {",", ":", "="} & set(said) or (before and before[-1] not in COPULAS) or NEGATIVES & set(before[-6:]):
+            return None
         return " ".join(said), 0, len(text), "words"
+
+
+TOKENS = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[,:=]")
+ARTICLES = frozenset("a an the".split())
+COPULAS = frozenset("is are was were be equals becomes called named on as only = : thus therefore so hence".split())
+NEGATIVES = frozenset(
+    "not never no isn't aren't wasn't cannot can't don't doesn't nor neither than rather instead anything unlikely".split()
+)

@@ -32,8 +32,8 @@ REJECTED = re.compile(
 )
 """What rejects the number before it."""
 LABEL = re.compile(
-    r"\b(?:step|case|figure|fig|table|equation|eq|problem|question|part|section|chapter|page|line|row|option|example|"
-    r"method|theorem|lemma|exercise|solution|approach|way|scenario|iteration|round)s?\.?[ ]*[(#]*$",
+    r"(?:(?:^|\s)\(?[A-E][.)]|\b(?:step|case|figure|fig|table|equation|eq|problem|question|part|section|chapter|page|line|row|option|example|"
+    r"method|theorem|lemma|exercise|solution|approach|way|scenario|iteration|round)s?\.?)[ ]*[(#]*$",
     re.IGNORECASE,
 )
 """What makes a number a label."""
@@ -45,7 +45,7 @@ BOUND = re.compile(
 )
 TERM = re.compile(
     r"(?:\b(?:half|twice|double|triple|thrice|a third|a quarter|one third|square|cube|square root|cube root|root|multiple|factor)"
-    r"(?:[ ]of)?|\b(?:times|plus|minus|divided by|multiplied by|log|ln|sin|cos|tan|sqrt|percent of)|[_^√]|%[ ]of)[\s*$({]*$",
+    r"(?:[ ]of)?|\b(?:times|plus|minus|divided by|multiplied by|log|ln|sin|cos|tan|sqrt|percent of)|[_^√]|%[ ]of)[\s*$({]*-?$",
     re.IGNORECASE,
 )
 """What makes the number behind it a part of an expression."""
@@ -54,7 +54,8 @@ CHANGED = re.compile(
     r"|bn\b|lakhs?\b|crores?\b|万|亿|千|百|分之|(?:and|&)[ ](?:a|one|an|three)[ ](?:half|third|quarter|eighth)s?\b|(?:hours?|days?|weeks?|years?|miles?|feet|"
     r"pounds?|cups?)[ ]and[ ]a[ ]half|more[ ]than|less[ ]than|fewer[ ]than|(?:or|and)[ ](?:more|less|fewer|greater|higher|lower|above|"
     r"below|up|over|under)\b|(?:added|raised)[ ]to|to[ ]the[ ](?:\w+[ ])?(?:power|\d)|(?:subtracted|taken)[ ](?:from|away)|(?:increased|decreased|reduced)[ ]by|less[ ]\d"
-    r"|(?:times|plus|minus|divided[ ]by|multiplied[ ]by)\b|[xX×][ ]?[\d(a-z]|by[ ]\d|pi\b|π|\\pi|sqrt|√|\\sqrt|root[ ]|log\b|ln\b|e\^|i\b"
+    r"|times[ ](?:\d|as|the|more|that|a\b)|(?:plus|minus|divided[ ]by|multiplied[ ]by)\b|[A-Za-z]+[ ]?[*×/+-][ ]?[\d$]|[A-Za-z]+[ ][*×]|"
+    r"[A-Za-z]+[ ][xX][ ]\d|[xX×][ ]?[\d(a-z]|by[ ]\d|pi\b|π|\\pi|sqrt|√|\\sqrt|root[ ]|log\b|ln\b|e\^|i\b"
     r"|[CP][ ]\d|r[ ]?\d|th[ ]root|'[ ]?\d|:\d)",
     re.IGNORECASE,
 )
@@ -96,11 +97,14 @@ def quantity(text: str, match: re.Match[str]) -> str | None:
         return left
     if CHANGED.match(after) or ANOTHER.match(after):
         return run + after[:40].split("\n")[0]
-    if "=" not in run and BEFORE.search(before):
-        return f"{before[-40:].split(chr(10))[-1]}{run}".strip()
+    if (earlier := BEFORE.search(before)) and ("=" not in run or ASSIGNED.match(run)):
+        return f"{before[earlier.start() :].strip()} {run}".strip()
     if run.endswith("!") and not run.endswith("!!"):
         run = run.removesuffix("!")  # in prose a cry, not a factorial
     return run
+
+
+ASSIGNED = re.compile(r"[A-Za-z](?:_\w+)?[ ]*=[ ]*-?\d")
 
 
 def _left(before: str, run: str) -> str | None:
@@ -118,7 +122,13 @@ def _left(before: str, run: str) -> str | None:
     words = [m.end() for m in WORD.finditer(FUNCTION.sub(lambda m: "√" * len(m[0]), left))]
     left = left[words[-1] :].strip() if words else left.strip()
     first = left.split("=")[0]
-    if VARIABLE.search(first) and (OPERATION.search(first) or FUNCTION.search(first)) or "|" in first or "√" in first:
+    if (
+        "!" in first
+        or VARIABLE.search(first)
+        and (OPERATION.search(first) or FUNCTION.search(first))
+        or "|" in first
+        or "√" in first
+    ):
         return f"{left}={run[last + 1 :].strip()}"
     return None
 
