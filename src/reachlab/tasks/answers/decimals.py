@@ -18,7 +18,9 @@ def same_number(gold: Fraction, said: Fraction) -> bool:
         return True
     gold_unit, said_unit = unit_of(gold), unit_of(said)
     if gold_unit is not None and said_unit is not None and gold_unit != said_unit:
-        # Of two decimals the shorter one may be the other's.
+        # Of two decimals the shorter one may be the other's, if it has six decimals.
+        if max(gold_unit, said_unit) > Fraction(1, 10**SIGNIFICANT):
+            return False
         return stands_for(said, said_unit, gold) if gold_unit < said_unit else stands_for(gold, gold_unit, said)
     if (gold_unit is None) == (said_unit is None):
         return False

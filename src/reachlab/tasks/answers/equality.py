@@ -5,6 +5,7 @@ order, a set and a list of its elements, an equation and a multiple of it. Whate
 tell, `UndecidedError` says why.
 """
 
+import re
 from collections.abc import Sequence
 
 from reachlab.tasks.answers.decimals import same_number
@@ -26,6 +27,7 @@ from reachlab.tasks.answers.forms import (
     is_name,
 )
 
+ATOM = re.compile(r"-?\\(?:mathbb\{?\w\}?|emptyset|infty)|.*(?:\\ldots|\\mid|\\\{).*", re.DOTALL)
 SYNONYMS = (
     {"dne", "does not exist", "undefined", "not defined"},
     {
@@ -75,8 +77,8 @@ def same_form(gold: Form, said: Form) -> bool:
             )
         case InBase(), InBase():
             return gold.digits.lower() == said.digits.lower() and gold.base == said.base
-        case InBase(), Plain():
-            return gold.digits == said.text  # the base is the question's
+        case InBase(), Plain() | Leaf() | Word():
+            return gold.digits.casefold() == said.text.casefold()  # the base is the question's
         case Matrix(), Matrix():
             return gold.fence == said.fence and _in_order(
                 [c for row in gold.rows for c in row], [c for row in said.rows for c in row]
@@ -103,8 +105,12 @@ def _same_compound(gold: Form, said: Form) -> bool:
     if isinstance(gold, Relation):
         return _same_equation(gold, said)
     if isinstance(said, Relation):
+        if said.signs == ("\\approx",) and not is_name(said.texts[0]):
+            return same_form(gold, said.sides[0])
         named = _is_equation(said) and is_name(said.texts[0])
         return named and same_form(gold, said.sides[-1])
+    if isinstance(gold, Leaf) and ATOM.fullmatch(gold.text):
+        return False  # it has one way to be written
     if isinstance(gold, (Leaf, Plain)) and isinstance(said, (Leaf, Plain)):
         from reachlab.tasks.answers.algebra import same_expression  # sympy is slow to import, and seldom needed
 
@@ -125,6 +131,8 @@ def _same_items(gold: Items, said: Form) -> bool:
     if isinstance(said, Relation) and _is_equation(said) and is_name(said.texts[0]):
         said = said.sides[-1]
     if not isinstance(said, Items) or len(gold.items) != len(said.items):
+        return False
+    if gold.joint == "set" and said.joint == "point":
         return False
     ours, theirs = _unnamed(gold.items, said.items)
     in_order = "point" in (gold.joint, said.joint) or any(isinstance(i, Leaf) and i.text == "\\ldots" for i in ours)

@@ -66,9 +66,29 @@ def extract(text: str, kind: Kind, marks: Marks = REASONING) -> Stated | Unstate
     if region.reason:
         return Unstated(region.reason)
     for end in (*next_questions(text, region), region.end):
-        if (found := _marked(text, region.start, end, kind) or _loose(text, region.start, end, kind)) is not None:
+        start = _corrected(text, region.start, end)
+        if start > region.start and (found := _stated(text, start, end, kind)) is not None:
+            return found
+        if (found := _stated(text, region.start, end, kind)) is not None:
             return found
     return Unstated("no answer found" if text[region.start : region.end].strip() else "nothing after the reasoning")
+
+
+CORRECTION = re.compile(
+    r"(?i:\b(?:wait|hold on|oops|sorry|actually)\b[,.:! ]*(?:no\b|that(?:'s| is) (?:wrong|incorrect|not right)|it(?:'s| is| should be)\b|i made))"
+    r"|(?i:\b(?:correction|corrected answer)[ ]?:)|(?i:\bthat(?:'s| is) (?:wrong|incorrect|not right|a mistake)\b)|\bI made (?:a|an) (?:mistake|error)\b"
+)
+"""Where a text takes back what it has said."""
+
+
+def _corrected(text: str, start: int, end: int) -> int:
+    """Where what counts begins, once a text has taken back what it said before."""
+    last = _last(CORRECTION, text, max(start, end - TAIL), end)
+    return last[-1].end() if last else start
+
+
+def _stated(text: str, start: int, end: int, kind: Kind) -> Stated | None:
+    return _marked(text, start, end, kind) or _loose(text, start, end, kind)
 
 
 def _marked(text: str, start: int, end: int, kind: Kind) -> Stated | None:
@@ -195,6 +215,8 @@ def _named(text: str, start: int, end: int, kind: Kind) -> Stated | None:
         if heading := HEADING_ANSWER.fullmatch(text, line, stop):
             matches.append(heading)
         for match in reversed(matches):
+            if DOUBTED.search(text, max(line, match.start() - 60), match.start()):
+                continue
             if (found := _after_name(text, match, stop, end, kind)) is not None:
                 return found
     return None
@@ -235,6 +257,8 @@ def _phrase(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     for line, stop in _lines(text, start, end, PHRASES):
         for match in reversed(_last(PHRASE, text, line, stop)):
             begin = match.start("rest")
+            if DOUBTED.search(text, max(line, match.start() - 60), match.start()):
+                continue
             # A phrase may hold another: "the answer to our question, the final answer, is".
             inner = max((m.start("rest") for m in PHRASE.finditer(text, begin, stop)), default=begin)
             for at in dict.fromkeys((inner, begin)):
@@ -245,6 +269,11 @@ def _phrase(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     return None
 
 
+DOUBTED = re.compile(
+    r"(?:n't|\bnot|\bdoubt|\bunlikely|\bwrong|\bincorrect|\bif)\b(?:[ ](?:think|believe|that|sure|if|whether|the|an?|correct|final|say|is)){0,5}[ ]*$",
+    re.IGNORECASE,
+)
+"""What takes the statement back that follows it."""
 PHRASES = (
     "nswer",
     "NSWER",

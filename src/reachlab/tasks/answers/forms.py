@@ -4,6 +4,7 @@ A spelling (`spelling.py`) is cut where signs stand outside all brackets; what c
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reachlab.tasks.answers.spelling import Number, number_of, words_of
@@ -15,16 +16,17 @@ TOKEN = re.compile(r"\\[A-Za-z]+|\\.|.", re.DOTALL)
 QUALIFIER = re.compile(r"(?:,\s*|\s+)(?:for|where|if|when|with|as|in)\s+.*$", re.DOTALL)
 RANGE = re.compile(r" ?[A-Za-z] ?\\in ?(?:\\mathbb\{?)?[ZNQRC]\}?(?:\^[+*])?| ?[A-Za-z] (?:is )?(?:an |any )?integers?")
 """What says which numbers a letter stands for."""
+CONDITION = re.compile(r" ?\([A-Za-z] ?\\in ?\\mathbb\{?[ZNQR]\}?\)$")
 TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?(?: ?([ap])\.? ?m)?\.?", re.IGNORECASE)
 HOUR = re.compile(r"(\d{1,2}) ?([ap])\.? ?m\.?", re.IGNORECASE)
-RATIO = re.compile(r"-?\d+(?:\.\d+)?(?::-?\d+(?:\.\d+)?)+")
-BASE = re.compile(r"([0-9A-Fa-f]+)_\{?(\d+|[a-z]+)\}?")
+RATIO = re.compile(r"-?\d+(?:\.\d+)?(?:(?::| to )-?\d+(?:\.\d+)?)+")
+BASE = re.compile(r"\(?([0-9A-Fa-f]+)\)? ?_\{?(\d+|[a-z]+)\}?")
 MATRIX = re.compile(r"\\begin\{(matrix|vmatrix|Vmatrix)\}(.*)\\end\{\1\}", re.DOTALL)
 BUILDER = re.compile(r"\\mid|\||:")
 NAME = re.compile(
     r"(?:m?\\(?:angle|overline|vec|hat|bar|sin|cos|tan|triangle|Delta)\{?)?(?:[A-Za-z]"
     r"|[A-Z]{2,4}|\\[a-z]+|[A-Za-z]{3,}(?:[ '-][A-Za-z]+)*)\}?"
-    r"(?:_(?:\w|\{[^{}]*\}|\\[a-z]+))?'*(?:\([^()]*\))?(?:_\w)?"
+    r"(?:_(?:\w|\{[^{}]*\}|\\[a-z]+))?'*(?:\^\{-1\})?(?:\([^()]*\))?(?:_\w)?|\([a-z](?:,[a-z])+\)|\\frac\{d[a-z]?\}\{d[a-z]\}"
 )
 """What an answer may be called: x, x_1, f(x), AB, \\angle ABC, total cost. Not x^2, 2x or |x|."""
 TERMS = re.compile(r"\\(?:frac|sqrt|cdot|left|right|binom|pi)|[A-Za-z]")
@@ -135,7 +137,7 @@ def form_of(text: str, depth: int = 0) -> Form:
         return Clock(int(clock[1]), int(clock[2]), int(clock[3] or 0), (clock[4] or "").lower())
     if clock := HOUR.fullmatch(text):
         return Clock(int(clock[1]), 0, 0, clock[2].lower())
-    if RATIO.fullmatch(text) and all(terms := [number_of(t) for t in text.split(":")]):
+    if RATIO.fullmatch(text) and all(terms := [number_of(t) for t in re.split(":| to ", text)]):
         return Ratio(tuple(t for t in terms if t))
     if base := BASE.fullmatch(text):
         return InBase(base[1], base[2])
@@ -160,16 +162,26 @@ def _cut_form(text: str, depth: int) -> Form:
         joint = "or" if " or " in signs else "and" if set(signs) == {" and "} else ","
         if len(qualified) == 1 and len(parts) > 1:
             return form_of(qualified[0], depth + 1)
-        return Items(tuple(form_of(p, depth + 1) for p in qualified), joint)
+        return Items(_spliced(form_of(p, depth + 1) for p in qualified), joint)
+    if (condition := CONDITION.search(text)) is not None and condition.start() > 0:
+        return form_of(text[: condition.start()], depth + 1)
+    if text.count("\\pm") == 1 and "," not in text:
+        two = tuple(form_of(_signed(text, sign), depth + 1) for sign in "+-")
+        return Items(two, "or")
     if (bare := QUALIFIER.sub("", text)) != text and bare and not words_of(bare):
         return form_of(bare, depth + 1)
     parts, signs = cut(text, COMPARISONS)
     if signs and all(p.strip() for p in parts):
         return Relation(tuple(form_of(p, depth + 1) for p in parts), tuple(signs), tuple(p.strip() for p in parts))
-    if text.count("\\pm") == 1:
-        two = tuple(form_of(_signed(text, sign), depth + 1) for sign in "+-")
-        return Items(two, "or")
     return _bracketed(text, depth)
+
+
+def _spliced(items: Iterable[Form]) -> tuple[Form, ...]:
+    """Items, with both signs of a ``\\pm`` among them."""
+    found: list[Form] = []
+    for item in items:
+        found += item.items if isinstance(item, Items) and item.joint == "or" else (item,)
+    return tuple(found)
 
 
 def _signed(text: str, sign: str) -> str:
@@ -180,10 +192,12 @@ def _signed(text: str, sign: str) -> str:
 def _bracketed(text: str, depth: int) -> Form:
     if text.startswith("\\{") and text.endswith("\\}") and _closes_at(text, 1) == len(text) - 1:
         inside = text[2:-2]
-        if BUILDER.search(inside):
-            return Leaf(text)
+        if builder := BUILDER.search(inside):
+            condition = form_of(inside[builder.end() :], depth + 1)
+            named = is_name(inside[: builder.start()].split("\\in")[0])
+            return condition if named and isinstance(condition, (Relation, Items, Span)) else Leaf(text)
         parts, _ = cut(inside, (",", ";"))
-        return Items(tuple(form_of(p, depth + 1) for p in parts if p.strip()), "set")
+        return Items(_spliced(form_of(p, depth + 1) for p in parts if p.strip()), "set")
     if text[:1] in ("(", "[") and text[-1:] in (")", "]") and _closes_at(text, 0) == len(text) - 1:
         inside = text[1:-1]
         parts, signs = cut(inside, (",", ";"))
@@ -232,9 +246,14 @@ def _closes_at(text: str, opened: int) -> int:
     return -1
 
 
+CHANGING = re.compile(
+    r"\b(?:half|twice|double|triple|square|cube|times|more|less|sum|product|third|quarter)\b.*\bof\b", re.IGNORECASE
+)
+
+
 def is_name(text: str) -> bool:
     """Whether a side of an equation is but a name for the other."""
-    return bool(NAME.fullmatch(text.strip()))
+    return bool(NAME.fullmatch(text.strip())) and not CHANGING.search(text)
 
 
 def stated_side(text: str) -> str:
@@ -246,11 +265,15 @@ def stated_side(text: str) -> str:
     first, last = parts[0].strip(), parts[-1].strip()
     if cut(text, ("<", ">", "\\le", "\\ge", "\\neq", ","))[1]:
         return text
+    if CHAINED.fullmatch(first) and len(parts) > 2 and not any(VARIABLE.search(p) for p in parts[1:]):
+        return last
     if is_name(first) or (first and not VARIABLE.search(first)):
         return first if is_name(last) and number_of(first) is not None else last
     return text
 
 
+CHAINED = re.compile(r"[a-z](?:\+[a-z])+")
+"""A sum that a question asks for: of ``m+n=3+7=10`` it is 10."""
 VARIABLE = re.compile(
     r"(?<![\\A-Za-z])[A-Za-z]{1,2}(?![A-Za-z])|\||\\(?:alpha|beta|gamma|delta|theta|phi|lambda|mu|omega)(?![a-z])"
 )

@@ -6,7 +6,7 @@ The final answer is the reading, and the verdict looks at nothing else: texts wi
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -14,10 +14,10 @@ from reachlab.tasks.answers.choices import ChoiceKind, gold_choice
 from reachlab.tasks.answers.equality import same, same_form
 from reachlab.tasks.answers.errors import UndecidedError, UnreadableError
 from reachlab.tasks.answers.extraction import Kind, Stated, Unstated, extract
-from reachlab.tasks.answers.forms import Plain, stated_side
-from reachlab.tasks.answers.kinds import FormulaKind, NumberKind, WordsKind
+from reachlab.tasks.answers.forms import Clock, Plain, Ratio, form_of, stated_side
+from reachlab.tasks.answers.kinds import CLOCK, RATIO, FormulaKind, NumberKind, PatternKind, WordsKind
 from reachlab.tasks.answers.reasoning import REASONING, Marks
-from reachlab.tasks.answers.spelling import MOST, Number, assigned, number_of, spell, words_of
+from reachlab.tasks.answers.spelling import MOST, Number, assigned, number_of, spell, without_unit, words_of
 
 Status = Literal["correct", "wrong", "unscored"]
 
@@ -49,10 +49,15 @@ class Gold:
             return None
         if self.letters:
             return stated or None
-        bare = spell(stated)
         if self.number is None:
-            return self._read_other(bare)
-        number = number_of(bare) or number_of(stated_side(bare)) or number_of(LETTERED.sub("", bare))
+            return self._read_other(spell(without_unit(stated)))
+        bare = spell(REMARK.sub(r"\1", stated))
+        number = (
+            number_of(bare)
+            or number_of(stated_side(bare))
+            or number_of(LETTERED.sub("", bare))
+            or number_of(ALONE.sub(r"\1", bare))
+        )
         if number is None:
             return bare or None
         value = number.value
@@ -86,8 +91,15 @@ class Gold:
             return "unscored", f"{error}: {not_gold}"
 
 
+REMARK = re.compile(r"^(\s*\S+(?: [A-Za-z]+)?) \([^()]*[A-Za-z=][^()]*\)\s*$")
+"""A number, and what it is in other words: ``18 (16 - 3 + 5)``, ``2 hours (120 minutes)``."""
+ALONE = re.compile(r"^(?:\w\\in)?(?:\\\{|\[)([^,{}\[\]]+)(?:\\\}|\])$")
+"""A set, or a list, of one."""
 LETTERED = re.compile(r"^\([A-J]\)\s*")
 """The letter of a choice, before the option's text."""
+
+
+DOLLARS = re.compile(r"\\\$\s*\d")
 
 
 @lru_cache(maxsize=4096)
@@ -105,10 +117,17 @@ def gold_of(answer: str, options: tuple[str, ...] = ()) -> Gold:
         return Gold(answer, bare, None, ChoiceKind(options), letters)
     number = number_of(bare) or number_of(stated_side(bare))
     if number is not None:
+        if not number.unit and DOLLARS.search(answer):
+            number = replace(number, unit="dollar")
         return Gold(answer, bare, number, NumberKind())
+    bare = spell(without_unit(answer))
     words = words_of(bare)
     if words is not None and " or " not in words and " and " not in words:
         return Gold(answer, bare, None, WordsKind(len(words.split()), leads=words in ("yes", "no", "true", "false")))
+    if CLOCK.search(bare) and isinstance(form_of(bare), Clock):
+        return Gold(answer, bare, None, PatternKind(CLOCK))
+    if isinstance(form_of(bare), Ratio):
+        return Gold(answer, bare, None, PatternKind(RATIO))
     return Gold(answer, bare, None, FormulaKind())
 
 

@@ -11,10 +11,10 @@ from itertools import pairwise
 from reachlab.tasks.answers.extraction import JOIN, PROSE, Mark, formulas, last_formulas
 from reachlab.tasks.answers.quantities import BOUND, DENIED, REJECTED, RUN, quantity
 from reachlab.tasks.answers.spelling import (
-    SCALES,
     DELIMITERS,
     MONEY,
     NEGATIVE,
+    SCALES,
     TAGS,
     UNITS,
     number_of,
@@ -141,7 +141,7 @@ class NumberKind:
             elif "=" not in chosen[0] and (total := TOTAL.search(text)):
                 behind = [pair for pair in stated if pair[0].start() >= total.end()]
                 ahead = [pair for pair in stated if pair[0].end() <= total.start()]
-                chosen, stretched = (total["is"] and behind[:1] or ahead[-1:] or behind[:1] or [stated[-1]])[0]
+                chosen, stretched = ((total["is"] and behind[:1]) or ahead[-1:] or behind[:1] or [stated[-1]])[0]
             if (division := DIVISION.fullmatch(stretched)) and (
                 stretched != sentence.strip() and int(division[1]) % max(1, int(division[2])) == 0
             ):
@@ -153,8 +153,7 @@ class NumberKind:
 NUMERALS = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split()
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
     )
 }
 LETTER_ALONE = re.compile(r"\W*[A-Z]\W*")
@@ -276,6 +275,40 @@ class FormulaKind:
         return said, begin + is_at, len(stripped), "formula"
 
 
+CLOCK = re.compile(
+    r"\b\d{1,2}:\d{2}(?::\d{2})?(?:[ ~]?[ap]\.?[ ]?m\b\.?)?|\b\d{1,2}[ ~]?[ap]\.?[ ]?m\b\.?", re.IGNORECASE
+)
+RATIO = re.compile(r"-?\d+(?:\.\d+)?(?:[ ]*(?::|to)[ ]*-?\d+(?:\.\d+)?)+")
+
+
+@dataclass(frozen=True, slots=True)
+class PatternKind:
+    """What is written in one way: a time of day, a ratio."""
+
+    pattern: re.Pattern[str]
+
+    def boxed(self, content: str) -> str | None:
+        """Whatever the box holds."""
+        return content
+
+    def begun(self, clause: str, *, last: bool) -> str | None:
+        """The first of its kind in a clause."""
+        found = self.pattern.search(prose(spell_text(clause)))
+        return None if found is None or DENIED.search(prose(spell_text(clause))[: found.start()]) else found[0]
+
+    def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
+        """The last of its kind."""
+        bare = prose(spell_text(text))
+        found = [m for m in self.pattern.finditer(bare) if not DENIED.search(bare[max(0, m.start() - 60) : m.start()])]
+        return (found[-1][0], 0, len(text), "formula") if found else None
+
+
+def spell_text(text: str) -> str:
+    """Without TeX's boxes around words."""
+    return IN_BRACES.sub(r"\1", text)
+
+
+IN_BRACES = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}")
 SYMBOLS = re.compile(r"[\d\\^=<>{}()√π∞∅+*/|]|^[A-Za-z]$")
 PROSE_START = re.compile(r"(?:[A-Za-z]{2,}[,;]?\s+){3,}")
 
@@ -323,8 +356,8 @@ class WordsKind:
 
 
 TOKENS = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[,:=]")
-ARTICLES = frozenset("a an the".split())
-COPULAS = frozenset("is are was were be equals becomes called named on as only = : thus therefore so hence".split())
+ARTICLES = frozenset(["a", "an", "the"])
+COPULAS = frozenset(["is", "are", "was", "were", "be", "equals", "becomes", "called", "named", "on", "as", "only", "=", ":", "thus", "therefore", "so", "hence"])
 NEGATIVES = frozenset(
-    "not never no isn't aren't wasn't cannot can't don't doesn't nor neither than rather instead anything unlikely".split()
+    ["not", "never", "no", "isn't", "aren't", "wasn't", "cannot", "can't", "don't", "doesn't", "nor", "neither", "than", "rather", "instead", "anything", "unlikely"]
 )

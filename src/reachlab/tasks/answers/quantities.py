@@ -124,8 +124,8 @@ def _left(before: str, run: str) -> str | None:
     first = left.split("=")[0]
     if (
         "!" in first
-        or VARIABLE.search(first)
-        and (OPERATION.search(first) or FUNCTION.search(first))
+        or (VARIABLE.search(first)
+        and (OPERATION.search(first) or FUNCTION.search(first)))
         or "|" in first
         or "√" in first
     ):

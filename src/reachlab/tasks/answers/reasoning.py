@@ -24,16 +24,18 @@ NEXT_QUESTION = re.compile(
     r"(?:(?:next |new |another )?(?:question|problem|exercise|(?-i:Q))(?:[ \t]*(?:no\.?[ \t]*|#)?\d+)?[ \t*_]*[:.)]"
     r"|(?:question|problem|exercise)[ \t]*#?\d+[ \t*_]*(?:\n|[:.)])"
     r"|\#{1,4}[ \t]*(?:question|problem|instruction|exercise)\b"
-    r"|(?:human|user|问题|题目|問題)[ \t]*[:：])",
+    r"|(?:human|user|问题|题目|問題)[ \t]*[:：]|\[question\]|example[ \t]*\d+[ \t]*[:.]|instruction[ \t*]*[:：\n])",
     re.IGNORECASE,
 )
 """Where a text begins to ask: a heading of a question, a user's turn."""
+INLINE = re.compile(r"(?<=[\d.!)}*])[ ]+(?:Question|Problem|Q)(?:[ ]?\d+)?:")
+"""The same on a line that has answered."""
 REQUEST = re.compile(
     r"\n[^\n]{0,300}\b(?:put|write|give) your final answer (?:within|in|inside) \\boxed", re.IGNORECASE
 )
 """The template's own request once more."""
 
-ASCII_ASKING = ("question", "problem", "exercise", "instruction", "human", "user")
+ASCII_ASKING = ("question", "problem", "exercise", "example", "instruction", "human", "user")
 ASKING = (*ASCII_ASKING, "问题", "题目", "問題")
 """Words on a line that asks; `NEXT_QUESTION` says whether it does."""
 
@@ -86,6 +88,8 @@ def next_questions(text: str, region: Region) -> list[int]:
             lines.add(text.rfind("\n", region.start, at + 1))
             at = lowered.find(word, max(at + 1, text.find("\n", at, region.end)), region.end)
     found = [line for line in lines if line >= 0 and NEXT_QUESTION.match(text, line, region.end)]
+    if "Question" in text or "Problem" in text or " Q" in text:
+        found += [match.start() for match in INLINE.finditer(text, region.start, region.end)]
     if "final answer" in text:
         found += [match.start() for match in REQUEST.finditer(text, region.start, region.end)]
     return sorted(found)[:MOST_QUESTIONS]

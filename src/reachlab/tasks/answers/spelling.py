@@ -60,6 +60,14 @@ LONG_UNIT = re.compile(
     r"|(?:Omega|mu)(?![A-Za-z])(?:\s*\\(?:text|mathrm)\{\s*\w+\})?)\s*$"
 )
 """A unit that is more than a word: ``\\mathrm{m\\,s^{-1}}``, ``\\Omega``."""
+UNIT_WORD = (
+    r"(?:square|cubic|sq\.?|cu\.?|units?|cm|mm|km|m|meters?|metres?|centimeters?|kilometers?|in|inch(?:es)?|ft|feet|foot|yards?|miles?"
+    r"|hours?|hr|minutes?|min|seconds?|s|days?|weeks?|years?|degrees?|radians?|dollars?|cents?|kg|g|grams?|lbs?|pounds?|L|liters?"
+    r"|mol|J|N|W|V|Hz|K|Pa|mph|per|and|/| )"
+)
+UNIT_BEHIND = re.compile(
+    rf"(?<=[\w}})])\s*(?:\\[ ,;:!]|~|\\quad)*\\(?:text|mathrm|mbox|textrm|rm)\s*\{{[~ ]*{UNIT_WORD}+\}}(?:\^\{{?\d\}}?)?\s*(?=\$?\s*$)"
+)
 LAID_OUT = re.compile(r"\\begin\{(aligned|align\*?|gathered|split|equation\*?)\}(.*)\\end\{\1\}", re.DOTALL)
 TRIGONOMETRIC = re.compile(r"(\d+(?:\.\d+)?)\s*\^\s*\{?\s*\\circ\s*\}?")
 ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
@@ -131,8 +139,7 @@ UNITS = {
 """Units that are told apart: 5 cm is not 5 m. Of all others nothing is known, and they are left out."""
 LETTER_UNITS = frozenset(["m", "s", "g", "h", "l", "L", "N", "J", "W", "V", "A", "K", "C", "F"])
 NOT_UNITS = frozenset(
-    "and or to by times plus minus divided over mod choose is squared cubed factorial pi sqrt root remainder half point "
-    "log ln more less fewer above below power raised tenths hundredths thousandths tens if when where than x".split()
+    ["and", "or", "to", "by", "times", "plus", "minus", "divided", "over", "mod", "choose", "is", "squared", "cubed", "factorial", "pi", "sqrt", "root", "remainder", "half", "point", "log", "ln", "more", "less", "fewer", "above", "below", "power", "raised", "tenths", "hundredths", "thousandths", "tens", "if", "when", "where", "than", "x"]
 )
 """Words that make what stands before them another quantity."""
 SCALES = {
@@ -195,6 +202,11 @@ def spell(text: str) -> str:
         found = ROW.sub(r"\\\\", found).replace("+\\infty", "\\infty")
     found = FENCED.sub(r"\1", found) if "{matrix}" in found else found
     return _bare(_trimmed(OPPOSITE.sub(r"-\1", EMPTY.sub(r"\\emptyset", found))))
+
+
+def without_unit(answer: str) -> str:
+    """Without a unit behind a formula: ``3\\sqrt{2} \\text{ cm}``."""
+    return UNIT_BEHIND.sub("", answer) if "\\" in answer else answer
 
 
 def canonical(answer: str) -> str | None:
