@@ -15,6 +15,12 @@ PROBLEM = Problem(id="5", prompt="What is 5?", answer="5")
 HONEST = [(PROBLEM, "5")]
 
 
+def judging() -> list[psutil.Process]:
+    """The processes that judge for this one."""
+    living = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+    return [p for p in living if "reachlab.tasks.worker" in p.cmdline()]
+
+
 class Caller(threading.Thread):
     """Calls `work` and keeps what it returns or raises."""
 
@@ -79,15 +85,15 @@ def test_one_answer_is_not_behind_another_callers_slow_ones(workers: int) -> Non
         slow = Caller(lambda: judge.verify([(PROBLEM, f"hang:{i}") for i in range(6)]))
         for _ in range(3):
             assert judge.verify(HONEST) == [Verdict.correct()]
-            assert len(psutil.Process().children()) <= 2 * workers
+            assert len(judging()) <= 2 * workers
         assert slow.is_alive()
         judge.close()
         slow.join()
         assert str(slow.error) == "the judge was closed while it judged"
         assert isinstance(slow.error, ReachlabError)
-        assert not psutil.Process().children()
+        assert not judging()
         assert judge.verify(HONEST) == [Verdict.correct()]
-    assert not psutil.Process().children()
+    assert not judging()
 
 
 def test_an_interrupted_caller_leaves_nothing_and_harms_no_other() -> None:
@@ -115,7 +121,7 @@ def test_that_no_worker_starts_is_told_to_all() -> None:
             assert "did not start: exit code 1 (RuntimeError: this task does not load)" in str(caller.error)
         with pytest.raises(ReachlabError, match="did not start"):
             judge.verify(HONEST)
-    assert not psutil.Process().children()
+    assert not judging()
 
 
 def test_a_task_that_cannot_be_sent_is_an_error_of_the_caller() -> None:

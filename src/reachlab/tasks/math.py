@@ -74,7 +74,7 @@ class Math(FiniteTask):
 
     def grade(self, problem: Problem, text: str) -> Graded:
         """The answer that `text` states, where it stands, and the verdict on it."""
-        return grade(gold_for(problem), text, self.marks)
+        return grade(gold_for(problem), text, self.marks, str(problem.metadata.get("question", "")))
 
     def gold(self, problem: Problem) -> str:
         """The gold answer in its one spelling."""

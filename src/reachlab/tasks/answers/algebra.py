@@ -238,7 +238,7 @@ def _depth(text: str) -> int:
     return deepest
 
 
-TOWER = re.compile(r"\^\{?\(?\d+\)?\^\{?\(?[\dx]+\)?\^|\d{5,}!|\^\{?\d{7,}|\)!\)?!|!!")
+TOWER = re.compile(r"\\binom\{\\binom|\^\{?\(?\d+\)?\^\{?\(?[\dx]+\)?\^|\d{5,}!|\^\{?\d{7,}|\)!\)?!|!!")
 
 
 def _sized(f: Any) -> bool:

@@ -5,12 +5,13 @@ its question lists. An answer whose letter and text are of two options picks nei
 """
 
 import re
+from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
 
 from reachlab.tasks.answers.extraction import Mark
 from reachlab.tasks.answers.kinds import CLAUSE_END, LEAD, SENTENCE, NumberKind, prose
-from reachlab.tasks.answers.quantities import DENIED, REJECTED
+from reachlab.tasks.answers.quantities import DENIED, NEAR, REJECTED
 from reachlab.tasks.answers.spelling import canonical, number_of, spell
 
 LETTERS = "ABCDEFGHIJ"
@@ -49,6 +50,8 @@ LISTED = re.compile(
     r"(?:(?<=\n)|(?<=^)|(?<=\s)|(?<=\$)|(?<=quad)|(?<=~))(?:\\(?:text|textbf|mathrm|mathbf|mbox)\{)?"
     r"(?:\((?P<p>[A-J])\)|(?P<d>[A-J])(?:[.):]|(?=\n[A-J](?:\n|$))|(?<=\n[A-J])$))\}?[ \t~\\]*",
 )
+MOST_PICKS = 20
+"""Letters of a sentence that are looked at, from its end."""
 PLAIN_WORD = re.compile(r"[^\W\d_]{3}")
 
 
@@ -89,13 +92,19 @@ class ChoiceKind:
     def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
         """The one letter of the last sentence that picks any; a letter that the text begins with; an option's text."""
         ends = [s for s in SENTENCE.split(text) if s.strip()]
-        concluded = {m[m.lastgroup or 0] for s in ends[-1:] for m in PICKED.finditer(s) if m["h"] and _meant(s, m)}
+        concluded = {
+            m[m.lastgroup or 0]
+            for s in ends[-1:]
+            for m in deque(PICKED.finditer(s), maxlen=MOST_PICKS)
+            if m["h"] and _meant(s, m)
+        }
         if len(concluded) == 1:
             return concluded.pop(), 0, len(text), "letter"
         said = _without_options(text)
         sentences = [s for s in SENTENCE.split(said) if s.strip() and not s.rstrip().endswith("?")]
         for sentence in reversed(sentences[-6:]):
-            letters = {m[m.lastgroup or 0] for m in PICKED.finditer(sentence) if _meant(sentence, m)}
+            picks = deque(PICKED.finditer(sentence), maxlen=MOST_PICKS)
+            letters = {m[m.lastgroup or 0] for m in picks if _meant(sentence, m)}
             if len(letters) == 1:
                 return letters.pop(), 0, len(text), "letter"
             if letters:
@@ -105,10 +114,14 @@ class ChoiceKind:
             picked = self.picked(line)
             return None if picked is None else (picked, 0, len(text), "letter")
         for clause in reversed(CLAUSE.split(sentences[-1])) if sentences else ():
-            if not NEGATED.search(clause) and (letter := self._option(clause)) is not None:
+            if (letter := self._option(clause)) is not None and not self._denies(clause, letter):
                 return letter, 0, len(text), "letter"
         whole = self.picked(said) if len(sentences) == 1 and not NEGATED.search(said) else None
         return None if whole is None else (whole, 0, len(text), "letter")
+
+    def _denies(self, clause: str, letter: str) -> bool:
+        """Whether a clause names an option to deny it; the option's own words may hold a "no"."""
+        return bool(NEGATED.search(_words(clause).replace(_words(self.options[LETTERS.index(letter)]), "")))
 
     def _article(self, text: str, found: re.Match[str]) -> bool:
         """Whether an "A" or "I" is a word of a sentence."""
@@ -166,7 +179,8 @@ PARENTHESISED = re.compile(r"\(([A-J])\)")
 
 def _meant(sentence: str, pick: re.Match[str]) -> bool:
     """Whether a letter is chosen and not dismissed."""
-    before, end = sentence[: pick.start(pick.lastgroup or 0)], pick.end(pick.lastgroup or 0)
+    start, end = pick.span(pick.lastgroup or 0)
+    before = sentence[max(0, start - NEAR) : start]
     return not (
         DENIED.search(before.rstrip("(* ") + " ")
         or DISMISSED.search(before)

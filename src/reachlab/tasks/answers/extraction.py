@@ -255,6 +255,10 @@ PHRASE = re.compile(
 def _phrase(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     """What the last "answer is" states; a phrase that states nothing of the kind is passed over."""
     for line, stop in _lines(text, start, end, PHRASES):
+        for match in reversed(_last(AFTERWARDS, text, line, stop)):
+            if (found := kind.loose(match["said"])) is not None:
+                begin = match.start("said")
+                return Stated(found[0], begin + found[1], begin + found[2], "phrase")
         for match in reversed(_last(PHRASE, text, line, stop)):
             begin = match.start("rest")
             if DOUBTED.search(text, max(line, match.start() - 60), match.start()):
@@ -269,6 +273,10 @@ def _phrase(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     return None
 
 
+AFTERWARDS = re.compile(
+    r"(?P<said>[^\n.;:]{1,80}?)[ ](?:is|are)[ ](?:the|my|our)[ ](?:final |correct |right )?(?:answer|solution|choice|option)\b"
+)
+"""A statement that names itself behind what it states: "18 is the answer"."""
 DOUBTED = re.compile(
     r"(?:n't|\bnot|\bdoubt|\bunlikely|\bwrong|\bincorrect|\bif)\b(?:[ ](?:think|believe|that|sure|if|whether|the|an?|correct|final|say|is)){0,5}[ ]*$",
     re.IGNORECASE,

@@ -16,6 +16,7 @@ TOKEN = re.compile(r"\\[A-Za-z]+|\\.|.", re.DOTALL)
 QUALIFIER = re.compile(r"(?:,\s*|\s+)(?:for|where|if|when|with|as|in)\s+.*$", re.DOTALL)
 RANGE = re.compile(r" ?[A-Za-z] ?\\in ?(?:\\mathbb\{?)?[ZNQRC]\}?(?:\^[+*])?| ?[A-Za-z] (?:is )?(?:an |any )?integers?")
 """What says which numbers a letter stands for."""
+LISTING = re.compile(r"^ ?(?:and|or) ")
 CONDITION = re.compile(r" ?\([A-Za-z] ?\\in ?\\mathbb\{?[ZNQR]\}?\)$")
 TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?(?: ?([ap])\.? ?m)?\.?", re.IGNORECASE)
 HOUR = re.compile(r"(\d{1,2}) ?([ap])\.? ?m\.?", re.IGNORECASE)
@@ -158,6 +159,7 @@ def _cut_form(text: str, depth: int) -> Form:
         return Union(tuple(form_of(p, depth + 1) for p in parts))
     parts, signs = cut(text, (",", ";", " or ", " and ", "\\\\"))
     if signs and all(p.strip() for p in parts) and len(parts) <= LONGEST_LIST:
+        parts = [LISTING.sub("", part) for part in parts]
         qualified = [p for p in parts if not QUALIFIER.fullmatch(f" {p}") and not RANGE.fullmatch(p)]
         joint = "or" if " or " in signs else "and" if set(signs) == {" and "} else ","
         if len(qualified) == 1 and len(parts) > 1:
@@ -247,7 +249,8 @@ def _closes_at(text: str, opened: int) -> int:
 
 
 CHANGING = re.compile(
-    r"\b(?:half|twice|double|triple|square|cube|times|more|less|sum|product|third|quarter)\b.*\bof\b", re.IGNORECASE
+    r"^\\?(?:log|ln|sqrt|exp)\b|\b(?:half|twice|double|triple|square|cube|times|more|less|sum|product|third|quarter)\b.*\bof\b",
+    re.IGNORECASE,
 )
 
 
@@ -263,7 +266,7 @@ def stated_side(text: str) -> str:
         inside, member = cut(text, ("\\in",))
         return inside[1].strip() if len(inside) == 2 and member and is_name(inside[0]) else text
     first, last = parts[0].strip(), parts[-1].strip()
-    if cut(text, ("<", ">", "\\le", "\\ge", "\\neq", ","))[1]:
+    if cut(text, ("<", ">", "\\le", "\\ge", "\\neq", ",", ";", " or ", " and "))[1]:
         return text
     if CHAINED.fullmatch(first) and len(parts) > 2 and not any(VARIABLE.search(p) for p in parts[1:]):
         return last

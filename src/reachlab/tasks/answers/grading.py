@@ -17,7 +17,7 @@ from reachlab.tasks.answers.extraction import Kind, Stated, Unstated, extract
 from reachlab.tasks.answers.forms import Clock, Plain, Ratio, form_of, stated_side
 from reachlab.tasks.answers.kinds import CLOCK, RATIO, FormulaKind, NumberKind, PatternKind, WordsKind
 from reachlab.tasks.answers.reasoning import REASONING, Marks
-from reachlab.tasks.answers.spelling import MOST, Number, assigned, number_of, spell, without_unit, words_of
+from reachlab.tasks.answers.spelling import MOST, REMARK, Number, assigned, number_of, spell, without_unit, words_of
 
 Status = Literal["correct", "wrong", "unscored"]
 
@@ -57,6 +57,7 @@ class Gold:
             or number_of(stated_side(bare))
             or number_of(LETTERED.sub("", bare))
             or number_of(ALONE.sub(r"\1", bare))
+            or number_of(spell(without_unit(stated)))
         )
         if number is None:
             return bare or None
@@ -74,8 +75,8 @@ class Gold:
             return str(number.value)
         return (bare if "=" in self.spelling or "," in bare else assigned(bare)) or None
 
-    def verdict(self, read: str) -> tuple[Status, str]:
-        """Whether a reading is the gold answer, and why not."""
+    def verdict(self, read: str, question: str = "") -> tuple[Status, str]:
+        """Whether a reading is the gold answer, and why not; to repeat a formula of the question is no answer."""
         if read == self.canonical:
             return "correct", ""
         not_gold = f"{read[:80]}, not {self.written[:80]}"
@@ -86,13 +87,15 @@ class Gold:
                 said = number_of(read)
                 right = said is not None and same_form(Plain(self.number, self.spelling), Plain(said, read))
                 return ("correct", "") if right else ("wrong", not_gold)
-            return ("correct", "") if same(self.spelling, read) else ("wrong", not_gold)
+            if not same(self.spelling, read):
+                return "wrong", not_gold
+            if OPERATION.search(read) and _bare(read) in _bare(spell(question)):
+                return "wrong", f"a formula of the question: {not_gold}"
+            return "correct", ""
         except (UndecidedError, UnreadableError) as error:
             return "unscored", f"{error}: {not_gold}"
 
 
-REMARK = re.compile(r"^(\s*\S+(?: [A-Za-z]+)?) \([^()]*[A-Za-z=][^()]*\)\s*$")
-"""A number, and what it is in other words: ``18 (16 - 3 + 5)``, ``2 hours (120 minutes)``."""
 ALONE = re.compile(r"^(?:\w\\in)?(?:\\\{|\[)([^,{}\[\]]+)(?:\\\}|\])$")
 """A set, or a list, of one."""
 LETTERED = re.compile(r"^\([A-J]\)\s*")
@@ -100,6 +103,13 @@ LETTERED = re.compile(r"^\([A-J]\)\s*")
 
 
 DOLLARS = re.compile(r"\\\$\s*\d")
+
+
+OPERATION = re.compile(r"[-+*/^=]|\\(?:cdot|frac|sqrt|binom|sum|int|log|ln|sin|cos|tan)")
+
+
+def _bare(spelling: str) -> str:
+    return "".join(spelling.split())
 
 
 @lru_cache(maxsize=4096)
@@ -147,8 +157,8 @@ def read(gold: Gold, text: str, marks: Marks = REASONING) -> str | None:
     return None if isinstance(stated, Unstated) else gold.read(stated.text)
 
 
-def grade(gold: Gold, text: str, marks: Marks = REASONING) -> Graded:
-    """Judge the answer that `text` states; `marks` are those of reasoning."""
+def grade(gold: Gold, text: str, marks: Marks = REASONING, question: str = "") -> Graded:
+    """Judge the answer that `text` states to a `question`; `marks` are those of reasoning."""
     stated = extract(text, gold.kind, marks)
     if isinstance(stated, Unstated):
         return Graded("wrong", stated.reason, None, None)
@@ -157,4 +167,4 @@ def grade(gold: Gold, text: str, marks: Marks = REASONING) -> Graded:
         return Graded(
             "wrong", "an empty answer" if len(stated.text) <= MOST else "too long to be an answer", None, stated
         )
-    return Graded(*gold.verdict(final), final, stated)
+    return Graded(*gold.verdict(final, question), final, stated)

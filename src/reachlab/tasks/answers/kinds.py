@@ -5,15 +5,18 @@ number is asked for. An expression is not the number that it comes to: of ``9 * 
 """
 
 import re
+from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 
-from reachlab.tasks.answers.extraction import JOIN, PROSE, Mark, formulas, last_formulas
+from reachlab.tasks.answers.extraction import JOIN, Mark, formulas, last_formulas
+from reachlab.tasks.answers.forms import stated_side
 from reachlab.tasks.answers.quantities import BOUND, DENIED, REJECTED, RUN, quantity
 from reachlab.tasks.answers.spelling import (
     DELIMITERS,
     MONEY,
     NEGATIVE,
+    REMARK,
     SCALES,
     TAGS,
     UNITS,
@@ -23,11 +26,11 @@ from reachlab.tasks.answers.spelling import (
     words_of,
 )
 
-SENTENCE = re.compile(r"(?<=[.!?。！？])(?=\s|[^\x00-\x7f])|\n+")
+SENTENCE = re.compile(r"(?<=[.!?。！？])(?=\s(?!\s*=)|[^\x00-\x7f])|\n+")
 LEAD = re.compile(
     r"(?:the |a |an |final |correct |total |answer |result |value |number |sum |product "
     r"|is |are |be |equals? |equal to |about |approximately |exactly |simply "
-    r"|therefore |thus |so |hence |indeed |just |only |option |choice |that |of |=|:)+",
+    r"|therefore |thus |so |hence |indeed |just |only |option |choice |that |of |=>|->|=|:| )+",
     re.IGNORECASE,
 )
 CLAUSE_END = re.compile(
@@ -41,6 +44,9 @@ TOTAL = re.compile(
     re.IGNORECASE,
 )
 """What marks the number next to it as the sum of the others."""
+MOST_RUNS = 40
+"""Numbers of a sentence that are looked at, from its end."""
+CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 LIST_ITEM = re.compile(r"(?m)^[ \t*_#-]*\(?(?:step|case|part|option|problem)?[ ]*\d+[.):](?=\s)", re.IGNORECASE)
 CALCULATED = re.compile(r"<<[^<>\n]*>>")
 """GSM8K's notes to a calculator: ``6*7=<<6*7=42>>42``."""
@@ -60,7 +66,10 @@ class NumberKind:
 
     def boxed(self, content: str) -> str | None:
         """Whatever the box holds, of a sentence the number: a box that holds none is a wrong answer."""
-        return self.begun(content, last=True) or content if PROSE.search(content) else content
+        bare = spell(content)
+        if number_of(bare) or number_of(stated_side(bare)) or REMARK.match(content) or not NUMERAL.search(content):
+            return content
+        return (self.begun(content, last=True) or content) if IN_WORDS.search(content) else content
 
     def begun(self, clause: str, *, last: bool) -> str | None:
         """The number, or the expression, at the beginning of a clause; anywhere in it where it is the last line."""
@@ -93,6 +102,8 @@ class NumberKind:
 
     def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
         """The last formula or number."""
+        without = CODE.sub(lambda m: " " * len(m[0]), text)
+        text = without if NUMERAL.search(without) else text
         spans = list(formulas(text))
         group = last_formulas(text)
         blank = text
@@ -128,7 +139,7 @@ class NumberKind:
     def _of_sentence(self, sentence: str) -> tuple[str, int, int] | None:
         outside = PARENTHESIS.sub(lambda m: m[0] if m.start() == 0 or not _aside(m[0]) else " " * len(m[0]), sentence)
         for text in (outside, sentence):
-            runs = [m for m in RUN.finditer(text) if _stands_alone(text, m)]
+            runs = deque((m for m in RUN.finditer(text) if _stands_alone(text, m)), maxlen=MOST_RUNS)
             if not runs:
                 continue
             stated = [(m, said) for m in runs if (said := _stretched(text, m)) is not None]
@@ -153,9 +164,32 @@ class NumberKind:
 NUMERALS = {
     word: value
     for value, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
     )
 }
+IN_WORDS = re.compile(r"(?<!\\)\b(?:[A-Za-z]{3}|is\b|at\b)|^\s*=")
 LETTER_ALONE = re.compile(r"\W*[A-Z]\W*")
 DIVISION = re.compile(r"(\d{1,30}) ?/ ?(\d{1,30})")
 NUMERAL = re.compile(r"(?<![\w])\d")
@@ -357,7 +391,46 @@ class WordsKind:
 
 TOKENS = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[,:=]")
 ARTICLES = frozenset(["a", "an", "the"])
-COPULAS = frozenset(["is", "are", "was", "were", "be", "equals", "becomes", "called", "named", "on", "as", "only", "=", ":", "thus", "therefore", "so", "hence"])
+COPULAS = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "equals",
+        "becomes",
+        "called",
+        "named",
+        "on",
+        "as",
+        "only",
+        "=",
+        ":",
+        "thus",
+        "therefore",
+        "so",
+        "hence",
+    ]
+)
 NEGATIVES = frozenset(
-    ["not", "never", "no", "isn't", "aren't", "wasn't", "cannot", "can't", "don't", "doesn't", "nor", "neither", "than", "rather", "instead", "anything", "unlikely"]
+    [
+        "not",
+        "never",
+        "no",
+        "isn't",
+        "aren't",
+        "wasn't",
+        "cannot",
+        "can't",
+        "don't",
+        "doesn't",
+        "nor",
+        "neither",
+        "than",
+        "rather",
+        "instead",
+        "anything",
+        "unlikely",
+    ]
 )

@@ -21,7 +21,7 @@ DENIED = re.compile(
     r"(?:\bnot|n't|\bnever|\bneither|\bnor|\bcannot|\bno longer|\brather than|\binstead of|\bother than|\bexcept"
     r"|\bdifferent from|\banything but|\bunlikely|\bimpossible|\bdoubt|\bwrong answer:?|≠|\\neq?|!=|不是|并非|不等于|不可能)"
     r"[ ]*(?:(?:be|being|equal|to|is|it|that|the|a|an|answer|think|exactly|just|only|get|have|have been|是)\b[ ]*)*"
-    r"[\s*$(\\\"'`]*$",
+    r"[\s*$(}\\\"'`]*$",
     re.IGNORECASE,
 )
 """What denies the number behind it."""
@@ -40,12 +40,12 @@ LABEL = re.compile(
 BOUND = re.compile(
     r"(?:\b(?:less|more|greater|fewer|larger|smaller|higher|lower|bigger|older|younger)[ ](?:\w+[ ])?than|\bat (?:least|most)|\bup to"
     r"|\bno (?:more|less|fewer) than|\bunder|\bover|\babove|\bbelow|\bbeyond|\bexceeds?|\bbetween|\bfrom"
-    r"|[<>≤≥]=?|\\(?:le|ge|lt|gt|leq|geq)|大于|小于|至少是?|至多是?|超过|不到)[\s*$(\\]*$",
+    r"|(?<![=-])[<>≤≥]=?|\\(?:le|ge|lt|gt|leq|geq)|大于|小于|至少是?|至多是?|超过|不到)[\s*$(\\}]*$",
     re.IGNORECASE,
 )
 TERM = re.compile(
     r"(?:\b(?:half|twice|double|triple|thrice|a third|a quarter|one third|square|cube|square root|cube root|root|multiple|factor)"
-    r"(?:[ ]of)?|\b(?:times|plus|minus|divided by|multiplied by|log|ln|sin|cos|tan|sqrt|percent of)|[_^√]|%[ ]of)[\s*$({]*-?$",
+    r"(?:[ ]of)?|\b(?:times|plus|minus|divided by|multiplied by|log|ln|sin|cos|tan|sqrt|percent of)|[_^√]|%[ ]of)[\s*$({}]*-?$",
     re.IGNORECASE,
 )
 """What makes the number behind it a part of an expression."""
@@ -54,7 +54,7 @@ CHANGED = re.compile(
     r"|bn\b|lakhs?\b|crores?\b|万|亿|千|百|分之|(?:and|&)[ ](?:a|one|an|three)[ ](?:half|third|quarter|eighth)s?\b|(?:hours?|days?|weeks?|years?|miles?|feet|"
     r"pounds?|cups?)[ ]and[ ]a[ ]half|more[ ]than|less[ ]than|fewer[ ]than|(?:or|and)[ ](?:more|less|fewer|greater|higher|lower|above|"
     r"below|up|over|under)\b|(?:added|raised)[ ]to|to[ ]the[ ](?:\w+[ ])?(?:power|\d)|(?:subtracted|taken)[ ](?:from|away)|(?:increased|decreased|reduced)[ ]by|less[ ]\d"
-    r"|times[ ](?:\d|as|the|more|that|a\b)|(?:plus|minus|divided[ ]by|multiplied[ ]by)\b|[A-Za-z]+[ ]?[*×/+-][ ]?[\d$]|[A-Za-z]+[ ][*×]|"
+    r"|[xyznk]\b|\([ ]*-?\w+[ ]*[-+*/]|times[ ](?:\d|[a-z]\b|as|the|more|that)|(?:plus|minus|divided[ ]by|multiplied[ ]by)\b|[A-Za-z]+[ ]?[*×/+-][ ]?[\d$]|[A-Za-z]+[ ][*×]|"
     r"[A-Za-z]+[ ][xX][ ]\d|[xX×][ ]?[\d(a-z]|by[ ]\d|pi\b|π|\\pi|sqrt|√|\\sqrt|root[ ]|log\b|ln\b|e\^|i\b"
     r"|[CP][ ]\d|r[ ]?\d|th[ ]root|'[ ]?\d|:\d)",
     re.IGNORECASE,
@@ -62,12 +62,12 @@ CHANGED = re.compile(
 """What makes the number before it another quantity."""
 ANOTHER = re.compile(
     r"[ ]*(?:[a-z°%]+[ ]?|个|元)?(?:,|;|&|/|\bor\b|\band\b|\bto\b|或者?|和|与|-(?=\d)|–)[ ]*(?:or|and)?[ ]*(?:maybe|possibly|perhaps|also|even)?[ ]*"
-    r"(?:[A-Za-z][ ]*=[ ]*)?[-+$(]?\d|[ ][A-Za-z]+[ ]\d+[ ](?:min|sec|cent|inch|in\b|oz|ounce)",
+    r"(?:[A-Za-z]+[ ]?[=:][ ]*)?[-+$(]?\d|[ ][A-Za-z]+[ ]\d+[ ](?:min|sec|cent|inch|in\b|oz|ounce)",
     re.IGNORECASE,
 )
 """A further number that belongs to it: ``4 or 5``, ``3 and 4``, ``20 dollars and 15 cents``, ``5 hours 30 minutes``."""
 BEFORE = re.compile(
-    r"(?:^|[^\w.])(?:[A-Za-z][ ]*=[ ]*)?-?\d[\d.,/]*(?<![.,])(?:[ ]*(?:,|;|&|\bor\b|\band\b|\bto\b|或者?|和|:|–)[ ]*(?:or|and|maybe|possibly)?"
+    r"(?:^|[^\w.])(?:[A-Za-z][ ]*=[ ]*)?-?\d[\d.,/]*(?<![.,])(?:[ ]*(?:,|;|&|\bor\b|\band\b|\bto\b|\bby\b|或者?|和|:|–)[ ]*(?:or|and|maybe|possibly)?"
     r"|[ ](?:[a-z]+[ ])?(?:or|and)[ ]|[ ](?:dollars?|hours?|feet|ft|lbs?|pounds?|minutes?)[ ]|[ ]+)(?:maybe[ ]|possibly[ ])?[ ]*[\[($]*$",
     re.IGNORECASE,
 )
@@ -90,14 +90,17 @@ def quantity(text: str, match: re.Match[str]) -> str | None:
     before, after = text[max(0, start - NEAR) : start], text[match.end() : match.end() + NEAR]
     if DENIED.search(before) or REJECTED.match(after) or LABEL.search(before):
         return None
+    if run.rstrip().endswith("(") and not run.lstrip().startswith("("):
+        return run + after[:20]
     run = _balanced(run.strip(), before)
-    if (mark := BOUND.search(before) or TERM.search(before)) is not None:
-        return f"{mark[0].strip()} {run}"
     if (left := _left(before, run)) is not None:
         return left
+    if (mark := BOUND.search(before) or TERM.search(before)) is not None:
+        return f"{mark[0].strip()} {run}" if before[-1:] in (" ", "") else f"{before.split()[-1]}{run}"
     if CHANGED.match(after) or ANOTHER.match(after):
         return run + after[:40].split("\n")[0]
-    if (earlier := BEFORE.search(before)) and ("=" not in run or ASSIGNED.match(run)):
+    earlier = BEFORE.search(before)
+    if earlier and ("=" not in run or (ASSIGNED.match(run) and ASSIGNED.search(earlier[0].lstrip()))):
         return f"{before[earlier.start() :].strip()} {run}".strip()
     if run.endswith("!") and not run.endswith("!!"):
         run = run.removesuffix("!")  # in prose a cry, not a factorial
@@ -124,8 +127,7 @@ def _left(before: str, run: str) -> str | None:
     first = left.split("=")[0]
     if (
         "!" in first
-        or (VARIABLE.search(first)
-        and (OPERATION.search(first) or FUNCTION.search(first)))
+        or (VARIABLE.search(first) and (OPERATION.search(first) or FUNCTION.search(first)))
         or "|" in first
         or "√" in first
     ):
@@ -135,6 +137,7 @@ def _left(before: str, run: str) -> str | None:
 
 def _balanced(run: str, before: str) -> str:
     """Without brackets that do not belong to it: ``4)``, ``18}``, ``(6*7 = 42)``."""
+    run = run.rstrip("| ")
     pairs = {")": "(", "}": "{", "]": "["}
     while run and run[-1] in pairs and run.count(run[-1]) > run.count(pairs[run[-1]]):
         run = run[:-1].rstrip()

@@ -47,7 +47,7 @@ DELIMITERS = re.compile(
     r"\\[()\[\]]|(?<!\\)\$\$?|(?<![\w)])\*\*|\*\*(?![\w(])|__|`+"
     r"|(?<![\w)*])\*(?=[\w$\\])|(?<=[\w$.%])\*(?![\w(*\\ ])"
 )
-TAGS = re.compile(r"</?(?:answer|b|i|strong|em|sup|sub|u|p|span|code)\b[^<>]{0,40}>", re.IGNORECASE)
+TAGS = re.compile(r"</?(?:[bipu]|[A-Za-z][A-Za-z_-]{1,20})(?: [^<>]{0,40})?>")
 LOOKS = re.compile(
     r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|Biggl|Biggr|big|Big|bigg|Bigg|displaystyle"
     r"|textstyle|limits|nolimits"
@@ -60,6 +60,8 @@ LONG_UNIT = re.compile(
     r"|(?:Omega|mu)(?![A-Za-z])(?:\s*\\(?:text|mathrm)\{\s*\w+\})?)\s*$"
 )
 """A unit that is more than a word: ``\\mathrm{m\\,s^{-1}}``, ``\\Omega``."""
+REMARK = re.compile(r"^(\s*\S+(?: [A-Za-z]+)?) \([^()]*[A-Za-z=][^()]*\)\s*$")
+"""A number, and what it is in other words: ``18 (16 - 3 + 5)``, ``2 hours (120 minutes)``."""
 UNIT_WORD = (
     r"(?:square|cubic|sq\.?|cu\.?|units?|cm|mm|km|m|meters?|metres?|centimeters?|kilometers?|in|inch(?:es)?|ft|feet|foot|yards?|miles?"
     r"|hours?|hr|minutes?|min|seconds?|s|days?|weeks?|years?|degrees?|radians?|dollars?|cents?|kg|g|grams?|lbs?|pounds?|L|liters?"
@@ -73,9 +75,10 @@ TRIGONOMETRIC = re.compile(r"(\d+(?:\.\d+)?)\s*\^\s*\{?\s*\\circ\s*\}?")
 ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*\{?(\d+)\}?")
 ORDINAL = re.compile(r"\^\s*\{?\s*(st|nd|rd|th)\s*\}?")
+IN_BRACES = re.compile(r"(?<![_^A-Za-z}\\\]])\{(\d+(?:\.\d+)?)\}")
 POWER = re.compile(r"\^(-\d+)")
-ASCII_MATH = re.compile(r"sqrt|\bpi\b|infinity|[xX] ?10\^|\b(?:sin|cos|tan|log|ln|theta)\b")
-TIMES = re.compile(r"(?<=\d) ?[xX] ?(?=10\^)")
+ASCII_MATH = re.compile(r"sqrt|\bpi\b|infinity|\d ?[xX] ?\d|\b(?:sin|cos|tan|log|ln|theta)\b")
+TIMES = re.compile(r"(?<=[\d)]) ?[xX] ?(?=\d)")
 FUNCTIONS = re.compile(r"(?<![\\A-Za-z])(pi|sin|cos|tan|log|ln|infinity|theta)(?=[\s(/^*+)-]|$)(?!\s[A-Za-z]{2})")
 ROOTS = re.compile(r"(?<![\\A-Za-z])sqrt\s*\(([^()]*)\)")
 ELLIPSIS = re.compile(r"(?<=,)\s*\.{3,}|\.{3,}(?=\s*,)")
@@ -139,7 +142,47 @@ UNITS = {
 """Units that are told apart: 5 cm is not 5 m. Of all others nothing is known, and they are left out."""
 LETTER_UNITS = frozenset(["m", "s", "g", "h", "l", "L", "N", "J", "W", "V", "A", "K", "C", "F"])
 NOT_UNITS = frozenset(
-    ["and", "or", "to", "by", "times", "plus", "minus", "divided", "over", "mod", "choose", "is", "squared", "cubed", "factorial", "pi", "sqrt", "root", "remainder", "half", "point", "log", "ln", "more", "less", "fewer", "above", "below", "power", "raised", "tenths", "hundredths", "thousandths", "tens", "if", "when", "where", "than", "x"]
+    [
+        "and",
+        "or",
+        "to",
+        "by",
+        "times",
+        "plus",
+        "minus",
+        "divided",
+        "over",
+        "mod",
+        "choose",
+        "is",
+        "squared",
+        "cubed",
+        "factorial",
+        "pi",
+        "sqrt",
+        "root",
+        "remainder",
+        "half",
+        "point",
+        "log",
+        "ln",
+        "more",
+        "less",
+        "fewer",
+        "above",
+        "below",
+        "power",
+        "raised",
+        "tenths",
+        "hundredths",
+        "thousandths",
+        "tens",
+        "if",
+        "when",
+        "where",
+        "than",
+        "x",
+    ]
 )
 """Words that make what stands before them another quantity."""
 SCALES = {
@@ -193,6 +236,7 @@ def spell(text: str) -> str:
         .replace("<=", "\\le ")
         .replace(">=", "\\ge "),
     )
+    found = IN_BRACES.sub(r"\1", found) if "{" in found else found
     found = POWER.sub(r"^{\1}", found.replace("~", " "))
     found = SINGLE.sub(_single, AROUND_SIGNS.sub(r"\1", " ".join(found.split())))
     if "and" in found or "or" in found:

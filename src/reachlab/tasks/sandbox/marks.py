@@ -5,9 +5,13 @@ Runs inside the walls too: nothing but the standard library. The marks are those
 
 REASONING = (
     ("<think>", "</think>"),
+    ("<THINK>", "</THINK>"),
+    ("<Think>", "</Think>"),
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
     ("<reasoning>", "</reasoning>"),
+    ("<start_working_out>", "<end_working_out>"),
+    ("<reflection>", "</reflection>"),
     ("<seed:think>", "</seed:think>"),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
