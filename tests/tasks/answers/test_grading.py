@@ -43,6 +43,33 @@ def test_the_verdict_on_each_choice() -> None:
     assert wrong == []
 
 
+def test_the_verdict_on_each_hard_case() -> None:
+    """What a reader with a grudge found: bounds, lists, denials, corrections, units, odd LaTeX."""
+    rows = [json.loads(line) for line in (Path(__file__).parent / "hard_cases.jsonl").read_text().splitlines()]
+    assert len(rows) > 300
+    wrong = []
+    for gold, text, want, *options in rows:
+        graded = grade(gold_of(gold, tuple(*options)), text)
+        if graded.status not in want.split("|"):
+            wrong.append((gold, text, want, graded))
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("gold", "question", "text"),
+    [
+        ("6+9i", "Evaluate $(1+2i)6-3i$.", "We evaluate $(1+2i)6-3i$."),
+        ("11\\sqrt{2}", "Simplify $\\sqrt{242}$.", "\\boxed{\\sqrt{242}}"),
+        ("x^2+2x+1", "Expand $(x+1)^2$.", "The answer is $(x+1)^2$."),
+    ],
+)
+def test_to_repeat_the_question_is_no_answer(gold: str, question: str, text: str) -> None:
+    graded = grade(gold_of(gold), text, question=question)
+    assert graded.status == "wrong"
+    assert graded.reason.startswith("a formula of the question")
+    assert grade(gold_of(gold), f"\\boxed{{{gold}}}", question=question).status == "correct"
+
+
 def test_a_verdict_rests_on_the_final_answer() -> None:
     for cases in CASES.values():
         verdicts: dict[tuple[str, str | None], set[str]] = {}

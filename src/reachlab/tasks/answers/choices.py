@@ -24,7 +24,10 @@ LETTER = re.compile(
     r"(?P<close>[)\]}$*_`\"']*)(?P<after>[\s.:,;)!]|$|[^\x00-\x7f])(?!\s*=)",
 )
 CAPITALS = re.compile(r"[A-J]{2,}")
-GOES_ON = r"(?! (?!because|since|as |is |and |or |for |here|but )[a-z])(?!\s*(?:,|/|&|and|or)\s*\(?[A-J](?![A-Za-z]))"
+GOES_ON = (
+    r"(?! (?!because|since|as |is |and |or |for |here|but )[a-z])(?!\s*(?:,|/|&"
+    r"|and|or)\s*\(?[A-J](?![A-Za-z]))"
+)
 """Not an article, nor one of several."""
 PICKED = re.compile(
     r"(?i:\b(?:option|choice|letter|choose|pick|select|answer)s?(?:[ ]+(?:is|are|would be|should be|must be))?)"
@@ -37,7 +40,9 @@ PICKED = re.compile(
 )
 """Where a sentence names a letter as its choice."""
 DISMISSED = re.compile(
-    r"\b(?:rule[sd]? out|eliminat\w+|exclud\w+|reject\w*|discard\w*|not)[\s:]+(?:option |choice )?\(?$", re.IGNORECASE
+    r"\b(?:rule[sd]? out|eliminat\w+|exclud\w+|reject\w*|discard\w*|not)[\s:]+(?:option "
+    r"|choice )?\(?$",
+    re.IGNORECASE,
 )
 REFUSED = re.compile(r"(?:\bnot|n't|\bnever)[ ](?:\w+[ ]){0,2}\(?$", re.IGNORECASE)
 OUT = re.compile(

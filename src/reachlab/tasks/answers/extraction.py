@@ -75,8 +75,10 @@ def extract(text: str, kind: Kind, marks: Marks = REASONING) -> Stated | Unstate
 
 
 CORRECTION = re.compile(
-    r"(?i:\b(?:wait|hold on|oops|sorry|actually)\b[,.:! ]*(?:no\b|that(?:'s| is) (?:wrong|incorrect|not right)|it(?:'s| is| should be)\b|i made))"
-    r"|(?i:\b(?:correction|corrected answer)[ ]?:)|(?i:\bthat(?:'s| is) (?:wrong|incorrect|not right|a mistake)\b)|\bI made (?:a|an) (?:mistake|error)\b"
+    r"(?i:\b(?:wait|hold on|oops|sorry|actually)\b[,.:! ]*(?:no\b|that(?:'s| is) (?:wrong"
+    r"|incorrect|not right)|it(?:'s| is| should be)\b|i made))"
+    r"|(?i:\b(?:correction|corrected answer)[ ]?:)|(?i:\bthat(?:'s| is) (?:wrong"
+    r"|incorrect|not right|a mistake)\b)|\bI made (?:a|an) (?:mistake|error)\b"
 )
 """Where a text takes back what it has said."""
 
@@ -129,7 +131,8 @@ def _loose(text: str, start: int, end: int, kind: Kind) -> Stated | None:
 
 
 BOX = re.compile(
-    r"(?:\\(?:[Bb]oxed|fbox|framebox)|\x08oxed|(?<![A-Za-z\\])boxed(?=\{))\s*(?:\{|(-?\d[\d.,/]*(?<![.,])|[A-Za-z](?![A-Za-z])))"
+    r"(?:\\(?:[Bb]oxed|fbox|framebox)|\x08oxed|(?<![A-Za-z\\])boxed(?=\{))\s*(?:\{"
+    r"|(-?\d[\d.,/]*(?<![.,])|[A-Za-z](?![A-Za-z])))"
 )
 JOIN = re.compile(
     r"[ \t]*(?:\$|\\[)\]])?[ \t]*(?:,|;|、|,?[ \t]*(?:and|or|&|和|或)(?![a-z])|,?[ \t]*\\text\{ ?(?:and"
@@ -187,7 +190,8 @@ NAMED = re.compile(
     r"(?:(?P<hashes>\#{4})(?!\#)[ \t]*"
     r"|(?<![A-Za-z])(?:ANSWER|(?i:answers?|ans|antwort|réponse|respuesta|resposta|risposta"
     r"|ответ|答案|答え|정답|故选|选择|正解))[ \t]*"
-    r"(?i:to [^\n:]{1,80}|in [^\n:]{1,40}|choice|option|key)?[ \t*_`\"')]*(?:[:：]|[ ][-–—][ ]|[ ]?[-=]>|[ ]?\|(?!\|))[ \t]*"
+    r"(?i:to [^\n:]{1,80}|in [^\n:]{1,40}|choice|option|key)?[ \t*_`\"')]*(?:[:：]"
+    r"|[ ][-–—][ ]|[ ]?[-=]>|[ ]?\|(?!\|))[ \t]*"
     r"|final_answer\((?=[^()\n]+\))"
     r"|(?m:^)[ \t*]*A:[ \t*]*)"
 )
@@ -274,11 +278,13 @@ def _phrase(text: str, start: int, end: int, kind: Kind) -> Stated | None:
 
 
 AFTERWARDS = re.compile(
-    r"(?P<said>[^\n.;:]{1,80}?)[ ](?:is|are)[ ](?:the|my|our)[ ](?:final |correct |right )?(?:answer|solution|choice|option)\b"
+    r"(?P<said>[^\n.;:]{1,80}?)[ ](?:is|are)[ ](?:the|my|our)[ ](?:final |correct "
+    r"|right )?(?:answer|solution|choice|option)\b"
 )
 """A statement that names itself behind what it states: "18 is the answer"."""
 DOUBTED = re.compile(
-    r"(?:n't|\bnot|\bdoubt|\bunlikely|\bwrong|\bincorrect|\bif)\b(?:[ ](?:think|believe|that|sure|if|whether|the|an?|correct|final|say|is)){0,5}[ ]*$",
+    r"(?:n't|\bnot|\bdoubt|\bunlikely|\bwrong|\bincorrect|\bif)\b(?:[ ](?:think"
+    r"|believe|that|sure|if|whether|the|an?|correct|final|say|is)){0,5}[ ]*$",
     re.IGNORECASE,
 )
 """What takes the statement back that follows it."""

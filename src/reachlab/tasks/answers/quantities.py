@@ -1,4 +1,4 @@
-"""Whether a number in a sentence is stated as the answer, or is something else: a bound, a term, one of several, denied.
+"""Whether a number in a sentence is stated, or is something else: a bound, a term, one of several, denied.
 
     "she pays 18 dollars" states 18; "at least 18", "18 or 20", "18 squared", "x + y = 18", "not 18", "step 18" do not
 
@@ -19,56 +19,72 @@ RUN = re.compile(
 
 DENIED = re.compile(
     r"(?:\bnot|n't|\bnever|\bneither|\bnor|\bcannot|\bno longer|\brather than|\binstead of|\bother than|\bexcept"
-    r"|\bdifferent from|\banything but|\bunlikely|\bimpossible|\bdoubt|\bwrong answer:?|≠|\\neq?|!=|不是|并非|不等于|不可能)"
+    r"|\bdifferent from|\banything but|\bunlikely|\bimpossible|\bdoubt|\bwrong answer:?"
+    r"|≠|\\neq?|!=|不是|并非|不等于|不可能)"
     r"[ ]*(?:(?:be|being|equal|to|is|it|that|the|a|an|answer|think|exactly|just|only|get|have|have been|是)\b[ ]*)*"
     r"[\s*$(}\\\"'`]*$",
     re.IGNORECASE,
 )
 """What denies the number behind it."""
 REJECTED = re.compile(
-    r"[\s*$)\\\"'`]*(?:is|are|was|would be|seems|looks)?[ ]*(?:not (?!only)|n't|wrong|incorrect|impossible|too (?!\w+ to)|false\b"
+    r"[\s*$)\\\"'`]*(?:is|are|was|would be|seems|looks)?[ ]*(?:not (?!only)|n't"
+    r"|wrong|incorrect|impossible|too (?!\w+ to)|false\b"
     r"|isn't|aren't|does not|doesn't|do not|cannot|can't)|[\s*$)]*\?[ ]*(?:no|wait|hmm|that)",
     re.IGNORECASE,
 )
 """What rejects the number before it."""
 LABEL = re.compile(
-    r"(?:(?:^|\s)\(?[A-E][.)]|\b(?:step|case|figure|fig|table|equation|eq|problem|question|part|section|chapter|page|line|row|option|example|"
+    r"(?:(?:^|\s)\(?[A-E][.)]|\b(?:step|case|figure|fig|table|equation|eq|problem"
+    r"|question|part|section|chapter|page|line|row|option|example|"
     r"method|theorem|lemma|exercise|solution|approach|way|scenario|iteration|round)s?\.?)[ ]*[(#]*$",
     re.IGNORECASE,
 )
 """What makes a number a label."""
 BOUND = re.compile(
-    r"(?:\b(?:less|more|greater|fewer|larger|smaller|higher|lower|bigger|older|younger)[ ](?:\w+[ ])?than|\bat (?:least|most)|\bup to"
+    r"(?:\b(?:less|more|greater|fewer|larger|smaller|higher|lower|bigger|older|younger)[ ](?:\w+[ ])?than"
+    r"|\bat (?:least|most)|\bup to"
     r"|\bno (?:more|less|fewer) than|\bunder|\bover|\babove|\bbelow|\bbeyond|\bexceeds?|\bbetween|\bfrom"
     r"|(?<![=-])[<>≤≥]=?|\\(?:le|ge|lt|gt|leq|geq)|大于|小于|至少是?|至多是?|超过|不到)[\s*$(\\}]*$",
     re.IGNORECASE,
 )
 TERM = re.compile(
-    r"(?:\b(?:half|twice|double|triple|thrice|a third|a quarter|one third|square|cube|square root|cube root|root|multiple|factor)"
-    r"(?:[ ]of)?|\b(?:times|plus|minus|divided by|multiplied by|log|ln|sin|cos|tan|sqrt|percent of)|[_^√]|%[ ]of)[\s*$({}]*-?$",
+    r"(?:\b(?:half|twice|double|triple|thrice|a third|a quarter|one third|square"
+    r"|cube|square root|cube root|root|multiple|factor)"
+    r"(?:[ ]of)?|\b(?:times|plus|minus|divided by|multiplied by|log|ln|sin|cos|tan"
+    r"|sqrt|percent of)|[_^√]|%[ ]of)[\s*$({}]*-?$",
     re.IGNORECASE,
 )
 """What makes the number behind it a part of an expression."""
 CHANGED = re.compile(
-    r"[ ]*(?:squared|cubed|factorial|remainder|mod(?:ulo)?\b|choose\b|point[ ]\d|tens\b|tenths?\b|hundredths?\b|thousandths?\b"
-    r"|bn\b|lakhs?\b|crores?\b|万|亿|千|百|分之|(?:and|&)[ ](?:a|one|an|three)[ ](?:half|third|quarter|eighth)s?\b|(?:hours?|days?|weeks?|years?|miles?|feet|"
-    r"pounds?|cups?)[ ]and[ ]a[ ]half|more[ ]than|less[ ]than|fewer[ ]than|(?:or|and)[ ](?:more|less|fewer|greater|higher|lower|above|"
-    r"below|up|over|under)\b|(?:added|raised)[ ]to|to[ ]the[ ](?:\w+[ ])?(?:power|\d)|(?:subtracted|taken)[ ](?:from|away)|(?:increased|decreased|reduced)[ ]by|less[ ]\d"
-    r"|[xyznk]\b|\([ ]*-?\w+[ ]*[-+*/]|times[ ](?:\d|[a-z]\b|as|the|more|that)|(?:plus|minus|divided[ ]by|multiplied[ ]by)\b|[A-Za-z]+[ ]?[*×/+-][ ]?[\d$]|[A-Za-z]+[ ][*×]|"
+    r"[ ]*(?:squared|cubed|factorial|remainder|mod(?:ulo)?\b|choose\b|point[ ]\d"
+    r"|tens\b|tenths?\b|hundredths?\b|thousandths?\b"
+    r"|bn\b|lakhs?\b|crores?\b|万|亿|千|百|分之|(?:and|&)[ ](?:a|one|an|three)[ ](?:half"
+    r"|third|quarter|eighth)s?\b|(?:hours?|days?|weeks?|years?|miles?|feet|"
+    r"pounds?|cups?)[ ]and[ ]a[ ]half|more[ ]than|less[ ]than|fewer[ ]than|(?:or"
+    r"|and)[ ](?:more|less|fewer|greater|higher|lower|above|"
+    r"below|up|over|under)\b|(?:added|raised)[ ]to|to[ ]the[ ](?:\w+[ ])?(?:power"
+    r"|\d)|(?:subtracted|taken)[ ](?:from|away)|(?:increased|decreased|reduced)[ ]by"
+    r"|less[ ]\d"
+    r"|[xyznk]\b|\([ ]*-?\w+[ ]*[-+*/]|times[ ](?:\d|[a-z]\b|as|the|more|that)|(?:plus"
+    r"|minus|divided[ ]by|multiplied[ ]by)\b|[A-Za-z]+[ ]?[*×/+-][ ]?[\d$]|[A-Za-z]+[ ][*×]"
+    r"|"
     r"[A-Za-z]+[ ][xX][ ]\d|[xX×][ ]?[\d(a-z]|by[ ]\d|pi\b|π|\\pi|sqrt|√|\\sqrt|root[ ]|log\b|ln\b|e\^|i\b"
     r"|[CP][ ]\d|r[ ]?\d|th[ ]root|'[ ]?\d|:\d)",
     re.IGNORECASE,
 )
 """What makes the number before it another quantity."""
 ANOTHER = re.compile(
-    r"[ ]*(?:[a-z°%]+[ ]?|个|元)?(?:,|;|&|/|\bor\b|\band\b|\bto\b|或者?|和|与|-(?=\d)|–)[ ]*(?:or|and)?[ ]*(?:maybe|possibly|perhaps|also|even)?[ ]*"
+    r"[ ]*(?:[a-z°%]+[ ]?|个|元)?(?:,|;|&|/|\bor\b|\band\b|\bto\b|或者?|和|与|-(?=\d)"
+    r"|–)[ ]*(?:or|and)?[ ]*(?:maybe|possibly|perhaps|also|even)?[ ]*"
     r"(?:[A-Za-z]+[ ]?[=:][ ]*)?[-+$(]?\d|[ ][A-Za-z]+[ ]\d+[ ](?:min|sec|cent|inch|in\b|oz|ounce)",
     re.IGNORECASE,
 )
 """A further number that belongs to it: ``4 or 5``, ``3 and 4``, ``20 dollars and 15 cents``, ``5 hours 30 minutes``."""
 BEFORE = re.compile(
-    r"(?:^|[^\w.])(?:[A-Za-z][ ]*=[ ]*)?-?\d[\d.,/]*(?<![.,])(?:[ ]*(?:,|;|&|\bor\b|\band\b|\bto\b|\bby\b|或者?|和|:|–)[ ]*(?:or|and|maybe|possibly)?"
-    r"|[ ](?:[a-z]+[ ])?(?:or|and)[ ]|[ ](?:dollars?|hours?|feet|ft|lbs?|pounds?|minutes?)[ ]|[ ]+)(?:maybe[ ]|possibly[ ])?[ ]*[\[($]*$",
+    r"(?:^|[^\w.])(?:[A-Za-z][ ]*=[ ]*)?-?\d[\d.,/]*(?<![.,])(?:[ ]*(?:,|;|&|\bor\b"
+    r"|\band\b|\bto\b|\bby\b|或者?|和|:|–)[ ]*(?:or|and|maybe|possibly)?"
+    r"|[ ](?:[a-z]+[ ])?(?:or|and)[ ]|[ ](?:dollars?|hours?|feet|ft|lbs?|pounds?"
+    r"|minutes?)[ ]|[ ]+)(?:maybe[ ]|possibly[ ])?[ ]*[\[($]*$",
     re.IGNORECASE,
 )
 """An earlier number that it belongs to."""

@@ -53,7 +53,10 @@ LOOKS = re.compile(
     r"|textstyle|limits|nolimits"
     r"|scriptstyle|rm|bf|it|tt|sf|large|Large|LARGE|huge|Huge|small|boldmath)(?![A-Za-z])"
 )
-SPACE = re.compile(r"\\(?:quad|qquad|enspace|thinspace|hspace\*?\{[^{}]*\}|hfill|newline)(?![A-Za-z])|\\[ ,;:!>]|~|\s")
+SPACE = re.compile(
+    r"\\(?:quad|qquad|enspace|thinspace|hspace\*?\{[^{}]*\}|hfill|newline)(?![A-Za-z])"
+    r"|\\[ ,;:!>]|~|\s"
+)
 LONG_UNIT = re.compile(
     r"(?<=[\d}])(?:\\[ ,;:!]|~|\s|\\quad)*"
     r"\\(?:(?:mathrm|text|rm|textrm)\s*\{(?:[^{}]|\{[^{}]*\})*[\^\\](?:[^{}]|\{[^{}]*\})*\}"
@@ -63,12 +66,15 @@ LONG_UNIT = re.compile(
 REMARK = re.compile(r"^(\s*\S+(?: [A-Za-z]+)?) \([^()]*[A-Za-z=][^()]*\)\s*$")
 """A number, and what it is in other words: ``18 (16 - 3 + 5)``, ``2 hours (120 minutes)``."""
 UNIT_WORD = (
-    r"(?:square|cubic|sq\.?|cu\.?|units?|cm|mm|km|m|meters?|metres?|centimeters?|kilometers?|in|inch(?:es)?|ft|feet|foot|yards?|miles?"
-    r"|hours?|hr|minutes?|min|seconds?|s|days?|weeks?|years?|degrees?|radians?|dollars?|cents?|kg|g|grams?|lbs?|pounds?|L|liters?"
+    r"(?:square|cubic|sq\.?|cu\.?|units?|cm|mm|km|m|meters?|metres?|centimeters?"
+    r"|kilometers?|in|inch(?:es)?|ft|feet|foot|yards?|miles?"
+    r"|hours?|hr|minutes?|min|seconds?|s|days?|weeks?|years?|degrees?|radians?|dollars?"
+    r"|cents?|kg|g|grams?|lbs?|pounds?|L|liters?"
     r"|mol|J|N|W|V|Hz|K|Pa|mph|per|and|/| )"
 )
 UNIT_BEHIND = re.compile(
-    rf"(?<=[\w}})])\s*(?:\\[ ,;:!]|~|\\quad)*\\(?:text|mathrm|mbox|textrm|rm)\s*\{{[~ ]*{UNIT_WORD}+\}}(?:\^\{{?\d\}}?)?\s*(?=\$?\s*$)"
+    rf"(?<=[\w}})])\s*(?:\\[ ,;:!]|~|\\quad)*\\(?:text|mathrm|mbox|textrm|rm)\s*"
+    rf"\{{[~ ]*{UNIT_WORD}+\}}(?:\^\{{?\d\}}?)?\s*(?=\$?\s*$)"
 )
 LAID_OUT = re.compile(r"\\begin\{(aligned|align\*?|gathered|split|equation\*?)\}(.*)\\end\{\1\}", re.DOTALL)
 TRIGONOMETRIC = re.compile(r"(\d+(?:\.\d+)?)\s*\^\s*\{?\s*\\circ\s*\}?")
@@ -86,7 +92,10 @@ LABELLED = re.compile(r"^(?:the )?(?:final |correct )?answers?(?: ?[:=]| is )\s*
 JOINED = re.compile(r"(?<![A-Za-z\\]) ?(and|or) ?(?![A-Za-z])")
 THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3}(?:(?:,|\{,\}|(?:,?\\[,!;: ])+ ?| )\d{3})+)(?![\d])")
 BETWEEN_THOUSANDS = re.compile(r"\D+")
-DEGREES = re.compile(r"\s*\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?(?:\s*[CFK](?![A-Za-z]))?|\\degree\b|(?<=\d) ?degrees?\b")
+DEGREES = re.compile(
+    r"\s*\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?(?:\s*[CFK](?![A-Za-z]))?|\\degree\b"
+    r"|(?<=\d) ?degrees?\b"
+)
 MACROS = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge",
     "ne": "neq", "times": "cdot", "ast": "cdot", "bullet": "cdot", "varnothing": "emptyset", "dots": "ldots",
@@ -186,7 +195,8 @@ NOT_UNITS = frozenset(
 )
 """Words that make what stands before them another quantity."""
 SCALES = {
-    "dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "bn": 10**9,
+    "dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+    "bn": 10**9,
     "hundreds": 10**2, "thousands": 10**3, "millions": 10**6, "billions": 10**9, "lakh": 10**5, "crore": 10**7,
 }  # fmt: skip
 """Words that multiply the number before them."""
