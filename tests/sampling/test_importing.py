@@ -297,7 +297,13 @@ def test_the_default_folder_is_named_by_the_file(tmp_path: Path, monkeypatch: py
 def test_an_answer_that_hangs_the_verifier_is_unscored_and_disagrees_with_any_label(tmp_path: Path) -> None:
     file = write(
         tmp_path / "x.jsonl",
-        {**ROW, "answer": "9^{9^{9^{9}}}", "id": "tower", "text": "\\boxed{9^{9^{9^{8}}}}", "is_correct": False},
+        {
+            **ROW,
+            "question": "How tall?",
+            "answer": "9^{9^{9^{9}}}",
+            "text": "\\boxed{9^{9^{9^{8}}}}",
+            "is_correct": False,
+        },
         {**GOOD, "is_correct": True},
     )
     (run,) = import_samples(ImportConfig(file=file, out=str(tmp_path / "run"), workers=1, verify_timeout=1))

@@ -237,7 +237,7 @@ def test_wrong_answers(gold: str, text: str) -> None:
         ("The final answer is $\\frac{1}{2}$. We used 3 lemmas.", "1/2"),
         ("Answer: (C)\nbecause 7", "C"),
         ("the answer is 1,234.5. Good", "2469/2"),
-        ("I think of 3 or 4 dollars", "4"),
+        ("I think of 4 dollars", "4"),
         ("No idea.", None),
         ("", None),
     ],

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 
-from reachlab.tasks.answers.extraction import JOIN, Mark, formulas, last_formulas
+from reachlab.tasks.answers.extraction import JOIN, PROSE, Mark, formulas, last_formulas
 from reachlab.tasks.answers.forms import stated_side
 from reachlab.tasks.answers.quantities import BOUND, DENIED, REJECTED, RUN, quantity
 from reachlab.tasks.answers.spelling import (
@@ -69,7 +69,11 @@ class NumberKind:
         bare = spell(content)
         if number_of(bare) or number_of(stated_side(bare)) or REMARK.match(content) or not NUMERAL.search(content):
             return content
-        return (self.begun(content, last=True) or content) if IN_WORDS.search(content) else content
+        if spoken := SPOKEN.fullmatch(content.strip()):
+            return spoken[1]
+        plain = IN_BRACES.sub(r"\1", content)
+        said = self.begun(plain, last=bool(PROSE.search(plain))) if IN_WORDS.search(plain) else None
+        return said or content
 
     def begun(self, clause: str, *, last: bool) -> str | None:
         """The number, or the expression, at the beginning of a clause; anywhere in it where it is the last line."""
@@ -93,7 +97,7 @@ class NumberKind:
             match = RUN.search(text, 0, stop.start() if stop and RUN.search(text, 0, stop.start()) else len(text))
         if match is None and ((last and not NUMERAL.search(text)) or LETTER_ALONE.fullmatch(text)):
             stop = CLAUSE_END.search(text)
-            said = text[at : stop.start() if stop else len(text)].strip(" *_`.!")
+            said = text[at : stop.start() if stop else len(text)].strip(" *_`.!()")
             if said.casefold() in NUMERALS:
                 return str(NUMERALS[said.casefold()])
             # It says something, and no number: what stood before it is not the answer. A sentence says something else.
@@ -190,6 +194,7 @@ NUMERALS = {
     )
 }
 IN_WORDS = re.compile(r"(?<!\\)\b(?:[A-Za-z]{3}|is\b|at\b)|^\s*=")
+SPOKEN = re.compile(rf"(?:{'|'.join(NUMERALS)})[ ]\((-?\d+)\)", re.IGNORECASE)
 LETTER_ALONE = re.compile(r"\W*[A-Z]\W*")
 DIVISION = re.compile(r"(\d{1,30}) ?/ ?(\d{1,30})")
 NUMERAL = re.compile(r"(?<![\w])\d")
