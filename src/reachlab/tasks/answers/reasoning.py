@@ -39,7 +39,7 @@ ASCII_ASKING = ("question", "problem", "exercise", "example", "instruction", "hu
 ASKING = (*ASCII_ASKING, "问题", "题目", "問題")
 """Words on a line that asks; `NEXT_QUESTION` says whether it does."""
 
-MOST_QUESTIONS = 30
+MOST_QUESTIONS, LONGEST_HEADING = 30, 40
 FIRST_MARK = re.compile(r"\s*(?:(?:assistant|<\|(?:im_start|start_header_id)\|>\w*(?:<\|end_header_id\|>)?)\s*)?")
 
 
@@ -75,19 +75,18 @@ def after_reasoning(text: str, marks: Marks = REASONING) -> Region:
     return Region(start, end)
 
 
-def next_questions(text: str, region: Region) -> list[int]:
-    """Where in the region a further question begins, in order."""
-    lowered = text.lower()
-    if len(lowered) != len(text):
-        lowered = text
+def next_questions(text: str, lowered: str, region: Region) -> list[int]:
+    """Where in the region a further question begins, in order; `lowered` is the text in small letters."""
     lines: set[int] = set()
     words = ASCII_ASKING if text.isascii() else ASKING
     for word in (*words, "q") if "Q" in text else words:
         at = lowered.find(word, region.start, region.end)
         while at >= 0 and len(lines) < MOST_QUESTIONS:
-            lines.add(text.rfind("\n", region.start, at + 1))
+            line = text.rfind("\n", region.start, at + 1)
+            if line >= 0 and at - line <= LONGEST_HEADING and NEXT_QUESTION.match(text, line, region.end):
+                lines.add(line)
             at = lowered.find(word, max(at + 1, text.find("\n", at, region.end)), region.end)
-    found = [line for line in lines if line >= 0 and NEXT_QUESTION.match(text, line, region.end)]
+    found = list(lines)
     if "Question" in text or "Problem" in text or " Q" in text:
         found += [match.start() for match in INLINE.finditer(text, region.start, region.end)]
     if "final answer" in text:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 MOST = 4000
 """Characters of the longest answer. What is longer is no answer to a question of ours."""
@@ -211,10 +212,11 @@ class Number:
     percent: bool = False
 
 
+@lru_cache(maxsize=4096)
 def spell(text: str) -> str:
     """LaTeX without what only changes the looks: one line, no delimiters, no spaces around signs."""
-    if SIMPLE.fullmatch(text):
-        return text
+    if SIMPLE.fullmatch(plain := text.strip(" \n$")):
+        return plain
     found = plain_characters(text)
     if "\\" in found:
         found = LONG_UNIT.sub(" unit", _in_one_line(found) if "\\begin" in found else found)
@@ -303,8 +305,11 @@ def words_of(bare: str) -> str | None:
     return " ".join(bare.casefold().replace(".", "").split())
 
 
+@lru_cache(maxsize=4096)
 def number_of(bare: str) -> Number | None:
     """The number that a spelling is: ``1000``, ``-3/4``, ``1\\frac{4}{5}``, ``1.6\\cdot10^{-19}``, ``18 dollars``."""
+    if SIMPLE.fullmatch(bare):
+        return Number(Fraction(_exact(bare.removeprefix("-")) * (-1 if bare.startswith("-") else 1)))
     if len(bare) > MOST_DIGITS or not (match := WHOLE.fullmatch(bare)):
         return None
     found = _unit(match["unit"], bare[: match.start("unit")].endswith(("}", "%")))
