@@ -80,3 +80,12 @@ def test_options_that_the_question_lists(tmp_path: Path) -> None:
     (problem,) = Math(write(tmp_path / "a.jsonl", row)).all_problems
     assert gold_for(problem).letters == "B"
     assert Math().verify(problem, "\\boxed{\\textbf{(B)}\\ 4}").status == "correct"
+
+
+def test_options_of_a_row_of_samples_may_be_anything() -> None:
+    for options in ([{"message": {"content": "x"}}], "none", ["only one"], ["5", "6"]):
+        assert choice_of({"choices": options, "gold": "4"}, "2+2?", "a:1", "gold") is None
+    for options in (["3", "4"], "A. 3\nB. 4", {"A": "3", "B": "4"}):
+        found = choice_of({"choices": options, "gold": "B"}, "2+2?", "a:1", "gold")
+        assert found is not None
+        assert (found.letter, found.options) == ("B", ("3", "4"))

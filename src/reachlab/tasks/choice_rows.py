@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reachlab.errors import ReachlabError
-from reachlab.tasks.answers.choices import LETTERS, MOST_OPTIONS
+from reachlab.tasks.answers.choices import LETTERS, MOST_OPTIONS, options_in
 
 OPTION_FIELDS = ("choices", "options")
 INDEX_FIELDS = ("answer_index", "answer_idx", "correct_index", "label")
@@ -38,7 +38,8 @@ class Choice:
 def choice_of(row: Mapping[str, Any], question: str, place: str, key: str = "") -> Choice | None:
     """The multiple choice of a row; None where it has no options. `key` is the field that says which one is right.
 
-    Without a `key` the row is a benchmark's, and GPQA's options are put into an order.
+    Without a `key` the row is a benchmark's, and GPQA's options are put into an order. With one it is a row of samples,
+    and what is called options there may be anything: what is not understood is none.
 
     Raises:
         ReachlabError: options of which none is said to be right, too many, or two that are the same.
@@ -49,15 +50,27 @@ def choice_of(row: Mapping[str, Any], question: str, place: str, key: str = "") 
         rng.shuffle(options)
         return _choice(question, options, options.index(str(row[GPQA[0]]).strip()), place)
     field = next((name for name in OPTION_FIELDS if row.get(name)), None)
-    if field is None:
+    if field is None or (key and not _understood(row, field, key)):
         return None
     options, labels = _options(row[field], f"{place}: field {field!r}")
     return _choice(question, options, _right(row, options, labels, place, key), place)
 
 
+def _understood(row: Mapping[str, Any], field: str, key: str) -> bool:
+    """Whether a row of samples has options, of which its gold answer is one."""
+    try:
+        options, labels = _options(row[field], "")
+        _right(row, options, labels, "", key)
+    except ReachlabError:
+        return False
+    return len(options) <= MOST_OPTIONS
+
+
 def _options(value: Any, where: str) -> tuple[list[str], list[str]]:
     """Options and their labels."""
     labels: list[str] = []
+    if isinstance(value, str):
+        value = list(options_in(value))
     if isinstance(value, Mapping) and isinstance(value.get("text"), list):
         labels, value = [str(v) for v in value.get("label") or []], value["text"]
     elif isinstance(value, Mapping):
