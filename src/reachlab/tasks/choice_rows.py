@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reachlab.errors import ReachlabError
-from reachlab.tasks.answers.choices import LETTERS, MOST_OPTIONS, options_in
+from reachlab.tasks.answers.kinds.choice import LETTERS, MOST_OPTIONS, options_in
 
 OPTION_FIELDS = ("choices", "options")
 INDEX_FIELDS = ("answer_index", "answer_idx", "correct_index", "label")

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from reachlab.errors import ReachlabError
-from reachlab.tasks.answers.choices import options_in
 from reachlab.tasks.answers.extraction import boxes
 from reachlab.tasks.answers.grading import Gold, Graded, gold_of, grade, read
+from reachlab.tasks.answers.kinds.choice import options_in
 from reachlab.tasks.answers.reasoning import REASONING, Marks
 from reachlab.tasks.base import FiniteTask, Split
 from reachlab.tasks.choice_rows import choice_of

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from reachlab.tasks.answers.choices import ChoiceKind, gold_choice
 from reachlab.tasks.answers.equality import same, same_form
 from reachlab.tasks.answers.errors import UndecidedError, UnreadableError
 from reachlab.tasks.answers.extraction import Kind, Stated, Unstated, extract
 from reachlab.tasks.answers.forms import Clock, Plain, Ratio, form_of, stated_side
-from reachlab.tasks.answers.kinds import CLOCK, RATIO, FormulaKind, NumberKind, PatternKind, WordsKind
+from reachlab.tasks.answers.kinds.choice import ChoiceKind, gold_choice
+from reachlab.tasks.answers.kinds.formula import CLOCK, RATIO, FormulaKind, PatternKind
+from reachlab.tasks.answers.kinds.number import NumberKind
+from reachlab.tasks.answers.kinds.words import WordsKind
 from reachlab.tasks.answers.reasoning import REASONING, Marks
 from reachlab.tasks.answers.spelling import MOST, REMARK, Number, assigned, number_of, spell, without_unit, words_of
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from reachlab.tasks.answers.extraction import Mark
-from reachlab.tasks.answers.kinds import CLAUSE_END, LEAD, SENTENCE, NumberKind, prose
+from reachlab.tasks.answers.kinds.number import NumberKind
+from reachlab.tasks.answers.kinds.prose import CLAUSE_END, LEAD, SENTENCE, prose
 from reachlab.tasks.answers.quantities import DENIED, NEAR, REJECTED
 from reachlab.tasks.answers.spelling import canonical, number_of, spell
 

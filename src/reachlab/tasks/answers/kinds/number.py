@@ -1,17 +1,23 @@
-"""What sort of answer a question asks for: a number, words, a formula. (A letter of a multiple choice: `choices.py`.)
-
-A kind says what of a clause is such an answer, so that "The answer is 42, since 6 boxes hold 7 each" states 42 where a
-number is asked for. An expression is not the number that it comes to: of ``9 * 2`` nobody has said 18.
-"""
+"""A number as the answer. An expression is not the number that it comes to: of ``9 * 2`` nobody has said 18."""
 
 import re
 from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 
-from reachlab.tasks.answers.extraction import JOIN, PROSE, Mark, formulas, last_formulas
+from reachlab.tasks.answers.extraction import PROSE, Mark, formulas, last_formulas
 from reachlab.tasks.answers.forms import stated_side
-from reachlab.tasks.answers.quantities import BOUND, DENIED, REJECTED, RUN, quantity
+from reachlab.tasks.answers.kinds.prose import (
+    CALCULATED,
+    CLAUSE_END,
+    IN_BRACES,
+    LEAD,
+    SENTENCE,
+    first_formulas,
+    formula_stated,
+    prose,
+)
+from reachlab.tasks.answers.quantities import RUN, quantity
 from reachlab.tasks.answers.spelling import (
     DELIMITERS,
     MONEY,
@@ -23,21 +29,8 @@ from reachlab.tasks.answers.spelling import (
     number_of,
     plain_characters,
     spell,
-    words_of,
 )
 
-SENTENCE = re.compile(r"(?<=[.!?。！？])(?=\s(?!\s*=)|[^\x00-\x7f])|\n+")
-LEAD = re.compile(
-    r"(?:the |a |an |final |correct |total |answer |result |value |number |sum |product "
-    r"|is |are |be |equals? |equal to |about |approximately |exactly |simply "
-    r"|therefore |thus |so |hence |indeed |just |only |option |choice |that |of |=>|->|=|:| )+",
-    re.IGNORECASE,
-)
-CLAUSE_END = re.compile(
-    r"[.;!?。！？](?=\s|$|[^\x00-\x7f])|,(?=\s+[A-Za-z]{2,})(?!\s+(?:and|or)\s+(?:[-\d$\\]|[A-Za-z]\b))"
-    r"|\s(?:because|since|as|which|so|when|where|if|but|after|with)\s|\s\(|\n| — | – ",
-    re.IGNORECASE,
-)
 TOTAL = re.compile(
     r"\b(?:in total|altogether|in all|in sum)\b"
     r"|\btotal\b(?P<is>(?:[ ][a-z]+){0,4}?[ ](?:is|are|was|equals|comes to|=)|[ ]of(?=[ ]*-?\d)|[ ]?[=:])",
@@ -48,16 +41,7 @@ MOST_RUNS = 40
 """Numbers of a sentence that are looked at, from its end."""
 CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 LIST_ITEM = re.compile(r"(?m)^[ \t*_#-]*\(?(?:step|case|part|option|problem)?[ ]*\d+[.):](?=\s)", re.IGNORECASE)
-CALCULATED = re.compile(r"<<[^<>\n]*>>")
-"""GSM8K's notes to a calculator: ``6*7=<<6*7=42>>42``."""
 PARENTHESIS = re.compile(r"\([^()\n]*\)")
-
-
-def prose(clause: str) -> str:
-    """A clause without TeX's marks, Markdown's, money's."""
-    found = CALCULATED.sub("", plain_characters(clause))
-    found = MONEY.sub("", DELIMITERS.sub("", TAGS.sub("", found.replace("\\$", "$").replace("\\%", "%"))))
-    return NEGATIVE.sub("-", found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +68,13 @@ class NumberKind:
         lead = LEAD.match(text.lstrip(" *_`\"'("))
         at = len(text) - len(text.lstrip(" *_`\"'(")) + (lead.end() if lead else 0)
         if found is not None and not prose(clause[: found[0]]).strip(" *_").removesuffix(":")[at:].strip():
-            inner, begin, end = _first_formulas(clause)
-            return _formula_stated(clause, inner, begin, end)
+            inner, begin, end = first_formulas(clause)
+            return formula_stated(clause, inner, begin, end)
         match = RUN.match(text, at)
         if match is None and last and not LIST_ITEM.match(text):
             if found is not None and not RUN.search(prose(clause[: found[0]])):
-                inner, begin, end = _first_formulas(clause)
-                return _formula_stated(clause, inner, begin, end)
+                inner, begin, end = first_formulas(clause)
+                return formula_stated(clause, inner, begin, end)
             if len([s for s in SENTENCE.split(text) if s.strip()]) > 1 and (loose := self.loose(clause)) is not None:
                 return loose[0]
             stop = CLAUSE_END.search(text)
@@ -119,7 +103,7 @@ class NumberKind:
             blank = "".join([*pieces, text[at:]])
         plain = self._last_number(LIST_ITEM.sub(lambda m: " " * len(m[0]), blank))
         if group is not None and (plain is None or plain[1] < group[1]):
-            said = _formula_stated(text, *group)
+            said = formula_stated(text, *group)
             return None if said is None else (said, group[1], group[2], "formula")
         return plain
 
@@ -199,20 +183,6 @@ LETTER_ALONE = re.compile(r"\W*[A-Z]\W*")
 DIVISION = re.compile(r"(\d{1,30}) ?/ ?(\d{1,30})")
 NUMERAL = re.compile(r"(?<![\w])\d")
 
-
-RANGE = re.compile(r"(?:\bfrom|\bbetween)\b[^.\n]*(?:\bto|\band)[ ]*$", re.IGNORECASE)
-
-
-def _formula_stated(text: str, formula: str, begin: int, end: int) -> str | None:
-    """The last formula, or a longer text where words make it a bound; None where words deny it."""
-    before, after = text[max(0, begin - 60) : begin], text[end : end + 30]
-    if DENIED.search(before) or REJECTED.match(after):
-        return None
-    if (bound := BOUND.search(before)) or (bound := RANGE.search(before)):
-        return f"{bound[0].strip()} {formula}"
-    return formula
-
-
 RESULT = re.compile(r"\d[\w%.]*(?:[ ][a-z]+)?[ ]*[-+*/×x][^=\n]*=[ ]*-?[\d.,]+(?<![.,])[ ]?$")
 """The end of a calculation, ``6 * 7 = 42``: what it comes to is stated, and not a number that is named later."""
 
@@ -259,183 +229,3 @@ def _stretched(text: str, match: re.Match[str]) -> str | None:
 
 GLUED = re.compile(r"[A-Za-z]+")
 BEHIND = re.compile(r"[ ]((?!in\b)[A-Za-z]+(?:\^?[23])?)")
-
-
-def _first_formulas(clause: str) -> tuple[str, int, int]:
-    """The first formula of a clause, with those that only commas or "and" part from it."""
-    found = list(formulas(clause))
-    last = 0
-    while last + 1 < len(found) and JOIN.fullmatch(clause, found[last][3], found[last + 1][0]):
-        last += 1
-    return ", ".join(clause[f[1] : f[2]] for f in found[: last + 1]), found[0][0], found[last][3]
-
-
-@dataclass(frozen=True, slots=True)
-class FormulaKind:
-    """Anything that is written in symbols: an expression, a set, an equation, a point."""
-
-    def boxed(self, content: str) -> str | None:
-        """Whatever the box holds."""
-        return content
-
-    def begun(self, clause: str, *, last: bool) -> str | None:
-        """The first formula of a clause; without one, the clause itself where it looks like one."""
-        if next(formulas(clause), None) is not None:
-            inner, begin, end = _first_formulas(clause)
-            return _formula_stated(clause, inner, begin, end)
-        stop = CLAUSE_END.search(clause)
-        said = clause[: stop.start()] if stop else clause
-        lead = LEAD.match(prose(said).strip())
-        said = prose(said).strip()[lead.end() if lead else 0 :].strip(" *_`")
-        if not said or (not last and PROSE_START.match(said)):
-            return None
-        if DENIED.search(said.split(" ")[0] + " "):
-            return None
-        return said if SYMBOLS.search(said) else None
-
-    def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
-        """The last formula; without one, the last line, or what it says something is."""
-        if (group := last_formulas(text)) is not None:
-            return None if DENIED.search(text[max(0, group[1] - 60) : group[1]]) else (*group, "formula")
-        stripped = text.rstrip()
-        begin = stripped.rfind("\n") + 1
-        line = stripped[begin:]
-        is_at = max(
-            (
-                m.end()
-                for m in re.finditer(r"\b(?:is|are|equals)\b|(?<=[A-Za-z])[*_ ]*[:：]", line)
-                if m.end() < len(line)
-            ),
-            default=0,
-        )
-        said = line[is_at:].strip()
-        if DENIED.match(said.split(" ")[0] + " ") or not SYMBOLS.search(said) or len(said) > 300:
-            return None
-        return said, begin + is_at, len(stripped), "formula"
-
-
-CLOCK = re.compile(
-    r"\b\d{1,2}:\d{2}(?::\d{2})?(?:[ ~]?[ap]\.?[ ]?m\b\.?)?|\b\d{1,2}[ ~]?[ap]\.?[ ]?m\b\.?", re.IGNORECASE
-)
-RATIO = re.compile(r"-?\d+(?:\.\d+)?(?:[ ]*(?::|to)[ ]*-?\d+(?:\.\d+)?)+")
-
-
-@dataclass(frozen=True, slots=True)
-class PatternKind:
-    """What is written in one way: a time of day, a ratio."""
-
-    pattern: re.Pattern[str]
-
-    def boxed(self, content: str) -> str | None:
-        """Whatever the box holds."""
-        return content
-
-    def begun(self, clause: str, *, last: bool) -> str | None:
-        """The first of its kind in a clause."""
-        found = self.pattern.search(prose(spell_text(clause)))
-        return None if found is None or DENIED.search(prose(spell_text(clause))[: found.start()]) else found[0]
-
-    def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
-        """The last of its kind."""
-        bare = prose(spell_text(text))
-        found = [m for m in self.pattern.finditer(bare) if not DENIED.search(bare[max(0, m.start() - 60) : m.start()])]
-        return (found[-1][0], 0, len(text), "formula") if found else None
-
-
-def spell_text(text: str) -> str:
-    """Without TeX's boxes around words."""
-    return IN_BRACES.sub(r"\1", text)
-
-
-IN_BRACES = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}")
-SYMBOLS = re.compile(r"[\d\\^=<>{}()√π∞∅+*/|]|^[A-Za-z]$")
-PROSE_START = re.compile(r"(?:[A-Za-z]{2,}[,;]?\s+){3,}")
-
-
-@dataclass(frozen=True, slots=True)
-class WordsKind:
-    """A word or a few: a name, a day, yes or no. `count` is how many the right answer has."""
-
-    count: int
-    leads: bool = False
-    """Whether it may be a text's first word (yes, no, true, false)."""
-
-    def boxed(self, content: str) -> str | None:
-        """Whatever the box holds."""
-        return content
-
-    def begun(self, clause: str, *, last: bool) -> str | None:
-        """The words of the clause, without what introduces them."""
-        whole = words_of(spell(clause))
-        if whole is not None and len(whole.split()) == self.count:
-            return whole
-        stop = CLAUSE_END.search(clause)
-        said = prose(clause[: stop.start()] if stop else clause).strip(" *_`\"'()[]")
-        said = spell(re.sub(r"^(?:the|a|an|is|that|:|it is|it's)\s+", "", said, flags=re.IGNORECASE))
-        words = words_of(said)
-        return None if words is None or (not last and len(words.split()) > self.count + 2) else words
-
-    def loose(self, text: str) -> tuple[str, int, int, Mark] | None:
-        """The last words of the last sentence that has any; for yes or no, the first word of the text."""
-        bare = prose(text)
-        first = re.match(r"[\W_]*(yes|no|true|false)\b(?![ ]+\w+[ ]+\w)", bare, re.IGNORECASE) if self.leads else None
-        if first:
-            return first[1], 0, len(text), "words"
-        sentences = [s for s in SENTENCE.split(bare) if re.search(r"[^\W\d_]", s)]
-        if not sentences or sentences[-1].rstrip().endswith("?"):
-            return None
-        words = TOKENS.findall(bare if len(sentences[-1].split()) < self.count else sentences[-1])
-        said, before = words[-self.count :], [word.casefold() for word in words[: -self.count]]
-        while before and before[-1] in ARTICLES:
-            before.pop()
-        # Who is named last need not be meant: "A beats B", "B, not A", "taller than A".
-        if {",", ":", "="} & set(said) or (before and before[-1] not in COPULAS) or NEGATIVES & set(before[-6:]):
-            return None
-        return " ".join(said), 0, len(text), "words"
-
-
-TOKENS = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[,:=]")
-ARTICLES = frozenset(["a", "an", "the"])
-COPULAS = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "equals",
-        "becomes",
-        "called",
-        "named",
-        "on",
-        "as",
-        "only",
-        "=",
-        ":",
-        "thus",
-        "therefore",
-        "so",
-        "hence",
-    ]
-)
-NEGATIVES = frozenset(
-    [
-        "not",
-        "never",
-        "no",
-        "isn't",
-        "aren't",
-        "wasn't",
-        "cannot",
-        "can't",
-        "don't",
-        "doesn't",
-        "nor",
-        "neither",
-        "than",
-        "rather",
-        "instead",
-        "anything",
-        "unlikely",
-    ]
-)
