@@ -83,9 +83,11 @@ def test_options_that_the_question_lists(tmp_path: Path) -> None:
 
 
 def test_options_of_a_row_of_samples_may_be_anything() -> None:
-    for options in ([{"message": {"content": "x"}}], "none", ["only one"], ["5", "6"]):
-        assert choice_of({"choices": options, "gold": "4"}, "2+2?", "a:1", "gold") is None
-    for options in (["3", "4"], "A. 3\nB. 4", {"A": "3", "B": "4"}):
-        found = choice_of({"choices": options, "gold": "B"}, "2+2?", "a:1", "gold")
+    anything: list[Any] = [[{"message": {"content": "x"}}], "none", ["only one"], ["5", "6"]]
+    for value in anything:
+        assert choice_of({"choices": value, "gold": "4"}, "2+2?", "a:1", "gold") is None
+    options: list[Any] = [["3", "4"], "A. 3\nB. 4", {"A": "3", "B": "4"}]
+    for value in options:
+        found = choice_of({"choices": value, "gold": "B"}, "2+2?", "a:1", "gold")
         assert found is not None
         assert (found.letter, found.options) == ("B", ("3", "4"))
