@@ -115,7 +115,7 @@ def test_a_broken_test_is_not_the_answers_fault(tmp_path: Path) -> None:
     row = {**EVAL, "test": "import os\ndef check(candidate):\n    assert candidate(0) == 0\n    os._exit(1)\n"}
     assert verdict(task_of(tmp_path, row), "    return 0\n").status == "unscored"  # 1 of 1, and never "done"
     row = {**EVAL, "test": "import time\ntime.sleep(60)\ndef check(candidate):\n    assert candidate(0) == 0\n"}
-    found = verdict(task_of(tmp_path, row), "    return 0\n")
+    found = verdict(task_of(tmp_path, row, settings=",seconds=1,total=1"), "    return 0\n")
     assert found.status in ("wrong", "unscored")
 
 

@@ -1,5 +1,6 @@
 """Several callers at once, in threads of their own."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -17,8 +18,12 @@ HONEST = [(PROBLEM, "5")]
 
 def judging() -> list[psutil.Process]:
     """The processes that judge for this one."""
-    living = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
-    return [p for p in living if "reachlab.tasks.worker" in p.cmdline()]
+    found = []
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "reachlab.tasks.worker" in process.cmdline():
+                found.append(process)
+    return found
 
 
 class Caller(threading.Thread):
