@@ -39,7 +39,7 @@ def test_a_mark_of_ones_own() -> None:
 )  # fmt: skip
 def test_where_the_next_question_begins(heading: str) -> None:
     text = f"It is 5.\n\n{heading}"
-    assert next_questions(text, text.lower(), after_reasoning(text)) == [text.rindex(f"\n{heading.splitlines()[0]}")]
+    assert next_questions(text, after_reasoning(text)) == [text.rindex(f"\n{heading.splitlines()[0]}")]
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_where_the_next_question_begins(heading: str) -> None:
     ],
 )
 def test_what_asks_nothing(text: str) -> None:
-    assert next_questions(text, text.lower(), after_reasoning(text)) == []
+    assert next_questions(text, after_reasoning(text)) == []

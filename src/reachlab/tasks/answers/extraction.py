@@ -65,13 +65,9 @@ def extract(text: str, kind: Kind, marks: Marks = REASONING) -> Stated | Unstate
     region = after_reasoning(text, marks)
     if region.reason:
         return Unstated(region.reason)
-    lowered = text.lower()
-    if len(lowered) != len(text):  # some letters have longer small ones
-        lowered = text
-    for end in (*next_questions(text, lowered, region), region.end):
-        found = _corrected(text, lowered, region.start, end, kind) or _stated(text, region.start, end, kind)
-        if found is not None:
-            return found
+    for end in (*next_questions(text, region), region.end):
+        if (found := _stated(text, region.start, end, kind)) is not None:
+            return _corrected(text, found.start, end, kind) or found
     return Unstated("no answer found" if text[region.start : region.end].strip() else "nothing after the reasoning")
 
 
@@ -83,16 +79,11 @@ CORRECTION = re.compile(
     re.IGNORECASE,
 )
 """Where a text takes back what it has said."""
-CORRECTING = ("wait", "hold on", "oops", "sorry", "actually", "correction", "wrong", "incorrect", "mistake")
-"""A text without any of these takes nothing back: looked for first, because most hold none."""
 
 
-def _corrected(text: str, lowered: str, start: int, end: int, kind: Kind) -> Stated | None:
-    """What a text states once it has taken back what it said before; without a mark only where it says "it is"."""
-    begin = max(start, end - TAIL)
-    if not any(lowered.find(word, begin, end) >= 0 for word in CORRECTING):
-        return None
-    for match in _last(CORRECTION, text, begin, end)[-1:]:
+def _corrected(text: str, start: int, end: int, kind: Kind) -> Stated | None:
+    """What a text states once it has taken back what stands at `start`; without a mark only where it says "it is"."""
+    for match in _last(CORRECTION, text, max(start, end - TAIL), end)[-1:]:
         return _marked(text, match.end(), end, kind) or (
             _loose(text, match.end(), end, kind) if match["says"] is not None else None
         )
