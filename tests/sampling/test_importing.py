@@ -338,3 +338,21 @@ def test_the_model_solutions_file(tmp_path: Path) -> None:
     }
     assert [r.samples for r in runs] == [r.labelled for r in runs] == [1319] * 4
     assert sum(len(r.disagreements) for r in runs) <= 0.001 * 4 * 1319
+
+
+def test_a_mark_of_reasoning_is_named_with_the_task(tmp_path: Path) -> None:
+    file = write(tmp_path / "x.jsonl", {**ROW, "text": "\\boxed{5} [[done]] 4"}, {**ROW, "text": "\\boxed{4}"})
+    for task, statuses in ((None, ["wrong", "correct"]), ("math,reasoning_end=[[done]]", ["correct", "wrong"])):
+        out = tmp_path / str(task)[:4]
+        import_samples(ImportConfig(file=file, out=str(out), task=task, workers=1))
+        assert [s.verdict.status for s in SampleStore(RunFolder(str(out))).samples()] == statuses
+    with pytest.raises(ReachlabError, match="has no problems of its own; name a file"):
+        import_samples(ImportConfig(file=file, out=str(tmp_path / "code"), task="code,UNSANDBOXED=true", workers=1))
+
+
+def test_options_come_along_with_imported_samples(tmp_path: Path) -> None:
+    row = {"question": "Capital of the UK?", "choices": ["Paris", "London"], "answer": "B"}
+    texts = ["B", "London", "(B) London", "Paris", "B. Paris", "A"]
+    file = write(tmp_path / "x.jsonl", *({**row, "text": text} for text in texts))
+    (run,) = import_samples(ImportConfig(file=file, out=str(tmp_path / "run"), workers=1))
+    assert (run.problems, run.correct, run.wrong) == (1, 3, 3)

@@ -32,7 +32,7 @@ from reachlab.sampling.store import SampleStore, hash_problems
 from reachlab.tasks.base import FiniteTask, Task
 from reachlab.tasks.choice_rows import choice_of
 from reachlab.tasks.judging import Judge
-from reachlab.tasks.math import gold_answer
+from reachlab.tasks.math import Math, gold_answer
 from reachlab.tasks.registry import load_task
 from reachlab.tasks.rows import Once, Row
 from reachlab.tasks.visual import pictures_of
@@ -100,7 +100,7 @@ def import_samples(config: ImportConfig, progress: Callable[[int, int], None] | 
     fields = find_fields(config, rows[0][1])
     names = matches(rows, fields.text) if "*" in fields.text else [None]
     task = load_task(config.task or "math")
-    own = config.task is None or (isinstance(task, FiniteTask) and not task.all_problems)  # a verifier, no problems
+    own = config.task is None or (isinstance(task, Math) and not task.all_problems)  # a verifier with settings
     find = _OwnProblems(config.file) if own else _TaskProblems(task, config)
     out = config.out or f"runs/{_stem(config.file)}"
     with fsspec.open(config.file, "rb") as file:
