@@ -49,6 +49,7 @@ class Gold:
         """
         if len(stated) > MOST:
             return None
+        stated = stated[max((m.end() for m in CONCLUSION.finditer(stated)), default=0) :]
         if self.letters:
             return stated or None
         if self.number is None:
@@ -98,6 +99,8 @@ class Gold:
             return "unscored", f"{error}: {not_gold}"
 
 
+CONCLUSION = re.compile(r"\\(?:Rightarrow|implies|Longrightarrow|therefore)(?![A-Za-z])|⇒|∴")
+"""What a formula concludes with: ``x + 3 = 10 \\Rightarrow x = 7`` says that x is 7."""
 ALONE = re.compile(r"^(?:\w\\in)?(?:\\\{|\[)([^,{}\[\]]+)(?:\\\}|\])$")
 """A set, or a list, of one."""
 LETTERED = re.compile(r"^\([A-J]\)\s*")

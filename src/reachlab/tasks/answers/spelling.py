@@ -77,6 +77,11 @@ UNIT_BEHIND = re.compile(
     rf"(?<=[\w}})])\s*(?:\\[ ,;:!]|~|\\quad)*\\(?:text|mathrm|mbox|textrm|rm)\s*"
     rf"\{{[~ ]*{UNIT_WORD}+\}}(?:\^\{{?\d\}}?)?\s*(?=\$?\s*$)"
 )
+WORDS_BEHIND = re.compile(
+    r"(?<=[\w}\)])[ ]+(?:(?:square|cubic)[ ])?(?:units?|inches|feet|meters?|miles?"
+    r"|yards?|cm|mm|km|centimeters?|hours?|minutes?|seconds?|days?"
+    r"|degrees?|dollars?)(?:[ ]per[ ]\w+)?[ .$]*$"
+)
 LAID_OUT = re.compile(r"\\begin\{(aligned|align\*?|gathered|split|equation\*?)\}(.*)\\end\{\1\}", re.DOTALL)
 TRIGONOMETRIC = re.compile(r"(\d+(?:\.\d+)?)\s*\^\s*\{?\s*\\circ\s*\}?")
 ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
@@ -262,7 +267,7 @@ def spell(text: str) -> str:
 
 def without_unit(answer: str) -> str:
     """Without a unit behind a formula: ``3\\sqrt{2} \\text{ cm}``."""
-    return UNIT_BEHIND.sub("", answer) if "\\" in answer else answer
+    return WORDS_BEHIND.sub("", UNIT_BEHIND.sub("", answer)) if "\\" in answer else answer
 
 
 def canonical(answer: str) -> str | None:

@@ -141,6 +141,10 @@ class NumberKind:
                 behind = [pair for pair in stated if pair[0].start() >= total.end()]
                 ahead = [pair for pair in stated if pair[0].end() <= total.start()]
                 chosen, stretched = ((total["is"] and behind[:1]) or ahead[-1:] or behind[:1] or [stated[-1]])[0]
+            if number_of(spell(stretched)) is None and "=" not in stretched:
+                # "the remainder is 3 when 10 is divided by 7": what it says something is
+                said = [p for p in stated if COPULA.search(text[: p[0].start() + 1]) and number_of(spell(p[1]))]
+                chosen, stretched = said[-1] if said else (chosen, stretched)
             if (division := DIVISION.fullmatch(stretched)) and (
                 stretched != sentence.strip() and int(division[1]) % max(1, int(division[2])) == 0
             ):
@@ -183,6 +187,7 @@ LETTER_ALONE = re.compile(r"\W*[A-Z]\W*")
 DIVISION = re.compile(r"(\d{1,30}) ?/ ?(\d{1,30})")
 NUMERAL = re.compile(r"(?<![\w])\d")
 
+COPULA = re.compile(r"\b(?:is|are|was|equals?|be)[ ]*$")
 RESULT = re.compile(r"\d[\w%.]*(?:[ ][a-z]+)?[ ]*[-+*/×x][^=\n]*=[ ]*-?[\d.,]+(?<![.,])[ ]?$")
 """The end of a calculation, ``6 * 7 = 42``: what it comes to is stated, and not a number that is named later."""
 
