@@ -159,3 +159,17 @@ def test_bad_names_and_settings(name: str, settings: dict[str, object], says: st
     with pytest.raises(ReachlabError, match=says) as caught:
         Gym(name, **settings)
     assert "\n" not in str(caught.value)
+
+
+def test_reasoning_is_not_the_answer() -> None:
+    task = load_task("gym:basic_arithmetic")
+    (problem,) = task.problems("test", 1)
+    right = str(task.gold(problem))
+    for text, status in (
+        (f"<think><answer>x</answer></think><answer>{right}</answer>", "correct"),
+        (f"<think>x</think>{right}", "correct"),
+        (f"<think><answer>{right}</answer></think><answer>x</answer>", "wrong"),
+        (f"<think>it is {right}", "wrong"),
+    ):
+        assert task.verify(problem, text).status == status
+        assert (task.final_answer(problem, text) == right) == (status == "correct")

@@ -22,6 +22,7 @@ from reasoning_gym.factory import DATASETS
 from reasoning_gym.utils import extract_answer
 
 from reachlab.errors import ReachlabError
+from reachlab.tasks.answers.reasoning import after_reasoning
 from reachlab.tasks.base import GeneratedTask
 from reachlab.types import Problem, Verdict
 
@@ -111,9 +112,11 @@ def _build(name: str, settings: dict[str, Any], seed: int) -> Any:
 
 
 def _said(text: str) -> str:
-    """The last ``<answer>`` tag's content, or the whole text."""
-    answer = extract_answer(text)
-    return text.strip() if answer is None else str(answer)
+    """The last ``<answer>`` tag's content, or the whole text, after its reasoning; "" where that never ends."""
+    region = after_reasoning(text)
+    said = text[region.start : region.end]
+    answer = extract_answer(said)
+    return said.strip() if answer is None else str(answer)
 
 
 def _entry_of(problem: Problem) -> Any:

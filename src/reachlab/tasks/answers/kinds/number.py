@@ -143,8 +143,8 @@ class NumberKind:
                 chosen, stretched = ((total["is"] and behind[:1]) or ahead[-1:] or behind[:1] or [stated[-1]])[0]
             if number_of(spell(stretched)) is None and "=" not in stretched:
                 # "the remainder is 3 when 10 is divided by 7": what it says something is
-                said = [p for p in stated if COPULA.search(text[: p[0].start() + 1]) and number_of(spell(p[1]))]
-                chosen, stretched = said[-1] if said else (chosen, stretched)
+                plain = [p for p in stated if COPULA.search(text[: p[0].start() + 1]) and number_of(spell(p[1]))]
+                chosen, stretched = plain[-1] if plain else (chosen, stretched)
             if (division := DIVISION.fullmatch(stretched)) and (
                 stretched != sentence.strip() and int(division[1]) % max(1, int(division[2])) == 0
             ):
