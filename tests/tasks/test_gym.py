@@ -162,7 +162,7 @@ def test_bad_names_and_settings(name: str, settings: dict[str, object], says: st
 
 
 def test_reasoning_is_not_the_answer() -> None:
-    task = load_task("gym:basic_arithmetic")
+    task = Gym("basic_arithmetic")
     (problem,) = task.problems("test", 1)
     right = str(task.gold(problem))
     for text, status in (
