@@ -19,7 +19,8 @@ from reachlab.tasks.answers.kinds.formula import CLOCK, RATIO, FormulaKind, Patt
 from reachlab.tasks.answers.kinds.number import NumberKind
 from reachlab.tasks.answers.kinds.words import WordsKind
 from reachlab.tasks.answers.reasoning import REASONING, Marks
-from reachlab.tasks.answers.spelling import MOST, REMARK, Number, assigned, number_of, spell, without_unit, words_of
+from reachlab.tasks.answers.spelling import MOST, Number, assigned, number_of, spell, words_of
+from reachlab.tasks.answers.units import REMARK, without_unit
 
 Status = Literal["correct", "wrong", "unscored"]
 

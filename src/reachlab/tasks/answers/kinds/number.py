@@ -18,18 +18,8 @@ from reachlab.tasks.answers.kinds.prose import (
     prose,
 )
 from reachlab.tasks.answers.quantities import RUN, quantity
-from reachlab.tasks.answers.spelling import (
-    DELIMITERS,
-    MONEY,
-    NEGATIVE,
-    REMARK,
-    SCALES,
-    TAGS,
-    UNITS,
-    number_of,
-    plain_characters,
-    spell,
-)
+from reachlab.tasks.answers.spelling import DELIMITERS, MONEY, NEGATIVE, TAGS, number_of, plain_characters, spell
+from reachlab.tasks.answers.units import REMARK, SCALES, UNITS
 
 TOTAL = re.compile(
     r"\b(?:in total|altogether|in all|in sum)\b"
