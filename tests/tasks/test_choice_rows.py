@@ -14,6 +14,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "arc": {"question": "2+2?", "choices": {"text": ["3", "4", "5"], "label": ["1", "2", "3"]}, "answerKey": "2"},
     "aqua": {"question": "2+2?", "options": ["A)3", "B)4", "C)5"], "correct": "B"},
     "by letter": {"question": "2+2?", "options": {"A": "3", "B": "4", "C": "5"}, "answer": "(B)"},
+    "a number that is an option's": {"question": "2+2?", "choices": ["3", "4", "5"], "answer": "4", "label": 2},
     "by text": {"question": "2+2?", "choices": ["3", "4", "5"], "answer": "4"},
     "openbookqa": {
         "question_stem": "2+2?",
@@ -64,6 +65,7 @@ def test_gpqas_options_are_in_an_order_that_the_question_draws(tmp_path: Path) -
         ({"choices": ["3"], "answer": 0}, "field 'choices': a list of two options or more wanted"),
         ({"choices": [str(i) for i in range(11)], "answer": 0}, "11 options; at most 10"),
         ({"choices": ["4", "4"], "answer": 0}, "two options are the right one: '4'"),
+        ({"choices": ["10", "2", "3"], "answer": 2}, "field 'answer': 2 is an option's text and another's number"),
     ],
 )
 def test_rows_that_say_no_right_option(row: dict[str, Any], says: str) -> None:

@@ -288,7 +288,7 @@ def _same(question: str) -> str:
 def _index(value: Any, where: str) -> int:
     try:
         index = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         index = -1
     if isinstance(value, bool) or index < 0 or index != float(value):
         raise ReachlabError(f"{where}: a sample's number, 0 or more, wanted, found {value!r:.60}")

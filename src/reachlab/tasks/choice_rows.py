@@ -72,8 +72,10 @@ def _options(value: Any, where: str) -> tuple[list[str], list[str]]:
     if isinstance(value, str):
         value = list(options_in(value))
     if isinstance(value, Mapping) and isinstance(value.get("text"), list):
-        labels, value = [str(v) for v in value.get("label") or []], value["text"]
+        named, value = value.get("label"), value["text"]
+        labels = [str(v) for v in named] if isinstance(named, list) and len(named) == len(value) else []
     elif isinstance(value, Mapping):
+        value = {k: v for k, v in value.items() if v is not None}  # Parquet fills rows up
         labels, value = [str(k) for k in value], list(value.values())
     if not isinstance(value, list) or len(value) < 2 or not all(isinstance(v, (str, int, float)) for v in value):
         raise ReachlabError(f"{where}: a list of two options or more wanted, found {value!r:.60}")
@@ -86,22 +88,24 @@ def _options(value: Any, where: str) -> tuple[list[str], list[str]]:
 
 def _right(row: Mapping[str, Any], options: list[str], labels: list[str], place: str, key: str) -> int:
     """The number of the right option, from 0."""
-    for name in () if key else INDEX_FIELDS:
-        if isinstance(row.get(name), int) and not isinstance(row[name], bool) and 0 <= row[name] < len(options):
-            return int(row[name])
     for name in (key,) if key else KEY_FIELDS:
         value = row.get(name)
         if isinstance(value, bool) or not isinstance(value, (str, int)):
             continue
-        if isinstance(value, int) and 0 <= value < len(options):
-            return value
         letter = str(value).strip().strip("()")
         if letter in labels:
             return labels.index(letter)
+        if isinstance(value, int) and 0 <= value < len(options):
+            if str(value) in options and options.index(str(value)) != value:
+                raise ReachlabError(f"{place}: field {name!r}: {value} is an option's text and another's number")
+            return value
         if len(letter) == 1 and letter in LETTERS[: len(options)]:
             return LETTERS.index(letter)
         if options.count(str(value).strip()) == 1:
             return options.index(str(value).strip())
+    for name in () if key else INDEX_FIELDS:
+        if isinstance(row.get(name), int) and not isinstance(row[name], bool) and 0 <= row[name] < len(options):
+            return int(row[name])
     fields = key or ", ".join(INDEX_FIELDS + KEY_FIELDS)
     raise ReachlabError(f"{place}: options, but none of these fields says which is right: {fields}")
 

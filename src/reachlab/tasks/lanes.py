@@ -195,8 +195,8 @@ class Lanes:
     def _open(self) -> None:
         while self._short() and (len(self.lanes) < self.workers or self._stuck()):
             lane = _Lane(self)
+            lane.start()  # may fail where no thread can be had; it waits for the lock that is held here
             self.lanes.append(lane)
-            lane.start()
 
     def _drop(self, job: Job) -> None:
         """Forget a job; lanes that are still at it must not go on."""

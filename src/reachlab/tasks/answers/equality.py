@@ -71,10 +71,10 @@ def same_form(gold: Form, said: Form) -> bool:
                 gold.half == said.half or not (gold.half and said.half)
             )
         case Ratio(), Ratio():
-            return len(gold.terms) == len(said.terms) and all(
-                g.value * said.terms[0].value == s.value * gold.terms[0].value
-                for g, s in zip(gold.terms, said.terms, strict=True)
-            )
+            ours, theirs = ([term.value for term in ratio.terms] for ratio in (gold, said))
+            if not ours[0] or not theirs[0]:
+                return ours == theirs
+            return [t / ours[0] for t in ours] == [t / theirs[0] for t in theirs]
         case InBase(), InBase():
             return gold.digits.lower() == said.digits.lower() and gold.base == said.base
         case InBase(), Plain() | Leaf() | Word():
@@ -134,7 +134,12 @@ def _same_items(gold: Items, said: Form) -> bool:
         return False
     if gold.joint == "set" and said.joint == "point":
         return False
+    if gold.joint == "point" and len(letters := _letters(said.items)) == len(said.items) and None not in letters:
+        said = Items(tuple(item for _, item in sorted(zip(letters, said.items, strict=True), key=str)), said.joint)
+    named = [len({*_letters(items)} - {None}) > 1 for items in (gold.items, said.items)]
     ours, theirs = _unnamed(gold.items, said.items)
+    if named[0] != named[1]:
+        return _in_order(ours, theirs)  # x = 2, y = 3 is 2, 3 and not 3, 2
     in_order = "point" in (gold.joint, said.joint) or any(isinstance(i, Leaf) and i.text == "\\ldots" for i in ours)
     return _in_order(ours, theirs) if in_order else _in_any_order(ours, theirs)
 
@@ -151,6 +156,11 @@ def _unnamed(gold: Sequence[Form], said: Sequence[Form]) -> tuple[list[Form], li
         ]
 
     return bare(gold, mine), bare(said, theirs)
+
+
+def _letters(items: Sequence[Form]) -> list[str | None]:
+    """The letters that items are named by: x of ``x_1 = 2``."""
+    return [None if (name := _name(item)) is None else name[:1] for item in items]
 
 
 def _name(form: Form) -> str | None:

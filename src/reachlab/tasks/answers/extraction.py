@@ -23,7 +23,7 @@ from reachlab.tasks.answers.reasoning import REASONING, Marks, after_reasoning, 
 
 Mark = Literal["answer tag", "box", "####", "Answer:", "phrase", "formula", "number", "words", "letter"]
 
-TAIL = 8000
+TAIL, MOST = 8000, 4000
 CANDIDATES = 30
 """Marks of one sort that are looked at, from the last one back: a text of nothing but marks costs no more."""
 CLAUSE = 2000
@@ -191,13 +191,29 @@ LONGEST_NAME = len("\\framebox")
 BRACE = re.compile(r"\\?[{}]")
 
 
+GLUED_BEFORE = re.compile(
+    r"(?:\\sqrt\s*\{|(?<![\w-])-|[\^/]|\\(?:neq?|cdot|times|le|ge|lt|gt)\s*|(?<![A-Za-z/_|])[<>]\s*)$"
+)
+GLUED_BEHIND = re.compile(r"\^\{?\w+\}?|\{,\}\d+|\s*(?:\\(?:cdot|times)(?![A-Za-z])|[*/])\s*[\w\\]")
+
+
+def _glued(text: str, box: tuple[int, int, int, int], content: str) -> str:
+    """A box's content, with a sign, a power or a factor that is glued to the box: ``-\\boxed{5}``."""
+    before = GLUED_BEFORE.search(text[max(0, box[0] - 12) : box[0]])
+    behind = GLUED_BEHIND.match(text, box[3], box[3] + 20)
+    return f"{before[0] if before else ''}{content}{behind[0] if behind else ''}"
+
+
 def _boxes(text: str, start: int, end: int, kind: Kind) -> Stated | None:
     found = boxes(text, start, end)
     while found:
         group = [found.pop()]
         while found and JOIN.fullmatch(text, found[-1][3], group[0][0]):
             group.insert(0, found.pop())
-        stated = kind.boxed(", ".join(text[b[1] : b[2]] for b in group))
+        content = ", ".join(text[b[1] : b[2]] for b in group)
+        if len(group) == 1:
+            content = _glued(text, group[0], content)
+        stated = kind.boxed(content) if len(content) <= MOST else content
         if stated is not None:
             return Stated(stated, group[0][1], group[-1][2], "box")
     return None

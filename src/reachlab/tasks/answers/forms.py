@@ -144,6 +144,8 @@ def form_of(text: str, depth: int = 0) -> Form:
         return InBase(base[1], base[2])
     if matrix := MATRIX.fullmatch(text):
         rows = [cut(row, ("&",))[0] for row in matrix[2].split("\\\\") if row.strip()]
+        if not rows:
+            return Leaf(text)
         return Matrix(tuple(tuple(form_of(c, depth + 1) for c in row) for row in rows), matrix[1])
     if (words := words_of(text)) is not None and not LISTED.search(words):
         return Word(words)

@@ -50,7 +50,8 @@ class Gold:
         """
         if len(stated) > MOST:
             return None
-        stated = stated[max((m.end() for m in CONCLUSION.finditer(stated)), default=0) :]
+        if not CONCLUSION.search(self.written):
+            stated = stated[max((m.end() for m in CONCLUSION.finditer(stated)), default=0) :]
         if self.letters:
             return stated or None
         if self.number is None:

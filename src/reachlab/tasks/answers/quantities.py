@@ -19,9 +19,10 @@ RUN = re.compile(
 
 DENIED = re.compile(
     r"(?:\bnot|n't|\bnever|\bneither|\bnor|\bcannot|\bno longer|\brather than|\binstead of|\bother than|\bexcept"
-    r"|\bdifferent from|\banything but|\bunlikely|\bimpossible|\bdoubt|\bwrong answer:?"
+    r"|\bdifferent from|\banything but|\bunlikely|\bimpossible|\bdoubt|\bwrong answer:?|\bwrong that"
     r"|≠|\\neq?|!=|不是|并非|不等于|不可能)"
-    r"[ ]*(?:(?:be|being|equal|to|is|it|that|the|a|an|answer|think|exactly|just|only|get|have|have been|是)\b[ ]*)*"
+    r"[ ]*(?:(?:be|being|equal|to|is|it|that|the|a|an|answer|think|sure|certain"
+    r"|know|believe|if|whether|exactly|just|only|get|have|have been|是)\b[ ]*)*"
     r"[\s*$(}\\\"'`]*$",
     re.IGNORECASE,
 )
@@ -74,7 +75,7 @@ CHANGED = re.compile(
 )
 """What makes the number before it another quantity."""
 ANOTHER = re.compile(
-    r"[ ]*(?:[a-z°%]+[ ]?|个|元)?(?:,|;|&|/|\bor\b|\band\b|\bto\b|或者?|和|与|-(?=\d)"
+    r"[ ]*\(?(?:[a-z°%]+[ ]?|个|元)?(?:,|;|&|/|\bor\b|\band\b|\bto\b|或者?|和|与|-(?=\d)"
     r"|–)[ ]*(?:or|and)?[ ]*(?:maybe|possibly|perhaps|also|even)?[ ]*"
     r"(?:[A-Za-z]+[ ]?[=:][ ]*)?[-+$(]?\d|[ ][A-Za-z]+[ ]\d+[ ](?:min|sec|cent|inch|in\b|oz|ounce)",
     re.IGNORECASE,
@@ -88,7 +89,6 @@ BEFORE = re.compile(
     re.IGNORECASE,
 )
 """An earlier number that it belongs to."""
-HEDGED = re.compile(r"(?:\bmaybe|\bperhaps|\bcould be|\bmight be|\beither)\b[^.\n]*\d[^.\n]*$", re.IGNORECASE)
 LEFT = re.compile(r"[A-Za-z0-9.\\\-+*/^_(){}|!√²³<>% ]*$")
 NEAR = 120
 """Characters before a number, and behind it, that are looked at."""

@@ -6,7 +6,7 @@ left out. What makes it another quantity (``5 squared``) is no unit.
 
 import re
 
-REMARK = re.compile(r"^(\s*\S+(?: [A-Za-z]+)?) \([^()]*[A-Za-z=][^()]*\)\s*$")
+REMARK = re.compile(r"^(\s*\S+(?: [A-Za-z]+)?) \((?!or\b|and\b)[^()]*[A-Za-z=][^()]*\)\s*$")
 """A number, and what it is in other words: ``18 (16 - 3 + 5)``, ``2 hours (120 minutes)``."""
 UNIT_WORD = (
     r"(?:square|cubic|sq\.?|cu\.?|units?|cm|mm|km|m|meters?|metres?|centimeters?"

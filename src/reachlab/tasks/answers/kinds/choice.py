@@ -46,8 +46,14 @@ DISMISSED = re.compile(
     re.IGNORECASE,
 )
 REFUSED = re.compile(r"(?:\bnot|n't|\bnever)[ ](?:\w+[ ]){0,2}\(?$", re.IGNORECASE)
+MORE = re.compile(
+    r"[\s)\]*]*(?:\([^()]*\))?\s*(?:\(?\s*(?:\band\b|\bor\b|,|;|&|\+|/|->)\s*)+"
+    r"(?:(?:or|and|possibly|maybe|perhaps)\s+)*\(?([A-J])(?=[)\s.,;]|$)(?! [a-z])"
+)
+"""A further letter: ``B (or C)``, ``(B); (C)``."""
 OUT = re.compile(
-    r"[)\s*]*(?:can|may|must|should) be (?:eliminated|ruled out|excluded|rejected|discarded)", re.IGNORECASE
+    r"[)\s*]*(?:is|was|has been|(?:can|may|must|should) be) (?:eliminated|ruled out|excluded|rejected|discarded)",
+    re.IGNORECASE,
 )
 NEGATED = re.compile(r"\b(?:not|never|no|cannot|neither|nor|rather than|instead of)\b|n't\b", re.IGNORECASE)
 CLAUSE = re.compile(r"[;,]|\bbut\b")
@@ -87,6 +93,8 @@ class ChoiceKind:
             if REJECTED.match(text, found.end("letters")) or OUT.match(text, found.end("letters")):
                 return None
             letters = _letters(found["letters"])
+            if more := MORE.match(text, found.end("letters")):
+                letters = _letters("".join({*found["letters"], more[1]}))
             rest = text[found.end() :].strip(" \t.:,;)*_\n")
             return letters if self._agrees(letters, rest) else f"{letters} {rest}"[:200]
         if (word := text.strip("()[]{}$ .!")) and CAPITALS.fullmatch(word) and sorted(set(word)) == list(word):
@@ -221,11 +229,17 @@ def _listed(text: str) -> list[tuple[int, int]]:
     return chain
 
 
+TITLED = re.compile(r"\. ?[A-Z\d$\\]")
+
+
 def gold_choice(answer: str, options: tuple[str, ...]) -> str | None:
     """The letters of a gold answer; None where it is not a choice."""
     bare = spell(answer)
     found = GOLD.fullmatch(bare)
     if found:
+        behind = bare[found.end(1) :]
+        if not options and behind[:1] in (".", ":") and not TITLED.match(behind):
+            return None  # E. coli
         picked = [c for c in found[1] if c in LETTERS]
         if len(set(picked)) == len(picked) and (picked == sorted(picked) or "," in found[1]):
             return _letters(found[1])

@@ -12,7 +12,7 @@ PROSE_START = re.compile(r"(?:[A-Za-z]{2,}[,;]?\s+){3,}")
 CLOCK = re.compile(
     r"\b\d{1,2}:\d{2}(?::\d{2})?(?:[ ~]?[ap]\.?[ ]?m\b\.?)?|\b\d{1,2}[ ~]?[ap]\.?[ ]?m\b\.?", re.IGNORECASE
 )
-RATIO = re.compile(r"-?\d+(?:\.\d+)?(?:[ ]*(?::|to)[ ]*-?\d+(?:\.\d+)?)+")
+RATIO = re.compile(r"(?<!\d)-?\d+(?:\.\d+)?(?:[ ]*(?::|to)[ ]*-?\d+(?:\.\d+)?)+")
 
 
 @dataclass(frozen=True, slots=True)

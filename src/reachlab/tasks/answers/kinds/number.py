@@ -27,7 +27,7 @@ TOTAL = re.compile(
     re.IGNORECASE,
 )
 """What marks the number next to it as the sum of the others."""
-MOST_RUNS = 40
+MOST_RUNS, LONGEST_SENTENCE = 40, 1500
 """Numbers of a sentence that are looked at, from its end."""
 CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 LIST_ITEM = re.compile(r"(?m)^[ \t*_#-]*\(?(?:step|case|part|option|problem)?[ ]*\d+[.):](?=\s)", re.IGNORECASE)
@@ -105,6 +105,7 @@ class NumberKind:
                 ("?", "？")
             ):
                 continue  # a question states nothing
+            begin = max(begin, end - LONGEST_SENTENCE)
             sentence = _padded(text[begin:end])
             found = self._of_sentence(sentence)
             if found is not None:

@@ -3,7 +3,7 @@
 import re
 
 from reachlab.tasks.answers.extraction import JOIN, formulas
-from reachlab.tasks.answers.quantities import BOUND, DENIED, REJECTED
+from reachlab.tasks.answers.quantities import BOUND, CHANGED, DENIED, REJECTED, TERM
 from reachlab.tasks.answers.spelling import DELIMITERS, MONEY, NEGATIVE, TAGS, plain_characters
 
 SENTENCE = re.compile(r"(?<=[.!?。！？])(?=\s(?!\s*=)|[^\x00-\x7f])|\n+")
@@ -44,6 +44,7 @@ def first_formulas(clause: str) -> tuple[str, int, int]:
     return ", ".join(clause[f[1] : f[2]] for f in found[: last + 1]), found[0][0], found[last][3]
 
 
+HEDGED = re.compile(r"[ ,]*\(?or (?:possibly|maybe|perhaps)\b", re.IGNORECASE)
 RANGE = re.compile(r"(?:\bfrom|\bbetween)\b[^.\n]*(?:\bto|\band)[ ]*$", re.IGNORECASE)
 
 
@@ -54,4 +55,7 @@ def formula_stated(text: str, formula: str, begin: int, end: int) -> str | None:
         return None
     if (bound := BOUND.search(before)) or (bound := RANGE.search(before)):
         return f"{bound[0].strip()} {formula}"
-    return formula
+    if term := TERM.search(before):
+        return f"{term[0].strip()} {formula}"
+    behind = after.replace("$", "").replace("\\(", "")
+    return formula + behind if CHANGED.match(behind) or HEDGED.match(behind) else formula
