@@ -194,7 +194,7 @@ BRACE = re.compile(r"\\?[{}]")
 GLUED_BEFORE = re.compile(
     r"(?:\\sqrt\s*\{|(?<![\w-])-|[\^/]|\\(?:neq?|cdot|times|le|ge|lt|gt)\s*|(?<![A-Za-z/_|])[<>]\s*)$"
 )
-GLUED_BEHIND = re.compile(r"\^\{?\w+\}?|\{,\}\d+|\s*(?:\\(?:cdot|times)(?![A-Za-z])|[*/])\s*[\w\\]")
+GLUED_BEHIND = re.compile(r"\^\{?\w+\}?|\{,\}\d+|\s*(?:\\(?:cdot|times)(?![A-Za-z])|[*/])\s*\d")
 
 
 def _glued(text: str, box: tuple[int, int, int, int], content: str) -> str:
