@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from reachlab.tasks.answers.reasoning import REASONING, Marks, after_reasoning, next_questions
+from reachlab.tasks.answers.spelling import MOST
 
 Mark = Literal["answer tag", "box", "####", "Answer:", "phrase", "formula", "number", "words", "letter"]
 
-TAIL, MOST = 8000, 4000
+TAIL = 8000
 CANDIDATES = 30
 """Marks of one sort that are looked at, from the last one back: a text of nothing but marks costs no more."""
 CLAUSE = 2000

@@ -30,7 +30,6 @@ NAME = re.compile(
     r"(?:_(?:\w|\{[^{}]*\}|\\[a-z]+))?'*(?:\^\{-1\})?(?:\([^()]*\))?(?:_\w)?|\([a-z](?:,[a-z])+\)|\\frac\{d[a-z]?\}\{d[a-z]\}"
 )
 """What an answer may be called: x, x_1, f(x), AB, \\angle ABC, total cost. Not x^2, 2x or |x|."""
-TERMS = re.compile(r"\\(?:frac|sqrt|cdot|left|right|binom|pi)|[A-Za-z]")
 LONGEST_LIST = 100
 
 
