@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
+from threading import Timer
 from typing import Any, Literal
 
 import torch
@@ -103,16 +104,57 @@ def in_a_fork(work: Callable[[], object]) -> int:
         os._exit(code)
 
 
-def kill_again_and_again(work: Callable[[], object], seconds: float, kills: int, seed: int) -> int:
-    """Kill `work` with SIGKILL at random moments of the `seconds` it takes, then let it end; how often it was hit."""
+class Touches:
+    """Counts what this process does to files: opens one for writing, renames, removes, makes a folder."""
+
+    def __init__(self) -> None:
+        self.count, self._at, self._do = 0, 0, lambda: None
+        self._on = True
+        sys.addaudithook(self._heard)  # which stays as long as the process does
+
+    def after(self, count: int, do: Callable[[], object]) -> None:
+        """Do something at the count-th touch from now on."""
+        self.count, self._at, self._do = 0, count, do
+
+    def stop(self) -> int:
+        """Count no more; how many there were."""
+        self._on = False
+        return self.count
+
+    def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self._on or event not in ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"):
+            return
+        if event == "open" and not (isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")):
+            return
+        self.count += 1
+        if self.count == self._at:
+            self._do()
+
+
+def touches(work: Callable[[], object]) -> int:
+    """Do `work`; how often it touches a file."""
+    seen = Touches()
+    work()
+    return seen.stop()
+
+
+def kill_again_and_again(work: Callable[[], object], most: int, kills: int, seed: int) -> int:
+    """Kill `work` with SIGKILL at random ones of the `most` moments at which it touches a file, or shortly after, then
+    let it end; how often it was hit. Nothing goes by the clock: how fast a machine is must not decide what is tested.
+    """
     rng, hits = Random(seed), 0
     for _ in range(kills):
-        process = in_a_fork(work)
         # Not up to the end: where the first attempt ends by itself, nothing is left to kill.
-        time.sleep(rng.uniform(0, 0.6 * seconds))
-        os.kill(process, signal.SIGKILL)
+        process = in_a_fork(partial(_killed, work, rng.randint(1, max(1, int(0.6 * most))), rng.uniform(0, 0.01)))
         _, status = os.waitpid(process, 0)
         hits += os.WIFSIGNALED(status)
     _, status = os.waitpid(in_a_fork(work), 0)
     assert os.waitstatus_to_exitcode(status) == 0
     return hits
+
+
+def _killed(work: Callable[[], object], last: int, pause: float) -> None:
+    kill = partial(os.kill, os.getpid(), signal.SIGKILL)
+    # Half of the kills come at once, before the file is touched; the others find it half written.
+    Touches().after(last, Timer(pause, kill).start if pause > 0.005 else kill)
+    work()

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Iterable, Sequence
 from itertools import pairwise, product
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import Command
-from tests.tiny import TASK, kill_again_and_again, rows_of
+from tests.tiny import TASK, kill_again_and_again, rows_of, touches
 
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.errors import ReachlabError
@@ -356,11 +355,9 @@ def test_a_finished_run_draws_nothing(whole: Path, checkpoint: Path) -> None:
 
 
 def test_a_run_killed_again_and_again_equals_an_undisturbed_one(whole: Path, checkpoint: Path, tmp_path: Path) -> None:
-    began = time.perf_counter()
-    sample(settings(checkpoint, tmp_path / "timed"))
-    seconds = time.perf_counter() - began
+    most = touches(lambda: sample(settings(checkpoint, tmp_path / "counted")))
     config = settings(checkpoint, tmp_path / "run")
-    hits = kill_again_and_again(lambda: sample(config), seconds, kills=8, seed=2)
+    hits = kill_again_and_again(lambda: sample(config), most, kills=8, seed=2)
     assert hits >= 3
     assert rows_of(tmp_path / "run") == rows_of(whole)
     names = sorted(p.name for p in (tmp_path / "run" / "samples").iterdir() if not p.name.startswith("."))

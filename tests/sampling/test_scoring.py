@@ -1,6 +1,5 @@
 import json
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from tests.conftest import Command
-from tests.tiny import TASK, kill_again_and_again, rows_of
+from tests.tiny import TASK, kill_again_and_again, rows_of, touches
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
@@ -168,9 +167,8 @@ def test_killed_again_and_again_it_ends_where_an_undisturbed_one_does(
     drawn: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     whole, broken = (Path(shutil.copytree(drawn, tmp_path / name)) for name in ("whole", "broken"))
-    began = time.perf_counter()
-    ask(whole, checkpoint, tokens=40)
-    hits = kill_again_and_again(lambda: ask(broken, checkpoint, tokens=40), time.perf_counter() - began, 6, seed=1)
+    most = touches(lambda: ask(whole, checkpoint, tokens=40))
+    hits = kill_again_and_again(lambda: ask(broken, checkpoint, tokens=40), most, kills=6, seed=1)
     assert hits >= 2
     assert ask(broken, checkpoint).now == 0
     for found, wanted in zip(rows_of(broken), rows_of(whole), strict=True):

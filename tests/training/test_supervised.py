@@ -1,5 +1,4 @@
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.tiny import TASK, kill_again_and_again, names, timeless, tiny_config
+from tests.tiny import TASK, kill_again_and_again, names, timeless, tiny_config, touches
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from reachlab.errors import ReachlabError
@@ -104,18 +103,10 @@ def test_a_finished_run_is_left_alone(pretrained: Path) -> None:
     assert {p: p.stat().st_mtime_ns for p in pretrained.rglob("*")} == before
 
 
-def _end(work: Callable[[], object], out: Path) -> float:
-    """Do `work` on a run that is thrown away; the seconds it takes."""
-    began = time.perf_counter()
-    work()
-    shutil.rmtree(out)
-    return time.perf_counter() - began
-
-
 def test_a_pretraining_killed_again_and_again_ends_with_the_same_weights(pretrained: Path, tmp_path: Path) -> None:
     out = tmp_path / "base"
-    seconds = _end(lambda: pretrain(pretraining(out)), out)
-    hits = kill_again_and_again(lambda: pretrain(pretraining(out)), seconds, kills=6, seed=3)
+    most = touches(lambda: pretrain(pretraining(tmp_path / "counted")))
+    hits = kill_again_and_again(lambda: pretrain(pretraining(out)), most, kills=6, seed=3)
     assert hits >= 2
     assert same(out, pretrained)
     assert metrics(out) == metrics(pretrained)
@@ -124,10 +115,8 @@ def test_a_pretraining_killed_again_and_again_ends_with_the_same_weights(pretrai
 
 def test_a_distillation_killed_again_and_again_ends_with_the_same_weights(pretrained: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "killed"
-    began = time.perf_counter()
-    distill(distilling(pretrained, whole))
-    seconds = time.perf_counter() - began
-    assert kill_again_and_again(lambda: distill(distilling(pretrained, out)), seconds, kills=4, seed=5) >= 1
+    most = touches(lambda: distill(distilling(pretrained, whole)))
+    assert kill_again_and_again(lambda: distill(distilling(pretrained, out)), most, kills=4, seed=5) >= 1
     assert same(out, whole)
     assert metrics(out) == metrics(whole)
     assert not same(whole, pretrained)
