@@ -12,6 +12,7 @@ from reachlab.models.checkpoint import save_model
 from reachlab.sampling.config import Decoding, DecodingChoice
 from reachlab.tasks.benchmarks import BENCHMARKS, PAPER
 from reachlab.tasks.judging import Judge
+from reachlab.tasks.listing import list_tasks
 from reachlab.tasks.registry import FAMILIES, load_task
 from reachlab.tasks.sandbox import bubble
 from reachlab.tasks.templates import BOXED, TEMPLATES, fill
@@ -155,8 +156,7 @@ def test_a_run_of_a_benchmark(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stderr
     document = json.loads((tmp_path / "run" / "run.json").read_text())["config"]
     assert document["decoding"] == {"temperature": 0.6, "top_p": 0.95, "top_k": 0, "max_tokens": 6, "stop": []}
-    listed = reachlab("tasks", "--json")
-    assert {"aime25", "livecodebench"} <= {row["task"] for row in json.loads(listed.stdout)}
+    assert {"aime25", "livecodebench"} <= {row["task"] for row in list_tasks()}
 
 
 @shared

@@ -256,11 +256,11 @@ def test_humaneval_solutions_pass_and_mutants_fail() -> None:
         right = judge.verify(asked("canonical_solution"))
         assert [p.id for p, v in zip(problems, right, strict=True) if v.status != "correct"] == []
         # A change may leave a program right (another way to spell it): then the next change is taken.
-        alive, tries = list(problems), 0
+        alive, tries = problems[::4], 0
         while alive and tries < 8:
             found = judge.verify([(p, next(changed[p.id])) for p in alive])
             assert all(v.status in ("correct", "wrong") for v in found)
-            assert tries or sum(v.status == "wrong" for v in found) > 150
+            assert tries or sum(v.status == "wrong" for v in found) > 36
             alive = [p for p, v in zip(alive, found, strict=True) if v.status == "correct"]
             tries += 1
     assert not alive

@@ -125,10 +125,10 @@ def test_the_pipeline_runs_on_it(tmp_path: Path) -> None:
     task = "programs,ops=1"
     small = ("--tokenizer", "char", "--hidden", "64", "--layers", "2", "--seed", "0")
     steps = [
-        ("pretrain", "--data", f"{task},modulo=0", *small, "--steps", "60", "--batch", "64", "--out", "base"),
+        ("pretrain", "--data", f"{task},modulo=0", *small, "--steps", "60", "--batch", "32", "--out", "base"),
         ("rl", "--model", "base", "--task", task, "--rollouts", "8", "--keep", "4", "--rule", "max_variance",
          "--prompts", "4", "--max-tokens", "10", "--steps", "2", "--out", "pods"),
-        *(("sample", "--model", m, "--task", task, "--problems", "10", "--samples", "16", "--max-tokens", "10", "--out",
+        *(("sample", "--model", m, "--task", task, "--problems", "5", "--samples", "8", "--max-tokens", "10", "--out",
            f"{m}-samples") for m in ("base", "pods")),
         ("compare", "base-samples", "pods-samples"),
     ]  # fmt: skip

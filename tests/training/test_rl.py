@@ -75,15 +75,10 @@ def train(settings: dict[str, Any], name: str, **changes: Any) -> Path:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize(
-    "changes",
-    [{}, {"rollouts": 16, "keep": 8, "rule": "max_variance"}],
-    ids=["all rollouts", "half of them"],
-)
-def test_every_algorithm_learns_a_trivial_reward(
-    settings: dict[str, Any], algorithm: str, changes: dict[str, Any]
-) -> None:
-    changes = {"overlong": 0.0, **changes}  # every answer is as long as it may be
+def test_every_algorithm_learns_a_trivial_reward(settings: dict[str, Any], algorithm: str) -> None:
+    """From half of its rollouts; every second algorithm from all of them."""
+    half = {"rollouts": 16, "keep": 8, "rule": "max_variance"} if [*ALGORITHMS].index(algorithm) % 2 else {}
+    changes = {"overlong": 0.0, **half}  # every answer is as long as it may be
     out = train(settings, "rl", loop=replace(LOOP, steps=35, save_every=100), prompts=8, algorithm=algorithm, **changes)
     rewards = [row["reward"] for row in metrics(out)]
     assert sum(rewards[:4]) / 4 < 0.6
@@ -93,9 +88,7 @@ def test_every_algorithm_learns_a_trivial_reward(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"aggregate": "token", "updates": 2},
-        {"epochs": 2, "updates": 2},
-        {"kl": 0.01},
+        {"aggregate": "token", "epochs": 2, "updates": 2},
         {"algorithm": "rloo", "kl": 0.01},
         {"algorithm": "ppo", "kl": 0.01, "gamma": 0.99, "lam": 0.95},
         {"algorithm": "dr_grpo", "kl": 0.01, "kl_estimator": "k2"},
@@ -488,7 +481,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_weights(
     changes = {**changes, "loop": replace(LOOP, steps=10, save_every=2, keep_every=3)}
     most = touches(lambda: train(settings, "whole", **changes))
     whole = Path(settings["out"]).with_name("whole")
-    hits = kill_again_and_again(lambda: train(settings, "killed", **changes), most, kills=5, seed=2)
+    hits = kill_again_and_again(lambda: train(settings, "killed", **changes), most, kills=3, seed=2)
     assert hits >= 1
     killed = Path(settings["out"]).with_name("killed")
     assert distance(weights(killed), weights(whole)) == 0
