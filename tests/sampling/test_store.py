@@ -14,13 +14,16 @@ from reachlab.pictures.reference import fingerprint
 from reachlab.pictures.scenes import scene
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore, hash_problems
-from reachlab.types import Judged, Problem, Sample, StepCheck, Verdict
+from reachlab.types import Chat, Judged, Problem, Sample, StepCheck, Verdict
 
 PICTURES = [scene("chart", {"r": height}, 0, 64) for height in (3, 4)]
 PROBLEMS = [
     Problem(id="a", prompt="1+1=", answer={"numbers": [1, 1]}, metadata={"division": False}),
     Problem(
-        id="b b", prompt=({"role": "user", "content": "Größe?\u2028zwei\x85drei"},), answer=2, images=(PICTURES[0],)
+        id="b b",
+        prompt=Chat(({"role": "user", "content": "Größe?\u2028zwei\x85drei"},)),
+        answer=2,
+        images=(PICTURES[0],),
     ),
     Problem(id="c", prompt="nothing drawn", answer=None),
 ]
