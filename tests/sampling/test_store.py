@@ -59,6 +59,20 @@ def test_problems_come_back_as_they_were(store: SampleStore) -> None:
     assert store.image_hashes() == {"b b": [fingerprint(PICTURES[0])]}
 
 
+def test_a_chat_keeps_what_its_template_is_told(folder: RunFolder) -> None:
+    asked = ({"role": "user", "content": "?"},)
+    plain, told = (Problem(id="d", prompt=Chat(asked, options), answer=None) for options in ({}, {"think": False}))
+    store = SampleStore(folder)
+    store.write_problems([told])
+    assert store.problems() == [told]
+    assert '"prompt": {"messages": [{' in folder.fs.cat_file(folder.file("problems.jsonl")).decode()
+    assert hash_problems([plain]) != hash_problems([told])
+    # As it was before there were options: a list.
+    store.write_problems([plain])
+    assert '"prompt": [{' in folder.fs.cat_file(folder.file("problems.jsonl")).decode()
+    assert store.problems() == [plain]
+
+
 def test_samples_come_back_as_they_were_in_the_problems_order(store: SampleStore) -> None:
     written = [
         sample("b b", 1, "naïve\x00\u2028", Verdict.unscored("timed out")),

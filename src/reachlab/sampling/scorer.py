@@ -41,10 +41,11 @@ class Scorer:
             vocabulary = int(model.config.get_text_config().vocab_size)
             self.tokens = min(self.tokens, max(1, LOGITS // vocabulary))
 
-    def encode(self, texts: Sequence[str], ended: Sequence[bool], chat: bool = False) -> list[list[int]]:
-        """The tokens of answers, where one has ended with the token for that: of text, or of a turn in a `chat`."""
-        end = self.turn_end if chat else self.tokenizer.eos_token_id
-        return [[*ids, end] if stop else ids for ids, stop in zip(encode(self.tokenizer, texts), ended, strict=True)]
+    def encode(self, texts: Sequence[str], ended: Sequence[bool], chats: Sequence[bool]) -> list[list[int]]:
+        """The tokens of answers, where one has `ended` with what ends a text, or a turn where it is of a chat."""
+        ends = [self.turn_end if chat else self.tokenizer.eos_token_id for chat in chats]
+        rows = zip(encode(self.tokenizer, texts), ended, ends, strict=True)
+        return [[*ids, end] if stop else ids for ids, stop, end in rows]
 
     @cached_property
     def turn_end(self) -> int:

@@ -240,8 +240,7 @@ class _Run:
         for start in range(0, len(flat), ENCODE_TEXTS):
             batch = flat[start : start + ENCODE_TEXTS]
             texts, ended = [text for _, text, _, _ in batch], [end for _, _, end, _ in batch]
-            # A run asks all its problems in one way.
-            answers = scorer.encode(texts, ended, is_chat(self.problems[batch[0][0]].asked))
+            answers = scorer.encode(texts, ended, [is_chat(self.problems[p].asked) for p, _, _, _ in batch])
             for (problem, _, _, same), answer in zip(batch, answers, strict=True):
                 yield problem, same, answer
 

@@ -72,8 +72,12 @@ def test_messages_go_to_the_chat_endpoint_and_thoughts_belong_to_the_answer() ->
         engine = OpenAIEngine(servers(server.url), "m")
         messages = Chat(({"role": "user", "content": "2+3?"},))
         ((plain, thought),) = engine.answer([messages], [[0, 1]], DECODING)
+        engine.answer([Chat(messages.messages, {"enable_thinking": False})], [[2]], Decoding(max_tokens=8, top_k=3))
         engine.close()
     assert (plain.text, plain.logprob) == ("0", -3.0)
+    assert all("chat_template_kwargs" not in body for body in server.asked[:2])
+    (told,) = server.asked[2:]
+    assert (told["chat_template_kwargs"], told["top_k"]) == ({"enable_thinking": False}, 3)
     assert thought.text == "<think>2 and 3</think>5"
     assert {body["path"] for body in server.asked} == {"/v1/chat/completions"}
     assert server.asked[0]["messages"] == [{"role": "user", "content": "2+3?"}]
