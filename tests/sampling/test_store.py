@@ -59,10 +59,10 @@ def test_problems_come_back_as_they_were(store: SampleStore) -> None:
     assert store.image_hashes() == {"b b": [fingerprint(PICTURES[0])]}
 
 
-def test_a_chat_keeps_what_its_template_is_told(folder: RunFolder) -> None:
+def test_a_chat_keeps_what_its_template_is_told(store: SampleStore) -> None:
     asked = ({"role": "user", "content": "?"},)
     plain, told = (Problem(id="d", prompt=Chat(asked, options), answer=None) for options in ({}, {"think": False}))
-    store = SampleStore(folder)
+    folder = store.folder
     store.write_problems([told])
     assert store.problems() == [told]
     assert '"prompt": {"messages": [{' in folder.fs.cat_file(folder.file("problems.jsonl")).decode()
