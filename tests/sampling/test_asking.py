@@ -19,9 +19,7 @@ INSTRUCTED = INSTRUCT[0]
 def chatting(checkpoint: Path, tmp_path: Path) -> Path:
     """A tiny model, whose turns end as its texts do, called an instruct model."""
     folder = Path(shutil.copytree(checkpoint, tmp_path / "tiny-instruct"))
-    template = (
-        "{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}{% if add_generation_prompt %}=?{% endif %}"
-    )
+    template = "{% for m in messages %}+{{ m.content }}{% endfor %}{% if add_generation_prompt %}=:{% endif %}"
     (folder / "chat_template.jinja").write_text(template)
     return folder
 
@@ -159,7 +157,7 @@ def test_the_command_line_shows_samples_and_refuses_another_way(
     code, out, _ = command("tasks", "countdown,numbers=3", *words, "--problems", "1")
     assert code == 0
     assert out.startswith("asked through its chat template, as chat-bare\n\n--- ")
-    assert '=?\n--- answer: {"numbers"' in out
+    assert ':=:\n--- answer: {"numbers"' in out
     told = json.loads(command("tasks", "countdown,numbers=3", *words, "--problems", "1", "--json")[1])
     assert told["ask"] == {"template": "chat-bare"}
     assert told["problems"][0]["prompt"][0]["role"] == "user"
@@ -176,11 +174,7 @@ def test_the_command_line_shows_samples_and_refuses_another_way(
 
 
 def test_no_prompt_is_shown_as_python(command: Command) -> None:
-    for words in (
-        ("gym:chain_sum",),
-        ("countdown", "--template", "chat", "--system", "Be brief."),
-        ("chain,template=chat",),
-    ):
+    for words in (("gym:chain_sum",), ("countdown", "--template", "chat"), ("chain,template=chat",)):
         code, out, _ = command("tasks", *words, "--problems", "1")
         assert code == 0
         assert "Chat(" not in out
