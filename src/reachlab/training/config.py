@@ -5,6 +5,7 @@ from typing import Literal
 
 from reachlab.errors import ReachlabError
 from reachlab.models.config import ModelConfig
+from reachlab.tasks.asking import AskConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +174,7 @@ class DistillConfig:
     """The task whose training problems the solver answers; for a run of samples, the task it was drawn on."""
     out: str
     """Run folder; the model ends up in its model/."""
+    ask: AskConfig = AskConfig()
     loop: LoopConfig = LoopConfig(steps=800)
     optimizer: OptimizerConfig = OptimizerConfig(method="muon", lr=4e-3, muon_lr=0.02, warmup=20, schedule="linear")
     routing: RoutingConfig = RoutingConfig()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reachlab.errors import ReachlabError
+from reachlab.tasks.asking import AskConfig
 from reachlab.training.config import LoopConfig, OptimizerConfig, RoutingConfig
 
 AlgorithmName = Literal["grpo", "dr_grpo", "rloo", "remax", "reinforce_pp", "dapo", "ppo"]
@@ -153,6 +154,7 @@ class RLConfig:
     """Run folder; the model ends up in its model/."""
     reward: str = ""
     """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score."""
+    ask: AskConfig = AskConfig()
     prompts: int = 32
     """Problems a step, over all processes."""
     temperature: float = 1.0
