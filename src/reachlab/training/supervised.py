@@ -23,6 +23,7 @@ from reachlab.errors import ReachlabError
 from reachlab.models.build import build_model, give_sight
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
 from reachlab.models.devices import autocast, choose_device
+from reachlab.models.origin import origin_of
 from reachlab.models.tokenizer import Kind, train_tokenizer
 from reachlab.moe import densified
 from reachlab.runs import RunFolder
@@ -35,7 +36,9 @@ from reachlab.training.corpus.sources import is_text
 from reachlab.training.corpus.survey import survey
 from reachlab.training.corpus.windows import window_batches, windows_in_order
 from reachlab.training.loop import Metrics, TrainingRun, identity
+from reachlab.training.lora import adapt
 from reachlab.training.processes import Processes
+from reachlab.training.recipes import say, settle_distill, settled_optimizer
 from reachlab.training.routing import Balance, route, watched
 from reachlab.training.text import (
     Tokens,
@@ -142,14 +145,17 @@ def _new_model(
     return TrainingRun(folder, claim, config.loop, config.optimizer, start, processes)
 
 
-def distill(config: DistillConfig) -> bool:
-    """Train a model on its teacher's right answers; the same command again goes on with a killed run.
+def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None) -> bool:
+    """Train a model on its teacher's right answers; the same command again goes on with a killed run. `tell` hears
+    remarks.
 
     Returns whether this is the process that speaks for all.
 
     Raises:
         ReachlabError: no checkpoint, no teacher, nothing right to learn from, a folder that holds another run.
     """
+    origin = origin_of(find_checkpoint(config.model))
+    said, config = config, settle_distill(config, origin)
     task = load_task(config.task)
     seed = config.loop.seed
     if config.teacher == "solver":
@@ -160,14 +166,17 @@ def distill(config: DistillConfig) -> bool:
     def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model, tokenizer = load_model(config.model)
         route(model, config.routing, config.balance, find_checkpoint(config.model))
+        adapt(model, config.weights, processes)
         return model, tokenizer
 
     folder = RunFolder(config.out)
     known = {**identity(config), "model": hash_model(config.model)}
     claim = partial(folder.claim, "distill", known, {"model_path": config.model, "teacher": config.teacher})
     with _processes(config) as processes:
-        run = TrainingRun(folder, claim, config.loop, config.optimizer, start, processes)
+        run = TrainingRun(folder, claim, config.loop, settled_optimizer(config.optimizer), start, processes)
         if not run.finished:
+            if processes.main and (remark := say(said, config, origin)):
+                tell(remark)
             batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=True)
             Learner(run, batches, config).train("distill")
         return processes.main
@@ -304,7 +313,9 @@ class Learner:
 
     @property
     def _dtype(self) -> torch.dtype:
-        found: torch.dtype = getattr(torch, self.config.dtype)
+        config = self.config
+        name = config.dtype if isinstance(config, PretrainConfig) else config.weights.dtype
+        found: torch.dtype = getattr(torch, name)
         return found
 
 
