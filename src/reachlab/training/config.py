@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from reachlab.errors import ReachlabError
 from reachlab.models.config import ModelConfig
+from reachlab.tasks.asking import AskConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +227,7 @@ class DistillConfig:
     """The task whose training problems the solver answers; for a run of samples, the task it was drawn on."""
     out: str
     """Run folder; the model ends up in its model/."""
+    ask: AskConfig = AskConfig()
     loop: LoopConfig = LoopConfig()
     optimizer: OptimizerChoice = OptimizerChoice()
     weights: WeightsConfig = WeightsConfig()

@@ -29,11 +29,11 @@ from reachlab.rl.algorithms.ppo import critic_targets
 from reachlab.rl.downsampling import RULES
 from reachlab.rl.weighting import select_weighted
 from reachlab.runs import RunFolder
+from reachlab.sampling.asking import asked_task
 from reachlab.sampling.draws import sample_seed
 from reachlab.sampling.store import hash_problems
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
-from reachlab.tasks.registry import load_task
 from reachlab.tasks.reward import Rewarded, hash_reward
 from reachlab.training.config import OptimizerConfig
 from reachlab.training.critic import Critic
@@ -77,12 +77,13 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     """
     origin = origin_of(find_checkpoint(config.model))
     said, config = config, settle_rl(config, origin)
-    task = load_task(config.task)
+    asked = asked_task(config.task, config.ask, config.model)
+    task: Task = asked.task
     if config.reward:
         task = Rewarded(task, config.reward)
     next(task.stream("train", config.loop.seed))
     folder = RunFolder(config.out)
-    known = {**identity(config), "model": hash_model(config.model)}
+    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model)}
     if config.reward:
         known["reward_source"] = hash_reward(config.reward)
     if task.finite:
@@ -91,9 +92,8 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     try:
         workers = max(1, (os.cpu_count() or 1) // processes.world)
         with Judge(task, workers=workers, timeout_s=config.verify_timeout) as judge:
-            found = Learner(config, task, judge, processes, folder, known)
-            found.recipe = say(said, config, origin)
-            yield found
+            remarks = [*filter(None, (asked.remark, say(said, config, origin)))]
+            yield Learner(config, task, judge, processes, folder, known, remarks)
     finally:
         processes.close()
 
@@ -162,9 +162,9 @@ class Learner:
         processes: Processes,
         folder: RunFolder,
         known: Mapping[str, Any],
+        remarks: Sequence[str] = (),
     ):
-        self.config, self.processes, self.clock = config, processes, Clock()
-        self.recipe = ""
+        self.config, self.processes, self.clock, self.told = config, processes, Clock(), remarks
         self.algorithm = resolve(config)
         self.run = TrainingRun(
             folder,
@@ -203,7 +203,7 @@ class Learner:
         stream = self.source.task.stream("train", self.config.loop.seed)
         problems = [*islice(stream, self.config.prompts), *self.source.held_out]
         prompts = encode_prompts(self.run.tokenizer, [p.asked for p in problems])
-        found = [self.recipe] * bool(self.recipe) + self.source.check(problems, prompts)
+        found = [*self.told, *self.source.check(problems, prompts)]
         if self.algorithm.overlong:
             found += self._check_lengths(problems)
         return found if self.processes.main else []

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reachlab.errors import ReachlabError
+from reachlab.tasks.asking import AskConfig
 from reachlab.training.config import LoopConfig, OptimizerChoice, RoutingConfig, WeightsConfig
 
 AlgorithmName = Literal["grpo", "dr_grpo", "rloo", "remax", "reinforce_pp", "dapo", "ppo"]
@@ -141,6 +142,7 @@ class RLConfig:
     """Run folder; the model ends up in its model/."""
     reward: str = ""
     """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score."""
+    ask: AskConfig = AskConfig()
     prompts: int = 0
     """Problems a step, over all processes; 0 takes the recipe's."""
     temperature: float = 1.0

@@ -21,12 +21,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.build import build_model, give_sight
+from reachlab.models.chat import end_tokens
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
 from reachlab.models.devices import autocast, choose_device
 from reachlab.models.origin import origin_of
 from reachlab.models.tokenizer import Kind, train_tokenizer
 from reachlab.moe import densified
 from reachlab.runs import RunFolder
+from reachlab.sampling.asking import asked_task
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.threads import side_by_side
@@ -156,8 +158,8 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
     """
     origin = origin_of(find_checkpoint(config.model))
     said, config = config, settle_distill(config, origin)
-    task = load_task(config.task)
-    seed = config.loop.seed
+    asked = asked_task(config.task, config.ask, config.model)
+    task, seed = asked.task, config.loop.seed
     if config.teacher == "solver":
         documents = solutions(task, seed)
     else:
@@ -170,14 +172,18 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
         return model, tokenizer
 
     folder = RunFolder(config.out)
-    known = {**identity(config), "model": hash_model(config.model)}
+    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model)}
     claim = partial(folder.claim, "distill", known, {"model_path": config.model, "teacher": config.teacher})
     with _processes(config) as processes:
         run = TrainingRun(folder, claim, config.loop, settled_optimizer(config.optimizer), start, processes)
         if not run.finished:
-            if processes.main and (remark := say(said, config, origin)):
-                tell(remark)
-            batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=True)
+            for remark in filter(None, (asked.remark, say(said, config, origin))):
+                if processes.main:
+                    tell(remark)
+            ends = end_tokens(run.tokenizer, find_checkpoint(config.model))
+            batches = document_batches(
+                documents, run.tokenizer, config.batch, config.length, answer_only=True, ends=ends
+            )
             Learner(run, batches, config).train("distill")
         return processes.main
 
