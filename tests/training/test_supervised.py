@@ -26,6 +26,7 @@ from reachlab.training.config import (
     OptimizerConfig,
     PretrainConfig,
     RoutingConfig,
+    WeightsConfig,
 )
 from reachlab.training.routing import Balance, route
 from reachlab.training.supervised import distill, next_token_loss, pretrain
@@ -186,6 +187,43 @@ def test_a_damaged_state_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Mon
     assert "\n" not in str(error.value)
 
 
+def test_distilling_that_breaks_the_model_is_stopped(checkpoint: Path, tmp_path: Path) -> None:
+    """At the only update, whose damage no later batch would show."""
+    wild = {"optimizer": OptimizerConfig(method="adamw", lr=3.0), "loop": replace(LOOP, steps=1)}
+    with pytest.raises(ReachlabError, match=r"step 1 raised the loss above its start by .* Lower --lr 3 to 0.3"):
+        distill(distilling(checkpoint, tmp_path / "out", **wild))
+    assert not (tmp_path / "out" / "model").exists()
+    distill(distilling(checkpoint, tmp_path / "free", **wild, guard=0.0))
+
+
+def test_the_guard_of_a_run_that_goes_on_knows_its_start(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distill(distilling(checkpoint, tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_module.TrainingRun, "_log", _stop_at(6))
+        with pytest.raises(KeyboardInterrupt):
+            distill(distilling(checkpoint, tmp_path / "stopped"))
+    distill(distilling(checkpoint, tmp_path / "stopped"))
+    rows = metrics(tmp_path / "whole")
+    assert metrics(tmp_path / "stopped") == rows
+    # All eight sequences of the first batch are looked at.
+    assert rows[0]["guard_start"] == pytest.approx(rows[0]["loss"], rel=1e-4)
+    assert rows[-1]["guard_loss"] < rows[0]["guard_start"]
+    assert same(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_distilling_adapters_leaves_what_they_are_not_on(checkpoint: Path, tmp_path: Path) -> None:
+    lora = WeightsConfig(lora_rank=2)
+    distill(distilling(checkpoint, tmp_path / "out", weights=lora, optimizer=OptimizerConfig(lr=0.02)))
+    before, after = load_file(checkpoint / "model.safetensors"), weights(tmp_path / "out")
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all("proj" in name for name in moved)
+    rows = metrics(tmp_path / "out")
+    assert rows[-1]["loss"] < rows[0]["loss"]
+
+
 def test_another_configuration_is_refused(pretrained: Path) -> None:
     before = hash_model(pretrained)
     for change, says in (
@@ -330,12 +368,12 @@ def test_a_student_without_a_checkpoint_writes_nothing(tmp_path: Path, checkpoin
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: LoopConfig(steps=0), "steps=0 and save_every=100 must be 1 or more"),
-        (lambda: LoopConfig(steps=1, save_every=0), "save_every=0 must be 1 or more"),
+        (lambda: LoopConfig(steps=-1), "steps=-1 must be 0"),
+        (lambda: LoopConfig(steps=1, save_every=0), "save_every=0 1 or more"),
         (lambda: LoopConfig(steps=1, threads=-1), "threads=-1 must be 0"),
-        (lambda: pretraining(Path("x"), batch=0), "batch=0 must be 1 or more"),
+        (lambda: pretraining(Path("x"), batch=0), "batch=0 take a recipe's, and pretraining has none"),
         (lambda: pretraining(Path("x"), length=1), "length=1 must be 2 or more"),
-        (lambda: distilling(Path("m"), Path("x"), batch=0), "batch=0 must be 1 or more"),
+        (lambda: distilling(Path("m"), Path("x"), batch=-1), "batch=-1 must be 1 or more"),
     ],
 )
 def test_settings_that_cannot_be(make: Callable[[], object], says: str) -> None:

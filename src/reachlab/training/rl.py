@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
 from reachlab.models.devices import choose_device
+from reachlab.models.origin import origin_of
 from reachlab.models.tokenizer import encode, encode_prompts
 from reachlab.rl.algorithm import Algorithm, Scored
 from reachlab.rl.algorithms import ALGORITHMS
@@ -36,11 +37,13 @@ from reachlab.tasks.judging import Judge
 from reachlab.tasks.reward import Rewarded, hash_reward
 from reachlab.training.config import OptimizerConfig
 from reachlab.training.critic import Critic
+from reachlab.training.guard import check
 from reachlab.training.loop import Metrics, TrainingRun, identity
-from reachlab.training.lora import add_lora
-from reachlab.training.passes import Batch, Passes
+from reachlab.training.lora import adapt
+from reachlab.training.passes import Batch, Passes, Seen
 from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
+from reachlab.training.recipes import say, settle_rl, settled_optimizer
 from reachlab.training.rl_config import ObjectiveConfig, RLConfig
 from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
 from reachlab.training.routing import route, watched
@@ -73,6 +76,8 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     Raises:
         ReachlabError: as `train_rl`.
     """
+    origin = origin_of(find_checkpoint(config.model))
+    said, config = config, settle_rl(config, origin)
     asked = asked_task(config.task, config.ask, config.model)
     task: Task = asked.task
     if config.reward:
@@ -88,7 +93,8 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     try:
         workers = max(1, (os.cpu_count() or 1) // processes.world)
         with Judge(task, workers=workers, timeout_s=config.verify_timeout) as judge:
-            yield Learner(config, task, judge, processes, folder, known, asked.remark)
+            remarks = [*filter(None, (asked.remark, say(said, config, origin)))]
+            yield Learner(config, task, judge, processes, folder, known, remarks)
     finally:
         processes.close()
 
@@ -157,15 +163,15 @@ class Learner:
         processes: Processes,
         folder: RunFolder,
         known: Mapping[str, Any],
-        remark: str = "",
+        remarks: Sequence[str] = (),
     ):
-        self.config, self.processes, self.clock, self.remark = config, processes, Clock(), remark
+        self.config, self.processes, self.clock, self.told = config, processes, Clock(), remarks
         self.algorithm = resolve(config)
         self.run = TrainingRun(
             folder,
             lambda: folder.claim("rl", known, {"model_path": config.model}),
             config.loop,
-            config.optimizer,
+            settled_optimizer(config.optimizer),
             self._load,
             processes,
             self._beside,
@@ -179,22 +185,18 @@ class Learner:
     def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model, tokenizer = load_model(self.config.model)
         route(model, self.config.routing, source=find_checkpoint(self.config.model))
-        weights = self.config.weights
-        if weights.lora_rank:
-            if self.processes.sharded:
-                raise ReachlabError("--lora-rank leaves little to shard: launch without --use_fsdp")
-            add_lora(model, weights.lora_rank, weights.lora_alpha)
+        adapt(model, self.config.weights, self.processes)
         return model, tokenizer
 
     def _beside(self, model: PreTrainedModel) -> dict[str, tuple[nn.Module, OptimizerConfig]]:
         self.passes = Passes(self.config, self.algorithm, model, self.processes)
         if not self.algorithm.critic:
             return {}
-        moves = replace(self.config.optimizer, method="adamw", lr=self.config.objective.critic_lr)
+        moves = replace(settled_optimizer(self.config.optimizer), method="adamw", lr=self.config.objective.critic_lr)
         return {"critic": (Critic(model), moves)}
 
     def remarks(self) -> list[str]:
-        """What to mind about the first step's prompts, or the held-out ones; by the main process.
+        """What the recipe chose; what to mind about the first step's prompts, or the held-out ones. Main's alone.
 
         Raises:
             ReachlabError: the model has no positions for them.
@@ -202,7 +204,7 @@ class Learner:
         stream = self.source.task.stream("train", self.config.loop.seed)
         problems = [*islice(stream, self.config.prompts), *self.source.held_out]
         prompts = encode_prompts(self.run.tokenizer, [p.asked for p in problems])
-        found = [*filter(None, [self.remark]), *self.source.check(problems, prompts)]
+        found = [*self.told, *self.source.check(problems, prompts)]
         if self.algorithm.overlong:
             found += self._check_lengths(problems)
         return found if self.processes.main else []
@@ -232,7 +234,7 @@ class Learner:
                 f"not one of {found['rollouts']:.0f} rollouts could be scored; {rollouts.last_reason()}"
             )
         with self.clock.phase("logprobs"):
-            looked = self.passes.watch(rollouts, t, self.run.threads)
+            looked, seen = self.passes.watch(rollouts, t, self.run.threads)
             batch = self.passes.prepare(
                 rollouts, kept.indices_PM, kept.drawn_PM, self.run.threads, self.run.modules.get("critic")
             )
@@ -241,11 +243,25 @@ class Learner:
         with self.clock.phase("update"), watched(self.run.model) as recorder:
             metrics = self.passes.update(self.run, batch, t)
             metrics |= recorder.scalars() if recorder else {}
+        if self.config.guard:
+            metrics["kl_update"] = self.guard(seen, t)
         metrics |= describe(found | self.processes.sums(looked))
         every = self.config.evaluation.eval_every
         if every and (t + 1) % every == 0:
             metrics |= self.evaluate()
         return metrics | {f"seconds_{name}": value for name, value in self.clock.seconds.items()}
+
+    def guard(self, seen: Seen, t: int) -> float:
+        """How far the step moved the policy (KL, nats a token), the same on all processes.
+
+        Raises:
+            LeapError: too far.
+        """
+        with self.clock.phase("guard"):
+            sums = self.processes.sums(self.passes.moved(seen, self.run.threads))
+        moved = sums["moved"] / max(sums["moved_tokens"], 1.0)
+        check("moved the policy", moved, self.config.guard, self.run.optimizer_config, t + 1)
+        return moved
 
     def evaluate(self) -> Metrics:
         """pass@1 on held-out problems and, from several samples each, pass@k; over all processes."""
@@ -294,6 +310,7 @@ class Learner:
             mask_PMT=batch.mask_PMT,
             values_PMT=batch.values_PMT,
             greedy_P=rollouts.greedy_P,
+            full_credit=self.config.full_credit,
             gamma=objective.gamma,
             lam=objective.lam,
             total=self.processes.sum,

@@ -5,7 +5,7 @@ from typing import Literal
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.asking import AskConfig
-from reachlab.training.config import LoopConfig, OptimizerConfig, RoutingConfig
+from reachlab.training.config import LoopConfig, OptimizerChoice, RoutingConfig, WeightsConfig
 
 AlgorithmName = Literal["grpo", "dr_grpo", "rloo", "remax", "reinforce_pp", "dapo", "ppo"]
 
@@ -31,6 +31,9 @@ class ObjectiveConfig:
     """How it is estimated from the tokens drawn."""
     overlong: float | None = None
     """Share of max_tokens over which long answers are punished softly, down to -1 (DAPO's 0.2); 0 does not."""
+    full_credit: float | None = None
+    """What a right answer earns (grpo, dapo): smaller differences, partial credit, are not blown up to that size by the
+    division by their deviation. Default 1, and 0 with --reward; 0 divides by any deviation, as the papers do."""
     gamma: float = 1.0
     """Discount of later rewards (PPO, REINFORCE++)."""
     lam: float = 1.0
@@ -39,7 +42,7 @@ class ObjectiveConfig:
     """Learning rate of PPO's critic."""
 
     def __post_init__(self) -> None:
-        for name in ("clip_low", "clip_high", "kl", "overlong", "critic_lr"):
+        for name in ("clip_low", "clip_high", "kl", "overlong", "critic_lr", "full_credit"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
                 raise ReachlabError(f"{name}={value} must be 0 or more")
@@ -69,8 +72,8 @@ class SelectionConfig:
 class BudgetConfig:
     """Which rollouts are generated."""
 
-    rollouts: int = 16
-    """Rollouts a problem may get (n)."""
+    rollouts: int = 0
+    """Rollouts a problem may get (n); 0 takes the recipe's."""
     budget: Literal["all", "waves", "pilot_commit"] = "all"
     """all: n at once. waves: a problem stops when no further rollout could improve its kept subset. pilot_commit
     (arXiv 2605.26606): a pilot estimates the success rate, problems outside a band get no more and are left out."""
@@ -85,9 +88,19 @@ class BudgetConfig:
     default 3 for dapo and 0 for the others."""
 
     def __post_init__(self) -> None:
-        if self.rollouts < 1:
-            raise ReachlabError(f"rollouts={self.rollouts} must be 1 or more")
-        if not 0 <= self.wave <= self.rollouts:
+        if self.rollouts < 0 or self.wave < 0:
+            raise ReachlabError(f"rollouts={self.rollouts} and wave={self.wave} must be 0 (chosen for you) or more")
+        if self.rollouts:
+            self._check_wave()
+        if not 0 <= self.band[0] <= self.band[1] <= 1:
+            raise ReachlabError(f"band={self.band} must be two mean rewards, low and high, in 0 to 1")
+        if not -float("inf") < self.reward_range[0] < self.reward_range[1] < float("inf"):
+            raise ReachlabError(f"reward_range={self.reward_range} must be two numbers, low and high")
+        if self.redraws is not None and self.redraws < 0:
+            raise ReachlabError(f"redraws={self.redraws} must be 0 or more")
+
+    def _check_wave(self) -> None:
+        if self.wave > self.rollouts:
             raise ReachlabError(f"wave={self.wave} must be 0 (chosen for you) to rollouts={self.rollouts}")
         pilot = self.wave or -(-self.rollouts // 4)
         if self.budget == "pilot_commit" and not 2 <= pilot < self.rollouts:
@@ -95,12 +108,6 @@ class BudgetConfig:
                 f"a pilot of {pilot} of rollouts={self.rollouts} tells no success rate apart; give --wave 2 to "
                 f"{self.rollouts - 1}, and more rollouts"
             )
-        if not 0 <= self.band[0] <= self.band[1] <= 1:
-            raise ReachlabError(f"band={self.band} must be two mean rewards, low and high, in 0 to 1")
-        if not -float("inf") < self.reward_range[0] < self.reward_range[1] < float("inf"):
-            raise ReachlabError(f"reward_range={self.reward_range} must be two numbers, low and high")
-        if self.redraws is not None and self.redraws < 0:
-            raise ReachlabError(f"redraws={self.redraws} must be 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,22 +134,6 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightsConfig:
-    """What of the model moves, and in which precision it computes."""
-
-    lora_rank: int = 0
-    """Train low-rank adapters of this rank (LoRA, through peft) instead of the weights; 0 trains the weights."""
-    lora_alpha: int = 0
-    """Scale of the adapters: alpha / rank multiplies them; 0 takes twice the rank."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the passes compute in; the weights and the optimizer stay float32."""
-
-    def __post_init__(self) -> None:
-        if self.lora_rank < 0 or self.lora_alpha < 0:
-            raise ReachlabError(f"lora_rank={self.lora_rank} and lora_alpha={self.lora_alpha} must be 0 or more")
-
-
-@dataclass(frozen=True, kw_only=True)
 class RLConfig:
     """Reinforcement learning on verifiable rewards, updating on the rollouts that a down-sampling rule keeps."""
 
@@ -155,8 +146,8 @@ class RLConfig:
     reward: str = ""
     """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score."""
     ask: AskConfig = AskConfig()
-    prompts: int = 32
-    """Problems a step, over all processes."""
+    prompts: int = 0
+    """Problems a step, over all processes; 0 takes the recipe's."""
     temperature: float = 1.0
     """Of the rollouts, and of the policy that is optimized."""
     max_tokens: int = 256
@@ -167,6 +158,9 @@ class RLConfig:
     """Passes over the step's rollouts. From the second update on, clipping matters."""
     pass_tokens: int = 8192
     """Tokens in one forward and backward pass; the gradient does not depend on it."""
+    guard: float = 0.5
+    """Stop when a step moves the policy by more nats a token (KL) than this; 0 does not look. It takes a pass over one
+    rollout of each problem."""
     verify_timeout: float = 5.0
     """CPU seconds a verifier may take for one answer."""
     objective: ObjectiveConfig = ObjectiveConfig()
@@ -174,14 +168,18 @@ class RLConfig:
     budget: BudgetConfig = BudgetConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     weights: WeightsConfig = WeightsConfig()
-    optimizer: OptimizerConfig = OptimizerConfig(method="adamw", lr=3e-4)
+    optimizer: OptimizerChoice = OptimizerChoice()
     routing: RoutingConfig = RoutingConfig()
-    loop: LoopConfig = LoopConfig(steps=100, save_every=10)
+    loop: LoopConfig = LoopConfig(save_every=10)
 
     def __post_init__(self) -> None:
-        for name in ("prompts", "updates", "epochs", "pass_tokens", "max_tokens"):
+        if self.prompts < 0:
+            raise ReachlabError(f"prompts={self.prompts} must be 1 or more")
+        for name in ("updates", "epochs", "pass_tokens", "max_tokens"):
             if getattr(self, name) < 1:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+        if not 0 <= self.guard < float("inf"):
+            raise ReachlabError(f"guard={self.guard} must be 0 (off) or more")
         if not self.verify_timeout > 0:
             raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
         if not 0 < self.temperature < float("inf"):
@@ -192,13 +190,13 @@ class RLConfig:
 
     def _check_selection(self) -> None:
         rule, keep, rollouts = self.selection.rule, self.selection.keep, self.budget.rollouts
-        if not 0 <= keep <= rollouts:
+        if keep < 0 or (rollouts and keep > rollouts):
             raise ReachlabError(f"keep={keep} must be 0 (all) to rollouts={rollouts}")
-        if rule == "none" and keep not in (0, rollouts):
+        if rule == "none" and rollouts and keep not in (0, rollouts):
             raise ReachlabError(f"keep={keep} of rollouts={rollouts} needs a --rule, e.g. max_variance")
         if rule != "none" and not keep:
             raise ReachlabError(f"--rule {rule} needs --keep, the number of rollouts to update on")
-        if not 0 <= self.selection.lot <= self.keep:
+        if self.selection.lot < 0 or (self.keep and self.selection.lot > self.keep):
             raise ReachlabError(f"lot={self.selection.lot} must be 0 to keep={self.keep}")
         if self.selection.lot and self.selection.normalise != "all":
             raise ReachlabError("--lot makes the gradient that of all rollouts: add --normalise all")
@@ -210,6 +208,12 @@ class RLConfig:
             raise ReachlabError(
                 "--budget waves stops when the kept subset is the best possible: give a --rule and --keep"
             )
+
+    @property
+    def full_credit(self) -> float:
+        """What a right answer earns; 0 where only the user knows."""
+        said = self.objective.full_credit
+        return said if said is not None else float(not self.reward)
 
     @property
     def keep(self) -> int:
