@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import torch
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoProcessor,
@@ -23,8 +22,8 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from reachlab.errors import ReachlabError
-from reachlab.models.hashing import hash_files, weight_files
-from reachlab.models.hub import fetch, parse
+from reachlab.hub import fetch, parse, weight_files
+from reachlab.models.hashing import hash_files
 from reachlab.models.vision import PROCESSOR_FILES, attach, processor_of
 from reachlab.moe import densified, restore
 from reachlab.moe import save as save_routers
@@ -218,14 +217,6 @@ def hash_model(path: str | Path, *, rehash: bool = False) -> str:
     folder = find_checkpoint(path)
     files = [folder / name for name in SMALL_FILES if (folder / name).is_file()]
     return hash_files(folder, files + weight_files(folder), rehash=rehash)
-
-
-def max_positions(path: str | Path) -> tuple[int | None, bool]:
-    """The longest sequence the checkpoint promises to handle, and whether it can be exceeded (rotary positions go
-    on)."""
-    config = AutoConfig.from_pretrained(find_checkpoint(path), local_files_only=True).get_text_config()
-    found = getattr(config, "max_position_embeddings", None)
-    return int(found) if found else None, getattr(config, "rope_parameters", None) is not None
 
 
 def _first_line(error: BaseException) -> str:

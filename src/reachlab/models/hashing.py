@@ -32,16 +32,6 @@ RACY_S = 2.0
 Signature = list[list[str | int]]
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The files that weights are loaded from. The same weights once more, as PyTorch's own or in one file for another
-    program, are not among them, so it does not matter whether somebody fetched them too."""
-    found = sorted(folder.glob("*.safetensors"))
-    own = [file for file in found if file.name.startswith("model")]
-    if own:
-        return [file for file in found if not file.name.startswith("consolidated")]
-    return found or sorted(folder.glob("pytorch_model*.bin"))
-
-
 def hash_files(folder: Path, files: Sequence[Path], *, rehash: bool = False) -> str:
     """A hash of these files' names and contents, in this order; remembered under `folder` where they are large.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reachlab.models.hub import COMMIT, MAIN, HubName, commit_of, fetch, parse
+from reachlab.hub import COMMIT, MAIN, HubName, commit_of, fetch, parse
 from reachlab.runs import RunFolder
 
 Tell = Callable[[str], None]

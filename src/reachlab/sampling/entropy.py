@@ -14,7 +14,7 @@ linearised, and H_trained − H_base is paired; that of T* is the latter's over 
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +27,8 @@ from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model, load_tokenizer
 from reachlab.models.devices import choose_device
 from reachlab.models.packing import Pack, Packer
+from reachlab.models.pinning import Located, locate
+from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_prompts, prompt_ids
 from reachlab.moe import densified
 from reachlab.progress import track
@@ -35,7 +37,7 @@ from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import sample_seed
 from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.sampling.entropy_config import EntropyConfig
-from reachlab.sampling.prompts import check_prompts
+from reachlab.sampling.prompts import check_prompts, fit_answers
 from reachlab.sampling.store import hash_problems
 from reachlab.tasks.base import Split
 from reachlab.tasks.registry import load_task
@@ -297,8 +299,7 @@ class _Measured:
         config = self.config
         model, tokenizer = load_model(self.path, config.dtype)
         prompts = prompt_ids(tokenizer, [p.asked for p in self.problems])
-        unknown = tokenizer.unk_token_id
-        for remark in check_prompts(self.path, config.task, self.problems, prompts, unknown, config.max_tokens):
+        for remark in check_prompts(config.task, self.problems, prompts, tokenizer.unk_token_id):
             self.tell(remark)
         model.to(choose_device(config.device))
         return EntropyMeter(model, tokenizer, self.problems, config.samples, config.max_tokens, config.seed)
@@ -317,24 +318,49 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
     problems = task.problems(split, asked, config.problem_seed)[: config.problems]
     if not problems:
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
-    if config.match and load_tokenizer(config.match).get_vocab() != load_tokenizer(config.model).get_vocab():
-        tell(f"{config.model} and {config.match} have different tokens: their entropies a token do not compare well")
     folder = RunFolder(config.out) if config.out else None
+    runs = [] if folder is None else [folder]
+    model = locate(config.model, runs, tell)
+    match = locate(config.match, runs, tell, fact="match") if config.match else None
+    tokenizers = [load_tokenizer(found.folder) for found in (model, match) if found]
+    if match and tokenizers[0].get_vocab() != tokenizers[1].get_vocab():
+        tell(f"{config.model} and {config.match} have different tokens: their entropies a token do not compare well")
+    config = _fit(config, [found for found in (model, match) if found], problems, tell)
+    names = config.model, config.match
+    config = replace(config, model=model.folder, match=match.folder if match else "")
     if folder is not None:
-        folder.claim("entropy", _identity(config, split, problems), {"model_path": config.model, "match": config.match})
+        facts = {**model.facts, **(match.facts if match else {"match": ""})}
+        folder.claim("entropy", _identity(config, split, problems), facts)
     notes = _Notes(folder)
     target = None
     if config.match:
         # Alone: it is gone when the other model is loaded.
         target = _Measured(config.match, "match", config, problems, notes, tell).measure(config.at)
-    model = _Measured(config.model, "model", config, problems, notes, tell)
-    readings = [model.measure(temperature) for temperature in config.temperature]
-    match = None
+    measured = _Measured(config.model, "model", config, problems, notes, tell)
+    readings = [measured.measure(temperature) for temperature in config.temperature]
+    matched = None
     if target is not None:
-        match = match_temperature(model.measure, target, config.low, config.high, config.tolerance)
-    result = EntropyResult(config.model, readings, config.match, match)
+        matched = match_temperature(measured.measure, target, config.low, config.high, config.tolerance)
+    result = EntropyResult(names[0], readings, names[1], matched)
     notes.conclude(result)
     return result
+
+
+def _fit(
+    config: EntropyConfig, models: Sequence[Located], problems: Sequence[Problem], tell: Callable[[str], None]
+) -> EntropyConfig:
+    """The configuration with a longest answer that all the models have room for.
+
+    Raises:
+        ReachlabError: as `fit_answers`.
+    """
+    most, said = config.max_tokens or Decoding().max_tokens, bool(config.max_tokens)
+    for model in models:
+        longest = max(map(len, prompt_ids(load_tokenizer(model.folder), [p.asked for p in problems])))
+        most, remarks = fit_answers(model.name, positions(model.folder), longest, most, said=said)
+        for remark in remarks:
+            tell(remark)
+    return replace(config, max_tokens=most)
 
 
 def _identity(config: EntropyConfig, split: str, problems: Sequence[Problem]) -> dict[str, Any]:
@@ -342,8 +368,8 @@ def _identity(config: EntropyConfig, split: str, problems: Sequence[Problem]) ->
     fields = ("task", "temperature", "at", "low", "high", "tolerance", "samples", "max_tokens", "seed", "dtype")
     return {
         **{name: getattr(config, name) for name in fields},
-        "model": hash_model(config.model),
-        "match": hash_model(config.match) if config.match else None,
+        "model": hash_model(config.model, rehash=config.rehash),
+        "match": hash_model(config.match, rehash=config.rehash) if config.match else None,
         "split": split,
         "problems": len(problems),
         "task_hash": hash_problems(problems),

@@ -166,7 +166,7 @@ class DistillConfig:
     """Train a model on a teacher's right answers."""
 
     model: str
-    """Checkpoint to start from."""
+    """Checkpoint to start from: a folder, or ORG/NAME[@REVISION] of the hub."""
     teacher: str
     """`solver` (the task's own), or a run of samples drawn from a teacher model: its correct samples are learned."""
     task: str
@@ -185,6 +185,8 @@ class DistillConfig:
     """Pieces that a process cuts its part of a batch into, one after the other: less memory, the same gradient."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the model computes in; weights, optimizer and loss stay float32."""
+    rehash: bool = False
+    """Read all of the weights for their hash, though it is known for files of these sizes and times."""
 
     def __post_init__(self) -> None:
         _check_batch(self.batch, self.length, self.accumulate)

@@ -146,7 +146,7 @@ class RLConfig:
     """Reinforcement learning on verifiable rewards, updating on the rollouts that a down-sampling rule keeps."""
 
     model: str
-    """Checkpoint to start from."""
+    """Checkpoint to start from: a folder, or ORG/NAME[@REVISION] of the hub."""
     task: str
     """The task whose training problems are tried and whose verifier gives the reward."""
     out: str = ""
@@ -157,8 +157,8 @@ class RLConfig:
     """Problems a step, over all processes."""
     temperature: float = 1.0
     """Of the rollouts, and of the policy that is optimized."""
-    max_tokens: int = 256
-    """Longest rollout."""
+    max_tokens: int = 0
+    """Longest rollout; 0 takes 256, or what the model's positions leave."""
     updates: int = 1
     """Optimizer updates a pass over the step's rollouts, each on its share of the problems."""
     epochs: int = 1
@@ -175,11 +175,15 @@ class RLConfig:
     optimizer: OptimizerConfig = OptimizerConfig(method="adamw", lr=3e-4)
     routing: RoutingConfig = RoutingConfig()
     loop: LoopConfig = LoopConfig(steps=100, save_every=10)
+    rehash: bool = False
+    """Read all of the weights for their hash, though it is known for files of these sizes and times."""
 
     def __post_init__(self) -> None:
-        for name in ("prompts", "updates", "epochs", "pass_tokens", "max_tokens"):
+        for name in ("prompts", "updates", "epochs", "pass_tokens"):
             if getattr(self, name) < 1:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+        if self.max_tokens < 0:
+            raise ReachlabError(f"max_tokens={self.max_tokens} must be 1 or more, or 0 (chosen for you)")
         if not self.verify_timeout > 0:
             raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
         if not 0 < self.temperature < float("inf"):

@@ -23,6 +23,7 @@ from reachlab.errors import ReachlabError
 from reachlab.models.build import build_model, give_sight
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
 from reachlab.models.devices import autocast, choose_device
+from reachlab.models.pinning import locate
 from reachlab.models.tokenizer import Kind, train_tokenizer
 from reachlab.moe import densified
 from reachlab.runs import RunFolder
@@ -142,8 +143,9 @@ def _new_model(
     return TrainingRun(folder, claim, config.loop, config.optimizer, start, processes)
 
 
-def distill(config: DistillConfig) -> bool:
-    """Train a model on its teacher's right answers; the same command again goes on with a killed run.
+def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None) -> bool:
+    """Train a model on its teacher's right answers; the same command again goes on with a killed run. `tell` hears
+    remarks.
 
     Returns whether this is the process that speaks for all.
 
@@ -156,16 +158,20 @@ def distill(config: DistillConfig) -> bool:
         documents = solutions(task, seed)
     else:
         documents = correct_samples(SampleStore(RunFolder(config.teacher)), task, seed)
+    folder, remarks = RunFolder(config.out), list[str]()
+    found = locate(config.model, [folder], remarks.append)
+    config = replace(config, model=found.folder)
 
     def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model, tokenizer = load_model(config.model)
         route(model, config.routing, config.balance, find_checkpoint(config.model))
         return model, tokenizer
 
-    folder = RunFolder(config.out)
-    known = {**identity(config), "model": hash_model(config.model)}
-    claim = partial(folder.claim, "distill", known, {"model_path": config.model, "teacher": config.teacher})
+    known = {**identity(config), "model": hash_model(config.model, rehash=config.rehash)}
+    claim = partial(folder.claim, "distill", known, {**found.facts, "teacher": config.teacher})
     with _processes(config) as processes:
+        for remark in remarks if processes.main else ():
+            tell(remark)
         run = TrainingRun(folder, claim, config.loop, config.optimizer, start, processes)
         if not run.finished:
             batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=True)

@@ -24,6 +24,9 @@ def commit(number: int) -> str:
     return hashlib.sha1(str(number).encode()).hexdigest()
 
 
+OLD, NEW = commit(1), commit(2)
+
+
 @dataclass
 class Repo:
     """What one repository holds. `refs` are its branches and tags."""

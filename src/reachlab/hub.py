@@ -1,4 +1,5 @@
-"""A model of the Hugging Face hub as a folder of this machine: ``ORG/NAME`` or ``ORG/NAME@REVISION``.
+"""A model of the Hugging Face hub, ``ORG/NAME`` or ``ORG/NAME@REVISION``, as a folder of this machine; files of a data
+set.
 
 The library `huggingface_hub` fetches, so HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE and HF_TOKEN mean what they mean
 everywhere, what was fetched for another program is not fetched again, and a download that was cut off goes on: within
@@ -21,7 +22,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from reachlab.errors import ReachlabError
-from reachlab.models.hashing import weight_files
 from reachlab.progress import track
 
 NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
@@ -103,7 +103,9 @@ def fetch(name: HubName) -> Snapshot:
     weights = _weights(name, sizes)
     wanted = {file: size for file, size in sizes.items() if _matches(file, (*SMALL, weights), LEFT_OUT)}
     try:
-        with _shown(name, wanted, _place(name.repo, commit)):
+        place = _place(f"models--{name.repo}") / "snapshots" / commit
+        here = sum(size for file, size in wanted.items() if (place / file).is_file())
+        with _shown(name.repo, sum(wanted.values()), here, place.parent.parent / "blobs"):
             found = snapshot_download(
                 name.repo, revision=commit, allow_patterns=[*SMALL, weights], ignore_patterns=list(LEFT_OUT)
             )
@@ -165,6 +167,16 @@ def _cached(repo: str, revision: str) -> Path | None:
     return None
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The files that weights are loaded from. The same weights once more, as PyTorch's own or in one file for another
+    program, are not among them, so it does not matter whether somebody fetched them too."""
+    found = sorted(folder.glob("*.safetensors"))
+    own = [file for file in found if file.name.startswith("model")]
+    if own:
+        return [file for file in found if not file.name.startswith("consolidated")]
+    return found or sorted(folder.glob("pytorch_model*.bin"))
+
+
 def _has_all_shards(folder: Path, weights: str) -> bool:
     """Whether the shards that the index names are there; what other programs fetched is listed nowhere else."""
     index = folder / ("model.safetensors.index.json" if weights == SAFE else "pytorch_model.bin.index.json")
@@ -180,7 +192,7 @@ def _has_all_shards(folder: Path, weights: str) -> bool:
 def _remember(repo: str, revision: str, commit: str) -> None:
     """Note in the cache what a branch or tag was, for a day without the hub; as `snapshot_download` does for one that
     it resolves itself."""
-    place = _place(repo, commit).parent.parent / "refs" / revision
+    place = _place(f"models--{repo}") / "refs" / revision
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         temporary = place.with_name(f".{place.name}.{threading.get_native_id()}.tmp")
@@ -190,21 +202,19 @@ def _remember(repo: str, revision: str, commit: str) -> None:
         return  # a cache that cannot be written serves as it is
 
 
-def _place(repo: str, commit: str) -> Path:
+def _place(folder: str) -> Path:
+    """Where the cache keeps a repository: ``models--ORG--NAME``."""
     from huggingface_hub import constants
 
-    return Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}" / "snapshots" / commit
+    return Path(constants.HF_HUB_CACHE) / folder.replace("/", "--")
 
 
 @contextmanager
-def _shown(name: HubName, wanted: dict[str, int], snapshot: Path) -> Iterator[None]:
+def _shown(label: str, total: int, here: int, blobs: Path) -> Iterator[None]:
     """Show how far a download is, by what lies in the cache: also of what several threads, or Xet, put there."""
-    blobs = snapshot.parent.parent / "blobs"
-    total = sum(wanted.values())
     before = _bytes(blobs.glob("*"))
-    here = sum(size for file, size in wanted.items() if (snapshot / file).is_file())
     ended = threading.Event()
-    with track(f"fetch {name.repo} (MB)", _mb(total), _mb(here)) as advance:
+    with track(f"fetch {label} (MB)", _mb(total), _mb(here)) as advance:
 
         def look() -> None:
             told = _mb(here)
@@ -317,6 +327,21 @@ def fetch_file(repo: str, revision: str, file: str) -> Path:
 
     given: dict[str, Any] = {"repo_type": "dataset", "revision": revision or None}
     try:
-        return Path(hf_hub_download(repo, file, **given))
+        size = _to_fetch(repo, file, given)
+        if not size:
+            return Path(hf_hub_download(repo, file, **given))
+        with _shown(file, size, 0, _place(f"datasets--{repo}") / "blobs"):
+            return Path(hf_hub_download(repo, file, **given))
     except _failures() as error:
         refuse(error, f"{repo}{'@' * bool(revision)}{revision}/{file}", "data set")
+
+
+def _to_fetch(repo: str, file: str, given: dict[str, Any]) -> int:
+    """Bytes of a file that is not in the cache; 0 also where the hub does not say, which the download then tells."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        plan = hf_hub_download(repo, file, dry_run=True, **given)
+    except _failures():
+        return 0
+    return int(plan.file_size or 0) if plan.will_download else 0

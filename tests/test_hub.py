@@ -1,32 +1,19 @@
+import base64
+import json
+import pickle
 import re
-from collections.abc import Iterator
+import zlib
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
-from tests.models.small_hub import Repo, SmallHub, commit, small_hub
+from tests.small_hub import NEW, OLD, Repo, SmallHub
 
 from reachlab.errors import ReachlabError
+from reachlab.hub import HubName, fetch, parse
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
-from reachlab.models.hub import HubName, fetch, parse
-
-OLD, NEW = commit(1), commit(2)
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> Iterator[SmallHub]:
-    """A hub with the tiny model under `tiny/model`, and a cache of its own."""
-    with small_hub() as found:
-        monkeypatch.setattr(constants, "ENDPOINT", found.url)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", found.url + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        files = found.files(checkpoint)
-        found.models["tiny/model"] = Repo({OLD: files}, {"main": OLD})
-        yield found
+from reachlab.tasks.registry import load_task
+from reachlab.tasks.rows import read_rows
 
 
 @pytest.mark.parametrize(
@@ -158,3 +145,51 @@ def test_a_folder_of_that_name_wins(
     (tmp_path / "tiny" / "model").symlink_to(checkpoint)
     assert find_checkpoint("tiny/model") == Path("tiny/model")
     assert not hub.asked
+
+
+LINES = [b'{"question": "1+1=", "answer": "2"}\n', b'{"question": "2+2=", "answer": "4"}\n']
+
+
+def test_files_of_a_data_set(hub: SmallHub) -> None:
+    old = {"a/test.jsonl": LINES[0], "test2.jsonl": LINES[1] + b" " * 5000 + b"\n"}
+    hub.datasets["some/data"] = Repo({OLD: old, NEW: {"a/test.jsonl": LINES[1]}}, {"main": OLD, "v2": NEW})
+    rows = list(read_rows("hub:some/data/a/test.jsonl,test2.jsonl"))
+    assert [(place, row["answer"]) for place, row in rows] == [
+        ("some/data/a/test.jsonl:1", "2"),
+        ("some/data/test2.jsonl:1", "4"),
+    ]
+    assert [row["answer"] for _, row in read_rows("hub:some/data@v2/a/test.jsonl")] == ["4"]
+    (first, second) = load_task("math:hub:some/data/a/test.jsonl,test2.jsonl,template=plain").problems("all")
+    assert (first.prompt, second.prompt) == ("1+1=\n", "2+2=\n")
+    for name, says in (
+        ("some/data/gone.jsonl", "some/data/gone.jsonl: it has no such file"),
+        ("some/data@v9/a/test.jsonl", "the hub has no such revision of it"),
+        ("some/other/test.jsonl", "no such data set on the hub"),
+        ("some", "as in hub:ORG/NAME/FILE"),
+    ):
+        with pytest.raises(ReachlabError, match=re.escape(says)):
+            list(read_rows(f"hub:{name}"))
+
+
+def test_livecodebench_by_release(hub: SmallHub) -> None:
+    def row(number: int) -> bytes:
+        cases = [{"input": "", "output": str(number), "testtype": "stdin"}]
+        packed = base64.b64encode(zlib.compress(pickle.dumps(json.dumps(cases)))).decode()
+        asked = {"question_id": str(number), "question_content": f"Print {number}.", "starter_code": ""}
+        return json.dumps({**asked, "public_test_cases": "[]", "private_test_cases": packed, "metadata": "{}"}).encode()
+
+    files = {f"test{n if n > 1 else ''}.jsonl": row(n) for n in range(1, 7)}
+    hub.datasets["livecodebench/code_generation_lite"] = Repo({OLD: files}, {"main": OLD})
+    found = load_task("livecodebench,release=v2").problems("all")
+    assert [p.id for p in found] == ["1", "2"]
+    assert found[1].answer["examples"] == [{"input": "", "output": "2"}]
+    assert not any("test3" in line for line in hub.asked)
+    assert len(load_task("livecodebench,release=release_v3").problems("all")) == 3
+    assert len(load_task("livecodebench").problems("all")) == 6
+    for spec, says in (
+        ("livecodebench,release=v7", "livecodebench: no release 'v7'; there are v1, v2, v3, v4, v5, v6"),
+        ("math500,release=v1", "math500: no release 'v1'; it has no releases"),
+        ("livecodebench:x.jsonl,release=v1", "a file is named, so there is no release to choose"),
+    ):
+        with pytest.raises(ReachlabError, match=re.escape(says)):
+            load_task(spec)
