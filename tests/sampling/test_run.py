@@ -259,8 +259,7 @@ def test_positions_end(
     assert sample(config, remarks.append).stored == 12
     assert remarks[0].startswith("answers may take 54 tokens and not 256: ")
     assert RunFolder(settings["out"]).read_json("run.json")["config"]["decoding"]["max_tokens"] == 54
-    longest = max(row["tokens"] for row in rows_of(settings["out"]))
-    assert longest == 54
+    assert all(row["tokens"] <= 54 for row in rows_of(settings["out"]))
     assert sample(SampleConfig(**{**settings, "decoding": DecodingChoice(max_tokens=54)})).drawn == 0
 
 
