@@ -6,7 +6,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"  # no test asks a hub, nor waits for one
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("steady")
 
 if TYPE_CHECKING:
+    from tests.small_hub import SmallHub
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Command = Callable[..., tuple[int, str, str]]
@@ -72,6 +73,23 @@ def moe_checkpoint(
     folder = tmp_path_factory.mktemp("checkpoints") / "olmoe"
     save_model(folder, olmoe, tokenizer)
     return folder
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> "Iterator[SmallHub]":
+    """A hub of our own with the tiny model as `tiny/model`, and a cache of its own; for this process."""
+    from huggingface_hub import constants
+    from tests.small_hub import OLD, Repo, small_hub
+
+    with small_hub() as found:
+        monkeypatch.setattr(constants, "ENDPOINT", found.url)
+        template = found.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        found.models["tiny/model"] = Repo({OLD: found.files(checkpoint)}, {"main": OLD})
+        yield found
 
 
 @pytest.fixture

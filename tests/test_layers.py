@@ -12,6 +12,7 @@ FLOORS = {
     **dict.fromkeys(("errors", "types", "boundary", "moe", "rl"), 1),
     # The second floor's files without a room, which its rooms use.
     **dict.fromkeys(("runs", "progress", "threads"), 1.5),
+    "hub": 1.6,
     "pictures": 1.75,
     **dict.fromkeys(("tasks", "models"), 2),
     "sampling": 3,

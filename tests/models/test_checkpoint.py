@@ -16,7 +16,6 @@ from reachlab.models.checkpoint import (
     hash_model,
     load_model,
     load_tokenizer,
-    max_positions,
     restore_folder,
     save_folder,
     save_model,
@@ -153,14 +152,6 @@ def test_the_hash_follows_whatever_decides_an_answer(copy: Path, checkpoint: Pat
     save_file(weights, copy / "model.safetensors", {"format": "pt"})
     seen.add(hash_model(copy))
     assert len(seen) == 6
-
-
-def test_positions(copy: Path) -> None:
-    assert max_positions(copy) == (64, True)
-    (copy / "config.json").write_text('{"model_type": "gpt2", "n_positions": 32}')
-    assert max_positions(copy) == (32, False)
-    (copy / "config.json").write_text('{"model_type": "mamba"}')
-    assert max_positions(copy) == (None, False)
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -273,9 +273,11 @@ def test_what_cannot_be_scored(tmp_path: Path, tokenizer: PreTrainedTokenizerBas
     assert ask(tmp_path / "run", tmp_path / "gpt2").now == 0
 
 
-def test_rotary_positions_go_on(tmp_path: Path, checkpoint: Path) -> None:
-    store_of(tmp_path / "run", [Problem(id="a", prompt="1 2=3:", answer=None)], [("a", "1+" * 60, "length")] * 2)
-    assert ask(tmp_path / "run", checkpoint).scored == 2
+def test_rotary_positions_end_too(tmp_path: Path, checkpoint: Path) -> None:
+    texts = [("a", "1+" * 29 + "1", "length"), ("a", "1+" * 30, "length")]
+    store_of(tmp_path / "run", [Problem(id="a", prompt="1 2=3:", answer=None)], texts)
+    found = ask(tmp_path / "run", checkpoint)
+    assert (found.scored, found.unfit) == (1, 1)
 
 
 def test_messages_go_through_the_judges_own_template(tmp_path: Path, checkpoint: Path) -> None:

@@ -708,16 +708,21 @@ def test_a_model_without_the_positions_is_refused(settings: dict[str, Any], tmp_
     torch.manual_seed(0)
     config = GPT2Config(n_positions=5, n_embd=16, n_layer=1, n_head=2, vocab_size=len(tokenizer))
     save_model(tmp_path / "gpt2", GPT2LMHeadModel(config), tokenizer)
-    with pytest.raises(ReachlabError, match="the model has 5 positions; lower --max-tokens"):
+    with pytest.raises(ReachlabError, match=r"gpt2 has 5 positions, .* there is no room for an answer"):
         train(settings, "rl", model=str(tmp_path / "gpt2"))
     assert not (tmp_path / "rl").exists()
 
 
-def test_long_answers_of_a_model_with_rotary_positions_are_remarked_on(settings: dict[str, Any]) -> None:
+def test_answers_have_the_room_that_positions_leave(settings: dict[str, Any]) -> None:
     said: list[str] = []
-    train_rl(rl_config(**{**settings, "max_tokens": 70, "prompts": 1, "loop": replace(LOOP, steps=1)}), said.append)
+    settings = {**settings, "prompts": 1, "loop": replace(LOOP, steps=1)}
+    with pytest.raises(ReachlabError, match="--max-tokens 70 does not fit"):
+        train_rl(rl_config(**{**settings, "max_tokens": 70}))
+    train_rl(rl_config(**{**settings, "max_tokens": 0}), said.append)
+    most = RunFolder(settings["out"]).read_json("run.json")["config"]["max_tokens"]
+    assert 40 < most < 64
     assert len(said) == 1
-    assert "the checkpoint promises 64; its rotary positions go on" in said[0]
+    assert said[0].startswith(f"answers may take {most} tokens and not 256: ")
 
 
 def test_adapters_move_by_muon_too(settings: dict[str, Any]) -> None:

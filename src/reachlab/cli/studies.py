@@ -45,15 +45,15 @@ def study(config: Flat[Study]) -> None:
     elif isinstance(config, AlgorithmsConfig):
         from reachlab.studies.algorithms import run_algorithms
 
-        print(f"the report is {run_algorithms(config)}")
+        print(f"the report is {run_algorithms(config, remark)}")
     elif isinstance(config, RolloutsConfig):
         from reachlab.studies.rollouts import run_rollouts
 
-        print(f"the report is {run_rollouts(config)}")
+        print(f"the report is {run_rollouts(config, remark)}")
     elif isinstance(config, KLConfig):
         from reachlab.studies.kl import run_kl
 
-        print(f"the report is {run_kl(config)}")
+        print(f"the report is {run_kl(config, remark)}")
     elif isinstance(config, CheckpointsConfig):
         from reachlab.studies.checkpoints import run_checkpoints
 
@@ -61,7 +61,7 @@ def study(config: Flat[Study]) -> None:
     elif isinstance(config, TemperatureConfig):
         from reachlab.studies.temperature import run_temperature
 
-        print(f"the report is {run_temperature(config)}")
+        print(f"the report is {run_temperature(config, remark)}")
     else:
         from reachlab.studies.regime import run_regime
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import glob
-import hashlib
 import json
 import os
 import shutil
@@ -13,7 +12,6 @@ from typing import Any, Literal
 
 import torch
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoProcessor,
@@ -24,6 +22,8 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from reachlab.errors import ReachlabError
+from reachlab.hub import fetch, parse, weight_files
+from reachlab.models.hashing import hash_files
 from reachlab.models.vision import PROCESSOR_FILES, attach, processor_of
 from reachlab.moe import densified, restore
 from reachlab.moe import save as save_routers
@@ -47,19 +47,28 @@ hf_logging.disable_progress_bar()
 def find_checkpoint(path: str | Path) -> Path:
     """The folder that holds the weights: `path` itself, or the final `model/` of the training run at `path`.
 
+    Where there is no folder of that name, it may be a model of the hub, ORG/NAME[@REVISION], which is fetched. A run
+    asks the hub once, and pins the commit (`pinning.py`).
+
     Raises:
-        ReachlabError: no such folder, or no checkpoint in it.
+        ReachlabError: no such folder, or no checkpoint in it; a model that the hub does not give.
     """
     folder = Path(path)
     if not folder.is_dir():
-        what = "a file; name the folder it lies in" if folder.exists() else "no such model folder"
-        raise ReachlabError(f"{folder}: {what}")
+        if folder.exists():
+            raise ReachlabError(f"{folder}: a file; name the folder it lies in")
+        name = parse(str(path))
+        if name is None:
+            raise ReachlabError(f"{folder}: no such model folder")
+        folder = fetch(name).folder
     for candidate in (folder, folder / "model"):
         if (candidate / "config.json").is_file():
             return candidate
     hint = ""
     if (folder / "problems.jsonl").is_file():
         hint = " (this is a run of samples, not a model)"
+    elif (folder / "adapter_config.json").is_file():
+        hint = " (this is an adapter of PEFT, not a model: merge it into its base, and name that folder)"
     elif (folder / "run.json").is_file():
         kept = " or name one of its checkpoints/" if (folder / "checkpoints").is_dir() else ""
         hint = f" (this training run has not finished: run its command again{kept})"
@@ -76,7 +85,7 @@ def load_model(path: str | Path, dtype: Dtype = "float32") -> tuple[PreTrainedMo
     """
     folder = find_checkpoint(path)
     tokenizer = load_tokenizer(folder)
-    if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
+    if not weight_files(folder):
         raise ReachlabError(f"{folder}: no weights here (*.safetensors)")
     kind = AutoModelForImageTextToText if _sees(folder) else AutoModelForCausalLM
     try:
@@ -200,25 +209,14 @@ def save_tokenizer(path: str | Path, tokenizer: PreTrainedTokenizerBase) -> None
     (processor_of(tokenizer) or tokenizer).save_pretrained(path)
 
 
-def hash_model(path: str | Path) -> str:
-    """A hash of the weights, configuration and tokenizer: what a run's samples depend on, wherever the folder lies."""
+def hash_model(path: str | Path, *, rehash: bool = False) -> str:
+    """A hash of the weights, configuration and tokenizer: what a run's samples depend on, wherever the folder lies.
+
+    That of large weights is remembered (`hashing.py`); `rehash` reads them all the same.
+    """
     folder = find_checkpoint(path)
-    digest = hashlib.blake2b(digest_size=16)
     files = [folder / name for name in SMALL_FILES if (folder / name).is_file()]
-    for file in files + sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
-        digest.update(file.name.encode())
-        with file.open("rb") as handle:
-            while block := handle.read(1 << 24):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def max_positions(path: str | Path) -> tuple[int | None, bool]:
-    """The longest sequence the checkpoint promises to handle, and whether it can be exceeded (rotary positions go
-    on)."""
-    config = AutoConfig.from_pretrained(find_checkpoint(path), local_files_only=True).get_text_config()
-    found = getattr(config, "max_position_embeddings", None)
-    return int(found) if found else None, getattr(config, "rope_parameters", None) is not None
+    return hash_files(folder, files + weight_files(folder), rehash=rehash)
 
 
 def _first_line(error: BaseException) -> str:

@@ -21,7 +21,8 @@ class DecodingChoice:
     top_k: int | None = None
     """Keep the k likeliest tokens; 0, the default, keeps all."""
     max_tokens: int | None = None
-    """Longest answer, its end-of-text token included. Default: a benchmark's own (16,384), else 256."""
+    """Longest answer, its end-of-text token included. Default: a benchmark's own (16,384), else 256, or what the
+    model's positions leave."""
     stop: tuple[str, ...] | None = None
     """Strings that end an answer (and are cut off it). Default: those of the template, or of worked examples."""
 
@@ -139,8 +140,8 @@ class SampleConfig:
     """Draw answers from a model, judge them, store them. The same command again draws only what is missing."""
 
     model: str
-    """Folder of a transformers checkpoint, or of a finished training run. With --engine openai: the name that the
-    servers know it by, or the folder whose weights they serve."""
+    """Folder of a transformers checkpoint or of a finished training run, or ORG/NAME[@REVISION] of the hub. With
+    --engine openai: the name that the servers know it by, or the folder whose weights they serve."""
     task: str
     """What to ask, as `reachlab tasks` lists it: countdown, gym:gsm_symbolic, math:FILE ..."""
     out: str
@@ -178,6 +179,8 @@ class SampleConfig:
     """i/n draws every n-th part from the i-th on: start n such commands to share the work."""
     verify_timeout: float = 5.0
     """CPU seconds a verifier may take for one answer."""
+    rehash: bool = False
+    """Read all of the weights for their hash, though it is known for files of these sizes and times."""
 
     def __post_init__(self) -> None:
         if self.samples < 1:
@@ -258,7 +261,8 @@ class ScoreConfig:
     runs: Positional[tuple[str, ...]]
     """Run folders: of samples, of imported samples, of reference solutions."""
     model: str
-    """The judge: folder of a transformers checkpoint, or of a finished training run."""
+    """The judge: folder of a transformers checkpoint or of a finished training run, or ORG/NAME[@REVISION] of the
+    hub."""
     name: str = ""
     """What the judge is called, in its columns and in tables; default the name of its folder."""
     samples: int = 0
@@ -271,6 +275,8 @@ class ScoreConfig:
     """Most tokens of a pass; 0 chooses by machine."""
     threads: int = 0
     """CPU threads; 0 leaves it to torch."""
+    rehash: bool = False
+    """Read all of the weights for their hash, though it is known for files of these sizes and times."""
 
     def __post_init__(self) -> None:
         if not self.runs:

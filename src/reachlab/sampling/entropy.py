@@ -14,7 +14,7 @@ linearised, and H_trained − H_base is paired; that of T* is the latter's over 
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +27,8 @@ from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model, load_tokenizer
 from reachlab.models.devices import choose_device
 from reachlab.models.packing import Pack, Packer
+from reachlab.models.pinning import Located, locate
+from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_prompts, prompt_ids
 from reachlab.moe import densified
 from reachlab.progress import track
@@ -36,7 +38,7 @@ from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import sample_seed
 from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.sampling.entropy_config import EntropyConfig
-from reachlab.sampling.prompts import check_prompts
+from reachlab.sampling.prompts import check_prompts, fit_answers
 from reachlab.sampling.store import hash_problems
 from reachlab.tasks.base import Split
 from reachlab.threads import side_by_side
@@ -299,10 +301,9 @@ class _Measured:
         config = self.config
         model, tokenizer = load_model(self.path, config.dtype)
         prompts = prompt_ids(tokenizer, [p.asked for p in self.problems])
-        unknown = tokenizer.unk_token_id
         if self.asked.remark:
             self.tell(f"{self.path}: {self.asked.remark}")
-        for remark in check_prompts(self.path, config.task, self.problems, prompts, unknown, config.max_tokens):
+        for remark in check_prompts(config.task, self.problems, prompts, tokenizer.unk_token_id):
             self.tell(remark)
         model.to(choose_device(config.device))
         stop = tuple(self.asked.task.decoding.get("stop", ()))
@@ -315,9 +316,13 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
     Raises:
         ReachlabError: a model or task that cannot be used, a folder with another measurement, no matching temperature.
     """
-    roles = {"model": config.model, **({"match": config.match} if config.match else {})}
+    folder = RunFolder(config.out) if config.out else None
+    runs = [] if folder is None else [folder]
+    model = locate(config.model, runs, tell)
+    match = locate(config.match, runs, tell, fact="match") if config.match else None
+    roles = {"model": model, **({"match": match} if match else {})}
     # Each as it was trained to be asked, unless the user says how.
-    asked = {role: asked_task(config.task, config.ask, path) for role, path in roles.items()}
+    asked = {role: asked_task(config.task, config.ask, found.folder) for role, found in roles.items()}
     task = asked["model"].task
     split: Split = ("all" if task.finite else "test") if config.split == "auto" else config.split
     # A file has as many problems as it has.
@@ -329,13 +334,15 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
     problems = posed["model"]
     if not problems:
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
-    if config.match and load_tokenizer(config.match).get_vocab() != load_tokenizer(config.model).get_vocab():
+    tokenizers = [load_tokenizer(found.folder) for found in roles.values()]
+    if match and tokenizers[0].get_vocab() != tokenizers[1].get_vocab():
         tell(f"{config.model} and {config.match} have different tokens: their entropies a token do not compare well")
-    folder = RunFolder(config.out) if config.out else None
+    config = _fit(config, [(found, posed[role]) for role, found in roles.items()], tell)
+    names = config.model, config.match
+    config = replace(config, model=model.folder, match=match.folder if match else "")
     if folder is not None:
-        folder.claim(
-            "entropy", _identity(config, split, problems, asked), {"model_path": config.model, "match": config.match}
-        )
+        facts = {**model.facts, **(match.facts if match else {"match": ""})}
+        folder.claim("entropy", _identity(config, split, problems, asked), facts)
     notes = _Notes(folder)
     target = None
     if config.match:
@@ -343,14 +350,31 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
         target = _Measured(config.match, "match", config, asked["match"], posed["match"], notes, tell).measure(
             config.at
         )
-    model = _Measured(config.model, "model", config, asked["model"], problems, notes, tell)
-    readings = [model.measure(temperature) for temperature in config.temperature]
-    match = None
+    measured = _Measured(config.model, "model", config, asked["model"], problems, notes, tell)
+    readings = [measured.measure(temperature) for temperature in config.temperature]
+    matched = None
     if target is not None:
-        match = match_temperature(model.measure, target, config.low, config.high, config.tolerance)
-    result = EntropyResult(config.model, readings, config.match, match)
+        matched = match_temperature(measured.measure, target, config.low, config.high, config.tolerance)
+    result = EntropyResult(names[0], readings, names[1], matched)
     notes.conclude(result)
     return result
+
+
+def _fit(
+    config: EntropyConfig, models: Sequence[tuple[Located, Sequence[Problem]]], tell: Callable[[str], None]
+) -> EntropyConfig:
+    """The configuration with a longest answer that all the models have room for, each behind its own prompts.
+
+    Raises:
+        ReachlabError: as `fit_answers`.
+    """
+    most, said = config.max_tokens or Decoding().max_tokens, bool(config.max_tokens)
+    for model, problems in models:
+        longest = max(map(len, prompt_ids(load_tokenizer(model.folder), [p.asked for p in problems])))
+        most, remarks = fit_answers(model.name, positions(model.folder), longest, most, said=said)
+        for remark in remarks:
+            tell(remark)
+    return replace(config, max_tokens=most)
 
 
 def _identity(
@@ -360,8 +384,8 @@ def _identity(
     fields = ("task", "temperature", "at", "low", "high", "tolerance", "samples", "max_tokens", "seed", "dtype")
     return {
         **{name: getattr(config, name) for name in fields},
-        "model": hash_model(config.model),
-        "match": hash_model(config.match) if config.match else None,
+        "model": hash_model(config.model, rehash=config.rehash),
+        "match": hash_model(config.match, rehash=config.rehash) if config.match else None,
         "ask": {role: found.identity for role, found in asked.items()},
         "split": split,
         "problems": len(problems),

@@ -15,7 +15,7 @@ class EntropyConfig:
     another."""
 
     model: Positional[str]
-    """Folder of a transformers checkpoint, or of a finished training run."""
+    """Folder of a transformers checkpoint or of a finished training run, or ORG/NAME[@REVISION] of the hub."""
     task: str
     """Whose problems are answered, as `reachlab tasks` lists it: countdown, gym:gsm_symbolic, math:FILE ..."""
     ask: AskConfig = AskConfig()
@@ -37,8 +37,8 @@ class EntropyConfig:
     """How many problems, if the task has as many."""
     samples: int = 8
     """Answers a problem, at every temperature."""
-    max_tokens: int = 256
-    """Longest answer, its end-of-text token included."""
+    max_tokens: int = 0
+    """Longest answer, its end-of-text token included; 0 takes 256, or what the models' positions leave."""
     seed: int = 0
     """Decides every draw; the same at every temperature and for both models."""
     problem_seed: int = 0
@@ -49,11 +49,15 @@ class EntropyConfig:
     """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
     out: str = ""
     """Folder for entropy.json; the same command goes on with what is measured there."""
+    rehash: bool = False
+    """Read all of the weights for their hash, though it is known for files of these sizes and times."""
 
     def __post_init__(self) -> None:
-        for name in ("problems", "samples", "max_tokens"):
+        for name in ("problems", "samples"):
             if getattr(self, name) < 1:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+        if self.max_tokens < 0:
+            raise ReachlabError(f"max_tokens={self.max_tokens} must be 1 or more, or 0 (chosen for you)")
         if not self.temperature:
             raise ReachlabError("give at least one --temperature")
         for value in (*self.temperature, self.at):

@@ -1,50 +1,51 @@
-"""Whether a model was made for these prompts: they hold something, it knows their characters, it has the positions."""
+"""Whether a model was made for these prompts: they hold something, it knows their characters, an answer has room."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import max_positions
 from reachlab.types import Problem
 
 
 def check_prompts(
-    model: str | Path,
-    task: str,
-    problems: Sequence[Problem],
-    prompts: Sequence[Sequence[int]],
-    unknown: int | None,
-    max_tokens: int,
+    task: str, problems: Sequence[Problem], prompts: Sequence[Sequence[int]], unknown: int | None
 ) -> list[str]:
     """Remarks on prompts that this model was not made for.
 
     Args:
-        model: its checkpoint. task: what poses the problems.
+        task: what poses the problems.
         problems: as many as prompts, which are their tokens.
-        unknown: the tokenizer's id for what it lacks. max_tokens: the longest answer.
+        unknown: the tokenizer's id for what it lacks.
 
     Raises:
-        ReachlabError: a prompt without a token, or one that the model has no position for.
+        ReachlabError: a prompt without a token.
     """
-    notes = []
     for problem, prompt in zip(problems, prompts, strict=True):
         if not prompt:
             raise ReachlabError(f"{task}: the prompt of problem {problem.id!r} has no token")
     strange = sum(unknown in prompt for prompt in prompts) if unknown is not None else 0
-    if strange:
-        notes.append(
-            f"{strange} of {len(prompts)} prompts hold characters that the model's tokenizer lacks; they become <unk>"
-        )
-    promised, goes_on = max_positions(model)
-    needed = max(map(len, prompts)) + max_tokens
-    if promised is not None and needed > promised and not goes_on:
-        raise ReachlabError(
-            f"{model}: prompt and answer take up to {needed} tokens, and the model has {promised} positions; "
-            "lower --max-tokens"
-        )
-    if promised is not None and needed > promised:
-        notes.append(
-            f"prompt and answer take up to {needed} tokens, the checkpoint promises {promised}; its rotary positions "
-            "go on, its answers may not make sense"
-        )
-    return notes
+    if not strange:
+        return []
+    return [f"{strange} of {len(prompts)} prompts hold characters that the model's tokenizer lacks; they become <unk>"]
+
+
+def fit_answers(model: str, positions: int | None, longest: int, wanted: int, *, said: bool) -> tuple[int, list[str]]:
+    """How long answers may be, and a remark where that is less than `wanted`: never a run that says one number and was
+    cut at another.
+
+    Args:
+        model: what has the positions; None where nothing is known of them.
+        longest: tokens of the longest prompt.
+        wanted: the longest answer. said: whether the user asked for it, or a benchmark or a default did.
+
+    Raises:
+        ReachlabError: the user asked for more than there is room for, or there is no room.
+    """
+    if positions is None or longest + wanted <= positions:
+        return wanted, []
+    room = positions - longest
+    has = f"{model} has {positions:,} positions, and the longest prompt takes {longest:,}"
+    if room < 1:
+        raise ReachlabError(f"{has}: there is no room for an answer")
+    if said:
+        raise ReachlabError(f"{has}: --max-tokens {wanted} does not fit, {room} is the most that does")
+    return room, [f"answers may take {room:,} tokens and not {wanted:,}: {has}"]

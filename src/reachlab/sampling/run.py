@@ -10,7 +10,7 @@ one look to the next that are cut into parts (`adaptive.py`).
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,8 @@ import numpy as np
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_tokenizer
+from reachlab.models.pinning import locate
+from reachlab.models.positions import positions
 from reachlab.models.tokenizer import prompt_ids
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder
@@ -28,7 +30,8 @@ from reachlab.sampling.crew import Alone, Crew, Finished
 from reachlab.sampling.doubts import Doubts, read_doubts
 from reachlab.sampling.drawing import Drawer, Key
 from reachlab.sampling.engines import open_engine
-from reachlab.sampling.prompts import check_prompts
+from reachlab.sampling.engines.limits import engine_positions, served_prompts
+from reachlab.sampling.prompts import check_prompts, fit_answers
 from reachlab.sampling.ray_crew import RayCrew
 from reachlab.sampling.store import SampleStore, hash_problems
 from reachlab.tasks.base import Split, Task
@@ -55,19 +58,26 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     Raises:
         ReachlabError: a model, task or folder that cannot be used; what is stored stays.
     """
+    folder = RunFolder(config.out)
+    remarks: list[str] = []
+    facts = {"model_path": config.model}
+    if not _is_served(config):
+        found = locate(config.model, [folder], remarks.append)
+        config, facts = replace(config, model=found.folder), found.facts
     asked = asked_task(config.task, config.ask, config.model)
     task = asked.task
     split: Split = ("all" if task.finite else "test") if config.split == "auto" else config.split
     problems = task.problems(split, config.problems, config.problem_seed)
     if not problems:
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
+    if asked.remark:
+        remarks.append(asked.remark)
     decoding = config.decoding.settled(task.decoding)
-    remarks = [asked.remark] if asked.remark else []
-    weights, dtype, longest = _check_model(config, decoding.max_tokens, problems, remarks.append)
+    model = _meet(config, facts["model_path"], problems, remarks.append)
+    decoding = _fit(config, decoding, model, folder, remarks.append)
 
-    folder = RunFolder(config.out)
     identity = {
-        "model": weights,
+        "model": model.weights,
         "task": config.task,
         "task_hash": hash_problems(problems),
         "ask": asked.identity,
@@ -76,19 +86,19 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
         "samples": config.samples,
         "decoding": asdict(decoding),
         "seed": config.seed,
-        "dtype": dtype,
+        "dtype": model.dtype,
     }
     plan = make_plan(config)
     if plan is not None:
         identity["adaptive"] = plan.to_dict()
     store = SampleStore(folder)
-    work = _Work(config, decoding, folder, store, task, problems, longest, tell)
+    work = _Work(config, decoding, folder, store, task, problems, model.longest, tell)
     try:
         if not folder.exists("run.json"):
             work.gather()  # a model that cannot be used leaves nothing behind
         for remark in remarks:
             tell(remark)
-        folder.claim("sample", identity, {"model_path": config.model, "problem_seed": config.problem_seed})
+        folder.claim("sample", identity, {**facts, "problem_seed": config.problem_seed})
         if not folder.exists("problems.jsonl"):
             store.write_problems(problems)
         if plan is not None:
@@ -101,22 +111,70 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     return SamplingResult(drawn, stored, ended, read_doubts(store, task) if stored else None)
 
 
-def _check_model(
-    config: SampleConfig, most: int, problems: Sequence[Problem], tell: Callable[[str], None]
-) -> tuple[str, str, int]:
-    """What identifies the model, what it computes in, and the longest prompt's tokens; remarks are told.
+def _is_served(config: SampleConfig) -> bool:
+    """Whether `model` is what servers call it: its weights are their business, and a run of it is continued by asking
+    for the same name."""
+    return config.engine == "openai" and not Path(config.model).is_dir()
+
+
+@dataclass(frozen=True)
+class _Met:
+    """What is known of a model before it answers: what identifies it, what it computes in, the longest prompt's tokens
+    (characters, where nobody can say), and how many tokens there is room for."""
+
+    name: str
+    weights: str
+    dtype: str
+    longest: int
+    counted: bool
+    positions: int | None
+
+
+def _meet(config: SampleConfig, name: str, problems: Sequence[Problem], tell: Callable[[str], None]) -> _Met:
+    """Look at the model and its prompts; remarks are told.
 
     Raises:
         ReachlabError: no such checkpoint, or one that was not made for these prompts.
     """
-    if config.engine == "openai" and not Path(config.model).is_dir():
-        # Its weights are the servers' business; a run of it is continued by asking for the same name.
-        return f"served: {config.model}", "as served", max(len(str(p.prompt)) for p in problems)
-    weights, tokenizer = hash_model(config.model), load_tokenizer(config.model)
-    prompts = prompt_ids(tokenizer, [p.asked for p in problems])
-    for remark in check_prompts(config.model, config.task, problems, prompts, tokenizer.unk_token_id, most):
+    held = engine_positions(config)
+    asked = [p.asked for p in problems]
+    if _is_served(config):
+        counted = None if held is None else served_prompts(config.servers, config.model, asked)
+        longest = max(len(str(p.prompt)) for p in problems) if counted is None else counted
+        return _Met(name, f"served: {config.model}", "as served", longest, counted is not None, held)
+    weights, tokenizer = hash_model(config.model, rehash=config.rehash), load_tokenizer(config.model)
+    prompts = prompt_ids(tokenizer, asked)
+    for remark in check_prompts(config.task, problems, prompts, tokenizer.unk_token_id):
         tell(remark)
-    return weights, config.dtype, max(map(len, prompts))
+    room = min((n for n in (positions(config.model), held) if n is not None), default=None)
+    return _Met(name, weights, config.dtype, max(map(len, prompts)), True, room)
+
+
+def _fit(
+    config: SampleConfig, decoding: Decoding, model: _Met, folder: RunFolder, tell: Callable[[str], None]
+) -> Decoding:
+    """The decoding, with as many tokens as there is room for where the user did not say how many.
+
+    Raises:
+        ReachlabError: as `fit_answers`; or nobody can say how long the prompts are, and so what fits.
+    """
+    said = config.decoding.max_tokens is not None
+    if _is_served(config) and not said and folder.exists("run.json"):
+        # Servers may have been started anew, with another limit: a run keeps to what it began with.
+        kept = folder.read_json("run.json").get("config", {}).get("decoding", {}).get("max_tokens")
+        if isinstance(kept, int) and 1 <= kept <= decoding.max_tokens:
+            return replace(decoding, max_tokens=kept)
+    if not model.counted:
+        if model.positions is not None and decoding.max_tokens >= model.positions:
+            raise ReachlabError(
+                f"{model.name}: the servers hold {model.positions:,} tokens, prompt and answer, and do not say how "
+                f"long the prompts are: give a --max-tokens that leaves room for them, below {model.positions}"
+            )
+        return decoding
+    most, remarks = fit_answers(model.name, model.positions, model.longest, decoding.max_tokens, said=said)
+    for remark in remarks:
+        tell(remark)
+    return replace(decoding, max_tokens=most)
 
 
 class _Work:

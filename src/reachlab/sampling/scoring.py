@@ -13,7 +13,7 @@ A part is rewritten whole when it is done, and every `SAVE_EVERY_S` seconds with
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,13 @@ import pyarrow.compute as pc
 import torch
 
 from reachlab.errors import ReachlabError
+from reachlab.hub import parse
 from reachlab.models.chat import is_chat
-from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model, max_positions
+from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
 from reachlab.models.devices import choose_device
 from reachlab.models.packing import Pack
+from reachlab.models.pinning import locate
+from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_prompts, prompt_ids
 from reachlab.progress import track
 from reachlab.runs import RunFolder
@@ -74,10 +77,12 @@ def score(config: ScoreConfig, tell: Callable[[str], None] = lambda remark: None
         ReachlabError: a model or run that cannot be used, or scores by another model under this judge's name; what is
             stored stays.
     """
+    said = config.model
+    config = replace(config, model=locate(said, tell=tell).folder)
     judge = _Judge(
-        config.name or judge_name(config.model),
-        {"model": hash_model(config.model), "dtype": config.dtype},
-        *max_positions(config.model),
+        config.name or judge_name(said),
+        {"model": hash_model(config.model, rehash=config.rehash), "dtype": config.dtype},
+        positions(config.model),
     )
     runs = [_Run(SampleStore(RunFolder(run)), judge, config.samples, tell) for run in config.runs]
     device = choose_device(config.device)
@@ -93,7 +98,10 @@ def score(config: ScoreConfig, tell: Callable[[str], None] = lambda remark: None
 
 
 def judge_name(model: str | Path) -> str:
-    """What a judge is called unless somebody says otherwise: its folder, or the run whose model it is."""
+    """What a judge is called unless somebody says otherwise: its folder, the run whose model it is, its name on the
+    hub."""
+    if not Path(model).exists() and (name := parse(str(model))):
+        return name.repo.rpartition("/")[2]
     folder = find_checkpoint(model).resolve()
     return folder.parent.name if folder.name == "model" else folder.name
 
@@ -103,7 +111,6 @@ class _Judge:
     name: str
     identity: Identity
     positions: int | None
-    positions_go_on: bool
 
     @property
     def logprob(self) -> str:
@@ -252,11 +259,7 @@ class _Run:
         if scorer.tokenizer.unk_token_id is not None and scorer.tokenizer.unk_token_id in answer:
             return "the judge's tokenizer has no token for a piece of their text"
         # The last token is predicted and not read.
-        if (
-            judge.positions is not None
-            and len(prompt) + len(answer) - 1 > judge.positions
-            and not judge.positions_go_on
-        ):
+        if judge.positions is not None and len(prompt) + len(answer) - 1 > judge.positions:
             return f"with their prompts they are longer than the judge's {judge.positions} positions"
         return ""
 

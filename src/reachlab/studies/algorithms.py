@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from reachlab.studies.config import AlgorithmsConfig
+from reachlab.studies.stages import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
 from reachlab.training.rl_config import AlgorithmName
 
@@ -27,6 +28,6 @@ def algorithms(config: AlgorithmsConfig) -> Sweep:
     )
 
 
-def run_algorithms(config: AlgorithmsConfig) -> Path:
+def run_algorithms(config: AlgorithmsConfig, tell: Tell = lambda _: None) -> Path:
     """Train and measure all of them; returns the report. Raises as `run_sweep`."""
-    return run_sweep(algorithms(config), config)
+    return run_sweep(algorithms(config), config, tell)

@@ -22,7 +22,7 @@ from reachlab.runs import RunFolder, kept_at, write_atomically
 from reachlab.sampling.config import Decoding
 from reachlab.studies.config import CheckpointsConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
-from reachlab.studies.stages import Stage, at_once, run_stages
+from reachlab.studies.stages import Stage, at_once, pinned, run_stages
 from reachlab.tasks.asking import AskConfig
 from reachlab.training.corpus.sources import is_text
 
@@ -50,7 +50,10 @@ def run_checkpoints(config: CheckpointsConfig, tell: Callable[[str], None] = lam
         ReachlabError: no training run or none with checkpoints, a base that has changed, a stage that failed.
     """
     folder = RunFolder(config.run)
-    config, places = resolve(config, folder)
+    config = replace(config, out=config.out or f"{config.run.rstrip('/')}-checkpoints")
+    beside = tuple(pinned(model, config.out, tell) for model in config.beside)
+    base = pinned(config.base, config.out, tell) if config.base else ""
+    config, places = resolve(replace(config, base=base, beside=beside), folder)
     if not any(place.model == config.run for place in places):
         tell(f"{folder.url} has not finished: what it has kept so far is measured, and the rest when this is run again")
     out = Path(config.out)

@@ -184,7 +184,7 @@ class TemperatureConfig:
     """Models and their base at several temperatures, and at the one at which each has its base's entropy."""
 
     base: str
-    """Checkpoint or run that the others are held against."""
+    """Checkpoint, run, or ORG/NAME[@REVISION] of the hub, that the others are held against."""
     model: UseAppendAction[tuple[str, ...]] = ()
     """A model trained from it."""
     task: str
@@ -273,7 +273,8 @@ class InspectConfig:
     """What a mixture of experts' routers do with text: load, certainty, unused experts, gradient."""
 
     model: Positional[str]
-    """A checkpoint's folder, or a training run; what its routers keep (routers.safetensors) is taken over."""
+    """A checkpoint's folder, a training run, or ORG/NAME[@REVISION] of the hub; what its routers keep
+    (routers.safetensors) is taken over."""
     data: str = "stdlib"
     """stdlib (Python's own library), text:PATH (a file or folder), datasets:ID_OR_PATH[:SPLIT[:COLUMN]], or a task."""
     tokens: int = 65_536

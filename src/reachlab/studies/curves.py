@@ -13,6 +13,7 @@ from rich.table import Table
 
 from reachlab.boundary.compare import compare
 from reachlab.boundary.outcomes import Outcomes
+from reachlab.hub import parse
 from reachlab.report.page import write_report
 from reachlab.runs import RunFolder, training_step
 from reachlab.sampling.store import SampleStore
@@ -61,10 +62,11 @@ def measure_curves(folders: Sequence[RunFolder], names: Sequence[str], out: Path
 
 
 def label(paths: Sequence[str]) -> dict[str, str]:
-    """A short name a model that tells it from the others: its run's, with the step where it is a checkpoint of one."""
+    """A short name a model that tells it from the others: its run's, with the step where it is a checkpoint of one, or
+    its own on the hub."""
     found = {path: _label(Path(path)) for path in paths}
     if len(set(found.values())) < len(found):
-        return {path: path.strip("/").replace("/", "-") for path in paths}
+        return {path: path.strip("/").replace("/", "-").replace("@", "-") for path in paths}
     return found
 
 
@@ -72,6 +74,8 @@ def _label(path: Path) -> str:
     step = training_step(path)
     if step is not None:
         return f"{path.parent.parent.name}-step-{step}"
+    if (name := parse(str(path))) and not path.exists():
+        return name.repo.rpartition("/")[2]
     return path.parent.name if path.name == "model" else path.name
 
 

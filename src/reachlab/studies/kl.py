@@ -7,6 +7,7 @@ where the algorithm has it (`docs/rl.md`). `sweep.py` says what is trained and m
 from pathlib import Path
 
 from reachlab.studies.config import KLConfig
+from reachlab.studies.stages import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
 
 
@@ -23,6 +24,6 @@ def kl(config: KLConfig) -> Sweep:
     )
 
 
-def run_kl(config: KLConfig) -> Path:
+def run_kl(config: KLConfig, tell: Tell = lambda _: None) -> Path:
     """Train and measure all of them; returns the report. Raises as `run_sweep`."""
-    return run_sweep(kl(config), config)
+    return run_sweep(kl(config), config, tell)

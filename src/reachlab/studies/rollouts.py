@@ -8,6 +8,7 @@ what is trained and measured.
 from pathlib import Path
 
 from reachlab.studies.config import RolloutsConfig
+from reachlab.studies.stages import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
 
 
@@ -24,6 +25,6 @@ def rollouts(config: RolloutsConfig) -> Sweep:
     )
 
 
-def run_rollouts(config: RolloutsConfig) -> Path:
+def run_rollouts(config: RolloutsConfig, tell: Tell = lambda _: None) -> Path:
     """Train and measure all of them; returns the report. Raises as `run_sweep`."""
-    return run_sweep(rollouts(config), config)
+    return run_sweep(rollouts(config), config, tell)

@@ -4,15 +4,17 @@ The numbers are those of `moe/instruments.py` and `moe/fidelity.py`; here they m
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, count, islice
 from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from reachlab.models.checkpoint import find_checkpoint, load_model, max_positions
+from reachlab.models.checkpoint import find_checkpoint, load_model
 from reachlab.models.devices import choose_device
+from reachlab.models.pinning import locate
+from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode
 from reachlab.moe import densified, restore, saved
 from reachlab.moe.fidelity import CANDIDATES, Batch, Fidelity, compare
@@ -83,6 +85,8 @@ def inspect_routers(config: InspectConfig) -> Inspection:
         ReachlabError: no checkpoint, a dense model or one whose family is refused, data that cannot be read.
     """
     device = choose_device(config.device)
+    located = locate(config.model)
+    config = replace(config, model=located.folder)
     model, tokenizer = load_model(config.model, config.dtype)
     model.to(device)
     if densified(model) is None and saved(find_checkpoint(config.model)):
@@ -106,7 +110,7 @@ def inspect_routers(config: InspectConfig) -> Inspection:
             fidelity = compare(model, measured, warm_up=warm_up, candidates=CANDIDATES, tell=advance)
     own = densified(model)
     facts = [
-        config.model,
+        located.name,
         f"{readings[0].tokens:,} tokens of {config.data}",
         f"{len(readings)} layers, {readings[0].active} of {readings[0].experts} experts active",
         f"method {own.method} {_options(own.options)}".rstrip() if own else "not densified",
@@ -119,8 +123,8 @@ def inspect_routers(config: InspectConfig) -> Inspection:
 
 def _batches(config: InspectConfig, tokenizer: PreTrainedTokenizerBase) -> Iterator[Tokens]:
     """Batches of the data: a task's without end, a text's until it is read."""
-    longest, extends = max_positions(config.model)
-    length = config.length if longest is None or extends else min(config.length, longest)
+    longest = positions(config.model)
+    length = config.length if longest is None else min(config.length, longest)
     if is_text(config.data):
         return _of_text(config.data, tokenizer, config.batch, length)
     task = load_task(config.data)

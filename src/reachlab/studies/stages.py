@@ -12,12 +12,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from reachlab.errors import ReachlabError
+from reachlab.models.pinning import locate
 from reachlab.progress import EVENTS, LOG_EVERY_S, bars, log_line
+from reachlab.runs import RunFolder
 
 KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
@@ -25,6 +28,15 @@ KEEP_MEMORY = {
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
 """glibc: keep freed memory for the next step instead of giving it back and faulting every page in again."""
+
+
+Tell = Callable[[str], None]
+
+
+def pinned(model: str, out: str, tell: Tell = lambda _: None) -> str:
+    """`model` as every stage of the study in `out` is to call it: a model of the hub with its commit, the one that a
+    stage began with if there was one. It is fetched once, before the stages."""
+    return locate(model, (RunFolder(path.parent) for path in sorted(Path(out).rglob("run.json"))), tell).name
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import json
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from reachlab.report.page import write_report
 from reachlab.runs import RunFolder, write_atomically
 from reachlab.sampling.store import SampleStore
 from reachlab.studies.config import SweepConfig
-from reachlab.studies.stages import Stage, at_once, run_stages
+from reachlab.studies.stages import Stage, Tell, at_once, pinned, run_stages
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -115,12 +115,14 @@ def sweep_stages(sweep: Sweep, config: SweepConfig, cores: int) -> list[Stage]:
     return [*stages, *(sample(run, f"{out}/{run}", (run,)) for run, _ in runs)]
 
 
-def run_sweep(sweep: Sweep, config: SweepConfig) -> Path:
+def run_sweep(sweep: Sweep, config: SweepConfig, tell: Tell = lambda _: None) -> Path:
     """Run every stage that is not finished, print the table, write it as JSON beside a report of the first seed's runs.
+    `tell` hears remarks before.
 
     Raises:
         ReachlabError: a stage failed.
     """
+    config = replace(config, base=pinned(config.base, config.out, tell) if config.base else "")
     run_stages(sweep_stages(sweep, config, len(os.sched_getaffinity(0))), at_once())
 
     def read(run: str) -> Outcomes:

@@ -6,7 +6,7 @@ at the one at which it has the base's entropy (`sampling/entropy.py`; arXiv 2504
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from rich.console import Console
 from reachlab.runs import RunFolder, write_atomically
 from reachlab.studies.config import TemperatureConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
-from reachlab.studies.stages import Stage, at_once, run_stages
+from reachlab.studies.stages import Stage, Tell, at_once, pinned, run_stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +32,15 @@ class Point:
     """The folder's name."""
 
 
-def run_temperature(config: TemperatureConfig) -> Path:
-    """Measure and sample what is not there yet, print the table, write it as JSON beside the report.
+def run_temperature(config: TemperatureConfig, tell: Tell = lambda _: None) -> Path:
+    """Measure and sample what is not there yet, print the table, write it as JSON beside the report. `tell` hears
+    remarks before.
 
     Raises:
         ReachlabError: a stage failed, for one because no temperature gives a model its base's entropy.
     """
+    base, *models = (pinned(model, config.out, tell) for model in (config.base, *config.model))
+    config = replace(config, base=base, model=tuple(models))
     out, labels = Path(config.out), label([config.base, *config.model])
     room = at_once(config.device)
     given = points(config, labels)

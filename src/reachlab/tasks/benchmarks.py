@@ -3,7 +3,8 @@
 ``math500`` takes the data from ``math500.jsonl`` in the folder that the environment variable REACHLAB_DATA names, if it
 lies there, or else from the hub through the library `datasets`; ``math500:FILE`` from a file. The sampling settings are
 those of arXiv 2504.13837, section 3: temperature 0.6, top-p 0.95, at most 16,384 tokens; `reachlab sample` takes them
-where it is told no others. One more benchmark is one row here.
+where it is told no others. A benchmark that grows has releases: ``livecodebench,release=v5``. One more benchmark is one
+row here.
 """
 
 import os
@@ -13,28 +14,51 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from reachlab.tasks.rows import DATASETS
+from reachlab.errors import ReachlabError
+from reachlab.tasks.rows import DATASETS, HUB
 
 PAPER: Mapping[str, Any] = MappingProxyType({"temperature": 0.6, "top_p": 0.95, "max_tokens": 16_384})
+
+
+LIVECODEBENCH: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {f"v{n}": ("test.jsonl", *(f"test{i}.jsonl" for i in range(2, n + 1))) for n in range(1, 7)}
+)
+"""Its releases, as its `version_tag` has them (`release_v1` ...): a release holds the files of those before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
     """One row: the family that poses and judges it, its data on the hub as ``ID@SUBSET#SPLIT``, and its template, with
-    which a model is asked in plain text."""
+    which a model is asked in plain text.
+
+    Where `releases` has any, the data are files of `hub`, and the last release is the one that is meant.
+    """
 
     what: str
     family: str = "math"
     hub: str
     template: str = "boxed"
     decoding: Mapping[str, Any] = field(default_factory=lambda: PAPER)
+    releases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def settings(self, name: str) -> dict[str, Any]:
-        """What the family is told, where the user says nothing else."""
+    def settings(self, name: str, release: str | None = None) -> dict[str, Any]:
+        """What the family is told, where the user says nothing else.
+
+        Raises:
+            ReachlabError: there is no such release.
+        """
+        if release is not None:
+            files = self.releases.get(str(release).removeprefix("release_"))
+            if files is None:
+                known = f"there are {', '.join(self.releases)}" if self.releases else "it has no releases"
+                raise ReachlabError(f"{name}: no release {release!r}; {known}")
+            return {"argument": f"{HUB}{self.hub}/{','.join(files)}"}
         folder = os.environ.get("REACHLAB_DATA")
         for ending in (".jsonl", ".jsonl.gz", ".json", ".parquet") if folder else ():
             if folder and (file := Path(folder) / f"{name}{ending}").is_file():
                 return {"argument": str(file)}
+        if self.releases:
+            return self.settings(name, list(self.releases)[-1])
         return {"argument": f"{DATASETS}{self.hub}"}
 
 
@@ -71,9 +95,10 @@ BENCHMARKS = {
         template="code",
     ),
     "livecodebench": Benchmark(
-        what="LiveCodeBench, code generation",
+        what="LiveCodeBench, code generation; release=v1 (400 problems) to v6 (1,055, the default)",
         family="code",
-        hub="livecodebench/code_generation_lite#test",
+        hub="livecodebench/code_generation_lite",
         template="code",
+        releases=LIVECODEBENCH,
     ),
 }

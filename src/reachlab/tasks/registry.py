@@ -70,7 +70,10 @@ def load_task(spec: str, asking: Asking | None = None) -> Asked:
         asking = replace(asking, template=chosen_template(spec, AskConfig()) or own_template(spec))
     settings.pop("template", None)
     if benchmark is not None:
-        settings = benchmark.settings(family) | settings
+        release = settings.pop("release", None)
+        if release is not None and argument is not None:
+            raise ReachlabError(f"task {spec!r}: a file is named, so there is no release to choose")
+        settings = benchmark.settings(family, release) | settings
         family = benchmark.family
     factory = _class_of(family)
     if argument is not None:

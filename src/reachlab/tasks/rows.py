@@ -12,6 +12,7 @@ from typing import Any
 import fsspec
 
 from reachlab.errors import ReachlabError
+from reachlab.hub import fetch_file
 
 Row = tuple[str, dict[str, Any]]
 """Where a row stands (``FILE:LINE``) and its fields."""
@@ -21,19 +22,26 @@ DATASETS = "datasets:"
 """What a data set of the hub (or a local copy of one) begins with: ``datasets:ID@SUBSET#SPLIT``."""
 
 
+HUB = "hub:"
+"""What files of a data set of the hub begin with: ``hub:ORG/NAME[@REVISION]/FILE[,FILE]``. The library `datasets` runs
+no scripts any more; files are files."""
+HUB_FILES = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+))?/(?P<files>.+)")
+
 ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_rows(path: str) -> Iterator[Row]:
-    """The rows of a JSON-lines file, one JSON document (a list of rows, or rows by name), a Parquet file, or a data
-    set.
+    """The rows of a JSON-lines file, one JSON document (a list of rows, or rows by name), a Parquet file, a data set,
+    or files of one.
 
     Raises:
         ReachlabError: it cannot be had or read, or has no rows.
     """
     if path.startswith(DATASETS):
         return _dataset(path.removeprefix(DATASETS))
+    if path.startswith(HUB):
+        return _hub(path.removeprefix(HUB))
     if path.endswith(".json"):
         return _document(path)
     return _parquet(path) if path.endswith(".parquet") else read_jsonl(path, storable=True)
@@ -61,6 +69,17 @@ def _dataset(name: str) -> Iterator[Row]:
     # Through Arrow: pictures come as the bytes of their files, and are not decoded.
     for number, row in enumerate(found.with_format("arrow")[:].to_pylist(), 1):
         yield f"{identity}: row {number}", row
+
+
+def _hub(name: str) -> Iterator[Row]:
+    """The rows of one file after another, fetched when their turn comes."""
+    found = HUB_FILES.fullmatch(name)
+    if not found:
+        raise ReachlabError(f"{HUB}{name}: as in hub:ORG/NAME/FILE or hub:ORG/NAME@REVISION/FILE,FILE")
+    for file in found["files"].split(","):
+        here = str(fetch_file(found["repo"], found["revision"] or "", file))
+        for place, row in read_rows(here):
+            yield place.replace(here, f"{found['repo']}/{file}"), row
 
 
 def _document(path: str) -> Iterator[Row]:

@@ -220,7 +220,7 @@ class DistillConfig:
     """Train a model on a teacher's right answers."""
 
     model: str
-    """Checkpoint to start from."""
+    """Checkpoint to start from: a folder, or ORG/NAME[@REVISION] of the hub."""
     teacher: str
     """`solver` (the task's own), or a run of samples drawn from a teacher model: its correct samples are learned."""
     task: str
@@ -242,6 +242,8 @@ class DistillConfig:
     guard: float = 1.0
     """Stop when the loss of the first step's sequences is this far above what it was at the start (nats a token); 0
     does not look. It takes a pass over a few sequences a step."""
+    rehash: bool = False
+    """Read all of the weights for their hash, though it is known for files of these sizes and times."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.guard < float("inf"):

@@ -47,6 +47,7 @@ def identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Any
     """What the weights depend on: everything but where they go, how often they are saved and kept, and who is told."""
     found = asdict(config)
     del found["out"], found["loop"]["save_every"], found["loop"]["keep_every"], found["loop"]["track"]
+    found.pop("rehash", None)
     found["loop"]["threads"] = config.loop.threads or torch.get_num_threads()
     return found
 

@@ -19,10 +19,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
+from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model, load_tokenizer
 from reachlab.models.devices import choose_device
 from reachlab.models.origin import origin_of
-from reachlab.models.tokenizer import encode, encode_prompts
+from reachlab.models.pinning import locate
+from reachlab.models.positions import positions
+from reachlab.models.tokenizer import encode, encode_prompts, prompt_ids
 from reachlab.rl.algorithm import Algorithm, Scored
 from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.rl.algorithms.ppo import critic_targets
@@ -30,7 +32,9 @@ from reachlab.rl.downsampling import RULES
 from reachlab.rl.weighting import select_weighted
 from reachlab.runs import RunFolder
 from reachlab.sampling.asking import asked_task
+from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import sample_seed
+from reachlab.sampling.prompts import fit_answers
 from reachlab.sampling.store import hash_problems
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
@@ -49,6 +53,8 @@ from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
 from reachlab.training.routing import route, watched
 from reachlab.types import Problem
 
+LOOKED_AT = 1024
+"""Training problems whose prompts are measured before a run begins, where the longest answer is ours to choose."""
 ENOUGH = 8
 """Rollouts of a step of which at least one must be scored; a smaller step without any teaches nothing and passes."""
 
@@ -76,15 +82,19 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     Raises:
         ReachlabError: as `train_rl`.
     """
+    folder, remarks = RunFolder(config.out), list[str]()
+    model = locate(config.model, [folder] if config.out else (), remarks.append)
+    config = replace(config, model=model.folder)
     origin = origin_of(find_checkpoint(config.model))
     said, config = config, settle_rl(config, origin)
     asked = asked_task(config.task, config.ask, config.model)
+    remarks += filter(None, (asked.remark, say(said, config, origin)))
     task: Task = asked.task
     if config.reward:
         task = Rewarded(task, config.reward)
     next(task.stream("train", config.loop.seed))
-    folder = RunFolder(config.out)
-    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model)}
+    config = replace(config, max_tokens=_fit(config, model.name, task, remarks.append))
+    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model, rehash=config.rehash)}
     if config.reward:
         known["reward_source"] = hash_reward(config.reward)
     if task.finite:
@@ -93,10 +103,28 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     try:
         workers = max(1, (os.cpu_count() or 1) // processes.world)
         with Judge(task, workers=workers, timeout_s=config.verify_timeout) as judge:
-            remarks = [*filter(None, (asked.remark, say(said, config, origin)))]
-            yield Learner(config, task, judge, processes, folder, known, remarks)
+            yield Learner(config, task, judge, processes, folder, known, model.facts, remarks)
     finally:
         processes.close()
+
+
+def _fit(config: RLConfig, model: str, task: Task, tell: Callable[[str], None]) -> int:
+    """The longest rollout that there is room for, behind the held-out problems and as many training problems as are
+    looked at; the first step is enough where the user says how long.
+
+    Raises:
+        ReachlabError: as `fit_answers`.
+    """
+    every, said = config.evaluation, bool(config.max_tokens)
+    count = config.prompts if said else min(config.prompts * config.loop.steps, LOOKED_AT)
+    problems = [*islice(task.stream("train", config.loop.seed), count)]
+    problems += task.problems("test", every.eval_problems) if every.eval_every else []
+    longest = max(map(len, prompt_ids(load_tokenizer(config.model), [p.asked for p in problems])))
+    wanted = config.max_tokens or Decoding().max_tokens
+    most, remarks = fit_answers(model, positions(config.model), longest, wanted, said=said)
+    for remark in remarks:
+        tell(remark)
+    return most
 
 
 def resolve(config: RLConfig) -> Algorithm:
@@ -163,13 +191,15 @@ class Learner:
         processes: Processes,
         folder: RunFolder,
         known: Mapping[str, Any],
+        facts: Mapping[str, str],
         remarks: Sequence[str] = (),
     ):
-        self.config, self.processes, self.clock, self.told = config, processes, Clock(), remarks
+        """`known` is the run's identity, `facts` what else it keeps; `remarks` are told with its own."""
+        self.config, self.processes, self.clock, self.noted = config, processes, Clock(), remarks
         self.algorithm = resolve(config)
         self.run = TrainingRun(
             folder,
-            lambda: folder.claim("rl", known, {"model_path": config.model}),
+            lambda: folder.claim("rl", known, facts),
             config.loop,
             settled_optimizer(config.optimizer),
             self._load,
@@ -204,7 +234,7 @@ class Learner:
         stream = self.source.task.stream("train", self.config.loop.seed)
         problems = [*islice(stream, self.config.prompts), *self.source.held_out]
         prompts = encode_prompts(self.run.tokenizer, [p.asked for p in problems])
-        found = [*self.told, *self.source.check(problems, prompts)]
+        found = [*self.noted, *self.source.check(problems, prompts)]
         if self.algorithm.overlong:
             found += self._check_lengths(problems)
         return found if self.processes.main else []

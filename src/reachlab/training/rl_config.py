@@ -138,7 +138,7 @@ class RLConfig:
     """Reinforcement learning on verifiable rewards, updating on the rollouts that a down-sampling rule keeps."""
 
     model: str
-    """Checkpoint to start from."""
+    """Checkpoint to start from: a folder, or ORG/NAME[@REVISION] of the hub."""
     task: str
     """The task whose training problems are tried and whose verifier gives the reward."""
     out: str = ""
@@ -150,8 +150,8 @@ class RLConfig:
     """Problems a step, over all processes; 0 takes the recipe's."""
     temperature: float = 1.0
     """Of the rollouts, and of the policy that is optimized."""
-    max_tokens: int = 256
-    """Longest rollout."""
+    max_tokens: int = 0
+    """Longest rollout; 0 takes 256, or what the model's positions leave."""
     updates: int = 1
     """Optimizer updates a pass over the step's rollouts, each on its share of the problems."""
     epochs: int = 1
@@ -171,11 +171,14 @@ class RLConfig:
     optimizer: OptimizerChoice = OptimizerChoice()
     routing: RoutingConfig = RoutingConfig()
     loop: LoopConfig = LoopConfig(save_every=10)
+    rehash: bool = False
+    """Read all of the weights for their hash, though it is known for files of these sizes and times."""
 
     def __post_init__(self) -> None:
-        if self.prompts < 0:
-            raise ReachlabError(f"prompts={self.prompts} must be 1 or more")
-        for name in ("updates", "epochs", "pass_tokens", "max_tokens"):
+        for name in ("prompts", "max_tokens"):
+            if getattr(self, name) < 0:
+                raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more, or 0 (chosen for you)")
+        for name in ("updates", "epochs", "pass_tokens"):
             if getattr(self, name) < 1:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
         if not 0 <= self.guard < float("inf"):

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
+from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_prompts
 from reachlab.rl.advantages import slight
 from reachlab.rl.algorithm import Algorithm
@@ -29,7 +30,7 @@ from reachlab.sampling.config import Decoding
 from reachlab.sampling.contradictions import count_contradictions
 from reachlab.sampling.draws import sample_seed
 from reachlab.sampling.engines.decoder import Completion, Decoder
-from reachlab.sampling.prompts import check_prompts
+from reachlab.sampling.prompts import check_prompts, fit_answers
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.training.loop import Metrics
@@ -123,6 +124,7 @@ class RolloutSource:
         self.engine, self.judge, self.processes, self.clock = engine, judge, processes, clock
         stop = tuple(task.decoding.get("stop", ()))
         self.decoding = Decoding(temperature=config.temperature, max_tokens=config.max_tokens, stop=stop)
+        self.positions = positions(config.model)
         self.redraws = config.budget.redraws
         if self.redraws is None:
             self.redraws = 3 if algorithm.dynamic_sampling else 0
@@ -211,9 +213,10 @@ class RolloutSource:
         )  # fmt: skip
 
     def check(self, problems: Sequence[Problem], prompts: Sequence[Sequence[int]]) -> list[str]:
-        """See `check_prompts`."""
-        unknown, longest = self.tokenizer.unk_token_id, self.config.max_tokens
-        return check_prompts(self.config.model, self.config.task, problems, prompts, unknown, longest)
+        """See `check_prompts`, and `fit_answers` of a longest answer that is settled."""
+        remarks = check_prompts(self.config.task, problems, prompts, self.tokenizer.unk_token_id)
+        fit_answers(self.config.model, self.positions, max(map(len, prompts)), self.config.max_tokens, said=True)
+        return remarks
 
     def _problems(self, t: int, attempt: int, places: list[int]) -> list[Problem]:
         """The stream is cut into steps, a step into draws, a draw into places."""

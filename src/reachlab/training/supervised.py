@@ -25,6 +25,7 @@ from reachlab.models.chat import end_tokens
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
 from reachlab.models.devices import autocast, choose_device
 from reachlab.models.origin import origin_of
+from reachlab.models.pinning import locate
 from reachlab.models.tokenizer import Kind, train_tokenizer
 from reachlab.moe import densified
 from reachlab.runs import RunFolder
@@ -157,6 +158,9 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
     Raises:
         ReachlabError: no checkpoint, no teacher, nothing right to learn from, a folder that holds another run.
     """
+    folder, remarks = RunFolder(config.out), list[str]()
+    found = locate(config.model, [folder], remarks.append)
+    config = replace(config, model=found.folder)
     origin = origin_of(find_checkpoint(config.model))
     said, config = config, settle_distill(config, origin)
     asked = asked_task(config.task, config.ask, config.model)
@@ -172,15 +176,14 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
         adapt(model, config.weights, processes)
         return model, tokenizer
 
-    folder = RunFolder(config.out)
-    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model)}
-    claim = partial(folder.claim, "distill", known, {"model_path": config.model, "teacher": config.teacher})
+    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model, rehash=config.rehash)}
+    claim = partial(folder.claim, "distill", known, {**found.facts, "teacher": config.teacher})
     with _processes(config) as processes:
         run = TrainingRun(folder, claim, config.loop, settled_optimizer(config.optimizer), start, processes)
         if not run.finished:
-            for remark in filter(None, (asked.remark, say(said, config, origin))):
-                if processes.main:
-                    tell(remark)
+            remarks += filter(None, (asked.remark, say(said, config, origin)))
+            for remark in remarks if processes.main else ():
+                tell(remark)
             ends = end_tokens(run.tokenizer, find_checkpoint(config.model))
             batches = document_batches(
                 documents, run.tokenizer, config.batch, config.length, answer_only=True, ends=ends

@@ -6,7 +6,6 @@ temperature and truncation, as everywhere in Reachlab.
 
 import asyncio
 import itertools
-import json
 import math
 import os
 from typing import Any
@@ -19,6 +18,7 @@ from reachlab.pictures.reference import open_picture
 from reachlab.sampling.config import Decoding, SampleConfig
 from reachlab.sampling.engines.concurrent import ConcurrentEngine
 from reachlab.sampling.engines.engine import Answer
+from reachlab.sampling.engines.limits import vllm_arguments
 from reachlab.types import Illustrated, Prompt
 
 AT_ONCE = 256
@@ -109,13 +109,7 @@ def open_engine(config: SampleConfig) -> VllmEngine:
     Raises:
         ReachlabError: vLLM is not installed, does not take the model, or arguments that are not a JSON object.
     """
-    try:
-        arguments = json.loads(config.vllm_args or "{}")
-    except json.JSONDecodeError as error:
-        raise ReachlabError(f"--vllm-args: not JSON: {error}") from error
-    if not isinstance(arguments, dict):
-        raise ReachlabError("--vllm-args: a JSON object is wanted, e.g. '{\"tensor_parallel_size\": 2}'")
-    return VllmEngine(config.model, config.dtype, arguments)
+    return VllmEngine(config.model, config.dtype, vllm_arguments(config.vllm_args))
 
 
 def _last_line(error: BaseException) -> str:
