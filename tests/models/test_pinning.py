@@ -138,9 +138,12 @@ def test_the_variables_of_the_environment(hub: SmallHub, tmp_path: Path) -> None
         "--max-tokens",
         "2",
     )
-    place = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
-    done = reachlab(*words, "--out", tmp_path / "run", **place, HF_TOKEN=hub.token)
+    home = tmp_path / "home"
+    done = reachlab(
+        *words, "--out", tmp_path / "run",
+        HF_ENDPOINT=hub.url, HF_HOME=str(home), HF_HUB_OFFLINE="0", HF_TOKEN=hub.token,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "fetch tiny/model (MB)" in done.stderr
     assert hub.token not in done.stderr + done.stdout + (tmp_path / "run" / "run.json").read_text()
-    assert (tmp_path / "home" / "hub" / "models--tiny--model" / "snapshots" / OLD / "config.json").is_file()
+    assert (home / "hub" / "models--tiny--model" / "snapshots" / OLD / "config.json").is_file()

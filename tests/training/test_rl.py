@@ -644,7 +644,7 @@ def test_bad_input_writes_nothing(settings: dict[str, Any], checkpoint: Path, tm
         ({"budget": "waves"}, "give a --rule and --keep"),
         ({"budget": "pilot_commit", "rollouts": 4}, "a pilot of 1 of rollouts=4 tells no success rate apart"),
         ({"budget": "pilot_commit", "wave": 8}, "a pilot of 8 of rollouts=8 tells no success rate apart"),
-        ({"max_tokens": 0}, "max_tokens=0 must be 1 or more"),
+        ({"max_tokens": -1}, "max_tokens=-1 must be 1 or more"),
         ({"eval_problems": 0}, "eval_problems=0 must be 1 or more"),
         ({"eval_every": -1}, "eval_every=-1 must be 0 or more"),
         ({"clip_low": math.nan}, "clip_low=nan must be 0 or more"),
@@ -708,7 +708,7 @@ def test_a_model_without_the_positions_is_refused(settings: dict[str, Any], tmp_
     torch.manual_seed(0)
     config = GPT2Config(n_positions=5, n_embd=16, n_layer=1, n_head=2, vocab_size=len(tokenizer))
     save_model(tmp_path / "gpt2", GPT2LMHeadModel(config), tokenizer)
-    with pytest.raises(ReachlabError, match=r"gpt2 has 5 positions, .* there is no room for an answer"):
+    with pytest.raises(ReachlabError, match=r"gpt2 has 5 positions, .* 1 is the most that does"):
         train(settings, "rl", model=str(tmp_path / "gpt2"))
     assert not (tmp_path / "rl").exists()
 
