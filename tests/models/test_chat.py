@@ -111,6 +111,12 @@ def test_options_reach_the_template(tmp_path: Path) -> None:
     assert tokenizer.decode(found) == f"{before}<think>\n\n</think>\n\n"
 
 
+def test_the_hub_s_cache_has_the_name(tmp_path: Path) -> None:
+    cache = tmp_path / "models--google--gemma-7b-it" / "snapshots"
+    assert look(*made(replace(INSTRUCT[6], name="0a1b"), cache)).chat
+    assert not look(*made(replace(INSTRUCT[6], name="0a1b"), tmp_path)).chat
+
+
 def test_of_several_templates_the_one_without_tools_counts(tmp_path: Path) -> None:
     tokenizer, folder = made(replace(SMOL, template=CHATML), tmp_path)
     tokenizer.chat_template = {"tool_use": GEMMA, "default": CHATML}  # type: ignore[assignment]

@@ -6,9 +6,12 @@ import pytest
 from tests.conftest import Command
 from tests.models.chats import BASE, CHATML, GEMMA, INSTRUCT, Shape, made
 
+from reachlab.boundary.compare import compare
 from reachlab.errors import ReachlabError
+from reachlab.runs import RunFolder
 from reachlab.sampling.asking import asked_task
 from reachlab.sampling.showing import show_asked
+from reachlab.sampling.store import SampleStore
 from reachlab.tasks.asking import AskConfig
 from reachlab.types import Chat
 
@@ -169,8 +172,14 @@ def test_the_command_line_shows_samples_and_refuses_another_way(
     code, _, err = command(*drawn, "--system", "Be brief.")
     assert code == 2
     assert 'ask.system was null, now "Be brief."' in err
-    assert err.count("\n") == 2  # the note and the error
+    assert err.splitlines()[-1].startswith("error: ")
     assert command(*drawn)[0] == 0
+    # One that was asked otherwise is compared with it problem by problem.
+    plain = [*drawn[:-1], str(tmp_path / "plain")]
+    plain[plain.index("chat-bare")] = "plain"
+    assert command(*plain)[0] == 0
+    compared = compare([SampleStore(RunFolder(tmp_path / name)).outcomes() for name in ("plain", "run")])
+    assert len(compared.problem_ids) == 2
 
 
 def test_no_prompt_is_shown_as_python(command: Command) -> None:
