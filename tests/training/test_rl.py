@@ -625,8 +625,8 @@ def test_bad_input_writes_nothing(settings: dict[str, Any], checkpoint: Path, tm
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"prompts": 0}, "prompts=0 must be 1 or more"),
-        ({"rollouts": 0}, "rollouts=0 must be 1 or more"),
+        ({"prompts": -1}, "prompts=-1 must be 1 or more"),
+        ({"rollouts": -1}, "rollouts=-1 and wave=0 must be 0"),
         ({"pass_tokens": 0}, "pass_tokens=0 must be 1 or more"),
         ({"epochs": 0}, "epochs=0 must be 1 or more"),
         ({"kl": -1.0}, "kl=-1.0 must be 0 or more"),
