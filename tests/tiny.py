@@ -108,8 +108,8 @@ class Touches:
     """Counts what this process does to files: opens one for writing, renames, removes, makes a folder."""
 
     def __init__(self) -> None:
-        self.count, self._at, self._do = 0, 0, lambda: None
-        self._on = True
+        self.count, self._at, self._on = 0, 0, True
+        self._do: Callable[[], object] = int
         sys.addaudithook(self._heard)  # which stays as long as the process does
 
     def after(self, count: int, do: Callable[[], object]) -> None:

@@ -12,7 +12,7 @@ from reachlab.runs import RunFolder
 from reachlab.sampling.config import DecodingChoice, SampleConfig, Servers
 from reachlab.sampling.engines.limits import engine_positions, served_positions, served_prompts
 from reachlab.sampling.run import sample
-from reachlab.types import Illustrated
+from reachlab.types import Chat, Illustrated
 
 
 def config(tmp_path: Path, engine: str, *servers: Scripted, model: str = "m", **changes: Any) -> SampleConfig:
@@ -66,7 +66,7 @@ def test_the_least_of_the_servers_that_tell(tmp_path: Path) -> None:
 def test_a_servers_count_of_prompts() -> None:
     with Scripted(counts) as server:
         servers = Servers(base_url=(server.url,))
-        chat = ({"role": "user", "content": "1234567"},)
+        chat = Chat(({"role": "user", "content": "1234567"},))
         assert served_prompts(servers, "m", ["123", chat, "12"]) == 7
         assert [body["path"] for body in server.asked] == ["/tokenize"] * 3
         assert served_prompts(servers, "m", [Illustrated("1", ("x.png",))]) is None

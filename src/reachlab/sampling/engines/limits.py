@@ -80,7 +80,11 @@ def served_prompts(servers: Servers, model: str, prompts: Sequence[Prompt]) -> i
     where = servers.base_url[0].rstrip("/").removesuffix("/v1") + "/tokenize"
 
     def count(text: Text) -> int | None:
-        asked = {"prompt": text} if isinstance(text, str) else {"messages": [dict(message) for message in text]}
+        asked: dict[str, Any] = {"prompt": text}
+        if not isinstance(text, str):
+            asked = {"messages": [dict(message) for message in text.messages]}
+            if text.options:
+                asked["chat_template_kwargs"] = dict(text.options)
         answer = _get(where, servers, {"model": servers.served_name or model, **asked})
         found = answer.get("count") if isinstance(answer, dict) else None
         return found if isinstance(found, int) else None
