@@ -2,7 +2,8 @@
 
 The samples of a run, problem after problem, are cut into parts. A part is drawn as one piece of work, so what is in a
 batch together depends on the configuration and not on where an earlier process was killed: the finished run equals an
-undisturbed one bit for bit, on the same machine with the embedded engine. Who draws is `crew.py`'s. Workers (`--shard`)
+undisturbed one bit for bit, on the same machine with the embedded engine. An engine that batches by itself hands out
+samples as they finish; those are stored every half minute. Who draws is `crew.py`'s. Workers (`--shard`)
 take every n-th part. With `--adaptive` it is the samples from
 one look to the next that are cut into parts (`adaptive.py`).
 """
@@ -10,14 +11,16 @@ one look to the next that are cut into parts (`adaptive.py`).
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal, cast
 
 import numpy as np
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_tokenizer
+from reachlab.models.dtypes import DTYPES
 from reachlab.models.tokenizer import prompt_ids
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder
@@ -27,6 +30,7 @@ from reachlab.sampling.crew import Alone, Crew, Finished
 from reachlab.sampling.doubts import Doubts, read_doubts
 from reachlab.sampling.drawing import Drawer, Key
 from reachlab.sampling.engines import open_engine
+from reachlab.sampling.pace import Pace
 from reachlab.sampling.prompts import check_prompts
 from reachlab.sampling.ray_crew import RayCrew
 from reachlab.sampling.store import SampleStore, hash_problems
@@ -34,8 +38,10 @@ from reachlab.tasks.base import Split, Task
 from reachlab.tasks.registry import load_task
 from reachlab.types import Problem, Sample
 
+Chosen = Literal["auto", "float32", "bfloat16", "float16"]
+
 STORE_EVERY_S = 30.0
-"""Where samples come a few at a time: the longest that finished ones wait to be stored with others."""
+"""Where samples come a few at a time: about the longest that finished ones wait to be stored with others."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,10 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
     decoding = config.decoding.settled(task.decoding)
     remarks: list[str] = []
-    weights, dtype, longest = _check_model(config, decoding.max_tokens, problems, remarks.append)
+    weights, longest = _check_model(config, decoding.max_tokens, problems, remarks.append)
 
     folder = RunFolder(config.out)
+    config = replace(config, dtype=_begun_in(folder, config.dtype))
     identity = {
         "model": weights,
         "task": config.task,
@@ -74,7 +81,6 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
         "samples": config.samples,
         "decoding": asdict(decoding),
         "seed": config.seed,
-        "dtype": dtype,
     }
     plan = make_plan(config)
     if plan is not None:
@@ -84,7 +90,8 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     try:
         if not folder.exists("run.json"):
             work.gather()  # a model that cannot be used leaves nothing behind
-        for remark in remarks:
+        identity["dtype"] = _dtype(config, work)
+        for remark in [*remarks, *_lost(config)]:
             tell(remark)
         folder.claim("sample", identity, {"model_path": config.model, "problem_seed": config.problem_seed})
         if not folder.exists("problems.jsonl"):
@@ -101,20 +108,51 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
 
 def _check_model(
     config: SampleConfig, most: int, problems: Sequence[Problem], tell: Callable[[str], None]
-) -> tuple[str, str, int]:
-    """What identifies the model, what it computes in, and the longest prompt's tokens; remarks are told.
+) -> tuple[str, int]:
+    """What identifies the model, and the longest prompt's tokens; remarks are told.
 
     Raises:
         ReachlabError: no such checkpoint, or one that was not made for these prompts.
     """
     if config.engine == "openai" and not Path(config.model).is_dir():
         # Its weights are the servers' business; a run of it is continued by asking for the same name.
-        return f"served: {config.model}", "as served", max(len(str(p.prompt)) for p in problems)
+        return f"served: {config.model}", max(len(str(p.prompt)) for p in problems)
     weights, tokenizer = hash_model(config.model), load_tokenizer(config.model)
     prompts = prompt_ids(tokenizer, [p.asked for p in problems])
     for remark in check_prompts(config.model, config.task, problems, prompts, tokenizer.unk_token_id, most):
         tell(remark)
-    return weights, config.dtype, max(map(len, prompts))
+    return weights, max(map(len, prompts))
+
+
+def _begun_in(folder: RunFolder, dtype: Chosen) -> Chosen:
+    """The dtype asked for; with "auto", the one that the run was begun with, if it was begun and that is known."""
+    if dtype != "auto" or not folder.exists("run.json"):
+        return dtype
+    begun = folder.read_json("run.json").get("config", {}).get("dtype")
+    return cast(Chosen, begun) if begun in DTYPES else dtype
+
+
+def _dtype(config: SampleConfig, work: "_Work") -> str:
+    """What the run's samples are computed in, for its identity."""
+    if config.engine == "openai" and (config.dtype == "auto" or not Path(config.model).is_dir()):
+        return "as served"
+    return work.crew.dtype if config.dtype == "auto" else config.dtype
+
+
+def _lost(config: SampleConfig) -> Iterator[str]:
+    """Remarks on what the requests of this run are sent without, or could be."""
+    if not config.request_seeds:
+        yield (
+            "no seed is sent: the column `seed` stays empty, nothing draws these samples again, and a killed run goes "
+            "on with others than it would have drawn"
+        )
+    if not config.logprobs:
+        yield "no log-probabilities are asked for: best@k and the test for duplicates do without"
+    if config.engine == "vllm" and config.request_seeds and config.logprobs:
+        yield (
+            "every request has a seed and log-probabilities, which costs vLLM speed; --no-request-seeds and "
+            "--no-logprobs do without (docs/engines.md)"
+        )
 
 
 class _Work:
@@ -164,15 +202,25 @@ class _Work:
     def draw(self, parts: Sequence[Sequence[Key]], advance: Advance) -> Iterator[Finished]:
         """Draw these samples, and store them as they come: a part at once, or smaller pieces a few together."""
         waiting: list[Sample] = []
-        stored = time.monotonic()
+        if not parts:
+            return
+        self.gather()  # its start is none of the pace
+        pace, stored = Pace(sum(map(len, parts)), self.decoding.max_tokens), time.monotonic()
+
+        def told(samples: int, tokens: int) -> None:
+            pace.told(samples, tokens)
+            eta, rate = pace.words()
+            advance(samples, eta=eta, note=rate)
+
         try:
-            for piece, samples in self.crew.draw(parts, advance) if parts else ():
+            for piece, samples in self.crew.draw(parts, told):
                 waiting.extend(samples)
                 late = time.monotonic() - stored >= STORE_EVERY_S
-                if self.crew.whole_parts or late or len(waiting) >= self.part_size:
+                if waiting and (self.crew.whole_parts or late or len(waiting) >= self.part_size):
                     self.store.write_part(waiting)
                     waiting, stored = [], time.monotonic()
-                yield piece, samples
+                if samples:
+                    yield piece, samples
         finally:
             # Also after an error: what is drawn is paid for.
             if waiting:
