@@ -17,16 +17,19 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 EVENTS = "REACHLAB_PROGRESS_FD"
 LOG_EVERY_S = 15.0
 
 Advance = Callable[..., None]
-"""advance(n, **info): n more are done; info (numbers or short strings) is shown behind the bar."""
+"""advance(n, **info): n more are done; info (numbers or short strings) is shown behind the bar. `eta`, a string, is
+said in place of what the units done so far promise, and `note` as it is, behind the rest."""
 
 
 @contextmanager
@@ -37,12 +40,12 @@ def track(label: str, total: int, done: int = 0) -> Iterator[Advance]:
         yield _events(int(descriptor), label, total, done)
     elif sys.stderr.isatty():
         with bars() as progress:
-            task = progress.add_task(label, total=total, completed=done, info="")
+            task = progress.add_task(label, total=total, completed=done, info="", eta="")
 
-            def advance(n: int = 1, **info: Any) -> None:
+            def advance(n: int = 1, eta: str = "", **info: Any) -> None:
                 progress.advance(task, n)
-                if info:
-                    progress.update(task, info=describe(info))
+                if info or eta:
+                    progress.update(task, info=describe(info), eta=eta)
 
             yield advance
     else:
@@ -67,35 +70,57 @@ def track_count(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def bars() -> Progress:
-    """The bars a terminal shows; each task needs an `info` field."""
+    """The bars a terminal shows; each task needs an `info` field, and may have an `eta`."""
     return Progress(
         TextColumn("{task.description:<22}"),
         BarColumn(bar_width=28),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("eta"),
-        TimeRemainingColumn(),
+        _Eta(),
         TextColumn("[dim]{task.fields[info]}"),
         console=Console(stderr=True),
         refresh_per_second=4,
     )
 
 
+class _Eta(TimeRemainingColumn):
+    """What the work itself says of its end, or else what rich makes of its speed."""
+
+    def render(self, task: Task) -> Text:
+        said = task.fields.get("eta")
+        return Text(said, style="progress.remaining") if said else super().render(task)
+
+
 def describe(info: dict[str, Any]) -> str:
-    """Numbers in a few digits, for a line of progress."""
-    return "  ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in info.items())
+    """Numbers in a few digits, for a line of progress; a `note` as it is."""
+    said = (
+        str(v) if k == "note" else f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
+        for k, v in info.items()
+        if (k, v) != ("note", "")
+    )
+    return "  ".join(said)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as one reads them: 8s, 2m10s, 3h05m, 4d02h."""
+    whole = round(seconds)
+    for unit, name, part, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if whole >= unit:
+            return f"{whole // unit}{name}{whole % unit // part:02}{smaller}"
+    return f"{whole}s"
 
 
 def _events(descriptor: int, label: str, total: int, done: int) -> Advance:
     last = 0.0
 
-    def advance(n: int = 1, **info: Any) -> None:
+    def advance(n: int = 1, eta: str = "", **info: Any) -> None:
         nonlocal last, done
         done += n
         now = time.monotonic()
         if now - last >= 0.2 or done >= total:
             last = now
-            event = {"label": label, "done": done, "total": total, "info": describe(info)}
+            event = {"label": label, "done": done, "total": total, "info": describe(info), "eta": eta}
             # The parent may be gone; the work goes on without an audience.
             try:
                 os.write(descriptor, (json.dumps(event) + "\n").encode())
@@ -106,23 +131,23 @@ def _events(descriptor: int, label: str, total: int, done: int) -> Advance:
     return advance
 
 
-def log_line(label: str, done: int, total: int, seconds: float, since: int, info: str) -> str:
-    """Progress as a line: `since` units took `seconds`. No ETA before the first is done."""
-    eta = f", eta {seconds / since * (total - done):.0f} s" if since else ""
-    return f"{label}: {done}/{total}  {seconds:.0f} s{eta}  {info}".rstrip()
+def log_line(label: str, done: int, total: int, seconds: float, since: int, info: str, eta: str = "") -> str:
+    """Progress as a line: `since` units took `seconds`. No ETA before the first is done, but where it is told."""
+    eta = eta or (duration(seconds / since * (total - done)) if since else "")
+    return f"{label}: {done}/{total}  {duration(seconds)}{f'  eta {eta}' if eta else ''}  {info}".rstrip()
 
 
 def _log(label: str, total: int, done: int) -> Advance:
     began = last = time.monotonic()
     first = done
 
-    def advance(n: int = 1, **info: Any) -> None:
+    def advance(n: int = 1, eta: str = "", **info: Any) -> None:
         nonlocal last, done
         done += n
         now = time.monotonic()
         if now - last >= LOG_EVERY_S or (n and done >= total):
             last = now
-            line = log_line(label, done, total, now - began, done - first, describe(info))
+            line = log_line(label, done, total, now - began, done - first, describe(info), eta)
             print(line, file=sys.stderr, flush=True)
 
     return advance

@@ -136,8 +136,8 @@ class Sample:
     """One answer to one problem.
 
     ``tokens`` counts the answer's tokens; ``logprob`` is the sum of the model's own log-probabilities of them (nats, at
-    temperature 1), None where the engine gives none; ``seed`` is the 63-bit number that alone decided its random draws;
-    ``steps`` and ``final_answer`` are as in `Judged`.
+    temperature 1), None where the engine gives none; ``seed`` is the 63-bit number that alone decided its random draws,
+    None where the engine drew without one; ``steps`` and ``final_answer`` are as in `Judged`.
     """
 
     problem_id: str
@@ -146,7 +146,7 @@ class Sample:
     tokens: int
     finish: Finish
     logprob: float | None
-    seed: int
+    seed: int | None
     engine: str
     verdict: Verdict
     steps: StepCheck | None = None

@@ -1,6 +1,6 @@
+import asyncio
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,19 +12,19 @@ from reachlab.sampling.config import Decoding
 from reachlab.sampling.crew import Alone, Finished, pieces_of
 from reachlab.sampling.drawing import Drawer, Key
 from reachlab.sampling.draws import sample_seed
-from reachlab.sampling.engines.engine import Answer
+from reachlab.sampling.engines.concurrent import ConcurrentEngine
+from reachlab.sampling.engines.engine import Answer, Told
 from reachlab.tasks.registry import load_task
-from reachlab.types import Prompt
+from reachlab.types import Problem, Prompt, Verdict
 
 
-class Slow:
-    """An engine whose answers are their seeds; the first piece of each two takes long."""
+class Whole:
+    """An engine whose answers are their seeds, a part at a time; it fails at one of them."""
 
-    name, piece = "slow", 4
+    name, dtype, seeded, lanes, piece = "whole", "float32", True, 1, 0
 
-    def __init__(self, lanes: int, fail_at: int = 10**9):
-        self.lanes, self.fail_at = lanes, fail_at
-        self.lock, self.now, self.most, self.asked, self.closed = threading.Lock(), 0, 0, 0, False
+    def __init__(self, fail_at: int = 10**9):
+        self.fail_at, self.asked, self.closed = fail_at, 0, False
 
     def part_size(self, decoding: Decoding, longest: int) -> int:
         return 16
@@ -34,24 +34,37 @@ class Slow:
         prompts: Sequence[Prompt],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Callable[[int], None] | None = None,
+        progress: Told | None = None,
     ) -> list[list[Answer]]:
-        with self.lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
-            number = self.asked
-            self.asked += 1
-        time.sleep(0.02 if number % 2 == 0 else 0.001)
-        with self.lock:
-            self.now -= 1
-        if number >= self.fail_at:
+        self.asked += 1
+        if self.asked > self.fail_at:
             raise ReachlabError("the engine is out")
         assert progress is not None
-        progress(sum(map(len, seeds)))
+        progress(sum(map(len, seeds)), sum(map(len, seeds)))
         return [[Answer(str(seed), 1, "stop", None) for seed in row] for row in seeds]
 
     def close(self) -> None:
         self.closed = True
+
+
+class Steady(ConcurrentEngine):
+    """The same, a sample at a time; it fails at one of them."""
+
+    def __init__(self, at_once: int, fail_at: int = 10**9, seeded: bool = True):
+        super().__init__("steady", at_once)
+        self.asked, self.fail_at, self.seeded, self.closed = 0, fail_at, seeded, False
+
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+        self.asked += 1
+        number = self.asked
+        await asyncio.sleep(0)
+        if number > self.fail_at:
+            raise ReachlabError("the engine is out")
+        return Answer(str(seed), 1, "stop", None)
+
+    def close(self) -> None:
+        self.closed = True
+        super().close()
 
 
 def crew_of(engine: Any) -> Alone:
@@ -60,14 +73,15 @@ def crew_of(engine: Any) -> Alone:
 
 
 PARTS = [[(p, s) for s in range(10)] for p in range(6)]
+ENGINES = [lambda: Whole(), lambda: Steady(1), lambda: Steady(8)]
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 5])
-def test_every_sample_comes_once_with_its_own_seed(lanes: int) -> None:
-    engine = Slow(lanes)
+@pytest.mark.parametrize("make", ENGINES)
+def test_every_sample_comes_once_with_its_own_seed(make: Any) -> None:
+    engine = make()
     crew = crew_of(engine)
-    told: list[int] = []
-    found = list(crew.draw(PARTS, told.append))
+    told: list[tuple[int, int]] = []
+    found = list(crew.draw(PARTS, lambda *more: told.append(more)))
     crew.close()
     keys = [key for piece, _ in found for key in piece]
     assert sorted(keys) == sorted(key for part in PARTS for key in part)
@@ -75,23 +89,51 @@ def test_every_sample_comes_once_with_its_own_seed(lanes: int) -> None:
         for (p, s), drawn in zip(piece, samples, strict=True):
             problem = crew.drawer.problems[p]
             assert (drawn.problem_id, drawn.index) == (problem.id, s)
-            assert drawn.text == str(sample_seed(7, problem.id, s))
-    assert sum(told) == 60
-    assert engine.most == lanes
+            assert drawn.text == str(sample_seed(7, problem.id, s)) == str(drawn.seed)
+    assert [sum(column) for column in zip(*told, strict=True)] == [60, 60]
     assert engine.closed
 
 
-@pytest.mark.parametrize("lanes", [1, 3])
-def test_an_error_ends_the_work_and_not_what_is_done(lanes: int) -> None:
-    engine = Slow(lanes, fail_at=6)
+def test_a_sample_drawn_without_a_seed_has_none() -> None:
+    crew = crew_of(Steady(4, seeded=False))
+    found = [sample for _, samples in crew.draw(PARTS, lambda samples, tokens: None) for sample in samples]
+    crew.close()
+    assert {sample.seed for sample in found} == {None}
+    assert len(found) == 60
+
+
+@pytest.mark.parametrize("make", [lambda: Whole(fail_at=3), lambda: Steady(4, fail_at=20)])
+def test_an_error_ends_the_work_and_not_what_is_done(make: Any) -> None:
+    engine = make()
     crew = crew_of(engine)
     found: list[Finished] = []
-    work = crew.draw(PARTS, lambda n: None)
+    work = crew.draw(PARTS, lambda samples, tokens: None)
     with pytest.raises(ReachlabError, match="the engine is out"):
         found.extend(iter(lambda: next(work), None))
     crew.close()
-    assert 1 <= len(found) <= 6
-    assert engine.now == 0
+    assert sum(len(samples) for _, samples in found) <= 30
+
+
+def test_a_slow_verdict_holds_up_no_other() -> None:
+    """One answer's verifier waits until the others are through."""
+    others = threading.Event()
+
+    class Waits(type(load_task("countdown,numbers=3"))):  # type: ignore[misc]
+        def verify(self, problem: Problem, text: str) -> Verdict:
+            if text == slow:
+                assert others.wait(60)
+            return Verdict.wrong()
+
+    crew = crew_of(Steady(4))
+    slow = str(crew.drawer.seed_of((0, 0)))
+    crew.drawer.judge.task = Waits(numbers=3)
+    seen = 0
+    for _, samples in crew.draw([[(0, 0)], *PARTS[1:]], lambda samples, tokens: None):
+        seen += len(samples)
+        if seen >= 30:
+            others.set()
+    crew.close()
+    assert seen == 51
 
 
 @given(st.lists(st.integers(1, 20), max_size=6), st.integers(0, 7))

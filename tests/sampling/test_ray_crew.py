@@ -116,10 +116,10 @@ class Mortal:
     def get(self, ref: Any) -> Any:
         kind, dies, *args, _ = ref
         if kind == "start":
-            return 1, 4
+            return 1, 4, "float32"
         if dies:
             raise self.exceptions.RayActorError
-        return [f"sample {key}" for key in args[0]]
+        return [SimpleNamespace(tokens=1) for _ in args[0]]
 
 
 @pytest.mark.parametrize("deaths", [0, 1, 2, 3])
@@ -130,8 +130,8 @@ def test_workers_that_die_before_others_have_started(deaths: int) -> None:
     crew._hire = lambda: crew._workers.append(ray.hire()) or crew._workers[-1]  # type: ignore[method-assign, func-returns-value]
     crew._hire().ready = True
     parts = [[(p, s) for s in range(10)] for p in range(3)]
-    found = [key for piece, _ in crew.draw(parts, lambda n: None) for key in piece]
+    found = [key for piece, _ in crew.draw(parts, lambda samples, tokens: None) for key in piece]
     assert sorted(found) == sorted(key for part in parts for key in part)
     crew._workers, crew._deaths, ray.deaths, ray.made = [], 0, 10**9, 0
     with pytest.raises(ReachlabError, match="workers died with no piece finished between"):
-        list(crew.draw(parts, lambda n: None))
+        list(crew.draw(parts, lambda samples, tokens: None))

@@ -1,5 +1,10 @@
+import asyncio
 import json
+import os
+import re
 import shutil
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,18 +12,21 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from tests.conftest import Command
-from tests.tiny import TASK, kill_again_and_again, rows_of, touches
+from tests.tiny import TASK, in_a_fork, kill_again_and_again, rows_of, touches
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, save_model
 from reachlab.runs import RunFolder
+from reachlab.sampling import run
 from reachlab.sampling.config import Decoding, DecodingChoice, SampleConfig, VerifyConfig
+from reachlab.sampling.engines.concurrent import ConcurrentEngine
+from reachlab.sampling.engines.engine import Answer
 from reachlab.sampling.run import sample
 from reachlab.sampling.store import SampleStore
 from reachlab.sampling.verifying import verify
 from reachlab.tasks.registry import FAMILIES, load_task
-from reachlab.types import StepCheck
+from reachlab.types import Prompt, StepCheck
 
 PROBLEMS, SAMPLES = 6, 30
 
@@ -109,6 +117,78 @@ def test_a_run_killed_again_and_again_equals_an_undisturbed_one(
     hits = kill_again_and_again(lambda: sample(SampleConfig(**settings)), most, kills=10, seed=1)
     assert hits >= 3
     assert rows_of(settings["out"]) == whole
+
+
+class Stuck(ConcurrentEngine):
+    """Answers what it is asked first, and of the rest nothing before `until()` held."""
+
+    def __init__(self, first: int, until: Any):
+        super().__init__("stuck", 4)
+        self.first, self.until, self.asked, self.free = first, until, 0, False
+
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+        self.asked += 1
+        if self.asked > self.first:
+            while not self.free:
+                self.free = self.until()
+                await asyncio.sleep(0.01)
+        return Answer("1", 1, "stop", None)
+
+
+def stored_in(settings: dict[str, Any]) -> int:
+    return len(rows_of(settings["out"])) if list(Path(settings["out"]).glob("samples/*.parquet")) else 0
+
+
+def test_what_has_finished_is_stored_while_the_rest_is_drawn(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest is answered only when the store holds the first: nothing waits for a part to be full."""
+    engine = Stuck(10, lambda: stored_in(settings) == 10)
+    monkeypatch.setattr(run, "open_engine", lambda config: engine)
+    monkeypatch.setattr(run, "STORE_EVERY_S", 0.0)
+    assert sample(SampleConfig(**settings)).stored == 180
+
+
+def test_a_killed_run_draws_only_what_had_not_finished(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "STORE_EVERY_S", 0.0)
+
+    def work() -> None:
+        monkeypatch.setattr(run, "open_engine", lambda config: Stuck(10, lambda: False))
+        sample(SampleConfig(**settings))
+
+    process = in_a_fork(work)
+    while stored_in(settings) < 10:
+        time.sleep(0.01)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    engine = Stuck(180, lambda: True)
+    monkeypatch.setattr(run, "open_engine", lambda config: engine)
+    assert sample(SampleConfig(**settings)).drawn == 170
+    assert engine.asked == 170
+    assert len({(row["problem_id"], row["sample"]) for row in rows_of(settings["out"])}) == 180
+
+
+def test_progress_is_told_in_tokens(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("reachlab.progress.LOG_EVERY_S", 0.0)
+    result = sample(SampleConfig(**settings))
+    lines = capsys.readouterr().err.splitlines()
+    assert result.drawn == 180
+    assert re.fullmatch(r"sample: 0/180  \S+  eta at most \S+  [\d,]+ tok/s", lines[0])
+    assert re.fullmatch(r"sample: 180/180  \S+  eta 0s  [\d,]+ tok/s", lines[-1])
+
+
+def test_the_dtype_is_settled_once(settings: dict[str, Any]) -> None:
+    """On a CPU float32; a run goes on in what it was begun in, and says so in its identity."""
+    sample(SampleConfig(**settings, shard="0/12"))
+    assert RunFolder(settings["out"]).read_json("run.json")["config"]["dtype"] == "float32"
+    narrow = {**settings, "out": settings["out"] + "-narrow"}
+    sample(SampleConfig(**narrow, shard="0/12", dtype="bfloat16"))
+    assert sample(SampleConfig(**narrow, shard="1/12")).stored == 30
+    assert RunFolder(narrow["out"]).read_json("run.json")["config"]["dtype"] == "bfloat16"
 
 
 def test_lost_parts_are_drawn_again(settings: dict[str, Any], whole: list[dict[str, Any]]) -> None:

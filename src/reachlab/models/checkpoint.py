@@ -30,7 +30,7 @@ from reachlab.moe import save as save_routers
 from reachlab.moe.storage import changes_the_function
 from reachlab.runs import sync_folder
 
-Dtype = Literal["float32", "bfloat16"]
+Dtype = Literal["float32", "bfloat16", "float16"]
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 SMALL_FILES = (

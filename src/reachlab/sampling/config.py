@@ -152,6 +152,12 @@ class SampleConfig:
     servers: Servers = Servers()
     vllm_args: str = ""
     """Arguments of vLLM's AsyncEngineArgs as JSON, e.g. '{"tensor_parallel_size": 2}'."""
+    request_seeds: bool = True
+    """vLLM and servers: a seed for every request. Without, vLLM keeps its fast sampler, but a sample can't be drawn
+    again alike, and none has a seed in the store."""
+    logprobs: bool = True
+    """vLLM and servers: ask for the log-probability of every token. Without, vLLM is faster, and best@k and the test
+    for duplicates lack them."""
     cluster: Cluster = Cluster()
     split: Literal["train", "test", "all", "auto"] = "auto"
     """Which problems; auto is test for a generated task and all for a file."""
@@ -166,15 +172,17 @@ class SampleConfig:
     """Decides, with problem and index, every draw."""
     problem_seed: int = 0
     """Decides which problems a generated task lists."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the model computes in."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """What the model computes in. auto: the checkpoint's own with vLLM and on a GPU, float32 with the embedded engine
+    on a CPU (where it is faster), whatever the servers take with --engine openai; and what a run was begun with when
+    it goes on."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
     rows: int = 0
     """Sequences decoded together; 0 chooses by machine."""
     part: int = 0
-    """Samples a part of the store; 0 lets the run's first worker choose. A killed run draws the part in progress
-    again."""
+    """Samples a part of the store; 0 lets the run's first worker choose: what the embedded engine draws in about a
+    minute. A killed run draws the part in progress again."""
     shard: str = "0/1"
     """i/n draws every n-th part from the i-th on: start n such commands to share the work."""
     verify_timeout: float = 5.0
@@ -193,6 +201,8 @@ class SampleConfig:
             raise ReachlabError("--base-url is for --engine openai; add it")
         if self.vllm_args and self.engine != "vllm":
             raise ReachlabError("--vllm-args is for --engine vllm; add it")
+        if self.engine == "transformers" and not (self.request_seeds and self.logprobs):
+            raise ReachlabError("--no-request-seeds and --no-logprobs are for --engine vllm and openai")
         if not self.verify_timeout > 0:
             raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
         if max(self.adaptive.enough, self.adaptive.first_look) > self.samples:

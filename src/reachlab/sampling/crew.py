@@ -1,29 +1,35 @@
 """Who draws a run's parts: this process alone, or workers elsewhere (`ray_crew.py`)."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.drawing import Drawer, Key
+from reachlab.sampling.engines.engine import Asked, Streaming, Told
 from reachlab.types import Sample
 
 Finished = tuple[Sequence[Key], list[Sample]]
-"""A piece of the work, and its samples."""
+"""A piece of the work, and its samples; both empty now and then, where a crew has nothing yet to show."""
+
+JUDGED_AT_ONCE = 8
+"""Batches of answers that are judged side by side while others are drawn: a slow verdict holds up no more than its
+own."""
 
 
 class Crew(Protocol):
-    """Draws pieces, several at a time. `whole_parts` says that a piece is a part, to be stored as it comes."""
+    """Draws pieces, several at a time. `whole_parts` says that a piece is a part, to be stored as it comes; `dtype` is
+    what it computes in, as of `Engine`."""
 
     whole_parts: bool
+    dtype: str
 
     def part_size(self, decoding: Decoding, longest: int) -> int:
         """See `Engine.part_size`."""
         ...
 
-    def draw(self, parts: Iterable[Sequence[Key]], advance: Callable[[int], None]) -> Iterator[Finished]:
+    def draw(self, parts: Iterable[Sequence[Key]], progress: Told) -> Iterator[Finished]:
         """The parts' samples, piece by piece, in the order in which they are finished.
 
         Raises:
@@ -44,43 +50,62 @@ def pieces_of(parts: Iterable[Sequence[Key]], most: int) -> Iterator[Sequence[Ke
 
 
 class Alone:
-    """This process: one engine, as many threads as it has lanes."""
+    """This process: one engine, and one judge."""
 
     def __init__(self, drawer: Drawer):
-        self.drawer = drawer
+        self.drawer, self.dtype = drawer, drawer.engine.dtype
         self.whole_parts = drawer.engine.piece == 0
 
     def part_size(self, decoding: Decoding, longest: int) -> int:
         """The engine's own."""
         return self.drawer.engine.part_size(decoding, longest)
 
-    def draw(self, parts: Iterable[Sequence[Key]], advance: Callable[[int], None]) -> Iterator[Finished]:
+    def draw(self, parts: Iterable[Sequence[Key]], progress: Told) -> Iterator[Finished]:
         """See `Crew.draw`."""
-        lanes = self.drawer.engine.lanes
-        pieces = pieces_of(parts, self.drawer.engine.piece)
-        if lanes == 1:
-            for piece in pieces:
-                yield piece, self.drawer.draw(piece, advance)
-            return
-        lock = threading.Lock()
+        engine, lock = self.drawer.engine, threading.Lock()
 
-        def tell(n: int) -> None:
+        def told(samples: int, tokens: int) -> None:
             with lock:
-                advance(n)
+                progress(samples, tokens)
 
-        with ThreadPoolExecutor(lanes, thread_name_prefix="reachlab-lane") as pool:
-            under_way: dict[Future[list[Sample]], Sequence[Key]] = {}
+        if isinstance(engine, Streaming):
+            yield from self._stream(engine, parts, told)
+            return
+        for part in parts:
+            yield part, self.drawer.draw(part, told)
+
+    def _stream(self, engine: Streaming, parts: Iterable[Sequence[Key]], told: Told) -> Iterator[Finished]:
+        """Judge answers as they finish, while the engine draws on."""
+        drawer = self.drawer
+
+        def asked() -> Iterator[Asked[Key]]:
+            for part in parts:
+                for key in part:
+                    yield key, drawer.problems[key[0]].asked, drawer.seed_of(key)
+
+        judging: dict[Future[list[Sample]], list[Key]] = {}
+
+        def judged(at_most: int) -> Iterator[Finished]:
+            """Batches that are judged; waits until no more than `at_most` are not."""
+            while judging:
+                done = [future for future in judging if future.done()]
+                if not done and len(judging) <= at_most:
+                    return
+                for future in done or wait(judging, return_when="FIRST_COMPLETED").done:
+                    yield judging.pop(future), future.result()
+
+        with ThreadPoolExecutor(JUDGED_AT_ONCE, thread_name_prefix="reachlab-judged") as pool:
             try:
-                while True:
-                    for piece in islice(pieces, lanes - len(under_way)):
-                        under_way[pool.submit(self.drawer.draw, piece, tell)] = piece
-                    if not under_way:
-                        return
-                    for done in wait(under_way, return_when=FIRST_COMPLETED).done:
-                        yield under_way.pop(done), done.result()
+                for found in engine.stream(asked(), drawer.decoding, told):
+                    if found:
+                        keys, answers = [key for key, _ in found], [answer for _, answer in found]
+                        judging[pool.submit(drawer.judged, keys, answers)] = keys
+                    yield from judged(JUDGED_AT_ONCE)
+                    yield (), []
+                yield from judged(0)
             except BaseException:
-                # An error, or Ctrl-C: the other lanes would wait for answers that nobody wants any more.
-                self.drawer.engine.close()
+                # An error, or Ctrl-C: what is being judged would be waited for, and nobody wants it any more.
+                self.drawer.close()
                 raise
 
     def close(self) -> None:

@@ -1,10 +1,10 @@
 """Drawing a piece of a run: an engine answers, a judge judges, samples come out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import sample_seed
-from reachlab.sampling.engines.engine import Engine
+from reachlab.sampling.engines.engine import Answer, Engine, Told
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.types import Problem, Sample
@@ -30,7 +30,7 @@ class Drawer:
         self.engine, self.problems, self.decoding, self.seed = engine, problems, decoding, seed
         self.judge = Judge(task, workers=verifiers, timeout_s=verify_timeout)
 
-    def draw(self, piece: Sequence[Key], progress: Callable[[int], None] | None = None) -> list[Sample]:
+    def draw(self, piece: Sequence[Key], progress: Told | None = None) -> list[Sample]:
         """Draw and judge these samples, in this order; those of a problem stand together.
 
         Raises:
@@ -39,27 +39,37 @@ class Drawer:
         asked = sorted({p for p, _ in piece})
         place = {p: i for i, p in enumerate(asked)}
         seeds: list[list[int]] = [[] for _ in asked]
-        for p, s in piece:
-            seeds[place[p]].append(sample_seed(self.seed, self.problems[p].id, s))
+        for key in piece:
+            seeds[place[key[0]]].append(self.seed_of(key))
         answers = self.engine.answer([self.problems[p].asked for p in asked], seeds, self.decoding, progress)
-        flat = [answer for row in answers for answer in row]
-        judged = self.judge.judge([(self.problems[p], a.text) for (p, _), a in zip(piece, flat, strict=True)])
-        flat_seeds = [seed for row in seeds for seed in row]
+        return self.judged(piece, [answer for row in answers for answer in row])
+
+    def seed_of(self, key: Key) -> int:
+        """The seed of a sample."""
+        return sample_seed(self.seed, self.problems[key[0]].id, key[1])
+
+    def judged(self, keys: Sequence[Key], answers: Sequence[Answer]) -> list[Sample]:
+        """These samples with these answers, and what the judge says of them.
+
+        Raises:
+            ReachlabError: the judge cannot start.
+        """
+        judged = self.judge.judge([(self.problems[p], a.text) for (p, _), a in zip(keys, answers, strict=True)])
         return [
             Sample(
-                problem_id=self.problems[p].id,
-                index=s,
+                problem_id=self.problems[key[0]].id,
+                index=key[1],
                 text=answer.text,
                 tokens=answer.tokens,
                 finish=answer.finish,
                 logprob=answer.logprob,
-                seed=seed,
+                seed=self.seed_of(key) if self.engine.seeded else None,
                 engine=self.engine.name,
                 verdict=said.verdict,
                 steps=said.steps,
                 final_answer=said.final_answer,
             )
-            for (p, s), answer, seed, said in zip(piece, flat, flat_seeds, judged, strict=True)
+            for key, answer, said in zip(keys, answers, judged, strict=True)
         ]
 
     def close(self) -> None:

@@ -108,7 +108,8 @@ def find_duplicates(
     row_C, count_C = groups["row"].to_numpy(), groups["sample_count"].to_numpy()
     right_C, long_C = groups["right_any"].to_numpy(), groups["long_any"].to_numpy()
     n_P = np.bincount(row_N, minlength=len(problems))
-    seeds = table.filter(pc.invert(pc.is_in(table["engine"].cast(pa.string()), pa.array(SEEDLESS))))
+    imported = pc.is_in(table["engine"].cast(pa.string()), pa.array(SEEDLESS))
+    seeds = table.filter(pc.and_(pc.invert(imported), pc.is_valid(table["seed"])))
     found = Duplicates(
         samples=len(table),
         distinct_P=np.bincount(row_C, minlength=len(problems)),

@@ -131,7 +131,7 @@ class EntropyMeter:
         """Draw the answers at this temperature, and average the entropies of their tokens."""
         decoding = Decoding(temperature=temperature, max_tokens=self.max_tokens, stop=self.stop)
         with track(f"entropy at {temperature:.3g}", sum(map(len, self.seeds))) as advance:
-            drawn = self.engine.generate(self.prompts, self.seeds, decoding, advance)
+            drawn = self.engine.generate(self.prompts, self.seeds, decoding, lambda samples, _: advance(samples))
         answers = [[answer.tokens.tolist() for answer in row] for row in drawn]
         owner_N = np.repeat(np.arange(len(answers)), [len(row) for row in answers])
         vocabulary = int(self.model.config.get_text_config().vocab_size)

@@ -11,14 +11,16 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reachlab.errors import ReachlabError
+from reachlab.models.dtypes import DTYPES
 from reachlab.sampling.config import Cluster, Decoding, SampleConfig
 from reachlab.sampling.crew import Finished, pieces_of
 from reachlab.sampling.drawing import Drawer, Key
 from reachlab.sampling.engines import open_engine
+from reachlab.sampling.engines.engine import Told
 from reachlab.tasks.base import Task
 from reachlab.types import Problem, Sample
 
@@ -32,8 +34,9 @@ class _Drawing:
     def __init__(self, config: SampleConfig, decoding: Decoding, task: Task, problems: Sequence[Problem]):
         self.config, self.decoding, self.task, self.problems = config, decoding, task, problems
 
-    def start(self) -> tuple[int, int]:
-        """Open the engine; its lanes, and how many samples a piece has. Not in __init__: an error there is a death."""
+    def start(self) -> tuple[int, int, str]:
+        """Open the engine; its lanes, how many samples a piece has, and its dtype. Not in __init__: an error there is a
+        death."""
         self.drawer = Drawer(
             open_engine(self.config),
             self.task,
@@ -44,7 +47,7 @@ class _Drawing:
             verifiers=max(1, int(self.config.cluster.worker_cpus)),
         )
         self.turns = threading.Semaphore(self.drawer.engine.lanes)
-        return self.drawer.engine.lanes, self.drawer.engine.piece
+        return self.drawer.engine.lanes, self.drawer.engine.piece, self.drawer.engine.dtype
 
     def part_size(self, longest: int) -> int:
         """See `Engine.part_size`."""
@@ -102,7 +105,10 @@ class RayCrew:
             self._workers: list[_Worker] = []
             self._deaths = 0
             self._first = self._hire()
-            self._lanes, self._piece = self._get(self._first.actor.start.remote())
+            self._lanes, self._piece, self.dtype = self._get(self._first.actor.start.remote())
+            # The others compute in what the first does, whatever they would choose on their machines.
+            if config.dtype == "auto" and self.dtype in DTYPES:
+                self._told[0] = ray.put(replace(config, dtype=self.dtype))
             self._first.ready = True
         except BaseException:
             self.close()
@@ -129,7 +135,7 @@ class RayCrew:
         """The engine's own, as the first worker says."""
         return int(self._get(self._first.actor.part_size.remote(longest)))
 
-    def draw(self, parts: Iterable[Sequence[Key]], advance: Callable[[int], None]) -> Iterator[Finished]:
+    def draw(self, parts: Iterable[Sequence[Key]], progress: Told) -> Iterator[Finished]:
         """See `Crew.draw`."""
         pieces = pieces_of(parts, self._piece)
         again: deque[Sequence[Key]] = deque()
@@ -155,7 +161,7 @@ class RayCrew:
                 worker.ready = True
                 continue
             self._deaths = 0
-            advance(len(piece))
+            progress(len(piece), sum(sample.tokens for sample in found))
             yield piece, found
 
     def _hand_out(

@@ -2,7 +2,8 @@
 
 The samples of a run, problem after problem, are cut into parts. A part is drawn as one piece of work, so what is in a
 batch together depends on the configuration and not on where an earlier process was killed: the finished run equals an
-undisturbed one bit for bit, on the same machine with the embedded engine. Who draws is `crew.py`'s. Workers (`--shard`)
+undisturbed one bit for bit, on the same machine with the embedded engine. An engine that batches by itself hands out
+samples as they finish; those are stored every half minute. Who draws is `crew.py`'s. Workers (`--shard`)
 take every n-th part. With `--adaptive` it is the samples from
 one look to the next that are cut into parts (`adaptive.py`).
 """
@@ -13,11 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal, cast
 
 import numpy as np
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_tokenizer
+from reachlab.models.dtypes import DTYPES
 from reachlab.models.pinning import locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import prompt_ids
@@ -31,14 +34,17 @@ from reachlab.sampling.doubts import Doubts, read_doubts
 from reachlab.sampling.drawing import Drawer, Key
 from reachlab.sampling.engines import open_engine
 from reachlab.sampling.engines.limits import engine_positions, served_prompts
+from reachlab.sampling.pace import Pace
 from reachlab.sampling.prompts import check_prompts, fit_answers
 from reachlab.sampling.ray_crew import RayCrew
 from reachlab.sampling.store import SampleStore, hash_problems
 from reachlab.tasks.base import Split, Task
 from reachlab.types import Problem, Sample
 
+Chosen = Literal["auto", "float32", "bfloat16", "float16"]
+
 STORE_EVERY_S = 30.0
-"""Where samples come a few at a time: the longest that finished ones wait to be stored with others."""
+"""Where samples come a few at a time: about the longest that finished ones wait to be stored with others."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     decoding = config.decoding.settled(task.decoding)
     model = _meet(config, facts["model_path"], problems, remarks.append)
     decoding = _fit(config, decoding, model, folder, remarks.append)
-
+    config = replace(config, dtype=_begun_in(folder, config.dtype))
     identity = {
         "model": model.weights,
         "task": config.task,
@@ -86,7 +92,6 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
         "samples": config.samples,
         "decoding": asdict(decoding),
         "seed": config.seed,
-        "dtype": model.dtype,
     }
     plan = make_plan(config)
     if plan is not None:
@@ -96,7 +101,8 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     try:
         if not folder.exists("run.json"):
             work.gather()  # a model that cannot be used leaves nothing behind
-        for remark in remarks:
+        identity["dtype"] = _dtype(config, work)
+        for remark in [*remarks, *_lost(config)]:
             tell(remark)
         folder.claim("sample", identity, {**facts, "problem_seed": config.problem_seed})
         if not folder.exists("problems.jsonl"):
@@ -119,12 +125,10 @@ def _is_served(config: SampleConfig) -> bool:
 
 @dataclass(frozen=True)
 class _Met:
-    """What is known of a model before it answers: what identifies it, what it computes in, the longest prompt's tokens
-    (characters, where nobody can say), and how many tokens there is room for."""
+    """What is known of a model before it answers: what identifies it, the longest prompt's tokens (characters, where nobody can say), and how many tokens there is room for."""
 
     name: str
     weights: str
-    dtype: str
     longest: int
     counted: bool
     positions: int | None
@@ -141,13 +145,13 @@ def _meet(config: SampleConfig, name: str, problems: Sequence[Problem], tell: Ca
     if _is_served(config):
         counted = None if held is None else served_prompts(config.servers, config.model, asked)
         longest = max(len(str(p.prompt)) for p in problems) if counted is None else counted
-        return _Met(name, f"served: {config.model}", "as served", longest, counted is not None, held)
+        return _Met(name, f"served: {config.model}", longest, counted is not None, held)
     weights, tokenizer = hash_model(config.model, rehash=config.rehash), load_tokenizer(config.model)
     prompts = prompt_ids(tokenizer, asked)
     for remark in check_prompts(config.task, problems, prompts, tokenizer.unk_token_id):
         tell(remark)
     room = min((n for n in (positions(config.model), held) if n is not None), default=None)
-    return _Met(name, weights, config.dtype, max(map(len, prompts)), True, room)
+    return _Met(name, weights, max(map(len, prompts)), True, room)
 
 
 def _fit(
@@ -175,6 +179,37 @@ def _fit(
     for remark in remarks:
         tell(remark)
     return replace(decoding, max_tokens=most)
+
+
+def _begun_in(folder: RunFolder, dtype: Chosen) -> Chosen:
+    """The dtype asked for; with "auto", the one that the run was begun with, if it was begun and that is known."""
+    if dtype != "auto" or not folder.exists("run.json"):
+        return dtype
+    begun = folder.read_json("run.json").get("config", {}).get("dtype")
+    return cast(Chosen, begun) if begun in DTYPES else dtype
+
+
+def _dtype(config: SampleConfig, work: "_Work") -> str:
+    """What the run's samples are computed in, for its identity."""
+    if config.engine == "openai" and (config.dtype == "auto" or _is_served(config)):
+        return "as served"
+    return work.crew.dtype if config.dtype == "auto" else config.dtype
+
+
+def _lost(config: SampleConfig) -> Iterator[str]:
+    """Remarks on what the requests of this run are sent without, or could be."""
+    if not config.request_seeds:
+        yield (
+            "no seed is sent: the column `seed` stays empty, nothing draws these samples again, and a killed run goes "
+            "on with others than it would have drawn"
+        )
+    if not config.logprobs:
+        yield "no log-probabilities are asked for: best@k and the test for duplicates do without"
+    if config.engine == "vllm" and config.request_seeds and config.logprobs:
+        yield (
+            "every request has a seed and log-probabilities, which costs vLLM speed; --no-request-seeds and "
+            "--no-logprobs do without (docs/engines.md)"
+        )
 
 
 class _Work:
@@ -224,15 +259,25 @@ class _Work:
     def draw(self, parts: Sequence[Sequence[Key]], advance: Advance) -> Iterator[Finished]:
         """Draw these samples, and store them as they come: a part at once, or smaller pieces a few together."""
         waiting: list[Sample] = []
-        stored = time.monotonic()
+        if not parts:
+            return
+        self.gather()  # its start is none of the pace
+        pace, stored = Pace(sum(map(len, parts)), self.decoding.max_tokens), time.monotonic()
+
+        def told(samples: int, tokens: int) -> None:
+            pace.told(samples, tokens)
+            eta, rate = pace.words()
+            advance(samples, eta=eta, note=rate)
+
         try:
-            for piece, samples in self.crew.draw(parts, advance) if parts else ():
+            for piece, samples in self.crew.draw(parts, told):
                 waiting.extend(samples)
                 late = time.monotonic() - stored >= STORE_EVERY_S
-                if self.crew.whole_parts or late or len(waiting) >= self.part_size:
+                if waiting and (self.crew.whole_parts or late or len(waiting) >= self.part_size):
                     self.store.write_part(waiting)
                     waiting, stored = [], time.monotonic()
-                yield piece, samples
+                if samples:
+                    yield piece, samples
         finally:
             # Also after an error: what is drawn is paid for.
             if waiting:

@@ -143,13 +143,13 @@ class _Board:
 
     def show(self, run: _Running) -> None:
         if run.last:
-            done, total, info = (run.last[key] for key in ("done", "total", "info"))
-            self.progress.update(self.tasks[run.stage.name], completed=done, total=total, info=info)
+            done, total, info, eta = (run.last[key] for key in ("done", "total", "info", "eta"))
+            self.progress.update(self.tasks[run.stage.name], completed=done, total=total, info=info, eta=eta)
 
     def finish(self, run: _Running, seconds: float) -> None:
         total = run.last.get("total") or 1
         info = run.last.get("info", "was done already")
-        self.progress.update(self.tasks[run.stage.name], completed=total, total=total, info=info)
+        self.progress.update(self.tasks[run.stage.name], completed=total, total=total, info=info, eta="")
         if not self.live:
             print(f"{run.stage.name}: done in {seconds:.0f} s", file=sys.stderr, flush=True)
 
@@ -160,8 +160,9 @@ class _Board:
         self.told = now
         for run in running:
             if run.last:
-                done, total, info = (run.last[key] for key in ("done", "total", "info"))
-                print(log_line(run.stage.name, done, total, now - run.began, done, info), file=sys.stderr, flush=True)
+                done, total, info, eta = (run.last[key] for key in ("done", "total", "info", "eta"))
+                line = log_line(run.stage.name, done, total, now - run.began, done, info, eta)
+                print(line, file=sys.stderr, flush=True)
 
 
 def _start(stage: Stage) -> _Running:

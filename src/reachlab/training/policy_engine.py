@@ -1,6 +1,6 @@
 """The policy as an engine: answers are drawn straight from the weights in training, and nothing goes through a disk."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.models.devices import autocast
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.engines.decoder import Completion
+from reachlab.sampling.engines.engine import Told
 from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.training.lora import merged
 from reachlab.training.processes import Processes
@@ -37,7 +38,7 @@ class PolicyEngine:
         prompts: Sequence[Sequence[int]],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Callable[[int], None] | None = None,
+        progress: Told | None = None,
     ) -> list[list[Completion]]:
         """See `Decoder.generate`. Within `ready` only."""
         assert self.engine is not None

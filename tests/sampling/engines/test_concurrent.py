@@ -5,6 +5,7 @@ import pytest
 
 from reachlab.errors import ReachlabError
 from reachlab.sampling.config import Decoding
+from reachlab.sampling.engines import concurrent
 from reachlab.sampling.engines.concurrent import PIECE, ConcurrentEngine
 from reachlab.sampling.engines.engine import Answer
 from reachlab.types import Prompt
@@ -30,10 +31,10 @@ class Echo(ConcurrentEngine):
 
 
 def test_answers_stand_where_they_were_asked() -> None:
-    engine, told = Echo(), list[int]()
-    found = engine.answer(["a", "b", "c"], [[1, 2, 3], [], [4]], Decoding(), told.append)
+    engine, told = Echo(), list[tuple[int, int]]()
+    found = engine.answer(["a", "b", "c"], [[1, 2, 3], [], [4]], Decoding(), lambda *more: told.append(more))
     assert [[a.text for a in row] for row in found] == [["a 1", "a 2", "a 3"], [], ["c 4"]]
-    assert told == [1] * 4
+    assert told == [(1, 1)] * 4
     engine.close()
     engine.close()
 
@@ -91,3 +92,88 @@ def test_lanes_keep_the_engine_busy() -> None:
         # Even with one piece in each lane all but done, as many samples as it takes are still asked.
         assert (engine.lanes - 1) * PIECE >= at_once or engine.lanes * PIECE >= 2 * at_once
         engine.close()
+
+
+class Gated(ConcurrentEngine):
+    """Answers odd seeds at once, and even ones when the gate opens; five tokens each, two of them drawn by then."""
+
+    def __init__(self, at_once: int = 4, gated: bool = True):
+        super().__init__("gated", at_once)
+        self.gate = asyncio.Event()
+        self.waiting = self.most = self.now = 0
+        if not gated:
+            self.open()
+
+    def open(self) -> None:
+        self._loop.call_soon_threadsafe(self.gate.set)
+
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        if seed % 2 == 0:
+            self.waiting += 1
+            try:
+                await self.gate.wait()
+            finally:
+                self.waiting -= 1
+        else:
+            await asyncio.sleep(0)
+        self.now -= 1
+        return Answer(str(seed), 5, "stop", None)
+
+    def tokens_under_way(self) -> int:
+        return 2 * self.waiting
+
+
+def asked(n: int) -> list[tuple[int, Prompt, int]]:
+    return [(key, "p", key) for key in range(n)]
+
+
+def test_a_stream_has_what_is_finished_while_the_rest_goes_on() -> None:
+    engine = Gated()
+    found: list[int] = []
+    for batch in engine.stream(asked(10), Decoding()):
+        found += [key for key, answer in batch if answer.text == str(key)]
+        if len(found) == 5:  # the even ones wait for us, who have had the odd ones
+            assert sorted(found) == [1, 3, 5, 7, 9]
+            engine.open()
+    assert sorted(found) == list(range(10))
+    engine.close()
+
+
+def test_a_stream_keeps_twice_what_the_engine_takes_under_way() -> None:
+    engine = Gated(at_once=3, gated=False)
+    assert sum(len(batch) for batch in engine.stream(asked(100), Decoding())) == 100
+    assert engine.most == 6
+    engine.close()
+
+
+def test_a_stream_tells_every_token_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of unfinished answers before, and the rest when they have finished."""
+    monkeypatch.setattr(concurrent, "TICK_S", 0.005)
+    engine, told = Gated(), list[tuple[int, int]]()
+    for _ in engine.stream(asked(8), Decoding(), lambda *more: told.append(more)):
+        if (0, 8) in told:  # four answers wait, with two tokens each
+            engine.open()
+    engine.close()
+    assert sum(samples for samples, _ in told) == 8
+    assert sum(tokens for _, tokens in told) == 40
+    assert (0, 8) in told
+
+
+def test_an_error_ends_a_stream_after_what_is_done() -> None:
+    engine = Echo()
+    stream = engine.stream([(1, "a", 1), (13, "a", 13), (99, "a", 99)], Decoding())
+    with pytest.raises(ReachlabError, match="thirteen"):
+        list(stream)
+    engine.close()
+    assert engine.cancelled == 2  # the first, and the one that would have taken long
+
+
+def test_a_stream_that_nobody_reads_on_is_cancelled() -> None:
+    engine = Gated()
+    stream = engine.stream(asked(10), Decoding())
+    assert next(batch for batch in stream if batch)
+    stream.close()  # type: ignore[attr-defined]
+    assert engine.waiting == 0
+    engine.close()

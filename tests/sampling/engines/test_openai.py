@@ -48,13 +48,13 @@ WANTED = [[str(seed) for seed in row] for row in SEEDS]
 def test_answers_are_in_order_and_carry_what_the_server_says() -> None:
     with Scripted() as server:
         engine = OpenAIEngine(servers(server.url), "")
-        told: list[int] = []
-        found = engine.answer(["one", "two"], SEEDS, DECODING, told.append)
+        told: list[tuple[int, int]] = []
+        found = engine.answer(["one", "two"], SEEDS, DECODING, lambda *more: told.append(more))
         engine.close()
     assert engine.name == "openai:test"
     assert [[a.text for a in row] for row in found] == WANTED
     assert {(a.tokens, a.finish, a.logprob) for row in found for a in row} == {(3, "stop", -3.0)}
-    assert sum(told) == 70
+    assert told == [(1, 3)] * 70
     assert server.most_at_once <= 4
     assert {body["path"] for body in server.asked} == {"/v1/completions"}
     assert {body["prompt"] for body in server.asked} == {"one", "two"}
@@ -208,6 +208,76 @@ def test_stop_strings_are_cut_where_the_server_leaves_them_on() -> None:
     assert server.asked[0]["top_k"] == 5
 
 
+SAID = {"presence_penalty": 0.0, "frequency_penalty": 0.0, "repetition_penalty": 1.0, "min_p": 0.0, "top_k": -1}
+"""What a request says of everything that a server would take from the checkpoint."""
+PROMPTS = ("one", ({"role": "user", "content": "one"},))
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("kind", ["vllm", "sglang", "llamacpp", "test"])
+def test_everything_is_said_that_a_server_would_fill_in(kind: str, prompt: Any) -> None:
+    """As vLLM and SGLang do for `temperature`, `top_p`, `top_k`, `min_p` and `repetition_penalty`."""
+    with Scripted(owned_by=kind) as server:
+        engine = OpenAIEngine(servers(server.url), "")
+        engine.answer([prompt], [[1, 2]], DECODING)
+        engine.close()
+    for body in server.asked:
+        assert SAID.items() <= body.items()
+        assert (body["temperature"], body["top_p"], body["seed"] in (1, 2)) == (1.0, 1.0, True)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("wanted", [0, 5])
+def test_a_server_that_knows_none_of_these_fields(prompt: Any, wanted: int) -> None:
+    """Hosted ones refuse what they do not know; log-probabilities are kept, and a wanted top-k."""
+
+    def strict(n: int, body: dict[str, Any]) -> Reply | str:
+        unknown = {"min_p", "repetition_penalty", "presence_penalty"} & set(body)
+        return (400, {"error": {"message": f"unknown {sorted(unknown)}"}}) if unknown else ""
+
+    with Scripted(strict) as server:
+        engine = OpenAIEngine(servers(server.url, concurrency=1), "")
+        (answers,) = engine.answer([prompt], [[1, 2, 3]], Decoding(max_tokens=8, top_k=wanted))
+        engine.close()
+    assert [(a.text, a.logprob) for a in answers] == [("1", -3.0), ("2", -3.0), ("3", -3.0)]
+    assert len(server.asked) == 5  # in full, without log-probabilities, without the fields; and then at once
+    assert [body.get("top_k") for body in server.asked[2:]] == [wanted or None] * 3
+
+
+@pytest.mark.parametrize("kind", ["vllm", "sglang"])
+def test_a_server_that_would_fill_in_is_never_asked_without(kind: str) -> None:
+    def refuse(n: int, body: dict[str, Any]) -> Reply | str:
+        return 400, {"error": {"message": "the prompt is too long"}}
+
+    with Scripted(refuse, owned_by=kind) as server:
+        engine = OpenAIEngine(servers(server.url), "")
+        with pytest.raises(ReachlabError, match="the prompt is too long"):
+            texts(engine)
+    assert all(SAID.items() <= body.items() for body in server.asked)
+
+
+def test_seeds_and_log_probabilities_are_choices() -> None:
+    with Scripted(lambda n, body: (200, completion(f"{n}", logprobs=None))) as server:
+        config = SampleConfig(
+            model="m", task=TASK, out="x", engine="openai", servers=servers(server.url), request_seeds=False,
+            logprobs=False,
+        )  # fmt: skip
+        engine = open_engine(config)
+        ((answer,),) = engine.answer(["one"], [[1]], DECODING)
+        engine.close()
+    assert not engine.seeded
+    assert answer.logprob is None
+    assert not {"seed", "logprobs"} & set(server.asked[0])
+
+
+def test_an_answer_that_the_server_cut_by_a_rule_of_its_own_is_no_sample() -> None:
+    """vLLM takes the `max_new_tokens` of a checkpoint's generation_config.json for a limit, whatever is asked for."""
+    with Scripted(lambda n, body: (200, completion("half", finish_reason="length"))) as server:
+        engine = OpenAIEngine(servers(server.url), "")
+        with pytest.raises(ReachlabError, match="cut an answer after 3 of 8 tokens"):
+            texts(engine)
+
+
 def test_the_model_is_looked_for(tmp_path: Path) -> None:
     with Scripted() as server:
         with pytest.raises(ReachlabError, match="has no model 'n'; it serves m"):
@@ -265,7 +335,10 @@ def test_a_run_of_a_served_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    save_model(folder, tiny_model(), tiny_tokenizer())
+    model = tiny_model()
+    # What a checkpoint may say of how it likes to be sampled, none of which may decide.
+    model.generation_config.update(repetition_penalty=3.0, min_p=0.5, typical_p=0.2, no_repeat_ngram_size=1, top_k=1)
+    save_model(folder, model, tiny_tokenizer())
     return folder
 
 

@@ -319,7 +319,7 @@ def test_the_model_is_left_as_it_was(training: bool, tokenizer: PreTrainedTokeni
     with pytest.raises(ReachlabError, match="prompt 1 has no token"):
         engine.generate([[3], []], seeds(1, 1), GREEDY)
 
-    def fail(_: int) -> None:
+    def fail(_: int, __: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -342,11 +342,13 @@ def test_weights_are_read_anew_at_every_call(tokenizer: PreTrainedTokenizerBase)
     assert [row[0].tokens.tolist() for row in second] == [generate(model, p, 12) for p in PROMPTS]
 
 
-def test_progress_counts_every_sample_once(qwen3: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    told: list[int] = []
-    TransformersDecoder(qwen3, tokenizer, 8).generate(PROMPTS, seeds(9, 1, 30, 5), Decoding(max_tokens=6), told.append)
-    assert sum(told) == 45
-    assert min(told) >= 1
+def test_progress_counts_samples_and_tokens(qwen3: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    told: list[tuple[int, int]] = []
+    engine, asked = TransformersDecoder(qwen3, tokenizer, 8), seeds(9, 1, 30, 5)
+    found = engine.generate(PROMPTS, asked, Decoding(max_tokens=6), lambda *more: told.append(more))
+    assert sum(samples for samples, _ in told) == 45
+    assert sum(drawn for _, drawn in told) == sum(len(c.tokens) for row in found for c in row)
+    assert told[0] == (0, 8)  # before any has finished
 
 
 def test_nothing_to_draw(qwen3: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

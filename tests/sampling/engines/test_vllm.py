@@ -1,5 +1,6 @@
 """The real vLLM, in its own environment (`make vllm`), on tiny checkpoints; and one run over three engines."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -32,7 +33,10 @@ def checkpoint(folder: Path) -> Path:
         family="qwen3", hidden=64, layers=2, heads=2, kv_heads=2, intermediate=64, positions=64, tokenizer="char"
     )  # fmt: skip
     tokenizer = tiny_tokenizer()
-    save_model(folder, loud(build_model(config, tokenizer, seed=0), 0.15), tokenizer)
+    model = loud(build_model(config, tokenizer, seed=0), 0.15)
+    # How a checkpoint may like to be sampled: always the likeliest, and never twice. It must not decide.
+    model.generation_config.update(top_k=1, min_p=0.5, repetition_penalty=3.0, temperature=0.01, top_p=0.01)
+    save_model(folder, model, tokenizer)
     return folder
 
 
@@ -56,6 +60,8 @@ def test_in_process(tmp_path: Path) -> None:
     rows = rows_of(tmp_path / "a")
     assert len(rows) == 8 * 24
     assert {row["engine"] for row in rows} == {"vllm"}
+    assert len({row["seed"] for row in rows}) == len(rows)
+    assert json.loads((tmp_path / "a" / "run.json").read_text())["config"]["dtype"] == "float32"
     assert len({row["text"] for row in rows}) > 30
     assert {row["finish"] for row in rows} <= {"stop", "length"}
     scored = reachlab("score", tmp_path / "a", "--model", model, "--name", "self", timeout=200)
@@ -65,6 +71,20 @@ def test_in_process(tmp_path: Path) -> None:
     assert len(whole) > 50
     for row in whole:
         assert row["logprob"] == pytest.approx(row["logprob:self"], abs=0.02)
+
+
+def test_without_seeds_and_log_probabilities(tmp_path: Path) -> None:
+    """Each start draws with random numbers of its own: two halves of the same problems' samples are not the same."""
+    model, out = checkpoint(tmp_path / "model"), tmp_path / "run"
+    fast = ("--samples", "24", "--part", "12", "--engine", "vllm", "--vllm-args", SMALL)
+    for shard in ("0/2", "1/2"):
+        vllm(*words(model, out, *fast, "--no-request-seeds", "--no-logprobs", "--shard", shard))
+    rows = rows_of(out)
+    assert len(rows) == 8 * 24
+    assert {(row["seed"], row["logprob"]) for row in rows} == {(None, None)}
+    texts = {half: sorted(row["text"] for row in rows if (row["sample"] < 12) == half) for half in (True, False)}
+    assert texts[True] != texts[False]
+    assert len({row["text"] for row in rows}) > 30
 
 
 def test_one_run_over_three_engines(tmp_path: Path) -> None:
@@ -91,6 +111,8 @@ def test_one_run_over_three_engines(tmp_path: Path) -> None:
     rows = rows_of(out)
     assert len({(row["problem_id"], row["sample"]) for row in rows}) == len(rows) == 4000
     engines = Counter(row["engine"] for row in rows)
+    served = {row["text"] for row in rows if row["engine"] == "openai:vllm"}
+    assert len(served) > 30  # and not the one likeliest a problem
     assert engines == {"transformers": 4000 - (continued - begun), "openai:vllm": continued - begun}
     assert min(begun, continued - begun, 4000 - continued) > 0
     report = reachlab("report", out, "--out", tmp_path / "page.html", "--resamples", "100")

@@ -1,26 +1,31 @@
-"""Engines that answer many requests at once: an event loop in a thread of its own, and a coroutine a sample.
+"""Engines that answer many requests at once: an event loop in a thread of its own, and a coroutine a request.
 
-Such an engine batches by itself, continuously. What it needs from us is never to run dry: several pieces are asked
-at a time (`lanes`), so that the slowest answers of one are waited for while the others go on.
+Such an engine batches by itself, continuously. What it needs from us is never to run dry: twice as many requests as it
+takes are under way, each followed by the next as soon as it is answered, whoever consumes the answers.
 """
 
 import asyncio
+import queue
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines.engine import Answer
+from reachlab.sampling.engines.engine import Answer, Asked, K, Told
 from reachlab.types import Prompt
 
 PIECE = 16
 PART = 2048
+TICK_S = 1.0
+"""How often a stream comes up for air while nothing finishes, and tokens under way are counted."""
+BACKLOG = 4096
+"""Answers, beyond as many again as are under way, that may lie finished before no more are asked for."""
 T = TypeVar("T")
 
 
 class ConcurrentEngine(ABC):
-    """A subclass says how one sample is drawn.
+    """A subclass says how one sample is drawn; it may set `dtype`, `seeded` and `at_once` once it knows them.
 
     Args:
         name: as of any engine.
@@ -28,19 +33,27 @@ class ConcurrentEngine(ABC):
     """
 
     def __init__(self, name: str, at_once: int):
-        self.name, self.piece = name, PIECE
-        # Twice what the engine takes: when a piece is done, the next has long been asked for.
-        self.lanes = max(2, -(-2 * at_once // PIECE))
+        self.name, self.piece, self.at_once = name, PIECE, at_once
+        self.dtype, self.seeded = "as served", True
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"reachlab-{name}", daemon=True)
         self._thread.start()
+
+    @property
+    def lanes(self) -> int:
+        """Twice what the engine takes: when a piece is done, the next has long been asked for."""
+        return max(2, -(-2 * self.at_once // PIECE))
 
     @abstractmethod
     async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
         """Draw one sample."""
 
+    def tokens_under_way(self) -> int:
+        """Tokens of answers that have not finished; 0 where the engine does not know. Called on the loop."""
+        return 0
+
     def part_size(self, decoding: Decoding, longest: int) -> int:
-        """Parts are written as pieces come in, so they need not fit the engine."""
+        """Parts are written as samples come in, so they need not fit the engine."""
         return PART
 
     def answer(
@@ -48,14 +61,14 @@ class ConcurrentEngine(ABC):
         prompts: Sequence[Prompt],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Callable[[int], None] | None = None,
+        progress: Told | None = None,
     ) -> list[list[Answer]]:
         """See `Engine.answer`."""
 
         async def one(prompt: Prompt, seed: int) -> Answer:
             answer = await self.draw(prompt, seed, decoding)
             if progress is not None:
-                progress(1)
+                progress(1, answer.tokens)
             return answer
 
         async def all_of_them() -> list[list[Answer]]:
@@ -71,6 +84,18 @@ class ConcurrentEngine(ABC):
         except ExceptionGroup as group:
             # One error stops the others; the first is the one to tell.
             raise group.exceptions[0] from group
+
+    def stream(
+        self, asked: Iterable[Asked[K]], decoding: Decoding, progress: Told | None = None
+    ) -> Iterator[list[tuple[K, Answer]]]:
+        """See `Streaming.stream`."""
+        work = _Stream(self, asked, decoding, progress)
+        self.wait_for(work.start())
+        try:
+            yield from work.finished()
+        finally:
+            if self._loop.is_running():
+                self.wait_for(work.stop())
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the engine's loop; an interrupted wait cancels it."""
@@ -96,3 +121,86 @@ class ConcurrentEngine(ABC):
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+class _Stream(Generic[K]):
+    """One call of `stream`: requests on the engine's loop, answers in whatever thread consumes them."""
+
+    def __init__(self, engine: ConcurrentEngine, asked: Iterable[Asked[K]], decoding: Decoding, progress: Told | None):
+        self.engine, self.decoding, self.progress = engine, decoding, progress
+        self._asked = iter(asked)
+        self._found: queue.SimpleQueue[tuple[K, Answer] | BaseException | None] = queue.SimpleQueue()
+        self._counted = 0  # tokens of unfinished answers that were told
+
+    async def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Cancel what is under way, if anything is."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        """Answer everything; the end, and an error, are told to the consumer."""
+        try:
+            counting = asyncio.create_task(self._count())
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(2 * self.engine.at_once):
+                        group.create_task(self._ask())
+            finally:
+                counting.cancel()
+            self._found.put(None)
+        except ExceptionGroup as group:
+            self._found.put(group.exceptions[0])
+        except asyncio.CancelledError as error:
+            self._found.put(error)
+            raise
+
+    async def _ask(self) -> None:
+        """Ask one request after the other, as long as there are any."""
+        for key, prompt, seed in self._asked:
+            while self._found.qsize() > BACKLOG + 2 * self.engine.at_once:
+                await asyncio.sleep(TICK_S / 10)
+            answer = await self.engine.draw(prompt, seed, self.decoding)
+            self._found.put((key, answer))
+            # Some of its tokens may have been told before, while it was under way.
+            known = min(self._counted, answer.tokens)
+            self._counted -= known
+            self._tell(1, answer.tokens - known)
+
+    async def _count(self) -> None:
+        """Tell of tokens before their answers have finished."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            more = self.engine.tokens_under_way() - self._counted
+            if more > 0:
+                self._counted += more
+                self._tell(0, more)
+
+    def _tell(self, samples: int, tokens: int) -> None:
+        if self.progress is not None:
+            self.progress(samples, tokens)
+
+    def finished(self) -> Iterator[list[tuple[K, Answer]]]:
+        """What has finished, as it comes.
+
+        Raises:
+            BaseException: what ended the work.
+        """
+        while True:
+            batch: list[tuple[K, Answer]] = []
+            try:
+                item = self._found.get(timeout=TICK_S)
+                while isinstance(item, tuple):
+                    batch.append(item)
+                    item = self._found.get_nowait()
+            except queue.Empty:
+                yield batch
+                continue
+            if batch:
+                yield batch
+            if item is not None:
+                raise item
+            return

@@ -1,13 +1,14 @@
 """What a decoder is: tokens and seeds in, completions as tokens out. Trainers draw from one; `local.py` makes an engine
 of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from reachlab.sampling.config import Decoding
+from reachlab.sampling.engines.engine import Told
 from reachlab.types import Finish
 
 
@@ -35,11 +36,11 @@ class Decoder(Protocol):
         prompts: Sequence[Sequence[int]],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Callable[[int], None] | None = None,
+        progress: Told | None = None,
     ) -> list[list[Completion]]:
         """One completion a seed, in order: `seeds[i]` are the samples of `prompts[i]`.
 
-        A completion depends on (weights, prompt, seed, decoding) alone, up to floating-point ties. `progress` is called
-        with the number of samples that have finished since the last call.
+        A completion depends on (weights, prompt, seed, decoding) alone, up to floating-point ties. `progress` is told
+        of finished samples and of every token.
         """
         ...

@@ -5,6 +5,10 @@ tokenizer and chat template are used. Every server has `concurrency` slots; a re
 slot whose request failed (no connection, 408, 409, 429, 5xx) comes back later, twice as late each time, so the others
 take a dead server's work over; the request itself is asked again. An answer counts when it is whole: nothing is
 drawn twice into a run, and nothing is lost.
+
+vLLM, SGLang and `transformers serve` fill in what a request leaves out from the checkpoint's `generation_config.json`:
+top-k, min-p, penalties. So a request says all of them. A server that knows none of these fields and refuses them has
+nothing to fill in; it is asked without, but never without a top-k that was wanted.
 """
 
 import asyncio
@@ -28,6 +32,19 @@ from reachlab.sampling.engines.engine import Answer
 from reachlab.tasks.rows import whole
 from reachlab.types import Chat, Finish, Illustrated, Prompt
 
+NEUTRAL: dict[str, Any] = {"min_p": 0.0, "repetition_penalty": 1.0}
+PENALTIES: dict[str, Any] = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
+"""What leaves the model's distribution as it is: fields of the servers' own, and of the protocol."""
+OFF = {
+    **NEUTRAL,
+    **{"typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0, "no_repeat_ngram_size": 0},
+    **{"num_beams": 1, "min_length": 0, "min_new_tokens": 0},
+}
+"""The same for transformers, whose generation configuration has more."""
+FEWER = ((False, True), (True, False), (False, False))
+"""Whether log-probabilities, and the neutral fields, are sent where a request with more was refused."""
+FILLS_IN = ("vllm", "sglang")
+"""Servers that know the neutral fields: a refusal means something else, and without them the checkpoint decides."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 RETRIED = (408, 409, 425, 429)
 
@@ -43,6 +60,7 @@ class _Server:
     transformers: bool = False
     failures: int = 0
     logprobs: bool = True
+    neutral: bool = True
     known: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -53,9 +71,19 @@ class OpenAIEngine(ConcurrentEngine):
         servers: where they are and how they are asked.
         served: the model's name there; "" takes the only one that a server offers, or else `folder`.
         folder, weights: the checkpoint on this machine and its hash, where there is one.
+        request_seeds, logprobs: whether a request has a seed, and asks for log-probabilities.
     """
 
-    def __init__(self, servers: Servers, served: str, folder: str = "", weights: str = ""):
+    def __init__(
+        self,
+        servers: Servers,
+        served: str,
+        folder: str = "",
+        weights: str = "",
+        *,
+        request_seeds: bool = True,
+        logprobs: bool = True,
+    ):
         try:
             import openai
         except ImportError as error:
@@ -64,10 +92,12 @@ class OpenAIEngine(ConcurrentEngine):
         key = os.environ.get(servers.api_key_env)
         super().__init__("openai", servers.concurrency * len(servers.base_url))
         self.options, self.served, self.folder, self.weights = servers, served, folder, weights
+        self.seeded = request_seeds
         self._servers = [
             _Server(
                 url,
                 openai.AsyncOpenAI(base_url=url, api_key=key or "none", max_retries=0, timeout=servers.request_timeout),
+                logprobs=logprobs,
             )
             for url in servers.base_url
         ]
@@ -183,45 +213,58 @@ class OpenAIEngine(ConcurrentEngine):
         server.model = name
 
     async def _request(self, server: _Server, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
-        """One sample from one server."""
-        body: dict[str, Any] = {
-            "model": server.model,
-            "temperature": decoding.temperature,
-            "top_p": decoding.top_p,
-            "max_tokens": decoding.max_tokens,
-            "seed": seed,
-        }
-        if decoding.stop:
-            body["stop"] = list(decoding.stop)
-        if server.transformers:
-            # It would keep the checkpoint's own do_sample (off, where none is given) and the library's top_k of 50.
-            own = {"do_sample": decoding.temperature > 0, "top_k": decoding.top_k}
-            body["extra_body"] = {"generation_config": json.dumps(own)}
-        elif decoding.top_k:
-            body["extra_body"] = {"top_k": decoding.top_k}
-        if options := _options(prompt):
-            body["extra_body"] = {**body.get("extra_body", {}), "chat_template_kwargs": options}
-        ask, asked = (
-            (server.client.completions.create, {**body, "prompt": prompt})
-            if isinstance(prompt, str)
-            else (server.client.chat.completions.create, {**body, "messages": _messages(prompt)})
-        )
-        wanted: dict[str, Any] = {"logprobs": 1} if isinstance(prompt, str) else {"logprobs": True, "top_logprobs": 0}
-        if server.logprobs:
+        """One sample from one server, which is asked for less where it refuses what it does not know."""
+        ask = server.client.completions.create if isinstance(prompt, str) else server.client.chat.completions.create
+        sent = {"seed": seed} if self.seeded else {}
+        asks, refused = (server.logprobs, server.neutral), None
+        fewer = [way for way in FEWER if way != asks and way[0] <= asks[0] and way[1] <= asks[1]]
+        for logprobs, neutral in (asks, *(way for way in fewer if way[1] or server.kind not in FILLS_IN)):
+            body = _body(server, prompt, decoding, sent, logprobs=logprobs, neutral=neutral)
             try:
-                return _answer(await ask(**asked, **wanted), decoding)
-            except (self._errors.BadRequestError, self._errors.UnprocessableEntityError):
-                # Perhaps it offers no log-probabilities; if that was not it, it says again what is wrong.
-                found = _answer(await ask(**asked), decoding)
-                server.logprobs = False
-                return found
-        return _answer(await ask(**asked), decoding)
+                found = _answer(await ask(**body), decoding)
+            except (self._errors.BadRequestError, self._errors.UnprocessableEntityError) as error:
+                refused = error  # if it was not what is left out next, it says again what is wrong
+                continue
+            if refused is not None:
+                server.logprobs, server.neutral = server.logprobs and logprobs, server.neutral and neutral
+            return found
+        assert refused is not None
+        raise refused
 
     def close(self) -> None:
         """Close the connections."""
         if self._loop.is_running():
             self.wait_for(_all(server.client.close() for server in getattr(self, "_servers", [])))
         super().close()
+
+
+def _body(
+    server: _Server, prompt: Prompt, decoding: Decoding, seed: Mapping[str, int], *, logprobs: bool, neutral: bool
+) -> dict[str, Any]:
+    """What a sample is asked for with; `neutral`: with all that a server might otherwise fill in."""
+    body: dict[str, Any] = {
+        "model": server.model,
+        "temperature": decoding.temperature,
+        "top_p": decoding.top_p,
+        "max_tokens": decoding.max_tokens,
+        **seed,
+    }
+    if decoding.stop:
+        body["stop"] = list(decoding.stop)
+    if server.transformers:
+        # All that is sent as one: it would keep the checkpoint's own do_sample (off, where none is given), and the
+        # library's top_k of 50.
+        own = {**OFF, "do_sample": decoding.temperature > 0, "top_k": decoding.top_k}
+        body["extra_body"] = {"generation_config": json.dumps(own)}
+    elif neutral:
+        body |= {**PENALTIES, "extra_body": {**NEUTRAL, "top_k": decoding.top_k or -1}}
+    elif decoding.top_k:
+        body["extra_body"] = {"top_k": decoding.top_k}
+    if options := _options(prompt):
+        body["extra_body"] = {**body.get("extra_body", {}), "chat_template_kwargs": options}
+    if isinstance(prompt, str):
+        return {**body, "prompt": prompt, **({"logprobs": 1} if logprobs else {})}
+    return {**body, "messages": _messages(prompt), **({"logprobs": True, "top_logprobs": 0} if logprobs else {})}
 
 
 class _UnfinishedError(Exception):
@@ -289,6 +332,11 @@ def _answer(found: Any, decoding: Decoding) -> Answer:
         tokens = len(logprobs)
     else:
         raise ReachlabError("the server does not say how many tokens an answer took (usage.completion_tokens)")
+    if reason == "length" and tokens < decoding.max_tokens:
+        raise ReachlabError(
+            f"the server cut an answer after {tokens:,} of {decoding.max_tokens:,} tokens: a limit of its own, or of "
+            "the checkpoint's generation_config.json (max_new_tokens); raise it there, or lower --max-tokens"
+        )
     cuts = [at for stop in decoding.stop if (at := text.find(stop)) >= 0]
     return Answer(
         text=whole(text[: min(cuts)] if cuts else text),  # some servers leave the stop string on
@@ -337,7 +385,8 @@ def open_engine(config: SampleConfig) -> OpenAIEngine:
             raise ReachlabError(
                 f"--base-url: no password in an address; put the key into the environment ({servers.api_key_env})"
             )
+    choices: dict[str, Any] = {"request_seeds": config.request_seeds, "logprobs": config.logprobs}
     if not Path(config.model).is_dir():
-        return OpenAIEngine(servers, servers.served_name or config.model)
+        return OpenAIEngine(servers, servers.served_name or config.model, **choices)
     folder = str(find_checkpoint(config.model))
-    return OpenAIEngine(servers, servers.served_name, folder, hash_model(folder))
+    return OpenAIEngine(servers, servers.served_name, folder, hash_model(folder), **choices)

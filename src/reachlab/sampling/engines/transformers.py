@@ -10,7 +10,7 @@ done takes
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -25,6 +25,7 @@ from reachlab.sampling.draws import uniforms
 from reachlab.sampling.engines.captured import CapturedSteps
 from reachlab.sampling.engines.choose import choose_tokens
 from reachlab.sampling.engines.decoder import Completion
+from reachlab.sampling.engines.engine import Told
 from reachlab.sampling.engines.lean import LeanDecoder, fits
 from reachlab.sampling.engines.shared_prefix import PrefixCache, shared_prefix_attention
 from reachlab.threads import side_by_side
@@ -76,7 +77,7 @@ class TransformersDecoder:
         prompts: Sequence[Sequence[int]],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Callable[[int], None] | None = None,
+        progress: Told | None = None,
     ) -> list[list[Completion]]:
         """See `Decoder.generate`.
 
@@ -164,7 +165,7 @@ class _Batch:
         prompts: Sequence[Sequence[int]],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Callable[[int], None] | None,
+        progress: Told | None,
     ):
         self.engine, self.decoding, self.progress = engine, decoding, progress
         self.model, self.device = engine.model, engine.model.device
@@ -345,6 +346,8 @@ class _Batch:
         ended = np.flatnonzero(stopped | (R.count_B[rows] >= self.decoding.max_tokens))
         if len(ended):
             self._store(rows[ended], stopped[ended], texts)
+        if self.progress is not None:
+            self.progress(len(ended), len(rows))
         return rows[ended]
 
     def _store(self, rows: np.ndarray, stopped: np.ndarray, texts: dict[int, str]) -> None:
@@ -359,8 +362,6 @@ class _Batch:
                 logprob=float(R.logprob_B[row]),
             )
             R.sample_B[row] = -1
-        if self.progress is not None:
-            self.progress(len(rows))
 
 
 class _StopStrings:
