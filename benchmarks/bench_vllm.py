@@ -144,7 +144,11 @@ def main() -> None:
         engine = open_engine(config)
         decoding = Decoding(max_tokens=options.max_tokens, top_p=0.95)
         side = Side(engine, options.task, options.prompts, decoding, Path(place))
-        ways = {"bare": side.bare, "ours": lambda: side.ours(whole=False), "with seeds": lambda: side.ours(whole=True)}
+        ways: dict[str, Callable[[], Rate]] = {
+            "bare": side.bare,
+            "ours": lambda: side.ours(whole=False),
+            "with seeds": lambda: side.ours(whole=True),
+        }
         for way in ways.values():
             way()
         rates: dict[str, list[Rate]] = {name: [] for name in ways}

@@ -125,7 +125,8 @@ def _is_served(config: SampleConfig) -> bool:
 
 @dataclass(frozen=True)
 class _Met:
-    """What is known of a model before it answers: what identifies it, the longest prompt's tokens (characters, where nobody can say), and how many tokens there is room for."""
+    """What is known of a model before it answers: what identifies it, the longest prompt's tokens (characters, where
+    nobody can say), and how many tokens there is room for."""
 
     name: str
     weights: str
