@@ -12,11 +12,12 @@ from reachlab.runs import RunFolder
 from reachlab.sampling.config import DecodingChoice, SampleConfig, Servers
 from reachlab.sampling.engines.limits import engine_positions, served_positions, served_prompts
 from reachlab.sampling.run import sample
+from reachlab.tasks.asking import AskConfig
 from reachlab.types import Chat, Illustrated
 
 
 def config(tmp_path: Path, engine: str, *servers: Scripted, model: str = "m", **changes: Any) -> SampleConfig:
-    given: dict[str, Any] = {"task": TASK, "out": str(tmp_path / "run"), "problems": 2, "samples": 1, **changes}
+    given: dict[str, Any] = {"task": TASK, "ask": AskConfig(template="plain"), "out": str(tmp_path / "run"), "problems": 2, "samples": 1, **changes}
     asked = Servers(base_url=tuple(s.url for s in servers), patience=1.0) if servers else Servers()
     return SampleConfig(model=model, engine=engine, servers=asked, **given)  # type: ignore[arg-type]
 
