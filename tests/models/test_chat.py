@@ -119,7 +119,7 @@ def test_the_hub_s_cache_has_the_name(tmp_path: Path) -> None:
 
 def test_of_several_templates_the_one_without_tools_counts(tmp_path: Path) -> None:
     tokenizer, folder = made(replace(SMOL, template=CHATML), tmp_path)
-    tokenizer.chat_template = {"tool_use": GEMMA, "default": CHATML}  # type: ignore[assignment]
+    tokenizer.chat_template = {"tool_use": GEMMA, "default": CHATML}
     assert look(tokenizer, folder).chat
     assert check_chat(tokenizer, "", {"enable_thinking": True}) == ""
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_a_model_trained_here_is_asked_as_in_its_training(tmp_path: Path) -> Non
         _, folder = made(Shape(name, CHATML, "<|im_end|>", ("<|im_end|>",), INSTRUCTED.marks), run)
     ask = {"template": "chat-bare", "system": "Be brief.", "chat_template_kwargs": {"enable_thinking": False}}
 
-    def trained(ask: dict[str, object], kind: str = "rl", task: str = "chain") -> None:
+    def trained(ask: Mapping[str, object], kind: str = "rl", task: str = "chain") -> None:
         (run / "run.json").write_text(json.dumps({"kind": kind, "config": {"task": task, "ask": ask}}))
 
     trained(ask)
@@ -164,8 +165,8 @@ def test_the_command_line_shows_samples_and_refuses_another_way(
     told = json.loads(command("tasks", "countdown,numbers=3", *words, "--problems", "1", "--json")[1])
     assert told["ask"] == {"template": "chat-bare"}
     assert told["problems"][0]["prompt"][0]["role"] == "user"
-    drawn = ("sample", *words, "--task", "countdown,numbers=3", "--problems", "2", "--samples", "2")
-    drawn = (*drawn, "--max-tokens", "4", "--out", str(tmp_path / "run"))
+    few = ("--problems", "2", "--samples", "2", "--max-tokens", "4")
+    drawn = ("sample", *words, "--task", "countdown,numbers=3", *few, "--out", str(tmp_path / "run"))
     code, _, err = command(*drawn)
     assert code == 0, err
     assert "note: asked through its chat template, as chat-bare" in err

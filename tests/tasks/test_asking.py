@@ -152,6 +152,7 @@ def test_a_chat_of_a_file(tmp_path: Path) -> None:
     assert not template_named(str(path)).takes_system
     path.write_text(json.dumps({"text": "{system} {question}"}))
     assert template_named(str(path)).takes_system
+    bad: object
     for bad in (
         [],
         {},
