@@ -165,8 +165,8 @@ def test_the_command_line_shows_samples_and_refuses_another_way(
     told = json.loads(command("tasks", "countdown,numbers=3", *words, "--problems", "1", "--json")[1])
     assert told["ask"] == {"template": "chat-bare"}
     assert told["problems"][0]["prompt"][0]["role"] == "user"
-    drawn: tuple[str, ...] = ("sample", *words, "--task", "countdown,numbers=3", "--problems", "2", "--samples", "2")
-    drawn = (*drawn, "--max-tokens", "4", "--out", str(tmp_path / "run"))
+    few = ("--problems", "2", "--samples", "2", "--max-tokens", "4")
+    drawn = ("sample", *words, "--task", "countdown,numbers=3", *few, "--out", str(tmp_path / "run"))
     code, _, err = command(*drawn)
     assert code == 0, err
     assert "note: asked through its chat template, as chat-bare" in err

@@ -152,14 +152,14 @@ def test_a_chat_of_a_file(tmp_path: Path) -> None:
     assert not template_named(str(path)).takes_system
     path.write_text(json.dumps({"text": "{system} {question}"}))
     assert template_named(str(path)).takes_system
-    bads: tuple[object, ...] = (
+    bad: object
+    for bad in (
         [],
         {},
         {"text": "{question}", "messages": [user]},
         {"text": "{question}", "more": 1},
         {"messages": [3]},
-    )
-    for bad in bads:
+    ):
         path.write_text(json.dumps(bad))
         with pytest.raises(ReachlabError, match="a JSON object wanted"):
             template_named(str(path))
