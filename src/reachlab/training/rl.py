@@ -41,7 +41,7 @@ from reachlab.training.lora import add_lora
 from reachlab.training.passes import Batch, Passes
 from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
-from reachlab.training.rl_config import ObjectiveConfig, RLConfig
+from reachlab.training.rl_config import RANDOM, ObjectiveConfig, RLConfig
 from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
 from reachlab.training.routing import route, watched
 from reachlab.types import Problem
@@ -74,12 +74,13 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
         ReachlabError: as `train_rl`.
     """
     task = load_task(config.task)
-    if config.reward:
+    own_reward = config.reward not in ("", RANDOM)
+    if own_reward:
         task = Rewarded(task, config.reward)
     next(task.stream("train", config.loop.seed))
     folder = RunFolder(config.out)
     known = {**identity(config), "model": hash_model(config.model)}
-    if config.reward:
+    if own_reward:
         known["reward_source"] = hash_reward(config.reward)
     if task.finite:
         known["task_hash"] = hash_problems(task.problems("all"))

@@ -6,6 +6,8 @@ from typing import Literal
 from reachlab.errors import ReachlabError
 from reachlab.training.config import LoopConfig, OptimizerConfig, RoutingConfig
 
+RANDOM = "random"
+"""The reward that is a coin."""
 AlgorithmName = Literal["grpo", "dr_grpo", "rloo", "remax", "reinforce_pp", "dapo", "ppo"]
 
 
@@ -152,7 +154,8 @@ class RLConfig:
     out: str = ""
     """Run folder; the model ends up in its model/."""
     reward: str = ""
-    """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score."""
+    """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score. random: a
+    fair coin a rollout, whatever it says; a control (arXiv 2506.10947)."""
     prompts: int = 32
     """Problems a step, over all processes."""
     temperature: float = 1.0

@@ -85,20 +85,24 @@ def _of_task(task: Task, seed: int, write: Callable[[Problem, Random], str | Non
     return documents
 
 
-def correct_samples(store: SampleStore, task: Task, seed: int) -> Documents:
+def teacher_samples(store: SampleStore, task: Task, seed: int, right: bool = True) -> Documents:
     """What a teacher model answered rightly, in an order of its own each epoch; test problems are left out.
 
+    Without `right` it is all that it answered, but for what was cut at the longest answer: that has no end to learn.
+
     Raises:
-        ReachlabError: no correct sample of a training problem.
+        ReachlabError: no such sample of a training problem.
     """
     problems = {p.id: p for p in store.problems() if task.split_of(p) == "train"}
     pairs: list[tuple[Prompt, str]] = [
-        (problems[s.problem_id].asked, s.text) for s in store.samples(problems) if s.verdict.status == "correct"
+        (problems[s.problem_id].asked, s.text)
+        for s in store.samples(problems)
+        if (s.verdict.status == "correct" if right else s.finish == "stop")
     ]
     if not pairs:
         raise ReachlabError(
-            f"{store.folder.url}: no correct sample of a training problem to learn from; draw the teacher's "
-            "samples with --split train"
+            f"{store.folder.url}: no {'correct' if right else 'finished'} sample of a training problem to learn from; "
+            f"draw the teacher's samples with --split train{'' if right else ', and longer --max-tokens'}"
         )
 
     def documents(start: int, n: int) -> list[tuple[Prompt, str]]:
