@@ -4,8 +4,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Text = str | tuple[Mapping[str, str], ...]
-"""Plain text, or chat messages such as ``({"role": "user", "content": "..."},)``."""
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """Messages such as ``{"role": "user", "content": "..."}``, which the checkpoint's own chat template writes down.
+
+    ``options`` are what that template is told beside them, such as ``{"enable_thinking": False}``.
+    """
+
+    messages: tuple[Mapping[str, str], ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+Text = str | Chat
+"""Plain text, or a chat."""
+
+
+def written_prompt(prompt: Text) -> str | list[Any] | dict[str, Any]:
+    """A prompt as JSON has it: text, a list of messages, or an object where the template is told something."""
+    if isinstance(prompt, str):
+        return prompt
+    messages = [dict(message) for message in prompt.messages]
+    return {"messages": messages, "options": dict(prompt.options)} if prompt.options else messages
+
+
+def read_prompt(value: Any) -> Text:
+    """A prompt from what `written_prompt` made of it.
+
+    Raises:
+        TypeError, KeyError: it is none.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return Chat(tuple(value["messages"]), dict(value["options"]))
+    return Chat(tuple(value))
 
 
 @dataclass(frozen=True, slots=True)

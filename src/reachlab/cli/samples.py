@@ -6,11 +6,12 @@ from typing import Literal
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.shown import print_json, print_table, remark
+from reachlab.cli.shown import plain, print_json, print_table, remark
 from reachlab.errors import ReachlabError
 from reachlab.sampling.config import ReferenceConfig, SampleConfig, ScoreConfig, VerifyConfig
 from reachlab.sampling.entropy_config import EntropyConfig
 from reachlab.sampling.records import ImportConfig
+from reachlab.tasks.asking import AskConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,9 @@ class TasksConfig:
     """Where they come from."""
     seed: int = 0
     """Which problems a generated task draws."""
+    model: str = ""
+    """Folder of a checkpoint: show each prompt exactly as this model gets it, and how many tokens it is."""
+    ask: AskConfig = AskConfig()
     pictures: str = ""
     """Folder to put what the problems show into, as PNG files."""
     json: bool = False
@@ -40,14 +44,23 @@ def tasks(config: Flat[TasksConfig]) -> None:
 
     Example: reachlab tasks countdown,numbers=3 --problems 5
     """
-    from reachlab.tasks.listing import list_tasks, show_task
+    if not config.task:
+        from reachlab.tasks.listing import list_tasks
+
+        (print_json if config.json else print_table)(list_tasks())
+        return
+    from reachlab.sampling.showing import show_task, spoken
 
     asked = (config.task, config.split, config.problems, config.seed, config.pictures)
-    found = show_task(*asked) if config.task else list_tasks()
+    found = show_task(*asked, config.ask, config.model)
     if config.json:
-        print_json(found)
+        print_json({"how": found.how, "ask": found.identity, "problems": found.rows} if config.model else found.rows)
+    elif config.model:
+        print(found.how)
+        for row in found.rows:
+            print(f"\n--- {row['id']}: {row['tokens']:,} tokens\n{row['written']}\n--- answer: {plain(row['answer'])}")
     else:
-        print_table(found)
+        print_table([{**row, "prompt": spoken(row["prompt"]), "answer": plain(row["answer"])} for row in found.rows])
 
 
 def sample(config: Flat[SampleConfig]) -> None:

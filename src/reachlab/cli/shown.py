@@ -11,6 +11,11 @@ def print_json(found: Any) -> None:
     print(json.dumps(found, indent=2, ensure_ascii=False, default=str))
 
 
+def plain(value: Any) -> str:
+    """Text as it is; anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
 def remark(said: str) -> None:
     """A remark for the user, beside what the command prints."""
     print(f"note: {said}", file=sys.stderr, flush=True)

@@ -29,7 +29,7 @@ def distill(config: Flat[DistillConfig]) -> None:
     """
     from reachlab.training.supervised import distill
 
-    if distill(config):
+    if distill(config, remark):
         print(f"model in {config.out}/model")
 
 

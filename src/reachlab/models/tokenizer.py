@@ -17,8 +17,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from reachlab.errors import ReachlabError
+from reachlab.models.chat import write_chat
 from reachlab.models.vision import encode_seen
-from reachlab.types import Illustrated, Prompt, Text
+from reachlab.types import Illustrated, Prompt
 
 Kind = Literal["char", "number", "bpe"]
 
@@ -97,7 +98,7 @@ def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]
     """
     texts = [prompt for prompt in prompts if not isinstance(prompt, Illustrated)]
     # A chat template writes the special tokens itself.
-    written = [text if isinstance(text, str) else _chat(tokenizer, text) for text in texts]
+    written = [text if isinstance(text, str) else write_chat(tokenizer, text) for text in texts]
     encoded = iter(encode(tokenizer, written, special=all(isinstance(text, str) for text in texts)))
     seen = iter(encode_seen(tokenizer, [prompt for prompt in prompts if isinstance(prompt, Illustrated)]))
     return [next(seen) if isinstance(p, Illustrated) else next(encoded) for p in prompts]
@@ -121,9 +122,3 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bo
         "input_ids"
     ]
     return found
-
-
-def _chat(tokenizer: PreTrainedTokenizerBase, messages: Text) -> str:
-    if tokenizer.chat_template is None:
-        raise ReachlabError("the prompt is a chat, and this checkpoint's tokenizer has no chat template")
-    return str(tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False))

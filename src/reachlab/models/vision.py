@@ -19,8 +19,9 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
+from reachlab.models.chat import written_by
 from reachlab.pictures.reference import open_picture
-from reachlab.types import Illustrated
+from reachlab.types import Chat, Illustrated
 
 PLACEHOLDER = "<image>"
 PER_TOKEN = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
@@ -257,15 +258,17 @@ def _placed(tokenizer: PreTrainedTokenizerBase, mark: str) -> str:
 def _chat(processor: Any, prompt: Illustrated, mark: str) -> str:
     if getattr(processor, "chat_template", None) is None and processor.tokenizer.chat_template is None:
         raise ReachlabError("the prompt is a chat, and this checkpoint's processor has no chat template")
+    chat = prompt.prompt
+    assert isinstance(chat, Chat)
     messages: list[dict[str, Any]] = [
-        {**message, "content": message["content"].replace(mark, "")}
-        for message in prompt.prompt
-        if isinstance(message, Mapping)
+        {**message, "content": message["content"].replace(mark, "")} for message in chat.messages
     ]
+    for message in messages:
+        message["content"] = [{"type": "text", "text": message["content"]}]
     last = next((m for m in reversed(messages) if m["role"] == "user"), None)
     if last is None:
         raise ReachlabError(
             "the prompt shows a picture, and no user says anything in it that the picture could go with"
         )
-    last["content"] = [*({"type": "image"} for _ in prompt.images), {"type": "text", "text": last["content"]}]
-    return str(processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+    last["content"] = [*({"type": "image"} for _ in prompt.images), *last["content"]]
+    return written_by(processor, messages, chat.options)

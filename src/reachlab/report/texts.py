@@ -48,7 +48,7 @@ def spoken(prompt: Text) -> tuple[tuple[str, str], ...]:
     """A prompt as (role, text) pairs; plain text has no role."""
     if isinstance(prompt, str):
         return (("", cut(prompt)),)
-    return tuple((str(m.get("role", "")), cut(written(m.get("content", "")))) for m in prompt)
+    return tuple((str(m.get("role", "")), cut(written(m.get("content", "")))) for m in prompt.messages)
 
 
 def asked(prompts: Sequence[Text], longest: int) -> list[str]:
@@ -65,4 +65,4 @@ def asked(prompts: Sequence[Text], longest: int) -> list[str]:
 def _last(prompt: Text) -> str:
     if isinstance(prompt, str):
         return prompt
-    return written(prompt[-1].get("content", "")) if prompt else ""
+    return written(prompt.messages[-1].get("content", "")) if prompt.messages else ""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from reachlab.errors import ReachlabError
+from reachlab.tasks.asking import AskConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class DecodingChoice:
     max_tokens: int | None = None
     """Longest answer, its end-of-text token included. Default: a benchmark's own (16,384), else 256."""
     stop: tuple[str, ...] | None = None
-    """Strings that end an answer (and are cut off it)."""
+    """Strings that end an answer (and are cut off it). Default: those of the template, or of worked examples."""
 
     def __post_init__(self) -> None:
         self.settled({})
@@ -158,6 +159,7 @@ class SampleConfig:
     samples: int = 256
     """Answers a problem; with --adaptive, of a problem that never has enough right ones."""
     adaptive: Adaptive = Adaptive()
+    ask: AskConfig = AskConfig()
     decoding: DecodingChoice = DecodingChoice()
     seed: int = 0
     """Decides, with problem and index, every draw."""

@@ -31,6 +31,7 @@ from reachlab.models.tokenizer import encode_prompts, prompt_ids
 from reachlab.moe import densified
 from reachlab.progress import track
 from reachlab.runs import RunFolder
+from reachlab.sampling.asking import AskedTask, asked_task
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import sample_seed
 from reachlab.sampling.engines.transformers import TransformersDecoder
@@ -38,7 +39,6 @@ from reachlab.sampling.entropy_config import EntropyConfig
 from reachlab.sampling.prompts import check_prompts
 from reachlab.sampling.store import hash_problems
 from reachlab.tasks.base import Split
-from reachlab.tasks.registry import load_task
 from reachlab.threads import side_by_side
 from reachlab.types import Problem
 
@@ -115,8 +115,9 @@ class EntropyMeter:
         samples: int,
         max_tokens: int,
         seed: int = 0,
+        stop: tuple[str, ...] = (),
     ):
-        self.model, self.max_tokens = model, max_tokens
+        self.model, self.max_tokens, self.stop = model, max_tokens, stop
         self.prompts = encode_prompts(tokenizer, [p.asked for p in problems])
         self.seeds = [[sample_seed(seed, p.id, i) for i in range(samples)] for p in problems]
         self.packer, self.engine = Packer(model), TransformersDecoder(model, tokenizer)
@@ -126,7 +127,7 @@ class EntropyMeter:
 
     def measure(self, temperature: float) -> Entropy:
         """Draw the answers at this temperature, and average the entropies of their tokens."""
-        decoding = Decoding(temperature=temperature, max_tokens=self.max_tokens)
+        decoding = Decoding(temperature=temperature, max_tokens=self.max_tokens, stop=self.stop)
         with track(f"entropy at {temperature:.3g}", sum(map(len, self.seeds))) as advance:
             drawn = self.engine.generate(self.prompts, self.seeds, decoding, advance)
         answers = [[answer.tokens.tolist() for answer in row] for row in drawn]
@@ -280,6 +281,7 @@ class _Measured:
     path: str
     role: Literal["model", "match"]
     config: EntropyConfig
+    asked: AskedTask
     problems: Sequence[Problem]
     notes: _Notes
     tell: Callable[[str], None]
@@ -298,10 +300,13 @@ class _Measured:
         model, tokenizer = load_model(self.path, config.dtype)
         prompts = prompt_ids(tokenizer, [p.asked for p in self.problems])
         unknown = tokenizer.unk_token_id
+        if self.asked.remark:
+            self.tell(f"{self.path}: {self.asked.remark}")
         for remark in check_prompts(self.path, config.task, self.problems, prompts, unknown, config.max_tokens):
             self.tell(remark)
         model.to(choose_device(config.device))
-        return EntropyMeter(model, tokenizer, self.problems, config.samples, config.max_tokens, config.seed)
+        stop = tuple(self.asked.task.decoding.get("stop", ()))
+        return EntropyMeter(model, tokenizer, self.problems, config.samples, config.max_tokens, config.seed, stop)
 
 
 def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda _: None) -> EntropyResult:
@@ -310,24 +315,35 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
     Raises:
         ReachlabError: a model or task that cannot be used, a folder with another measurement, no matching temperature.
     """
-    task = load_task(config.task)
+    roles = {"model": config.model, **({"match": config.match} if config.match else {})}
+    # Each as it was trained to be asked, unless the user says how.
+    asked = {role: asked_task(config.task, config.ask, path) for role, path in roles.items()}
+    task = asked["model"].task
     split: Split = ("all" if task.finite else "test") if config.split == "auto" else config.split
     # A file has as many problems as it has.
-    asked = None if task.finite else config.problems
-    problems = task.problems(split, asked, config.problem_seed)[: config.problems]
+    wanted = None if task.finite else config.problems
+    posed = {
+        role: found.task.problems(split, wanted, config.problem_seed)[: config.problems]
+        for role, found in asked.items()
+    }
+    problems = posed["model"]
     if not problems:
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
     if config.match and load_tokenizer(config.match).get_vocab() != load_tokenizer(config.model).get_vocab():
         tell(f"{config.model} and {config.match} have different tokens: their entropies a token do not compare well")
     folder = RunFolder(config.out) if config.out else None
     if folder is not None:
-        folder.claim("entropy", _identity(config, split, problems), {"model_path": config.model, "match": config.match})
+        folder.claim(
+            "entropy", _identity(config, split, problems, asked), {"model_path": config.model, "match": config.match}
+        )
     notes = _Notes(folder)
     target = None
     if config.match:
         # Alone: it is gone when the other model is loaded.
-        target = _Measured(config.match, "match", config, problems, notes, tell).measure(config.at)
-    model = _Measured(config.model, "model", config, problems, notes, tell)
+        target = _Measured(config.match, "match", config, asked["match"], posed["match"], notes, tell).measure(
+            config.at
+        )
+    model = _Measured(config.model, "model", config, asked["model"], problems, notes, tell)
     readings = [model.measure(temperature) for temperature in config.temperature]
     match = None
     if target is not None:
@@ -337,13 +353,16 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
     return result
 
 
-def _identity(config: EntropyConfig, split: str, problems: Sequence[Problem]) -> dict[str, Any]:
+def _identity(
+    config: EntropyConfig, split: str, problems: Sequence[Problem], asked: Mapping[str, AskedTask]
+) -> dict[str, Any]:
     """What the result depends on."""
     fields = ("task", "temperature", "at", "low", "high", "tolerance", "samples", "max_tokens", "seed", "dtype")
     return {
         **{name: getattr(config, name) for name in fields},
         "model": hash_model(config.model),
         "match": hash_model(config.match) if config.match else None,
+        "ask": {role: found.identity for role, found in asked.items()},
         "split": split,
         "problems": len(problems),
         "task_hash": hash_problems(problems),

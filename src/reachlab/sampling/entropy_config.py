@@ -6,6 +6,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from reachlab.errors import ReachlabError
+from reachlab.tasks.asking import AskConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,7 @@ class EntropyConfig:
     """Folder of a transformers checkpoint, or of a finished training run."""
     task: str
     """Whose problems are answered, as `reachlab tasks` lists it: countdown, gym:gsm_symbolic, math:FILE ..."""
+    ask: AskConfig = AskConfig()
     temperature: tuple[float, ...] = (0.6,)
     """Where to measure."""
     match: str = ""

@@ -29,7 +29,7 @@ from reachlab.sampling.records import (
     required,
 )
 from reachlab.sampling.store import SampleStore, hash_problems
-from reachlab.tasks.base import FiniteTask, Task
+from reachlab.tasks.base import Task
 from reachlab.tasks.choice_rows import choice_of
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.math import Math, gold_answer
@@ -100,7 +100,9 @@ def import_samples(config: ImportConfig, progress: Callable[[int, int], None] | 
     fields = find_fields(config, rows[0][1])
     names = matches(rows, fields.text) if "*" in fields.text else [None]
     task = load_task(config.task or "math")
-    own = config.task is None or (isinstance(task, Math) and not task.all_problems)  # a verifier with settings
+    own = config.task is None or (
+        isinstance(task.task, Math) and not task.task.all_problems
+    )  # a verifier with settings
     find = _OwnProblems(config.file) if own else _TaskProblems(task, config)
     out = config.out or f"runs/{_stem(config.file)}"
     with fsspec.open(config.file, "rb") as file:
@@ -276,9 +278,9 @@ class _TaskProblems:
 
 
 def _question(task: Task, problem: Problem) -> str:
-    if isinstance(task, FiniteTask):
+    if task.finite:
         return str(problem.metadata.get("question") or task.key(problem))
-    return problem.prompt if isinstance(problem.prompt, str) else problem.prompt[-1]["content"]
+    return task.bare(problem)
 
 
 def _same(question: str) -> str:

@@ -22,6 +22,7 @@ from reachlab.models.tokenizer import prompt_ids
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder
 from reachlab.sampling.adaptive import Plan, ending, make_plan, say, sum_up
+from reachlab.sampling.asking import asked_task
 from reachlab.sampling.config import Decoding, SampleConfig
 from reachlab.sampling.crew import Alone, Crew, Finished
 from reachlab.sampling.doubts import Doubts, read_doubts
@@ -31,7 +32,6 @@ from reachlab.sampling.prompts import check_prompts
 from reachlab.sampling.ray_crew import RayCrew
 from reachlab.sampling.store import SampleStore, hash_problems
 from reachlab.tasks.base import Split, Task
-from reachlab.tasks.registry import load_task
 from reachlab.types import Problem, Sample
 
 STORE_EVERY_S = 30.0
@@ -55,13 +55,14 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     Raises:
         ReachlabError: a model, task or folder that cannot be used; what is stored stays.
     """
-    task = load_task(config.task)
+    asked = asked_task(config.task, config.ask, config.model)
+    task = asked.task
     split: Split = ("all" if task.finite else "test") if config.split == "auto" else config.split
     problems = task.problems(split, config.problems, config.problem_seed)
     if not problems:
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
     decoding = config.decoding.settled(task.decoding)
-    remarks: list[str] = []
+    remarks = [asked.remark] if asked.remark else []
     weights, dtype, longest = _check_model(config, decoding.max_tokens, problems, remarks.append)
 
     folder = RunFolder(config.out)
@@ -69,6 +70,7 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
         "model": weights,
         "task": config.task,
         "task_hash": hash_problems(problems),
+        "ask": asked.identity,
         "split": split,
         "problems": len(problems),
         "samples": config.samples,

@@ -23,7 +23,7 @@ from reachlab.errors import ReachlabError
 from reachlab.pictures.reference import fingerprint
 from reachlab.runs import RunFolder
 from reachlab.sampling.adaptive import Ledger, Plan, read_plan
-from reachlab.types import Judged, Problem, Sample, StepCheck, Verdict
+from reachlab.types import Judged, Problem, Sample, StepCheck, Verdict, read_prompt, written_prompt
 
 SCHEMA = pa.schema(
     [
@@ -77,7 +77,7 @@ class SampleStore:
                 prompt = row.pop("prompt")
                 images = tuple(row.pop("images"))
                 row.pop("image_hashes", None)
-                rows.append(Problem(prompt=prompt if isinstance(prompt, str) else tuple(prompt), images=images, **row))
+                rows.append(Problem(prompt=read_prompt(prompt), images=images, **row))
             except (json.JSONDecodeError, KeyError, TypeError) as error:
                 raise ReachlabError(f"{path}:{number}: not a problem ({error})") from error
         return rows
@@ -354,14 +354,14 @@ def _damaged(part: str, error: Exception) -> ReachlabError:
 def _row(problem: Problem) -> dict[str, Any]:
     """A problem as it is kept: of pictures a reference each, and a hash that tells whether one has changed."""
     hashes = {"image_hashes": [fingerprint(reference) for reference in problem.images]} if problem.images else {}
-    return asdict(problem) | hashes
+    return asdict(problem) | {"prompt": written_prompt(problem.prompt)} | hashes
 
 
 def hash_problems(problems: Sequence[Problem]) -> str:
     """A hash of what is asked and what counts as right; part of a run's identity."""
     digest = hashlib.blake2b(digest_size=16)
     for p in problems:
-        asked = [p.id, p.prompt, p.answer, *map(fingerprint, p.images)]
+        asked = [p.id, written_prompt(p.prompt), p.answer, *map(fingerprint, p.images)]
         digest.update(json.dumps(asked, sort_keys=True, default=str).encode())
     return digest.hexdigest()
 

@@ -54,6 +54,21 @@ class Task(ABC):
     finite: bool = False
     """Whether the problems are a fixed list (whose default split is "all") and not drawn without end."""
 
+    plain: str = "{question}"
+    """How the bare question, a problem's prompt, is asked in plain text."""
+
+    instruction: str = "Give the answer, and nothing else, between <answer> and </answer>."
+    """What tells an instruct model how to answer."""
+
+    worked: str = "{question}{answer}\n"
+    """How a worked example is written in plain text; the question that is asked ends where its answer would begin."""
+
+    next_question: str = "\n"
+    """What a model writes that goes on to a question of its own after worked examples: there an answer ends."""
+
+    reads_tags: bool = False
+    """Whether the verifier itself looks for <answer> tags; of the others' answers it gets what stands between them."""
+
     @abstractmethod
     def problems(self, split: Split, n: int | None = None, seed: int = 0) -> list[Problem]:
         """`n` distinct problems of `split` in a stable order; None is all of a finite task, 200 of a generated one."""
@@ -99,6 +114,22 @@ class Task(ABC):
         It looks at `problem` alone, not at what the task has read or was told (`registry.bare_task`).
         """
         return str(problem.answer) if isinstance(problem.answer, (str, int, float)) else None
+
+    def bare(self, problem: Problem) -> str:
+        """The bare question of a problem, however it is asked (`asked.py`)."""
+        return str(problem.metadata.get("bare", problem.prompt))
+
+    def shown_answer(self, problem: Problem) -> Any:
+        """What a person is shown as the right answer: what the verifier compares with, as a rule."""
+        return problem.answer
+
+    def instructed(self, problem: Problem) -> str:
+        """What an instruct model is told: the bare question, and how to answer it."""
+        return f"{problem.prompt}\n\n{self.instruction}"
+
+    def answer_as(self, problem: Problem, solution: str, said: str) -> str:
+        """A solution in the form that is asked for by `said`, which is all that is said beside the question."""
+        return f"<answer>{solution}</answer>" if "<answer>" in said and "<answer>" not in solution else solution
 
     def alphabet(self) -> str | None:
         """Characters that a character tokenizer for this task needs; None: look at samples of the text."""

@@ -18,12 +18,10 @@ from reachlab.tasks.rows import DATASETS
 PAPER: Mapping[str, Any] = MappingProxyType({"temperature": 0.6, "top_p": 0.95, "max_tokens": 16_384})
 
 
-CHAT = "chat-boxed"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """One row: the family that poses and judges it, its data on the hub as ``ID@SUBSET#SPLIT``, its template."""
+    """One row: the family that poses and judges it, its data on the hub as ``ID@SUBSET#SPLIT``, and its template, with
+    which a model is asked in plain text."""
 
     what: str
     family: str = "math"
@@ -36,8 +34,8 @@ class Benchmark:
         folder = os.environ.get("REACHLAB_DATA")
         for ending in (".jsonl", ".jsonl.gz", ".json", ".parquet") if folder else ():
             if folder and (file := Path(folder) / f"{name}{ending}").is_file():
-                return {"argument": str(file), "template": self.template}
-        return {"argument": f"{DATASETS}{self.hub}", "template": self.template}
+                return {"argument": str(file)}
+        return {"argument": f"{DATASETS}{self.hub}"}
 
 
 BENCHMARKS = {
@@ -60,14 +58,9 @@ BENCHMARKS = {
         what="MathVista, testmini, free-form questions",
         family="visual",
         hub="AI4Math/MathVista#testmini",
-        template=CHAT,
     ),
-    "mathvision": Benchmark(
-        what="MathVision, free-form questions", family="visual", hub="MathLLMs/MathVision#test", template=CHAT
-    ),
-    "geometry3k": Benchmark(
-        what="Geometry3K, to train on", family="visual", hub="hiyouga/geometry3k#train", template=CHAT
-    ),
+    "mathvision": Benchmark(what="MathVision, free-form questions", family="visual", hub="MathLLMs/MathVision#test"),
+    "geometry3k": Benchmark(what="Geometry3K, to train on", family="visual", hub="hiyouga/geometry3k#train"),
     "humaneval": Benchmark(
         what="HumanEval, 164 functions", family="code", hub="openai/openai_humaneval#test", template="plain"
     ),

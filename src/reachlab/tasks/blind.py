@@ -7,6 +7,7 @@ by problem.
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from reachlab.pictures.reference import NOISE
 from reachlab.tasks.base import Split, Task
@@ -22,6 +23,8 @@ class Blinded(Task):
         self.decoding, self.verify_limit_s = task.decoding, task.verify_limit_s
         self.answer_decides = task.answer_decides
         self.bounded_score = task.bounded_score
+        self.plain, self.instruction, self.worked = task.plain, task.instruction, task.worked
+        self.next_question, self.reads_tags = task.next_question, task.reads_tags
 
     def problems(self, split: Split, n: int | None = None, seed: int = 0) -> list[Problem]:
         """The task's, unseen."""
@@ -58,6 +61,22 @@ class Blinded(Task):
     def gold(self, problem: Problem) -> str | None:
         """The task's."""
         return self.task.gold(problem)
+
+    def bare(self, problem: Problem) -> str:
+        """The task's."""
+        return self.task.bare(problem)
+
+    def instructed(self, problem: Problem) -> str:
+        """The task's."""
+        return self.task.instructed(problem)
+
+    def answer_as(self, problem: Problem, solution: str, said: str) -> str:
+        """The task's."""
+        return self.task.answer_as(problem, solution, said)
+
+    def shown_answer(self, problem: Problem) -> Any:
+        """The task's."""
+        return self.task.shown_answer(problem)
 
     def alphabet(self) -> str | None:
         """The task's."""

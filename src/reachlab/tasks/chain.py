@@ -18,6 +18,12 @@ SYMBOLS = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
 class Chain(GeneratedTask):
     """`length` operations on numbers from 1 to `max_number`; results stay in ±`max_value`."""
 
+    instruction = (
+        "Compute strictly from left to right, whatever the signs, one operation a step. Give the steps, joined by "
+        "semicolons and without spaces, between <answer> and </answer>: for 2+3*4=? that is "
+        "<answer>2+3=5;5*4=20</answer>."
+    )
+
     def __init__(self, length: int = 4, max_number: int = 9, max_value: int = 99, mistakes: float = 0.3):
         if not 1 <= length <= 64:
             raise ReachlabError(f"chain: length={length} must be 1 to 64")

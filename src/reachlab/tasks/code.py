@@ -27,12 +27,14 @@ class CodeTask(FiniteTask):
         packages: names of installed packages that an answer and the tests may import, as in numpy+scipy.
         tolerance: what numbers may differ by, absolutely below 1 and relatively above, where outputs or results are
             compared; 0 compares exactly.
-        template: what stands around the question, by the names of `templates.py`. A prompt that is the beginning of a
-            program stays as it is under `plain`.
         UNSANDBOXED: run answers without walls, as the user who runs this. For code you would run yourself.
     """
 
     isolated = True
+    instruction = "Think step by step, then give the whole program in one ```python block."
+    worked = "Question: {question}\nAnswer: {answer}\n\n"
+    next_question = "\nQuestion:"
+    reads_tags = True  # what a text holds of a program is found as it is
 
     def __init__(
         self,
@@ -42,7 +44,6 @@ class CodeTask(FiniteTask):
         memory: int = 512,
         packages: str | list[str] = "",
         tolerance: float = 0.0,
-        template: str = "plain",
         UNSANDBOXED: bool = False,
     ):
         if not (seconds > 0 and total > 0 and memory >= 64):
@@ -58,7 +59,7 @@ class CodeTask(FiniteTask):
         self.verify_limit_s = wall_limit_s(self.total_s)
         if self.walls:
             require()
-        self.all_problems = read_problems(argument, template, self.packages) if argument else []
+        self.all_problems = read_problems(argument, self.packages) if argument else []
         self._referee: Referee | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -73,6 +74,22 @@ class CodeTask(FiniteTask):
     def key(self, problem: Problem) -> str:
         """What is asked, without the template around it."""
         return str(problem.metadata.get("question", problem.prompt))
+
+    def instructed(self, problem: Problem) -> str:
+        """What is to be written, the beginning of a program in a block of its own, and that a whole one is wanted."""
+        begins = str(problem.metadata.get("begins", ""))
+        if begins and begins == problem.prompt:
+            return f"Complete this function:\n\n```python\n{begins.rstrip()}\n```\n\n{self.instruction}"
+        return super().instructed(problem)
+
+    def answer_as(self, problem: Problem, solution: str, said: str) -> str:
+        """The whole program, in a block where one is asked for."""
+        if "```python" not in said or "```" in solution:
+            return solution
+        begins = str(problem.metadata.get("begins", ""))
+        # HumanEval's solutions go on where the prompt ends.
+        whole = solution if not begins or "def " in solution.partition("\n")[0] else f"{begins}{solution}"
+        return f"```python\n{whole.strip()}\n```"
 
     def verify(self, problem: Problem, text: str) -> Verdict:
         """Run the program that `text` holds against the problem's tests.

@@ -20,7 +20,6 @@ import pickle
 import sys
 import zlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from reachlab.errors import ReachlabError
@@ -28,7 +27,6 @@ from reachlab.tasks.code_plus import differential_tests
 from reachlab.tasks.rows import Once, read_rows, shape
 from reachlab.tasks.sandbox.extraction import before_entry
 from reachlab.tasks.sandbox.marking import marked
-from reachlab.tasks.templates import fill
 from reachlab.types import Problem
 
 STARS = (
@@ -46,8 +44,8 @@ PRELUDE = "\n".join(
 `pow` is the language's again after math's and operator's, and `datetime` is the module."""
 
 
-def read_problems(path: str, template: str = "plain", packages: Collection[str] = ()) -> list[Problem]:
-    """Read a benchmark's file or data set; `template` is one of `templates.py`, `packages` can be imported.
+def read_problems(path: str, packages: Collection[str] = ()) -> list[Problem]:
+    """Read a benchmark's file or data set; `packages` can be imported.
 
     Raises:
         ReachlabError: a row without a prompt or without tests that can fail, of no known shape, or with an id that came
@@ -59,11 +57,7 @@ def read_problems(path: str, template: str = "plain", packages: Collection[str] 
         name = next((n for n in ("task_id", "question_id", "id", "unique_id") if row.get(n) is not None), None)
         identity = str(number if name is None else row[name])
         once.check(f"id {identity!r}", place)
-        problem = read_problem(row, identity, place, packages)
-        if template != "plain":
-            about = {**problem.metadata, "question": problem.metadata.get("question", problem.prompt)}
-            problem = replace(problem, prompt=fill(template, str(problem.prompt)), metadata=about)
-        problems.append(problem)
+        problems.append(read_problem(row, identity, place, packages))
     return problems
 
 

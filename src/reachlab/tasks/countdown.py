@@ -26,6 +26,13 @@ class Countdown(GeneratedTask):
     """Numbers from 1 to `max_number`, no intermediate result above `max_value`, `mistakes` the share of attempts that
     fail."""
 
+    instruction = (
+        "Reach the number after the equals sign with the numbers before it, each used exactly once. A step takes two "
+        "numbers that are there, computes with + - * or /, and puts the result in their place; all results are natural "
+        "numbers. Give the steps, joined by semicolons and without spaces, between <answer> and </answer>: for "
+        "5 3 2=16: that is <answer>5+3=8;8*2=16</answer>."
+    )
+
     def __init__(
         self,
         numbers: int = 4,

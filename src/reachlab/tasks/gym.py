@@ -37,6 +37,11 @@ class Gym(GeneratedTask):
     """One dataset with its settings. A dataset that draws slowly does so here too."""
 
     isolated = True
+    plain = "{question}\nGive the final answer between <answer> and </answer>.\n"
+    instruction = "Think step by step, then give the final answer, and nothing else, between <answer> and </answer>."
+    worked = "Question: {question}\nAnswer: {answer}\n\n"
+    next_question = "\nQuestion:"
+    reads_tags = True
 
     def __init__(self, argument: str, **settings: Any):
         self.name, self.settings = argument, settings
@@ -84,6 +89,10 @@ class Gym(GeneratedTask):
         """The dataset's own answer; some have none."""
         answer = _entry_of(problem)["answer"]
         return None if answer is None else str(answer)
+
+    def shown_answer(self, problem: Problem) -> Any:
+        """The dataset's own answer, without what else its scorer looks at."""
+        return self.solve(problem, random.Random(0))
 
     def _dataset(self, seed: int) -> Any:
         return _dataset(self.name, json.dumps(self.settings, sort_keys=True), seed)

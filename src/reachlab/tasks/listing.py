@@ -1,19 +1,12 @@
-"""What `reachlab tasks` shows."""
+"""What `reachlab tasks` lists."""
 
 import inspect
 from importlib import import_module
-from pathlib import Path
-from random import Random
 from typing import Any
 
-from reachlab.errors import ReachlabError
-from reachlab.pictures.reference import png
-from reachlab.runs import write_atomically
-from reachlab.tasks.base import Split
 from reachlab.tasks.benchmarks import BENCHMARKS
-from reachlab.tasks.registry import FAMILIES, load_task
+from reachlab.tasks.registry import FAMILIES
 from reachlab.tasks.rows import DATASETS as PREFIX
-from reachlab.types import Problem
 
 
 def list_tasks() -> list[dict[str, Any]]:
@@ -36,35 +29,3 @@ def list_tasks() -> list[dict[str, Any]]:
 
     rows += [{"task": f"gym:{name}", "what": "reasoning-gym", "settings": ""} for name in sorted(DATASETS)]
     return rows
-
-
-def show_task(spec: str, split: Split, n: int, seed: int, folder: str = "") -> list[dict[str, Any]]:
-    """Some problems of a task, each with a right answer where the task knows one.
-
-    What they show is put into `folder` as PNG files, 1.png for the first problem and so on, where one is named.
-
-    Raises:
-        ReachlabError: no such task, fewer than one problem asked, or a picture that cannot be had or written.
-    """
-    if n < 1:
-        raise ReachlabError(f"problems={n} must be 1 or more")
-    task = load_task(spec)
-    problems = task.problems(split)[:n] if task.finite else task.problems(split, n, seed)
-    return [
-        {
-            "id": p.id,
-            **({"pictures": _put(p, str(number), folder) if folder else len(p.images)} if p.images else {}),
-            "prompt": p.prompt,
-            "answer": p.answer,
-            "solution": task.solve(p, Random(seed)) or "",
-        }
-        for number, p in enumerate(problems, 1)
-    ]
-
-
-def _put(problem: Problem, name: str, folder: str) -> str:
-    """Write a problem's pictures; the files' names."""
-    names = [f"{name}.png", *(f"{name}-{number}.png" for number in range(2, len(problem.images) + 1))]
-    for file, reference in zip(names, problem.images, strict=True):
-        write_atomically(Path(folder) / file, png(reference))
-    return ", ".join(names)

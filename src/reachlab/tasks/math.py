@@ -19,7 +19,7 @@ from reachlab.tasks.answers.reasoning import REASONING, Marks
 from reachlab.tasks.base import FiniteTask, Split
 from reachlab.tasks.choice_rows import choice_of
 from reachlab.tasks.rows import Once, read_rows, shape
-from reachlab.tasks.templates import fill
+from reachlab.tasks.templates import BOXED, CHOICE
 from reachlab.types import Problem, Verdict
 
 QUESTION_FIELDS = ("problem", "question", "prompt", "Question", "question_stem")
@@ -34,18 +34,21 @@ class Math(FiniteTask):
 
     Args:
         argument: the file, or data set.
-        template: what stands around the question, by the names of `templates.py`.
         reasoning_end: what a model writes between its reasoning and its answer, where `answers/reasoning.py` does not
             know it; a text without it has no answer.
     """
 
     isolated = True
+    plain = "{question}\n"
+    instruction = BOXED
+    worked = "Question: {question}\nAnswer: {answer}\n\n"
+    next_question = "\nQuestion:"
+    reads_tags = True
 
-    def __init__(self, argument: str = "", template: str = "plain", reasoning_end: str = ""):
-        fill(template, "")  # no such template: before the file is read
+    def __init__(self, argument: str = "", reasoning_end: str = ""):
         self.marks: Marks = (*REASONING, ("", reasoning_end)) if reasoning_end else REASONING
         self.spec = f"math:{argument}" if argument else "math"
-        self.all_problems = read_problems(argument, template) if argument else []
+        self.all_problems = read_problems(argument) if argument else []
 
     def problems(self, split: Split, n: int | None = None, seed: int = 0) -> list[Problem]:
         """As of any finite task."""
@@ -56,6 +59,26 @@ class Math(FiniteTask):
     def key(self, problem: Problem) -> str:
         """The question without its template."""
         return str(problem.metadata["question"])
+
+    def bare(self, problem: Problem) -> str:
+        """The question, which every problem keeps."""
+        return str(problem.metadata["question"])
+
+    def instructed(self, problem: Problem) -> str:
+        """The question and a request for a box, or for a letter where there are options."""
+        if "choices" in problem.metadata:
+            return f"{CHOICE}\n\n{problem.prompt}"
+        return f"{problem.prompt}\n{self.instruction}"
+
+    def answer_as(self, problem: Problem, solution: str, said: str) -> str:
+        """The solution, with its answer once more where another form of it is asked for."""
+        answer = problem.answer
+        if "<answer>" in said:
+            return solution if "</answer>" in solution else f"{solution}\n<answer>{answer}</answer>"
+        if "\\boxed" in said:
+            return solution if boxes(solution) else f"{solution}\n\\boxed{{{answer}}}"
+        asks = "'Answer: X'" in said or "Answer: $Answer" in said
+        return f"{solution}\nAnswer: {answer}" if asks and "Answer:" not in solution else solution
 
     def verify(self, problem: Problem, text: str) -> Verdict:
         """Judge the answer that `text` states. Unbounded in time and memory: see `isolated`.
@@ -85,8 +108,8 @@ class Math(FiniteTask):
         return problem.metadata.get("solution")
 
 
-def read_problems(path: str, template: str) -> list[Problem]:
-    """Read a benchmark's file or data set; `template` is one of `templates.py`.
+def read_problems(path: str) -> list[Problem]:
+    """Read a benchmark's file or data set.
 
     Raises:
         ReachlabError: a line that is not JSON, lacks a field, has one of the wrong type or with no answer
@@ -107,13 +130,11 @@ def read_problems(path: str, template: str) -> list[Problem]:
         once.check(f"{id_field} {identity!r}", place)
         if (choice := choice_of(row, question, place)) is not None:
             about = {"question": choice.question, "choices": list(choice.options)}
-            prompt = fill(template, choice.question)
-            problems.append(Problem(id=identity, prompt=prompt, answer=choice.letter, metadata=about))
+            problems.append(Problem(id=identity, prompt=choice.question, answer=choice.letter, metadata=about))
             continue
         gold, solution = gold_and_solution(row, place)
         metadata = {"question": question} | ({} if solution is None else {"solution": solution})
-        prompt = fill(template, question)
-        problems.append(Problem(id=identity, prompt=prompt, answer=gold, metadata=metadata))
+        problems.append(Problem(id=identity, prompt=question, answer=gold, metadata=metadata))
     return problems
 
 

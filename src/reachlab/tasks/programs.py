@@ -42,6 +42,11 @@ class Programs(GeneratedTask):
     isolated = True
     answer_decides = False  # a program that is no plain expression is run, and comes down to nothing
 
+    instruction = (
+        "Each pair a>b is an input and its output of one Python expression in x, made of whole numbers and + - * %. "
+        "Give the expression alone between <answer> and </answer>: for 1>3 2>5 5>11: that is <answer>2*x+1</answer>."
+    )
+
     def __init__(
         self,
         ops: int = 2,

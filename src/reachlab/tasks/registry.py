@@ -6,13 +6,17 @@ A family is one line in `FAMILIES`; its module is imported only when asked for.
 import inspect
 import json
 import re
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from reachlab.errors import ReachlabError
+from reachlab.tasks.asked import Asked
+from reachlab.tasks.asking import Asking
 from reachlab.tasks.base import Task
 from reachlab.tasks.benchmarks import BENCHMARKS
 from reachlab.tasks.blind import Blinded
+from reachlab.tasks.templates import template_named
 
 FAMILIES: dict[str, tuple[str, str]] = {
     "countdown": ("reachlab.tasks.countdown:Countdown", "reach a target from four numbers, in steps"),
@@ -47,8 +51,11 @@ def parse_spec(spec: str) -> tuple[str, str | None, dict[str, Any]]:
     return family, argument or None, settings
 
 
-def load_task(spec: str) -> Task:
-    """Build the task that `spec` names; ``blind=true`` shows noise for each picture, in any family.
+def load_task(spec: str, asking: Asking | None = None) -> Asked:
+    """Build the task that `spec` names, asked as `asking` says.
+
+    In any family, ``blind=true`` shows noise for each picture and ``template=NAME`` is what stands around a question.
+    Without it, and without a template in `asking`, that is the plain form of the family, or a benchmark's own template.
 
     Raises:
         ReachlabError: an unknown family, an unknown setting, or a file the family cannot read.
@@ -58,6 +65,12 @@ def load_task(spec: str) -> Task:
     if blind not in (True, False):
         raise ReachlabError(f"task {spec!r}: blind={blind} is neither true nor false")
     benchmark = BENCHMARKS.get(family)
+    asking = asking or Asking()
+    if asking.template is None:
+        own = "plain" if benchmark is None else benchmark.template
+        named = template_of(spec)
+        asking = replace(asking, template=template_named(own if named in ("", "auto") else named))
+    settings.pop("template", None)
     if benchmark is not None:
         settings = benchmark.settings(family) | settings
         family = benchmark.family
@@ -82,7 +95,19 @@ def load_task(spec: str) -> Task:
     task.spec = spec
     if benchmark is not None:
         task.decoding = dict(benchmark.decoding)
-    return Blinded(task) if blind else task
+    return Asked(Blinded(task) if blind else task, asking)
+
+
+def template_of(spec: str) -> str:
+    """The template that a task's spec names; nothing where it names none.
+
+    Raises:
+        ReachlabError: no name.
+    """
+    named = parse_spec(spec)[2].get("template", "")
+    if not isinstance(named, str):
+        raise ReachlabError(f"task {spec!r}: template={named} is neither a name nor a file")
+    return named
 
 
 def bare_task(spec: str) -> Task:

@@ -47,6 +47,15 @@ class Scenes(GeneratedTask):
 
     answer_decides = False  # every step is judged: a right result from a false reading is wrong
 
+    instruction = (
+        "Read the picture: count shapes of a colour, read heights of bars or lengths of segments, by the first letters "
+        "of their colours (red, green, blue, yellow), or the sides that are marked a, b, c and d. Give what you "
+        "read, a letter with its number each, then what you compute, one operation a step, products first, joined by "
+        "semicolons and without spaces, between <answer> and </answer>: for count r+b*g: with 4, 2 and 3 that is "
+        "<answer>r4;b2;g3;2*3=6;4+6=10</answer>; spread is the largest less the smallest, area the sum of both "
+        "rectangles."
+    )
+
     def __init__(
         self,
         kinds: str = "count+chart+length+spread",

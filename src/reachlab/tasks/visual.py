@@ -21,7 +21,6 @@ from reachlab.pictures.reference import check_picture, fingerprint
 from reachlab.tasks.answers.spelling import plain_number
 from reachlab.tasks.math import Math
 from reachlab.tasks.rows import DATASETS, Once, read_rows, shape
-from reachlab.tasks.templates import fill
 from reachlab.types import Problem, Verdict
 
 QUESTION_FIELDS = ("question", "problem")
@@ -34,10 +33,10 @@ MARK = re.compile(r"\s*<image\s*\d*>\s*")
 class Visual(Math):
     """The free-form questions of one file or data set."""
 
-    def __init__(self, argument: str, template: str = "plain", reasoning_end: str = ""):
-        super().__init__(template=template, reasoning_end=reasoning_end)
+    def __init__(self, argument: str, reasoning_end: str = ""):
+        super().__init__(reasoning_end=reasoning_end)
         self.spec = f"visual:{argument}"
-        self.all_problems = _read(argument, template)
+        self.all_problems = _read(argument)
 
     def key(self, problem: Problem) -> str:
         """The question with its pictures, wherever these lie: many ask "Find x"."""
@@ -60,7 +59,7 @@ class Visual(Math):
         return super().verify(problem, text)
 
 
-def _read(path: str, template: str) -> list[Problem]:
+def _read(path: str) -> list[Problem]:
     """Every free-form question.
 
     Raises:
@@ -88,7 +87,7 @@ def _read(path: str, template: str) -> list[Problem]:
         problems.append(
             Problem(
                 id=identity,
-                prompt=fill(template, question),
+                prompt=question,
                 answer=str(answer).strip(),
                 images=_wanted(pictures_of(row, place, base), row, place),
                 metadata=metadata,

@@ -5,6 +5,7 @@ from typing import Literal
 
 from reachlab.errors import ReachlabError
 from reachlab.models.config import ModelConfig
+from reachlab.tasks.asking import AskConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +178,7 @@ class DistillConfig:
     """A finished training run: take as many steps as it takes to learn as many tokens as that run did; a control."""
     out: str
     """Run folder; the model ends up in its model/."""
+    ask: AskConfig = AskConfig()
     loop: LoopConfig = LoopConfig(steps=800)
     optimizer: OptimizerConfig = OptimizerConfig(method="muon", lr=4e-3, muon_lr=0.02, warmup=20, schedule="linear")
     routing: RoutingConfig = RoutingConfig()

@@ -28,11 +28,11 @@ from reachlab.rl.algorithms.ppo import critic_targets
 from reachlab.rl.downsampling import RULES
 from reachlab.rl.weighting import select_weighted
 from reachlab.runs import RunFolder
+from reachlab.sampling.asking import asked_task
 from reachlab.sampling.draws import sample_seed
 from reachlab.sampling.store import hash_problems
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
-from reachlab.tasks.registry import load_task
 from reachlab.tasks.reward import Rewarded, hash_reward
 from reachlab.training.config import OptimizerConfig
 from reachlab.training.critic import Critic
@@ -73,13 +73,14 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     Raises:
         ReachlabError: as `train_rl`.
     """
-    task = load_task(config.task)
+    asked = asked_task(config.task, config.ask, config.model)
+    task: Task = asked.task
     own_reward = config.reward not in ("", RANDOM)
     if own_reward:
         task = Rewarded(task, config.reward)
     next(task.stream("train", config.loop.seed))
     folder = RunFolder(config.out)
-    known = {**identity(config), "model": hash_model(config.model)}
+    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model)}
     if own_reward:
         known["reward_source"] = hash_reward(config.reward)
     if task.finite:
@@ -88,7 +89,7 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     try:
         workers = max(1, (os.cpu_count() or 1) // processes.world)
         with Judge(task, workers=workers, timeout_s=config.verify_timeout) as judge:
-            yield Learner(config, task, judge, processes, folder, known)
+            yield Learner(config, task, judge, processes, folder, known, asked.remark)
     finally:
         processes.close()
 
@@ -157,8 +158,9 @@ class Learner:
         processes: Processes,
         folder: RunFolder,
         known: Mapping[str, Any],
+        remark: str = "",
     ):
-        self.config, self.processes, self.clock = config, processes, Clock()
+        self.config, self.processes, self.clock, self.remark = config, processes, Clock(), remark
         self.algorithm = resolve(config)
         self.run = TrainingRun(
             folder,
@@ -201,7 +203,7 @@ class Learner:
         stream = self.source.task.stream("train", self.config.loop.seed)
         problems = [*islice(stream, self.config.prompts), *self.source.held_out]
         prompts = encode_prompts(self.run.tokenizer, [p.asked for p in problems])
-        found = self.source.check(problems, prompts)
+        found = [*filter(None, [self.remark]), *self.source.check(problems, prompts)]
         if self.algorithm.overlong:
             found += self._check_lengths(problems)
         return found if self.processes.main else []

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reachlab.errors import ReachlabError
+from reachlab.tasks.asking import AskConfig
 from reachlab.training.config import LoopConfig, OptimizerConfig, RoutingConfig
 
 RANDOM = "random"
@@ -156,6 +157,7 @@ class RLConfig:
     reward: str = ""
     """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score. random: a
     fair coin a rollout, whatever it says; a control (arXiv 2506.10947)."""
+    ask: AskConfig = AskConfig()
     prompts: int = 32
     """Problems a step, over all processes."""
     temperature: float = 1.0

@@ -120,7 +120,8 @@ class RolloutSource:
     ):
         self.config, self.algorithm, self.task, self.tokenizer = config, algorithm, task, tokenizer
         self.engine, self.judge, self.processes, self.clock = engine, judge, processes, clock
-        self.decoding = Decoding(temperature=config.temperature, max_tokens=config.max_tokens)
+        stop = tuple(task.decoding.get("stop", ()))
+        self.decoding = Decoding(temperature=config.temperature, max_tokens=config.max_tokens, stop=stop)
         self.redraws = config.budget.redraws
         if self.redraws is None:
             self.redraws = 3 if algorithm.dynamic_sampling else 0

@@ -22,11 +22,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.build import build_model, give_sight
+from reachlab.models.chat import end_tokens
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model, load_tokenizer
 from reachlab.models.devices import autocast, choose_device
 from reachlab.models.tokenizer import Kind, train_tokenizer
 from reachlab.moe import densified
 from reachlab.runs import RunFolder
+from reachlab.sampling.asking import asked_task
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.threads import side_by_side
@@ -144,16 +146,17 @@ def _new_model(
     return TrainingRun(folder, claim, config.loop, config.optimizer, start, processes)
 
 
-def distill(config: DistillConfig) -> bool:
-    """Train a model on its teacher's right answers; the same command again goes on with a killed run.
+def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None) -> bool:
+    """Train a model on its teacher's right answers; the same command again goes on with a killed run. `tell` hears
+    remarks.
 
     Returns whether this is the process that speaks for all.
 
     Raises:
         ReachlabError: no checkpoint, no teacher, nothing right to learn from, a folder that holds another run.
     """
-    task = load_task(config.task)
-    seed = config.loop.seed
+    asked = asked_task(config.task, config.ask, config.model)
+    task, seed = asked.task, config.loop.seed
     if config.teacher == "solver":
         documents = solutions(task, seed)
     else:
@@ -167,13 +170,18 @@ def distill(config: DistillConfig) -> bool:
         return model, tokenizer
 
     folder = RunFolder(config.out)
-    known = {**identity(config), "model": hash_model(config.model)}
+    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model)}
     del known["tokens_of"]  # the steps say it
     claim = partial(folder.claim, "distill", known, {"model_path": config.model, "teacher": config.teacher})
     with _processes(config) as processes:
         run = TrainingRun(folder, claim, config.loop, config.optimizer, start, processes)
         if not run.finished:
-            batches = document_batches(documents, run.tokenizer, config.batch, config.length, answer_only=True)
+            if processes.main and asked.remark:
+                tell(asked.remark)
+            ends = end_tokens(run.tokenizer, find_checkpoint(config.model))
+            batches = document_batches(
+                documents, run.tokenizer, config.batch, config.length, answer_only=True, ends=ends
+            )
             Learner(run, batches, config).train("distill")
         return processes.main
 

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, islice
@@ -15,9 +15,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
+from reachlab.models.chat import answer_end, is_chat
 from reachlab.models.tokenizer import encode, encode_prompts
 from reachlab.models.vision import Places, Seen, pixels
 from reachlab.sampling.store import SampleStore
+from reachlab.tasks.asked import Asked
 from reachlab.tasks.base import Task
 from reachlab.types import Problem, Prompt
 
@@ -85,8 +87,10 @@ def _of_task(task: Task, seed: int, write: Callable[[Problem, Random], str | Non
     return documents
 
 
-def teacher_samples(store: SampleStore, task: Task, seed: int, right: bool = True) -> Documents:
-    """What a teacher model answered rightly, in an order of its own each epoch; test problems are left out.
+def teacher_samples(store: SampleStore, task: Asked, seed: int, right: bool = True) -> Documents:
+    """What a teacher model answered rightly, as this task asks it, in an order of its own each epoch.
+
+    Test problems are left out.
 
     Without `right` it is all that it answered, but for what was cut at the longest answer: that has no end to learn.
 
@@ -94,11 +98,10 @@ def teacher_samples(store: SampleStore, task: Task, seed: int, right: bool = Tru
         ReachlabError: no such sample of a training problem.
     """
     problems = {p.id: p for p in store.problems() if task.split_of(p) == "train"}
-    pairs: list[tuple[Prompt, str]] = [
-        (problems[s.problem_id].asked, s.text)
-        for s in store.samples(problems)
-        if (s.verdict.status == "correct" if right else s.finish == "stop")
-    ]
+    learned = [s for s in store.samples(problems) if (s.verdict.status == "correct" if right else s.finish == "stop")]
+    # The teacher may have been asked otherwise.
+    again = [task.again(problems[s.problem_id], s.text) for s in learned]
+    pairs: list[tuple[Prompt, str]] = [(problem.asked, text) for problem, text in again]
     if not pairs:
         raise ReachlabError(
             f"{store.folder.url}: no {'correct' if right else 'finished'} sample of a training problem to learn from; "
@@ -122,18 +125,28 @@ def order(n: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def document_batches(
-    documents: Documents, tokenizer: PreTrainedTokenizerBase, batch: int, length: int, answer_only: bool
+    documents: Documents,
+    tokenizer: PreTrainedTokenizerBase,
+    batch: int,
+    length: int,
+    answer_only: bool,
+    ends: Collection[int] = (),
 ) -> Callable[[int], Tokens]:
     """Batch t holds documents t·batch to (t+1)·batch; those longer than `length` are cut at the end.
 
-    `answer_only` learns the answers and not the prompts.
+    `answer_only` learns the answers and not the prompts. `ends` are the tokens that end the model's answers, of which
+    an answer in a chat ends with the one that ends a turn.
     """
+    turn = answer_end(tokenizer, ends)
 
     def at(step: int) -> Tokens:
         pairs = documents(step * batch, batch)
         prompts = encode_prompts(tokenizer, [prompt for prompt, _ in pairs])
         # A tokenizer that opens a text with a token of its own has done so for the prompt.
-        answers = [[*ids, tokenizer.eos_token_id] for ids in encode(tokenizer, [answer for _, answer in pairs])]
+        answers = [
+            [*ids, turn if is_chat(prompt) else tokenizer.eos_token_id]
+            for (prompt, _), ids in zip(pairs, encode(tokenizer, [answer for _, answer in pairs]), strict=True)
+        ]
         tokens = pad(prompts, answers, tokenizer.pad_token_id, length, answer_only)
         if not tokens.learn_BT[:, 1:].any():
             raise ReachlabError(f"no prompt of step {step} leaves room for an answer in --length {length}; raise it")

@@ -12,7 +12,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -26,7 +26,7 @@ from reachlab.sampling.config import Decoding, SampleConfig, Servers
 from reachlab.sampling.engines.concurrent import ConcurrentEngine
 from reachlab.sampling.engines.engine import Answer
 from reachlab.tasks.rows import whole
-from reachlab.types import Finish, Illustrated, Prompt
+from reachlab.types import Chat, Finish, Illustrated, Prompt
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 RETRIED = (408, 409, 425, 429)
@@ -199,6 +199,8 @@ class OpenAIEngine(ConcurrentEngine):
             body["extra_body"] = {"generation_config": json.dumps(own)}
         elif decoding.top_k:
             body["extra_body"] = {"top_k": decoding.top_k}
+        if options := _options(prompt):
+            body["extra_body"] = {**body.get("extra_body", {}), "chat_template_kwargs": options}
         ask, asked = (
             (server.client.completions.create, {**body, "prompt": prompt})
             if isinstance(prompt, str)
@@ -226,11 +228,17 @@ class _UnfinishedError(Exception):
     """An answer that the server cut short for reasons of its own."""
 
 
+def _options(prompt: Prompt) -> dict[str, Any]:
+    """What the chat template is told beside the messages; vLLM, SGLang and transformers know it by one name."""
+    text = prompt.prompt if isinstance(prompt, Illustrated) else prompt
+    return dict(text.options) if isinstance(text, Chat) else {}
+
+
 def _messages(prompt: Prompt) -> list[dict[str, Any]]:
     """A chat, as the protocol writes it: pictures are parts of what the user says last. There are none in the protocol
     for plain text, so a plain prompt with pictures is what a user says."""
     if not isinstance(prompt, Illustrated):
-        return [dict(message) for message in prompt if isinstance(message, Mapping)]
+        return [] if isinstance(prompt, str) else [dict(message) for message in prompt.messages]
     text = prompt.prompt
     messages: list[dict[str, Any]] = [{"role": "user", "content": text}] if isinstance(text, str) else _messages(text)
     last = next((m for m in reversed(messages) if m["role"] == "user"), None)

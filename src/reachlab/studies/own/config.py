@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reachlab.errors import ReachlabError
+from reachlab.tasks.asking import AskConfig
 
 SIZES = ("max_tokens", "problems", "samples", "steps", "pods_steps", "distill_steps")
 """What the time decides where the user does not. With all of them given nothing is measured."""
@@ -19,6 +20,7 @@ class OwnConfig:
     """What is trained and measured on; held-out problems measure, training problems train."""
     test_task: str = ""
     """What is measured on, where that is a task of its own, such as a benchmark; all problems of its file."""
+    ask: AskConfig = AskConfig()
     out: str = "runs/own"
     """Folder of all its runs."""
     hours: float = 0.5
@@ -57,9 +59,9 @@ class OwnConfig:
     """What training commands are started with, for several GPUs, e.g. "accelerate launch --multi_gpu --num_processes 8
     --mixed_precision no"."""
     sample_words: str = ""
-    """More words for every `reachlab sample`, e.g. "--rows 64"."""
+    """More words for every `reachlab sample`, e.g. --sample-words="--rows 64"."""
     rl_words: str = ""
-    """More words for every `reachlab rl`, e.g. "--lora-rank 32"."""
+    """More words for every `reachlab rl`, e.g. --rl-words="--lora-rank 32"."""
     distill_words: str = ""
     """More words for every `reachlab distill`."""
 

@@ -20,12 +20,13 @@ from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_tokenizer
 from reachlab.models.tokenizer import encode, prompt_ids
 from reachlab.runs import RunFolder
+from reachlab.sampling.asking import asked_task
 from reachlab.sampling.store import SampleStore
 from reachlab.studies.own.config import OwnConfig
 from reachlab.studies.own.plan import BATCH, Measured, Plan, Sizes
 from reachlab.studies.own.stages import own_stages
 from reachlab.studies.stages import run_stages
-from reachlab.tasks.registry import load_task
+from reachlab.tasks.base import Task
 
 ANSWERS = 128
 """That the base, and a teacher model, give to training problems."""
@@ -49,7 +50,7 @@ def measure(config: OwnConfig, machine: Plan) -> Measured:
     out = Path(config.out) / "measure"
     shutil.rmtree(out, ignore_errors=True)
     small = replace(config, out=str(out))
-    longest = config.max_tokens or load_task(config.task).decoding.get("max_tokens", LONGEST)
+    longest = config.max_tokens or _asked(config).decoding.get("max_tokens", LONGEST)
     drawing = _run(small, longest, machine, ("own answers", "teacher answers"))
     store = SampleStore(RunFolder(out / "own-answers"))
     answers, outcomes = store.samples(), store.outcomes()
@@ -99,6 +100,11 @@ def _run(config: OwnConfig, longest: int, machine: Plan, names: Sequence[str]) -
     return {name.removeprefix("measure: "): seconds for name, seconds in taken.items()}
 
 
+def _asked(config: OwnConfig) -> Task:
+    """The task as the model is asked it."""
+    return asked_task(config.task, config.ask, config.model).task
+
+
 def _drawing(run: Path) -> float:
     """Seconds from a run's beginning, with its model loaded, to its last part."""
     last = max(part.stat().st_mtime for part in (run / "samples").glob("*.parquet"))
@@ -111,14 +117,14 @@ def _longest(ended: Sequence[int], config: OwnConfig, tried: int) -> int:
         raise ReachlabError(f"none of {config.model}'s answers ends within {tried} tokens: raise --max-tokens")
     longest = float(np.quantile(ended, 0.95))
     if config.teacher == "solver" and not config.teacher_model:
-        task, tokenizer = load_task(config.task), load_tokenizer(config.model)
+        task, tokenizer = _asked(config), load_tokenizer(config.model)
         written = [task.solve(p, Random(0)) or "" for p in islice(task.stream("train", config.seed), ANSWERS)]
         longest = max(longest, *(len(ids) + 1 for ids in encode(tokenizer, written)))
     return min(tried, 8 * math.ceil(ROOM * longest / 8))
 
 
 def _prompt_tokens(config: OwnConfig) -> float:
-    problems = [*islice(load_task(config.task).stream("train", config.seed), ANSWERS)]
+    problems = [*islice(_asked(config).stream("train", config.seed), ANSWERS)]
     return float(np.mean([*map(len, prompt_ids(load_tokenizer(config.model), [p.asked for p in problems]))]))
 
 

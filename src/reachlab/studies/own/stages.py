@@ -7,10 +7,12 @@ base ─┬─ RL (GRPO, PODS, random reward)                                   
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import fields
 
 from reachlab.studies.own.config import OwnConfig
 from reachlab.studies.own.plan import BATCH, MODELS, WIDER, Plan
 from reachlab.studies.stages import Stage
+from reachlab.tasks.asking import AskConfig
 
 MADE_BY = {
     "grpo": "RL, GRPO",
@@ -53,7 +55,8 @@ class _Commands:
 
     def __init__(self, config: OwnConfig, plan: Plan):
         self.config, self.plan, self.sizes = config, plan, plan.sizes
-        self.asked = ("--max-tokens", str(plan.sizes.max_tokens), "--temperature", f"{config.temperature:g}")
+        self.ask = _words(config.ask)
+        self.asked = (*self.ask, "--max-tokens", str(plan.sizes.max_tokens), "--temperature", f"{config.temperature:g}")
         self.where = ("--seed", str(config.seed), "--dtype", config.dtype, "--device", config.device)
 
     def draw(self, name: str, model: str, answers: int) -> Stage:
@@ -93,7 +96,7 @@ class _Commands:
 
     def _distil(self, name: str, taught: Sequence[str], needs: tuple[str, ...]) -> Stage:
         config = self.config
-        words = ("distill", "--model", config.model, "--task", config.task, *taught)
+        words = ("distill", "--model", config.model, "--task", config.task, *self.ask, *taught)
         words += ("--batch", str(BATCH), "--length", str(LENGTH))
         return self._training(name, words, config.distill_words, needs)
 
@@ -112,3 +115,9 @@ class _Commands:
 
     def _stage(self, name: str, command: tuple[str, ...], needs: tuple[str, ...], launch: tuple[str, ...]) -> Stage:
         return Stage(name, command, needs, self.plan.threads, launch, self.plan.seconds.get(name, 0.0))
+
+
+def _words(ask: AskConfig) -> tuple[str, ...]:
+    """What the user says of asking, as options; what is left to be chosen is not said."""
+    said = [(f.name, value) for f in fields(ask) if (value := getattr(ask, f.name)) != f.default]
+    return tuple(word for name, value in said for word in (f"--{name.replace('_', '-')}", str(value)))

@@ -1,0 +1,193 @@
+"""From what a user says of asking, and the checkpoint that is asked, to a task whose problems are asked that way.
+
+A checkpoint that Reachlab itself trained is asked as in its training: its run says how. Any other is looked at
+(`models/chat.py`): an instruct model is asked through its own chat template, any other in plain text. Of a model behind
+a server there is no tokenizer to look at. Most that are served are instruct models, so it is asked by chat, unless its
+name says that it is a base model.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from reachlab.errors import ReachlabError
+from reachlab.models.chat import NO_TEMPLATE, Look, check_chat, look, name_says
+from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
+from reachlab.runs import RunFolder
+from reachlab.tasks.asked import Asked
+from reachlab.tasks.asking import AskConfig, Asking, read_examples
+from reachlab.tasks.registry import load_task, template_of
+from reachlab.tasks.templates import TEMPLATES, Template, template_named
+
+TRAINED = ("rl", "distill")
+"""Runs whose models were trained on a task's questions."""
+
+
+@dataclass(frozen=True)
+class AskedTask:
+    """A task as a model is asked it, and how that is."""
+
+    task: Asked
+    how: str
+    """In words."""
+    chosen: bool
+    """Whether there was something to choose, so that the user should hear of it."""
+
+    @property
+    def remark(self) -> str:
+        """What the user should hear, if anything."""
+        return self.how if self.chosen else ""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the answers depend on."""
+        return self.task.asking.identity()
+
+
+def asked_task(spec: str, config: AskConfig, model: str) -> AskedTask:
+    """The task that `spec` names, asked as `config` says, or else as `model` was trained to be asked.
+
+    `model` is a checkpoint's folder, or the name of a model behind a server; without one, the task's plain form is
+    taken where nothing else is said.
+
+    Raises:
+        ReachlabError: choices that contradict each other, or that this model's chat template does not take.
+    """
+    named = template_of(spec)
+    named = "" if named == "auto" else named
+    said = "" if config.template == "auto" else config.template
+    if said and named and said != named:
+        raise ReachlabError(f"--template {said}, and the task says template={named}; leave one of them out")
+    if (said or named) and config.shots + bool(config.shots_file):
+        _check_shots(template_named(said or named))
+    served = not Path(model).is_dir()
+    tokenizer = None if served else load_tokenizer(model)
+    chosen = said or named
+    asking = _settled(config, template_named(chosen), "") if chosen else _auto(config, model, tokenizer)
+    asking = _checked(asking, tokenizer)
+    task = load_task(spec, asking)
+    plain = asking.why in ("", NO_TEMPLATE) and not (chosen or asking.shots or asking.examples)
+    return AskedTask(task, _how(task, chosen == ""), not plain)
+
+
+def _settled(config: AskConfig, template: Template | None, why: str) -> Asking:
+    """What the user says, with a template; None is the task's own."""
+    examples = read_examples(config.shots_file, config.shots) if config.shots_file else ()
+    return Asking(
+        template=template,
+        system=config.system,
+        options=config.options(),
+        shots=0 if examples else config.shots,
+        examples=examples,
+        why=why,
+    )
+
+
+def _auto(config: AskConfig, model: str, tokenizer: PreTrainedTokenizerBase | None) -> Asking:
+    """The user leaves the template to us."""
+    if not model:
+        found = Look(False, "")
+    elif tokenizer is None:
+        found = _look_at_name(model)
+    else:
+        folder = find_checkpoint(model)
+        if (asked := _trained(folder)) is not None:
+            return _as_trained(config, asked, folder)
+        found = look(tokenizer, folder)
+    if found.chat:
+        return _settled(config, TEMPLATES["chat"], found.why)
+    # Worked examples have a form of their own, which a benchmark's request does not go with.
+    own = TEMPLATES["plain"] if config.shots or config.shots_file else None
+    return _settled(config, own, found.why)
+
+
+def _look_at_name(model: str) -> Look:
+    if name_says(model.rstrip("/").rpartition("/")[2]) == "base":
+        return Look(False, "its name says that it is a base model")
+    return Look(True, "what is behind a server is taken for an instruct model")
+
+
+def _trained(folder: Path) -> Mapping[str, Any] | None:
+    """How the run that trained a checkpoint asked it; None for a checkpoint that came from elsewhere."""
+    places = {"model": folder.parent, "checkpoints": folder.parent.parent}
+    place = places.get(folder.name) or places.get(folder.parent.name)
+    run = RunFolder(place) if place is not None else None
+    if run is None or not run.exists("run.json"):
+        return None
+    try:
+        document = json.loads(run.fs.cat_file(run.file("run.json")))
+        asked = document["config"]["ask"] if document["kind"] in TRAINED else None
+    except (ValueError, KeyError, TypeError):
+        return None  # somebody else's file, or a run of an earlier day
+    return asked if isinstance(asked, Mapping) else None
+
+
+def _as_trained(config: AskConfig, asked: Mapping[str, Any], folder: Path) -> Asking:
+    """Ask as in training; what the user says beside the template counts instead of what was said then."""
+    name = str(asked["template"])
+    if asked.get("template_hash"):
+        template = template_named(name) if Path(name).is_file() else None
+        if template is None or template.hash != asked["template_hash"]:
+            raise ReachlabError(
+                f"{folder}: was trained with the template of a file ({name}), which is not there as it was; say how to "
+                "ask it: --template"
+            )
+    else:
+        template = template_named(name)
+    settled = _settled(config, template, "as in its training")
+    return Asking(
+        template=template,
+        system=settled.system or str(asked.get("system", "")),
+        options=settled.options or dict(asked.get("chat_template_kwargs", {})),
+        shots=settled.shots or int(asked.get("shots", 0)) * (not settled.examples),
+        examples=settled.examples or tuple((q, a) for q, a in asked.get("examples", ()) if not settled.shots),
+        why=settled.why,
+    )
+
+
+def _check_shots(template: Template) -> None:
+    if not template.chat and template.name != "plain":
+        raise ReachlabError(
+            f"worked examples go with --template plain or a chat's; a template of your own can hold them itself, "
+            f"{template.name} cannot"
+        )
+
+
+def _checked(asking: Asking, tokenizer: PreTrainedTokenizerBase | None) -> Asking:
+    """The same, with what the chat template begins of an answer.
+
+    Raises:
+        ReachlabError: the template has no place for what is to be said, or the checkpoint's own refuses it.
+    """
+    template = asking.template or TEMPLATES["plain"]
+    if asking.system and not template.takes_system:
+        raise ReachlabError(f"--system: the template {template.name} has no place for a system text")
+    if asking.options and not template.chat:
+        raise ReachlabError(
+            f"--chat-template-kwargs: the template {template.name} does not go through the checkpoint's chat template"
+        )
+    if not template.chat or tokenizer is None:
+        return asking
+    opens = check_chat(tokenizer, asking.system, asking.options)
+    return replace(asking, opens=opens)
+
+
+def _how(task: Asked, auto: bool) -> str:
+    """How the model is asked, for the user."""
+    asking, template = task.asking, task.template
+    why = f" ({asking.why})" if asking.why else ""
+    other = ""
+    if template.chat:
+        how = "asked through its chat template" + ("" if template.name == "chat" else f", as {template.name}")
+        other = "; --template plain asks it in plain text" if auto else ""
+    else:
+        how = "asked in plain text" + ("" if template.name == "plain" else f", with the template {template.name}")
+        if auto and asking.why not in ("", NO_TEMPLATE):
+            other = "; --template chat asks it through its chat template"
+    shots = len(asking.examples) or asking.shots
+    few = f", after {shots} worked example{'s' * (shots > 1)}" if shots else ""
+    return f"{how}{few}{why}{other}"
