@@ -74,6 +74,16 @@ def moe_checkpoint(
     return folder
 
 
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """SmolLM2-135M-Instruct as an ordinary checkpoint; leave the folder as it is."""
+    import real_model
+
+    if not real_model.ready():
+        pytest.skip("the real model is not here: run `make real-model`")
+    return real_model.FOLDER
+
+
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Run a command in this process, through the same `main` as a user's."""
