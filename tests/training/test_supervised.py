@@ -341,12 +341,12 @@ def test_a_student_without_a_checkpoint_writes_nothing(tmp_path: Path, checkpoin
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: LoopConfig(steps=0), "steps=0 and save_every=100 must be 1 or more"),
-        (lambda: LoopConfig(steps=1, save_every=0), "save_every=0 must be 1 or more"),
+        (lambda: LoopConfig(steps=-1), "steps=-1 must be 0"),
+        (lambda: LoopConfig(steps=1, save_every=0), "save_every=0 1 or more"),
         (lambda: LoopConfig(steps=1, threads=-1), "threads=-1 must be 0"),
-        (lambda: pretraining(Path("x"), batch=0), "batch=0 must be 1 or more"),
+        (lambda: pretraining(Path("x"), batch=0), "batch=0 take a recipe's, and pretraining has none"),
         (lambda: pretraining(Path("x"), length=1), "length=1 must be 2 or more"),
-        (lambda: distilling(Path("m"), Path("x"), batch=0), "batch=0 must be 1 or more"),
+        (lambda: distilling(Path("m"), Path("x"), batch=-1), "batch=-1 must be 1 or more"),
     ],
 )
 def test_settings_that_cannot_be(make: Callable[[], object], says: str) -> None:

@@ -44,23 +44,27 @@ def tasks(config: Flat[TasksConfig]) -> None:
 
     Example: reachlab tasks countdown,numbers=3 --problems 5
     """
-    if not config.task:
-        from reachlab.tasks.listing import list_tasks
+    from reachlab.tasks.listing import list_tasks, show_task, spoken
 
-        (print_json if config.json else print_table)(list_tasks())
-        return
-    from reachlab.sampling.showing import show_task, spoken
+    asked = (config.task, config.split, config.problems, config.seed, config.pictures, config.ask)
+    if config.task and config.model:
+        from reachlab.sampling.showing import show_asked
 
-    asked = (config.task, config.split, config.problems, config.seed, config.pictures)
-    found = show_task(*asked, config.ask, config.model)
-    if config.json:
-        print_json({"how": found.how, "ask": found.identity, "problems": found.rows} if config.model else found.rows)
-    elif config.model:
-        print(found.how)
-        for row in found.rows:
+        shown = show_asked(*asked, config.model)
+        if config.json:
+            print_json(asdict(shown))
+            return
+        print(shown.how)
+        for row in shown.problems:
             print(f"\n--- {row['id']}: {row['tokens']:,} tokens\n{row['written']}\n--- answer: {plain(row['answer'])}")
+        return
+    found = show_task(*asked) if config.task else list_tasks()
+    if config.json:
+        print_json(found)
+    elif config.task:
+        print_table([{**row, "prompt": spoken(row["prompt"]), "answer": plain(row["answer"])} for row in found])
     else:
-        print_table([{**row, "prompt": spoken(row["prompt"]), "answer": plain(row["answer"])} for row in found.rows])
+        print_table(found)
 
 
 def sample(config: Flat[SampleConfig]) -> None:

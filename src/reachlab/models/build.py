@@ -18,6 +18,7 @@ from transformers import Qwen3ForCausalLM as Qwen3
 
 from reachlab.errors import ReachlabError
 from reachlab.models.config import ModelConfig
+from reachlab.models.origin import mark
 from reachlab.models.vision import PLACEHOLDER, attach, processor_of
 
 
@@ -46,21 +47,27 @@ def build_model(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: i
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if config.family != "olmoe":
-            inner = config.intermediate or 2 * config.hidden
-            text = Qwen3Config(**shape, intermediate_size=inner, head_dim=config.hidden // config.heads)
-            return Qwen3(text) if config.family == "qwen3" else _llava(config, text, tokenizer)
-        if config.active_experts > config.experts:
-            raise ReachlabError(f"active_experts={config.active_experts} must be 1 to experts={config.experts}")
-        return OlmoeForCausalLM(
-            OlmoeConfig(
-                **shape,
-                intermediate_size=config.intermediate or config.hidden,
-                num_experts=config.experts,
-                num_experts_per_tok=config.active_experts,
-                output_router_logits=False,
-            )
+        model = _shaped(config, shape, tokenizer)
+    mark(model)
+    return model
+
+
+def _shaped(config: ModelConfig, shape: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    if config.family != "olmoe":
+        inner = config.intermediate or 2 * config.hidden
+        text = Qwen3Config(**shape, intermediate_size=inner, head_dim=config.hidden // config.heads)
+        return Qwen3(text) if config.family == "qwen3" else _llava(config, text, tokenizer)
+    if config.active_experts > config.experts:
+        raise ReachlabError(f"active_experts={config.active_experts} must be 1 to experts={config.experts}")
+    return OlmoeForCausalLM(
+        OlmoeConfig(
+            **shape,
+            intermediate_size=config.intermediate or config.hidden,
+            num_experts=config.experts,
+            num_experts_per_tok=config.active_experts,
+            output_router_logits=False,
         )
+    )
 
 
 def give_sight(config: ModelConfig, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -19,9 +19,9 @@ from reachlab.models.chat import NO_TEMPLATE, Look, check_chat, look, name_says
 from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.runs import RunFolder
 from reachlab.tasks.asked import Asked
-from reachlab.tasks.asking import AskConfig, Asking, read_examples
-from reachlab.tasks.registry import load_task, template_of
-from reachlab.tasks.templates import TEMPLATES, Template, template_named
+from reachlab.tasks.asking import AskConfig, Asking
+from reachlab.tasks.registry import chosen_template, load_task
+from reachlab.tasks.templates import TEMPLATES, template_named
 
 TRAINED = ("rl", "distill")
 """Runs whose models were trained on a task's questions."""
@@ -51,58 +51,30 @@ class AskedTask:
 def asked_task(spec: str, config: AskConfig, model: str) -> AskedTask:
     """The task that `spec` names, asked as `config` says, or else as `model` was trained to be asked.
 
-    `model` is a checkpoint's folder, or the name of a model behind a server; without one, the task's plain form is
-    taken where nothing else is said.
+    `model` is a checkpoint's folder, or the name of a model behind a server.
 
     Raises:
         ReachlabError: choices that contradict each other, or that this model's chat template does not take.
     """
-    named = template_of(spec)
-    named = "" if named == "auto" else named
-    said = "" if config.template == "auto" else config.template
-    if said and named and said != named:
-        raise ReachlabError(f"--template {said}, and the task says template={named}; leave one of them out")
-    if (said or named) and config.shots + bool(config.shots_file):
-        _check_shots(template_named(said or named))
+    chosen = chosen_template(spec, config)
     served = not Path(model).is_dir()
     tokenizer = None if served else load_tokenizer(model)
-    chosen = said or named
-    asking = _settled(config, template_named(chosen), "") if chosen else _auto(config, model, tokenizer)
-    asking = _checked(asking, tokenizer)
-    task = load_task(spec, asking)
-    plain = asking.why in ("", NO_TEMPLATE) and not (chosen or asking.shots or asking.examples)
-    return AskedTask(task, _how(task, chosen == ""), not plain)
-
-
-def _settled(config: AskConfig, template: Template | None, why: str) -> Asking:
-    """What the user says, with a template; None is the task's own."""
-    examples = read_examples(config.shots_file, config.shots) if config.shots_file else ()
-    return Asking(
-        template=template,
-        system=config.system,
-        options=config.options(),
-        shots=0 if examples else config.shots,
-        examples=examples,
-        why=why,
-    )
+    asking = config.settled(chosen) if chosen else _auto(config, model, tokenizer)
+    task = load_task(spec, _checked(asking, tokenizer))
+    plain = asking.why == NO_TEMPLATE and not (asking.shots or asking.examples)
+    return AskedTask(task, _how(task, chosen is None), not plain)
 
 
 def _auto(config: AskConfig, model: str, tokenizer: PreTrainedTokenizerBase | None) -> Asking:
     """The user leaves the template to us."""
-    if not model:
-        found = Look(False, "")
-    elif tokenizer is None:
+    if tokenizer is None:
         found = _look_at_name(model)
     else:
         folder = find_checkpoint(model)
         if (asked := _trained(folder)) is not None:
             return _as_trained(config, asked, folder)
         found = look(tokenizer, folder)
-    if found.chat:
-        return _settled(config, TEMPLATES["chat"], found.why)
-    # Worked examples have a form of their own, which a benchmark's request does not go with.
-    own = TEMPLATES["plain"] if config.shots or config.shots_file else None
-    return _settled(config, own, found.why)
+    return config.settled(TEMPLATES["chat"] if found.chat else None, found.why)
 
 
 def _look_at_name(model: str) -> Look:
@@ -138,7 +110,7 @@ def _as_trained(config: AskConfig, asked: Mapping[str, Any], folder: Path) -> As
             )
     else:
         template = template_named(name)
-    settled = _settled(config, template, "as in its training")
+    settled = config.settled(template, "as in its training")
     return Asking(
         template=template,
         system=settled.system or str(asked.get("system", "")),
@@ -149,28 +121,14 @@ def _as_trained(config: AskConfig, asked: Mapping[str, Any], folder: Path) -> As
     )
 
 
-def _check_shots(template: Template) -> None:
-    if not template.chat and template.name != "plain":
-        raise ReachlabError(
-            f"worked examples go with --template plain or a chat's; a template of your own can hold them itself, "
-            f"{template.name} cannot"
-        )
-
-
 def _checked(asking: Asking, tokenizer: PreTrainedTokenizerBase | None) -> Asking:
     """The same, with what the chat template begins of an answer.
 
     Raises:
         ReachlabError: the template has no place for what is to be said, or the checkpoint's own refuses it.
     """
-    template = asking.template or TEMPLATES["plain"]
-    if asking.system and not template.takes_system:
-        raise ReachlabError(f"--system: the template {template.name} has no place for a system text")
-    if asking.options and not template.chat:
-        raise ReachlabError(
-            f"--chat-template-kwargs: the template {template.name} does not go through the checkpoint's chat template"
-        )
-    if not template.chat or tokenizer is None:
+    asking.check()
+    if asking.template is None or not asking.template.chat or tokenizer is None:
         return asking
     opens = check_chat(tokenizer, asking.system, asking.options)
     return replace(asking, opens=opens)
@@ -186,7 +144,7 @@ def _how(task: Asked, auto: bool) -> str:
         other = "; --template plain asks it in plain text" if auto else ""
     else:
         how = "asked in plain text" + ("" if template.name == "plain" else f", with the template {template.name}")
-        if auto and asking.why not in ("", NO_TEMPLATE):
+        if auto and asking.why != NO_TEMPLATE:
             other = "; --template chat asks it through its chat template"
     shots = len(asking.examples) or asking.shots
     few = f", after {shots} worked example{'s' * (shots > 1)}" if shots else ""

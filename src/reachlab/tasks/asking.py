@@ -7,7 +7,7 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.rows import read_jsonl
-from reachlab.tasks.templates import Template
+from reachlab.tasks.templates import TEMPLATES, Template
 
 RESERVED = frozenset(
     (
@@ -43,6 +43,41 @@ class AskConfig:
             raise ReachlabError(f"shots={self.shots} must be 0 or more")
         self.options()
 
+    def settled(self, template: Template | None, why: str = "") -> "Asking":
+        """What the user says, with a template; None is the task's own.
+
+        Raises:
+            ReachlabError: examples that cannot be read, or that do not go with the template.
+        """
+        examples = read_examples(self.shots_file, self.shots) if self.shots_file else ()
+        if self.shots or examples:
+            # They have a form of their own, which a benchmark's request does not go with.
+            template = template or TEMPLATES["plain"]
+            if not template.chat and template.name != "plain":
+                raise ReachlabError(
+                    f"worked examples go with the templates plain and chat, and the template {template.name} has no "
+                    "place for them; one from a file may hold them itself"
+                )
+        return Asking(
+            template=template,
+            system=self.system,
+            options=self.options(),
+            shots=0 if examples else self.shots,
+            examples=examples,
+            why=why,
+        )
+
+    def words(self) -> list[str]:
+        """The same as words of a command line; nothing for what is left as it is."""
+        given = {
+            "--template": "" if self.template == "auto" else self.template,
+            "--system": self.system,
+            "--chat-template-kwargs": self.chat_template_kwargs,
+            "--shots": str(self.shots or ""),
+            "--shots-file": self.shots_file,
+        }
+        return [word for name, value in given.items() if value for word in (name, value)]
+
     def options(self) -> dict[str, Any]:
         """The `chat_template_kwargs`.
 
@@ -74,6 +109,16 @@ class Asking:
     """What of an answer the checkpoint's chat template begins itself: ``<think>``, or nothing."""
     why: str = ""
     """Why it is this template, in words."""
+
+    def check(self) -> None:
+        """Refuse what the template has no place for."""
+        template = self.template or TEMPLATES["plain"]
+        if self.system and not template.takes_system:
+            raise ReachlabError(f"--system: the template {template.name} has no place for a system text")
+        if self.options and not template.chat:
+            raise ReachlabError(
+                f"--chat-template-kwargs: the template {template.name} does not go through the checkpoint's own"
+            )
 
     def identity(self) -> dict[str, Any]:
         """What the answers depend on, as JSON; what is empty is left out."""

@@ -12,11 +12,11 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.asked import Asked
-from reachlab.tasks.asking import Asking
+from reachlab.tasks.asking import AskConfig, Asking
 from reachlab.tasks.base import Task
 from reachlab.tasks.benchmarks import BENCHMARKS
 from reachlab.tasks.blind import Blinded
-from reachlab.tasks.templates import template_named
+from reachlab.tasks.templates import Template, template_named
 
 FAMILIES: dict[str, tuple[str, str]] = {
     "countdown": ("reachlab.tasks.countdown:Countdown", "reach a target from four numbers, in steps"),
@@ -108,6 +108,18 @@ def template_of(spec: str) -> str:
     if not isinstance(named, str):
         raise ReachlabError(f"task {spec!r}: template={named} is neither a name nor a file")
     return named
+
+
+def chosen_template(spec: str, config: AskConfig) -> Template | None:
+    """The template that the user names, in a task's spec or beside it; None where that is left to the model.
+
+    Raises:
+        ReachlabError: there is none of that name, or two are named.
+    """
+    named, said = (name if name != "auto" else "" for name in (template_of(spec), config.template))
+    if said and named and said != named:
+        raise ReachlabError(f"--template {said}, and the task says template={named}; leave one of them out")
+    return template_named(said or named) if said or named else None
 
 
 def bare_task(spec: str) -> Task:

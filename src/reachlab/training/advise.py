@@ -24,8 +24,11 @@ from rich.table import Table
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
+from reachlab.models.checkpoint import find_checkpoint
+from reachlab.models.origin import origin_of
 from reachlab.progress import track
 from reachlab.rl.regime import Costs, Course, Plan, Schedule, World, fit_beta, gain_target, grpo, simulate, sooner
+from reachlab.training.recipes import settle_rl
 from reachlab.training.rl import Kept, learner
 from reachlab.training.rl_config import BudgetConfig, RLConfig, SelectionConfig
 from reachlab.training.rollouts import Rollouts
@@ -364,6 +367,7 @@ def advise_rl(config: RLConfig) -> Advice:
     Raises:
         ReachlabError: as `train_rl`; or there is nothing to go by.
     """
+    config = settle_rl(config, origin_of(find_checkpoint(config.model)))
     keep = max(2, config.keep)
     most = max(config.budget.rollouts, 4 * keep)
     plain = replace(config, selection=SelectionConfig(), evaluation=replace(config.evaluation, watch=False))

@@ -1,7 +1,7 @@
 """What every training command takes; what pretraining and distilling take. No torch here: the command line reads it."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 from reachlab.errors import ReachlabError
 from reachlab.models.config import ModelConfig
@@ -9,7 +9,47 @@ from reachlab.tasks.asking import AskConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
+class OptimizerChoice:
+    """How weights move: what a user says of it. The rest is the recipe's (`recipes.py`): by where the model comes
+    from, its size, and whether all weights are trained or adapters."""
+
+    method: Literal["muon", "adamw"] | None = None
+    """muon: Muon on the matrices inside the blocks, AdamW on the rest; adamw: AdamW on everything."""
+    lr: float | None = None
+    """Learning rate of AdamW."""
+    muon_lr: float | None = None
+    """Learning rate of Muon."""
+    weight_decay: float | None = None
+    """Decoupled weight decay, on matrices."""
+    warmup: int | None = None
+    """Steps over which the learning rates rise from 0."""
+    schedule: Literal["constant", "linear", "cosine", "wsd"] | None = None
+    """What the learning rates do after the warm-up: stay; fall to 0 until the end; or stay, and fall to 0 in a straight
+    line at the end (wsd)."""
+    decay: float | None = None
+    """Share of all steps over which wsd falls."""
+    clip: float | None = None
+    """Largest norm of the gradient; 0 does not clip."""
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "muon_lr", "weight_decay", "warmup", "clip"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < float("inf"):
+                raise ReachlabError(f"optimizer.{name}={value} must be 0 or more")
+        if self.decay is not None and not 0 <= self.decay <= 1:
+            raise ReachlabError(f"optimizer.decay={self.decay} is a share of the steps: 0 to 1")
+
+    def settled(self, recipe: "OptimizerConfig") -> "OptimizerConfig":
+        """What is said here, else what the recipe says."""
+        return replace(recipe, **self.said())
+
+    def said(self) -> dict[str, Any]:
+        """The fields that have a value."""
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig(OptimizerChoice):
     """How weights move."""
 
     method: Literal["muon", "adamw"] = "adamw"
@@ -30,20 +70,13 @@ class OptimizerConfig:
     clip: float = 1.0
     """Largest norm of the gradient; 0 does not clip."""
 
-    def __post_init__(self) -> None:
-        for name in ("lr", "muon_lr", "weight_decay", "warmup", "clip"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ReachlabError(f"optimizer.{name}={getattr(self, name)} must be 0 or more")
-        if not 0 <= self.decay <= 1:
-            raise ReachlabError(f"optimizer.decay={self.decay} is a share of the steps: 0 to 1")
-
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
     """What every training run shares."""
 
-    steps: int
-    """Optimizer steps."""
+    steps: int = 0
+    """Optimizer steps; 0 takes the recipe's (docs/training.md has the table)."""
     save_every: int = 100
     """Steps between two saved states; a killed run goes on from the last."""
     keep_every: int = 0
@@ -60,14 +93,32 @@ class LoopConfig:
     """Trackers that the metrics also go to; W&B stays offline unless WANDB_MODE says otherwise."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.save_every < 1:
-            raise ReachlabError(f"steps={self.steps} and save_every={self.save_every} must be 1 or more")
+        if self.steps < 0 or self.save_every < 1:
+            raise ReachlabError(
+                f"steps={self.steps} must be 0 (the recipe's) or more, save_every={self.save_every} 1 or more"
+            )
         if self.keep_every < 0:
             raise ReachlabError(f"keep_every={self.keep_every} must be 0 (keep none) or more")
         if not 0 <= self.max_seconds < float("inf"):
             raise ReachlabError(f"max_seconds={self.max_seconds} must be 0 (off) or more")
         if self.threads < 0:
             raise ReachlabError(f"threads={self.threads} must be 0 (torch's own) or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsConfig:
+    """What of the model moves, and in which precision it computes."""
+
+    lora_rank: int = 0
+    """Train low-rank adapters of this rank (LoRA, through peft) instead of the weights; 0 trains the weights."""
+    lora_alpha: int = 0
+    """Scale of the adapters: alpha / rank multiplies them; 0 takes twice the rank."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the passes compute in; the weights and the optimizer stay float32."""
+
+    def __post_init__(self) -> None:
+        if self.lora_rank < 0 or self.lora_alpha < 0:
+            raise ReachlabError(f"lora_rank={self.lora_rank} and lora_alpha={self.lora_alpha} must be 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +210,8 @@ class PretrainConfig:
     """What the model computes in; weights, optimizer and loss stay float32."""
 
     def __post_init__(self) -> None:
+        if not self.loop.steps or not self.batch:
+            raise ReachlabError("steps=0 and batch=0 take a recipe's, and pretraining has none: give 1 or more")
         _check_batch(self.batch, self.length, self.accumulate)
 
 
@@ -179,27 +232,26 @@ class DistillConfig:
     out: str
     """Run folder; the model ends up in its model/."""
     ask: AskConfig = AskConfig()
-    loop: LoopConfig = LoopConfig(steps=800)
-    optimizer: OptimizerConfig = OptimizerConfig(method="muon", lr=4e-3, muon_lr=0.02, warmup=20, schedule="linear")
+    loop: LoopConfig = LoopConfig()
+    optimizer: OptimizerChoice = OptimizerChoice()
+    weights: WeightsConfig = WeightsConfig()
     routing: RoutingConfig = RoutingConfig()
     balance: BalanceConfig = BalanceConfig()
-    batch: int = 128
-    """Answers a step, over all processes."""
+    batch: int = 0
+    """Answers a step, over all processes; 0 takes the recipe's."""
     length: int = 256
     """Longest prompt and answer together, in tokens; longer ones are cut."""
     accumulate: int = 1
     """Pieces that a process cuts its part of a batch into, one after the other: less memory, the same gradient."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the model computes in; weights, optimizer and loss stay float32."""
 
     def __post_init__(self) -> None:
         _check_batch(self.batch, self.length, self.accumulate)
 
 
 def _check_batch(batch: int, length: int, accumulate: int) -> None:
-    if batch < 1:
+    if batch < 0:
         raise ReachlabError(f"batch={batch} must be 1 or more")
     if length < 2:
         raise ReachlabError(f"length={length} must be 2 or more: a token to read and one to predict")
-    if not 1 <= accumulate <= batch:
+    if not 1 <= accumulate <= (batch or accumulate):
         raise ReachlabError(f"accumulate={accumulate} must be 1 to batch={batch}")

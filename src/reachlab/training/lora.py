@@ -13,6 +13,20 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
+from reachlab.training.config import WeightsConfig
+from reachlab.training.processes import Processes
+
+
+def adapt(model: PreTrainedModel, weights: WeightsConfig, processes: Processes) -> None:
+    """Put adapters on the model where the settings ask for them.
+
+    Raises:
+        ReachlabError: as `add_lora`, or the weights are to be sharded.
+    """
+    if weights.lora_rank:
+        if processes.sharded:
+            raise ReachlabError("--lora-rank leaves little to shard: launch without --use_fsdp")
+        add_lora(model, weights.lora_rank, weights.lora_alpha)
 
 
 def add_lora(model: PreTrainedModel, rank: int, alpha: int) -> None:

@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
 from reachlab.models.devices import choose_device
+from reachlab.models.origin import origin_of
 from reachlab.models.tokenizer import encode, encode_prompts
 from reachlab.rl.algorithm import Algorithm, Scored
 from reachlab.rl.algorithms import ALGORITHMS
@@ -37,10 +38,11 @@ from reachlab.tasks.reward import Rewarded, hash_reward
 from reachlab.training.config import OptimizerConfig
 from reachlab.training.critic import Critic
 from reachlab.training.loop import Metrics, TrainingRun, identity
-from reachlab.training.lora import add_lora
+from reachlab.training.lora import adapt
 from reachlab.training.passes import Batch, Passes
 from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
+from reachlab.training.recipes import say, settle_rl, settled_optimizer
 from reachlab.training.rl_config import RANDOM, ObjectiveConfig, RLConfig
 from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
 from reachlab.training.routing import route, watched
@@ -73,6 +75,8 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     Raises:
         ReachlabError: as `train_rl`.
     """
+    origin = origin_of(find_checkpoint(config.model))
+    said, config = config, settle_rl(config, origin)
     asked = asked_task(config.task, config.ask, config.model)
     task: Task = asked.task
     own_reward = config.reward not in ("", RANDOM)
@@ -89,7 +93,8 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     try:
         workers = max(1, (os.cpu_count() or 1) // processes.world)
         with Judge(task, workers=workers, timeout_s=config.verify_timeout) as judge:
-            yield Learner(config, task, judge, processes, folder, known, asked.remark)
+            remarks = [*filter(None, (asked.remark, say(said, config, origin)))]
+            yield Learner(config, task, judge, processes, folder, known, remarks)
     finally:
         processes.close()
 
@@ -158,15 +163,15 @@ class Learner:
         processes: Processes,
         folder: RunFolder,
         known: Mapping[str, Any],
-        remark: str = "",
+        remarks: Sequence[str] = (),
     ):
-        self.config, self.processes, self.clock, self.remark = config, processes, Clock(), remark
+        self.config, self.processes, self.clock, self.told = config, processes, Clock(), remarks
         self.algorithm = resolve(config)
         self.run = TrainingRun(
             folder,
             lambda: folder.claim("rl", known, {"model_path": config.model}),
             config.loop,
-            config.optimizer,
+            settled_optimizer(config.optimizer),
             self._load,
             processes,
             self._beside,
@@ -180,22 +185,18 @@ class Learner:
     def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model, tokenizer = load_model(self.config.model)
         route(model, self.config.routing, source=find_checkpoint(self.config.model))
-        weights = self.config.weights
-        if weights.lora_rank:
-            if self.processes.sharded:
-                raise ReachlabError("--lora-rank leaves little to shard: launch without --use_fsdp")
-            add_lora(model, weights.lora_rank, weights.lora_alpha)
+        adapt(model, self.config.weights, self.processes)
         return model, tokenizer
 
     def _beside(self, model: PreTrainedModel) -> dict[str, tuple[nn.Module, OptimizerConfig]]:
         self.passes = Passes(self.config, self.algorithm, model, self.processes)
         if not self.algorithm.critic:
             return {}
-        moves = replace(self.config.optimizer, method="adamw", lr=self.config.objective.critic_lr)
+        moves = replace(settled_optimizer(self.config.optimizer), method="adamw", lr=self.config.objective.critic_lr)
         return {"critic": (Critic(model), moves)}
 
     def remarks(self) -> list[str]:
-        """What to mind about the first step's prompts, or the held-out ones; by the main process.
+        """What the recipe chose; what to mind about the first step's prompts, or the held-out ones. Main's alone.
 
         Raises:
             ReachlabError: the model has no positions for them.
@@ -203,7 +204,7 @@ class Learner:
         stream = self.source.task.stream("train", self.config.loop.seed)
         problems = [*islice(stream, self.config.prompts), *self.source.held_out]
         prompts = encode_prompts(self.run.tokenizer, [p.asked for p in problems])
-        found = [*filter(None, [self.remark]), *self.source.check(problems, prompts)]
+        found = [*self.told, *self.source.check(problems, prompts)]
         if self.algorithm.overlong:
             found += self._check_lengths(problems)
         return found if self.processes.main else []

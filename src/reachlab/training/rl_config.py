@@ -5,7 +5,7 @@ from typing import Literal
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.asking import AskConfig
-from reachlab.training.config import LoopConfig, OptimizerConfig, RoutingConfig
+from reachlab.training.config import LoopConfig, OptimizerChoice, RoutingConfig, WeightsConfig
 
 RANDOM = "random"
 """The reward that is a coin."""
@@ -71,8 +71,8 @@ class SelectionConfig:
 class BudgetConfig:
     """Which rollouts are generated."""
 
-    rollouts: int = 16
-    """Rollouts a problem may get (n)."""
+    rollouts: int = 0
+    """Rollouts a problem may get (n); 0 takes the recipe's."""
     budget: Literal["all", "waves", "pilot_commit"] = "all"
     """all: n at once. waves: a problem stops when no further rollout could improve its kept subset. pilot_commit
     (arXiv 2605.26606): a pilot estimates the success rate, problems outside a band get no more and are left out."""
@@ -87,9 +87,19 @@ class BudgetConfig:
     default 3 for dapo and 0 for the others."""
 
     def __post_init__(self) -> None:
-        if self.rollouts < 1:
-            raise ReachlabError(f"rollouts={self.rollouts} must be 1 or more")
-        if not 0 <= self.wave <= self.rollouts:
+        if self.rollouts < 0 or self.wave < 0:
+            raise ReachlabError(f"rollouts={self.rollouts} and wave={self.wave} must be 0 (chosen for you) or more")
+        if self.rollouts:
+            self._check_wave()
+        if not 0 <= self.band[0] <= self.band[1] <= 1:
+            raise ReachlabError(f"band={self.band} must be two mean rewards, low and high, in 0 to 1")
+        if not -float("inf") < self.reward_range[0] < self.reward_range[1] < float("inf"):
+            raise ReachlabError(f"reward_range={self.reward_range} must be two numbers, low and high")
+        if self.redraws is not None and self.redraws < 0:
+            raise ReachlabError(f"redraws={self.redraws} must be 0 or more")
+
+    def _check_wave(self) -> None:
+        if self.wave > self.rollouts:
             raise ReachlabError(f"wave={self.wave} must be 0 (chosen for you) to rollouts={self.rollouts}")
         pilot = self.wave or -(-self.rollouts // 4)
         if self.budget == "pilot_commit" and not 2 <= pilot < self.rollouts:
@@ -97,12 +107,6 @@ class BudgetConfig:
                 f"a pilot of {pilot} of rollouts={self.rollouts} tells no success rate apart; give --wave 2 to "
                 f"{self.rollouts - 1}, and more rollouts"
             )
-        if not 0 <= self.band[0] <= self.band[1] <= 1:
-            raise ReachlabError(f"band={self.band} must be two mean rewards, low and high, in 0 to 1")
-        if not -float("inf") < self.reward_range[0] < self.reward_range[1] < float("inf"):
-            raise ReachlabError(f"reward_range={self.reward_range} must be two numbers, low and high")
-        if self.redraws is not None and self.redraws < 0:
-            raise ReachlabError(f"redraws={self.redraws} must be 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,22 +133,6 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightsConfig:
-    """What of the model moves, and in which precision it computes."""
-
-    lora_rank: int = 0
-    """Train low-rank adapters of this rank (LoRA, through peft) instead of the weights; 0 trains the weights."""
-    lora_alpha: int = 0
-    """Scale of the adapters: alpha / rank multiplies them; 0 takes twice the rank."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the passes compute in; the weights and the optimizer stay float32."""
-
-    def __post_init__(self) -> None:
-        if self.lora_rank < 0 or self.lora_alpha < 0:
-            raise ReachlabError(f"lora_rank={self.lora_rank} and lora_alpha={self.lora_alpha} must be 0 or more")
-
-
-@dataclass(frozen=True, kw_only=True)
 class RLConfig:
     """Reinforcement learning on verifiable rewards, updating on the rollouts that a down-sampling rule keeps."""
 
@@ -158,8 +146,8 @@ class RLConfig:
     """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score. random: a
     fair coin a rollout, whatever it says; a control (arXiv 2506.10947)."""
     ask: AskConfig = AskConfig()
-    prompts: int = 32
-    """Problems a step, over all processes."""
+    prompts: int = 0
+    """Problems a step, over all processes; 0 takes the recipe's."""
     temperature: float = 1.0
     """Of the rollouts, and of the policy that is optimized."""
     max_tokens: int = 256
@@ -177,12 +165,14 @@ class RLConfig:
     budget: BudgetConfig = BudgetConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     weights: WeightsConfig = WeightsConfig()
-    optimizer: OptimizerConfig = OptimizerConfig(method="adamw", lr=3e-4)
+    optimizer: OptimizerChoice = OptimizerChoice()
     routing: RoutingConfig = RoutingConfig()
-    loop: LoopConfig = LoopConfig(steps=100, save_every=10)
+    loop: LoopConfig = LoopConfig(save_every=10)
 
     def __post_init__(self) -> None:
-        for name in ("prompts", "updates", "epochs", "pass_tokens", "max_tokens"):
+        if self.prompts < 0:
+            raise ReachlabError(f"prompts={self.prompts} must be 1 or more")
+        for name in ("updates", "epochs", "pass_tokens", "max_tokens"):
             if getattr(self, name) < 1:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
         if not self.verify_timeout > 0:
@@ -195,13 +185,13 @@ class RLConfig:
 
     def _check_selection(self) -> None:
         rule, keep, rollouts = self.selection.rule, self.selection.keep, self.budget.rollouts
-        if not 0 <= keep <= rollouts:
+        if keep < 0 or (rollouts and keep > rollouts):
             raise ReachlabError(f"keep={keep} must be 0 (all) to rollouts={rollouts}")
-        if rule == "none" and keep not in (0, rollouts):
+        if rule == "none" and rollouts and keep not in (0, rollouts):
             raise ReachlabError(f"keep={keep} of rollouts={rollouts} needs a --rule, e.g. max_variance")
         if rule != "none" and not keep:
             raise ReachlabError(f"--rule {rule} needs --keep, the number of rollouts to update on")
-        if not 0 <= self.selection.lot <= self.keep:
+        if self.selection.lot < 0 or (self.keep and self.selection.lot > self.keep):
             raise ReachlabError(f"lot={self.selection.lot} must be 0 to keep={self.keep}")
         if self.selection.lot and self.selection.normalise != "all":
             raise ReachlabError("--lot makes the gradient that of all rollouts: add --normalise all")

@@ -25,6 +25,7 @@ from reachlab.models.build import build_model, give_sight
 from reachlab.models.chat import end_tokens
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model, load_tokenizer
 from reachlab.models.devices import autocast, choose_device
+from reachlab.models.origin import origin_of
 from reachlab.models.tokenizer import Kind, train_tokenizer
 from reachlab.moe import densified
 from reachlab.runs import RunFolder
@@ -38,7 +39,9 @@ from reachlab.training.corpus.sources import is_text
 from reachlab.training.corpus.survey import survey
 from reachlab.training.corpus.windows import window_batches, windows_in_order
 from reachlab.training.loop import Metrics, TrainingRun, identity
+from reachlab.training.lora import adapt
 from reachlab.training.processes import Processes
+from reachlab.training.recipes import say, settle_distill, settled_optimizer
 from reachlab.training.routing import Balance, route, watched
 from reachlab.training.text import (
     Documents,
@@ -155,6 +158,8 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
     Raises:
         ReachlabError: no checkpoint, no teacher, nothing right to learn from, a folder that holds another run.
     """
+    origin = origin_of(find_checkpoint(config.model))
+    said, config = config, settle_distill(config, origin)
     asked = asked_task(config.task, config.ask, config.model)
     task, seed = asked.task, config.loop.seed
     if config.teacher == "solver":
@@ -167,6 +172,7 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
     def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model, tokenizer = load_model(config.model)
         route(model, config.routing, config.balance, find_checkpoint(config.model))
+        adapt(model, config.weights, processes)
         return model, tokenizer
 
     folder = RunFolder(config.out)
@@ -174,10 +180,11 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
     del known["tokens_of"]  # the steps say it
     claim = partial(folder.claim, "distill", known, {"model_path": config.model, "teacher": config.teacher})
     with _processes(config) as processes:
-        run = TrainingRun(folder, claim, config.loop, config.optimizer, start, processes)
+        run = TrainingRun(folder, claim, config.loop, settled_optimizer(config.optimizer), start, processes)
         if not run.finished:
-            if processes.main and asked.remark:
-                tell(asked.remark)
+            for remark in filter(None, (asked.remark, say(said, config, origin))):
+                if processes.main:
+                    tell(remark)
             ends = end_tokens(run.tokenizer, find_checkpoint(config.model))
             batches = document_batches(
                 documents, run.tokenizer, config.batch, config.length, answer_only=True, ends=ends
@@ -340,7 +347,9 @@ class Learner:
 
     @property
     def _dtype(self) -> torch.dtype:
-        found: torch.dtype = getattr(torch, self.config.dtype)
+        config = self.config
+        name = config.dtype if isinstance(config, PretrainConfig) else config.weights.dtype
+        found: torch.dtype = getattr(torch, name)
         return found
 
 
