@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -10,6 +12,7 @@ from reachlab.rl.advantages import (
     discounted_sums,
     gae,
     shaped_rewards,
+    slight,
     standardised,
     token_rewards,
     whiten,
@@ -50,6 +53,26 @@ def test_within_the_kept_or_over_all() -> None:
     assert torch.allclose(over_all, standardised(group(rewards)).gather(1, kept))
     assert over_all[1, 0] > 0.5
     assert centred(group(rewards, kept, "all")).tolist() == [[-0.25, 0.75], [0.25, 0.25]]
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, NAN]), min_size=2, max_size=70))
+def test_right_and_wrong_are_divided_by_their_own_deviation_bit_for_bit(row: list[float]) -> None:
+    rewards = torch.tensor([row])
+    plain = group(rewards)
+    assert torch.equal(standardised(plain), standardised(replace(plain, full_credit=1.0)))
+    assert not slight(rewards, 1.0).any()
+
+
+def test_partial_credit_alone_counts_for_what_it_is() -> None:
+    """Half of eight answers near: 0.025 from the mean, over the deviation of one right of eight, √7 / 8."""
+    rewards = torch.tensor([[0.05] * 4 + [0.0] * 4, [1.0] + [0.05] * 7, [0.05] * 8, [NAN] * 8])
+    found = standardised(replace(group(rewards), full_credit=1.0))
+    near = 0.025 / (0.999 * 7**0.5 / 8)
+    assert found[0].tolist() == pytest.approx([near] * 4 + [-near] * 4, rel=1e-4)
+    assert slight(rewards, 1.0).tolist() == [True, True, False, False]
+    assert found[1, 0] == pytest.approx(0.95 * 7**0.5, rel=2e-3)
+    assert not found[2:].any()
+    assert standardised(group(rewards))[0].tolist() == pytest.approx([1.0] * 4 + [-1.0] * 4, rel=1e-3)
 
 
 def test_agreement() -> None:

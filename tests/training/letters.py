@@ -7,10 +7,11 @@ from reachlab.types import Problem, Verdict
 
 
 class Letters(GeneratedTask):
-    """Right answers begin with an odd digit; the share `unscored` of the problems is never judged."""
+    """Right answers begin with an odd digit; the share `unscored` of the problems is never judged. With `partial` they
+    are only nearly right, and score that."""
 
-    def __init__(self, unscored: float = 0.0) -> None:
-        self.unscored, self.spec = unscored, "letters"
+    def __init__(self, unscored: float = 0.0, partial: float = 0.0) -> None:
+        self.unscored, self.partial, self.spec = unscored, partial, "letters"
 
     def draw(self, rng: random.Random, *, listed: bool) -> Problem:
         number = rng.randrange(1000)
@@ -19,7 +20,8 @@ class Letters(GeneratedTask):
     def verify(self, problem: Problem, text: str) -> Verdict:
         if random.Random(problem.id + text).random() < self.unscored:
             return Verdict.unscored("the judge is out")
-        return Verdict.correct() if text[:1] in set("13579") else Verdict.wrong()
+        odd = text[:1] in set("13579")
+        return Verdict.correct() if odd and not self.partial else Verdict.wrong(score=odd * self.partial)
 
 
 class Said(Letters):

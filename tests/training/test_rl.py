@@ -23,6 +23,7 @@ from reachlab.sampling.contradictions import count_contradictions
 from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.tasks.registry import FAMILIES
 from reachlab.training.config import LoopConfig, OptimizerConfig
+from reachlab.training.loop import TrainingRun
 from reachlab.training.rl import resolve, train_rl
 from reachlab.training.rl_config import AlgorithmName, RLConfig
 from reachlab.training.rollouts import RolloutSource
@@ -317,6 +318,107 @@ def test_adapters_move_and_the_checkpoint_holds_their_sum(settings: dict[str, An
     assert rows[-1]["kl_start"] > 1e-5
 
 
+@pytest.mark.parametrize("changes", [{}, {"watch": False}, {"lora_rank": 2}], ids=str)
+def test_an_update_that_breaks_the_model_stops_the_run(settings: dict[str, Any], changes: dict[str, Any]) -> None:
+    """The last update too: there is one only."""
+    wild = {**changes, "optimizer": OptimizerConfig(lr=3.0), "loop": replace(LOOP, steps=1)}
+    with pytest.raises(ReachlabError, match=r"step 1 moved the policy by .* Lower --lr 3 to 0.3, .*no state is saved"):
+        train(settings, "rl", **wild)
+    out = Path(settings["out"])
+    assert not (out / "model").exists()
+    assert not (out / "state").exists()
+    assert metrics(out) == []
+    load_model(train(settings, "unguarded", **wild, guard=0.0))
+    assert "kl_update" not in metrics(out.with_name("unguarded"))[0]
+
+
+def test_a_leap_leaves_the_state_before_it(settings: dict[str, Any]) -> None:
+    """The learning rate rises until it is too high; begun again, the run goes on from before and ends the same way."""
+    rising = {
+        "optimizer": OptimizerConfig(lr=0.5, warmup=1000, schedule="constant"),
+        "loop": LoopConfig(steps=1000, save_every=1, seed=0, device="cpu", threads=1),
+        "guard": 0.05,
+    }
+    with pytest.raises(ReachlabError, match=r"moved the policy") as error:
+        train(settings, "rl", **rising)
+    rows = metrics(settings["out"])
+    assert all(row["kl_update"] <= 0.05 for row in rows)
+    assert f"step {len(rows) + 1} moved" in str(error.value)
+    assert f"state is that of step {len(rows)}, before it" in str(error.value)
+    with pytest.raises(ReachlabError) as again:
+        train(settings, "rl", **rising)
+    assert str(again.value) == str(error.value)
+    assert metrics(settings["out"]) == rows
+
+
+def test_the_guard_changes_nothing_of_what_is_learned(settings: dict[str, Any]) -> None:
+    guarded, free = train(settings, "guarded"), train(settings, "free", guard=0.0)
+    assert distance(weights(guarded), weights(free)) == 0
+    # What is measured after one step is what the next finds itself at, on other rollouts.
+    assert all(row["kl_update"] > 0 for row in metrics(guarded))
+
+
+def test_the_state_of_adapters_holds_them_alone(settings: dict[str, Any]) -> None:
+    lora = {"lora_rank": 2, "optimizer": OptimizerConfig(lr=0.02), "loop": replace(LOOP, steps=4, save_every=2)}
+    whole = train(settings, "whole", **lora)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingRun, "_log", _stopped_after(2))
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, "rl", **lora)
+    state = torch.load(Path(settings["out"]) / "state" / "trainer.pt", weights_only=True)
+    assert state["policy"]["model"]
+    assert all("lora_" in name for name in state["policy"]["model"])
+    out = train(settings, "rl", **lora)
+    assert metrics(out) == metrics(whole)
+    assert distance(weights(out), weights(whole)) == 0
+
+
+def _stopped_after(step: int) -> Callable[[TrainingRun, dict[str, Any]], None]:
+    """A log that ends the process, as it were, once the step after `step` is taken."""
+    log = TrainingRun._log
+
+    def stopping(run: TrainingRun, found: dict[str, Any]) -> None:
+        if run.step > step:
+            raise KeyboardInterrupt
+        log(run, found)
+
+    return stopping
+
+
+def test_a_state_with_the_frozen_weights_in_it_is_refused(settings: dict[str, Any]) -> None:
+    lora = {"lora_rank": 2, "loop": replace(LOOP, steps=4, save_every=2)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingRun, "_log", _stopped_after(2))
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, "rl", **lora)
+    file = Path(settings["out"]) / "state" / "trainer.pt"
+    state = torch.load(file, weights_only=True)
+    name = "model.layers.0.mlp.down_proj.base_layer.weight"
+    state["policy"]["model"][name] = torch.zeros(32, 48)
+    torch.save(state, file)
+    with pytest.raises(ReachlabError, match=f"{name}, which this run does not train: the state of an older version"):
+        train(settings, "rl", **lora)
+
+
+def test_partial_credit_is_counted_and_not_blown_up(settings: dict[str, Any]) -> None:
+    """A reward of 0.05 for what is not right: with the division by its own deviation it teaches as much as a 1."""
+    common = {"task": "letters,partial=0.05", "loop": replace(LOOP, steps=1), "watch": False}
+    rows = {
+        name: metrics(train(settings, name, **common, **changes))[0]
+        for name, changes in {"floor": {}, "none": {"full_credit": 0.0}}.items()
+    }
+    assert rows["floor"]["groups_partial"] > 0
+    assert rows["none"]["groups_partial"] == 0
+    assert 0 < rows["floor"]["grad_norm"] < 0.3 * rows["none"]["grad_norm"]
+
+
+def test_of_a_reward_of_ones_own_only_its_owner_knows_what_is_full() -> None:
+    common = {"model": "m", "task": "t", "out": "o"}
+    assert rl_config(**common).full_credit == 1
+    assert rl_config(**common, reward="my:reward").full_credit == 0
+    assert rl_config(**common, reward="my:reward", full_credit=10.0).full_credit == 10
+
+
 def test_an_overlong_answer_costs(settings: dict[str, Any]) -> None:
     free = metrics(train(settings, "free", overlong=0.0, loop=replace(LOOP, steps=1)))
     shaped = metrics(train(settings, "shaped", overlong=1.0, loop=replace(LOOP, steps=1)))
@@ -532,8 +634,8 @@ def test_bad_input_writes_nothing(settings: dict[str, Any], checkpoint: Path, tm
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"prompts": 0}, "prompts=0 must be 1 or more"),
-        ({"rollouts": 0}, "rollouts=0 must be 1 or more"),
+        ({"prompts": -1}, "prompts=-1 must be 1 or more"),
+        ({"rollouts": -1}, "rollouts=-1 and wave=0 must be 0"),
         ({"pass_tokens": 0}, "pass_tokens=0 must be 1 or more"),
         ({"epochs": 0}, "epochs=0 must be 1 or more"),
         ({"kl": -1.0}, "kl=-1.0 must be 0 or more"),
@@ -575,7 +677,7 @@ def test_the_command_line_names_every_algorithm() -> None:
 
 def test_what_is_not_said_is_the_algorithms_own() -> None:
     def row(**chosen: Any) -> Any:
-        return resolve(rl_config(model="", task="", out="", **chosen))
+        return resolve(rl_config(model="", task="", out="", **{"rollouts": 16, **chosen}))
 
     assert row(algorithm="dapo") == ALGORITHMS["dapo"]
     assert row(algorithm="grpo").kl_place == "none"

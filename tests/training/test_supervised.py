@@ -27,6 +27,7 @@ from reachlab.training.config import (
     OptimizerConfig,
     PretrainConfig,
     RoutingConfig,
+    WeightsConfig,
 )
 from reachlab.training.routing import Balance, route
 from reachlab.training.supervised import distill, next_token_loss, pretrain
@@ -195,6 +196,43 @@ def test_a_damaged_state_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(ReachlabError, match=r"state: not a state to go on from .*; delete it to start over") as error:
         pretrain(pretraining(tmp_path / "base"))
     assert "\n" not in str(error.value)
+
+
+def test_distilling_that_breaks_the_model_is_stopped(checkpoint: Path, tmp_path: Path) -> None:
+    """At the only update, whose damage no later batch would show."""
+    wild = {"optimizer": OptimizerConfig(method="adamw", lr=3.0), "loop": replace(LOOP, steps=1)}
+    with pytest.raises(ReachlabError, match=r"step 1 raised the loss above its start by .* Lower --lr 3 to 0.3"):
+        distill(distilling(checkpoint, tmp_path / "out", **wild))
+    assert not (tmp_path / "out" / "model").exists()
+    distill(distilling(checkpoint, tmp_path / "free", **wild, guard=0.0))
+
+
+def test_the_guard_of_a_run_that_goes_on_knows_its_start(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distill(distilling(checkpoint, tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_module.TrainingRun, "_log", _stop_at(6))
+        with pytest.raises(KeyboardInterrupt):
+            distill(distilling(checkpoint, tmp_path / "stopped"))
+    distill(distilling(checkpoint, tmp_path / "stopped"))
+    rows = metrics(tmp_path / "whole")
+    assert metrics(tmp_path / "stopped") == rows
+    # All eight sequences of the first batch are looked at.
+    assert rows[0]["guard_start"] == pytest.approx(rows[0]["loss"], rel=1e-4)
+    assert rows[-1]["guard_loss"] < rows[0]["guard_start"]
+    assert same(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_distilling_adapters_leaves_what_they_are_not_on(checkpoint: Path, tmp_path: Path) -> None:
+    lora = WeightsConfig(lora_rank=2)
+    distill(distilling(checkpoint, tmp_path / "out", weights=lora, optimizer=OptimizerConfig(lr=0.02)))
+    before, after = load_file(checkpoint / "model.safetensors"), weights(tmp_path / "out")
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all("proj" in name for name in moved)
+    rows = metrics(tmp_path / "out")
+    assert rows[-1]["loss"] < rows[0]["loss"]
 
 
 def test_another_configuration_is_refused(pretrained: Path) -> None:

@@ -48,11 +48,36 @@ def centred(scored: Scored) -> Tensor:
 
 
 def standardised(scored: Scored) -> Tensor:
-    """(r − mean r) / (std r + 10⁻⁶) over the group: (P, M); exactly 0 for unscored rollouts and groups that agree."""
+    """(r − mean r) / (σ + 10⁻⁶) over the group: (P, M); exactly 0 for unscored rollouts and groups that agree.
+
+    σ is std r, and `least_deviation` where that is more.
+    """
     rewards_PM, over = group_rewards(scored)
-    deviation_P1 = (over - over.nanmean(dim=1, keepdim=True)).square().nanmean(dim=1, keepdim=True).sqrt()
-    # A group without any reward has no deviation, and advantages that are 0 already.
-    return _centre(rewards_PM, over) / (deviation_P1.nan_to_num(0.0) + 1e-6)
+    deviation_P1 = torch.maximum(_deviation(over), least_deviation(over, scored.full_credit))
+    return _centre(rewards_PM, over) / (deviation_P1 + 1e-6)
+
+
+def least_deviation(rewards_PN: Tensor, full_credit: float) -> Tensor:
+    """full_credit √(n − 1) / n: (P, 1); just below the deviation of one right answer among n − 1 wrong ones.
+
+    A group that differs by less differs in partial credit alone. Divided by its own deviation, 0.05 for a number that
+    was near would count as much as a right answer does elsewhere. Groups of right and wrong are never touched.
+    """
+    n_P1 = (~rewards_PN.isnan()).sum(dim=1, keepdim=True)
+    # Rounding must not let a group of one right answer fall below.
+    return 0.999 * full_credit * (n_P1 - 1).clamp(min=0).sqrt() / n_P1.clamp(min=1)
+
+
+def slight(rewards_PN: Tensor, full_credit: float) -> Tensor:
+    """Which groups differ, and by less than `least_deviation`: bool (P,)."""
+    less_P1 = _deviation(rewards_PN) < least_deviation(rewards_PN, full_credit)
+    return ~agree(rewards_PN) & less_P1[:, 0]
+
+
+def _deviation(rewards_PN: Tensor) -> Tensor:
+    """The population's, (P, 1); 0 for a group without any reward, whose advantages are 0 already."""
+    apart_PN = rewards_PN - rewards_PN.nanmean(dim=1, keepdim=True)
+    return apart_PN.square().nanmean(dim=1, keepdim=True).sqrt().nan_to_num(0.0)
 
 
 def _centre(rewards_PM: Tensor, over: Tensor) -> Tensor:

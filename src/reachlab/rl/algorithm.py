@@ -56,6 +56,10 @@ class Scored:
     greedy_P: Tensor | None = None
     """Reward of each prompt's temperature-0 answer; NaN is unscored."""
 
+    full_credit: float = 0.0
+    """What a right answer earns beyond a wrong one. Where the advantage divides by a group's deviation, smaller
+    differences are not blown up to that size (`advantages.least_deviation`); 0 divides by any."""
+
     gamma: float = 1.0
     """Discount a token, for the algorithms that see an answer as a chain of actions (PPO, REINFORCE++)."""
 

@@ -243,8 +243,13 @@ class DistillConfig:
     """Longest prompt and answer together, in tokens; longer ones are cut."""
     accumulate: int = 1
     """Pieces that a process cuts its part of a batch into, one after the other: less memory, the same gradient."""
+    guard: float = 1.0
+    """Stop when the loss of the first step's sequences is this far above what it was at the start (nats a token); 0
+    does not look. It takes a pass over a few sequences a step."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.guard < float("inf"):
+            raise ReachlabError(f"guard={self.guard} must be 0 (off) or more")
         _check_batch(self.batch, self.length, self.accumulate)
 
 

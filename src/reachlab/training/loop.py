@@ -29,18 +29,18 @@ from reachlab.moe import densified
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder, kept_at, training_step
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
+from reachlab.training.guard import LeapError
 from reachlab.training.lora import merged
 from reachlab.training.optimizer import build_optimizers, clip, learning_rate_scale
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import RLConfig
+from reachlab.training.shown import shown
 from reachlab.training.trackers import Trackers, check_trackers
 
 Metrics = dict[str, float]
 
-SHOWN = ("loss", "reward")
-"""What the terminal shows of a step."""
-DOUBTS = ("truncated_right", "contradictions")
-"""Counts that should be 0: shown where they are not."""
+MEASURED = ("eval_pass1", "val_loss")
+"""What is not measured at every step, and shown until it is measured again."""
 
 
 def identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class TrainingRun:
         for module in self.modules.values():
             self.processes.prepare(module)
         self.optimizers = {name: build_optimizers(module, moves) for name, (module, moves) in trained.items()}
-        self.step, self.moved = 0, False
+        self.step, self.saved, self.moved = 0, 0, False
         if resuming:
             self._resume()
 
@@ -111,12 +111,13 @@ class TrainingRun:
         """Call `step(t)` for the steps that are left; it updates the weights and returns what to log.
 
         Raises:
-            ReachlabError: what the step raises, or a loss that is not finite; the state before that step is saved.
+            ReachlabError: what the step raises, or a loss that is not finite; the state before that step is saved,
+                unless the step was a leap (`guard.py`): then what was saved before stays.
         """
         self._by_main(self.claim)
         self._by_main(lambda: self._drop_after(self.step))
         spent = self._seconds_so_far()
-        shown = int(spent)
+        told, measured = int(spent), Metrics()
         with ExitStack() as stack:
             advance = self._open_progress(stack, label, spent)
             trackers = self._open_trackers(stack)
@@ -134,9 +135,10 @@ class TrainingRun:
                         self._write_model(kept_at(self.step))
                     if self.step % self.loop.save_every == 0:
                         self.save()
-                done = int(spent) - shown if self.loop.max_seconds else 1
-                shown += done
-                advance(done, **{k: metrics[k] for k in SHOWN if k in metrics}, **_doubts(metrics))
+                done = int(spent) - told if self.loop.max_seconds else 1
+                told += done
+                measured |= {name: metrics[name] for name in MEASURED if name in metrics}
+                advance(done, **shown(measured | metrics))
         self._write_model("model")
         self._by_main(lambda: shutil.rmtree(self.path / "state", ignore_errors=True))
 
@@ -183,6 +185,7 @@ class TrainingRun:
             torch.save(state, path / "trainer.pt")
 
         self._by_main(lambda: save_folder(self.path / "state", fill))
+        self.saved = self.step
 
     def _take(self, step: Callable[[int], Metrics]) -> Metrics:
         """One step; what a step that fails leaves is saved: the state before it, unless a part of it was done."""
@@ -196,11 +199,19 @@ class TrainingRun:
                     f"{self.folder.url}: {' and '.join(bad)} not finite at step {self.step + 1}. "
                     "Lower the learning rate, or look at the data of this step"
                 )
+        except LeapError as leap:
+            raise ReachlabError(f"{self.folder.url}: {leap}; {self._before()}") from leap
         except ReachlabError as error:
             self.save()
             what = "the state, with a part of this step's updates," if self.moved else "the last good state"
             raise ReachlabError(f"{error}; {what} is in {self.path / 'state'}") from error
         return metrics
+
+    def _before(self) -> str:
+        """What there is of the run beside the weights of the moment."""
+        if not self.saved:
+            return "no state is saved"
+        return f"the state in {self.path / 'state'} is that of step {self.saved}, before it"
 
     def _resume(self) -> None:
         path = self.path / "state" / "trainer.pt"
@@ -217,7 +228,7 @@ class TrainingRun:
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and "random_cuda" in state:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
-        self.step = int(state["step"])
+        self.step = self.saved = int(state["step"])
 
     def _write_model(self, name: str) -> None:
         """The weights of the moment as an ordinary checkpoint in the run's folder `name`."""
@@ -269,10 +280,6 @@ class TrainingRun:
                 shutil.rmtree(kept, ignore_errors=True)
         rows = [r for r in self.folder.metrics() if r["step"] <= step]
         self.folder.write("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in rows).encode())
-
-
-def _doubts(metrics: Mapping[str, float]) -> dict[str, int]:
-    return {name: int(metrics[name]) for name in DOUBTS if metrics.get(name)}
 
 
 def _training_seconds(metrics: Mapping[str, Any]) -> float:

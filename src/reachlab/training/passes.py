@@ -31,6 +31,8 @@ from reachlab.training.rollouts import Rollouts
 
 Row = tuple[int, int]
 """(p, m): a kept rollout, by problem and place among the kept."""
+Seen = list[tuple[Pack, Tensor]]
+"""Packs, and the policy's log-probabilities of their tokens."""
 Out = TypeVar("Out")
 
 
@@ -124,19 +126,23 @@ class Passes:
             batch.values_PMT = _spread(batch, places, self._no_grad(packs, self._values(critic), threads))
         return batch
 
-    def watch(self, rollouts: Rollouts, t: int, threads: int) -> Metrics:
-        """Sums over one rollout of each problem, whatever came of it: entropy, and KL to what the run began with.
+    def watch(self, rollouts: Rollouts, t: int, threads: int) -> tuple[Metrics, Seen]:
+        """Sums over one rollout of each problem, whatever came of it: entropy, and KL to what the run began with; and
+        the policy's log-probabilities there, for `moved`.
 
         Not over the kept ones: what a rule picks is not how the policy is.
         """
-        if not self.config.evaluation.watch:
-            return {}
+        everything = self.config.evaluation.watch
+        if not (everything or self.config.guard):
+            return {}, []
         seed = self.config.loop.seed
         chosen = [
             [rollouts.answers[p][sample_seed(seed, f"watch {t}", place) % rollouts.first].tokens.tolist()]
             for p, place in enumerate(rollouts.places)
         ]
         packs = self._packs(rollouts.prompts, chosen, threads)
+        if not everything:
+            return {}, [*zip(packs, self._no_grad(packs, self._logprobs(self.model), threads), strict=True)]
         policy = self._no_grad(packs, self._logprobs(self.model, entropy=True), threads)
         with self.original() as original:
             reference = self._no_grad(packs, self._logprobs(original), threads)
@@ -146,6 +152,15 @@ class Passes:
             sums["watched"] += float(mask_BT.sum())
             sums["entropy"] += float(entropy_BT[mask_BT].sum())
             sums["kl_start"] += float(k3(logprobs_BT - start_BT)[mask_BT].sum())
+        return sums, [(pack, logprobs_BT) for pack, (logprobs_BT, _) in zip(packs, policy, strict=True)]
+
+    def moved(self, seen: Seen, threads: int) -> Metrics:
+        """Sums over the rollouts of `watch`: tokens, and the KL of the policy that was to the policy that is."""
+        sums = {"moved": 0.0, "moved_tokens": 0.0}
+        after = self._no_grad([pack for pack, _ in seen], self._logprobs(self.model), threads)
+        for (pack, before_BT), after_BT in zip(seen, after, strict=True):
+            sums["moved_tokens"] += float(pack.mask_BT.sum())
+            sums["moved"] += float(k3(before_BT - after_BT)[pack.mask_BT].sum())
         return sums
 
     @contextmanager

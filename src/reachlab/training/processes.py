@@ -284,21 +284,20 @@ class Processes:
 
     # -- state ------------------------------------------------------------------------------------------------------
 
-    def weights(self, model: nn.Module) -> dict[str, Tensor]:
-        """The model's `state_dict`, whole and on the CPU; main's alone is filled."""
-        found: dict[str, Tensor] = self._collect(model.state_dict())
-        return found if self.main else {}
-
     def state(self, model: nn.Module, optimizers: Iterable[torch.optim.Optimizer]) -> dict[str, Any]:
         """All it takes to go on, whole and on the CPU, whatever the number of processes; main's alone is filled.
 
         Like torch's own `state_dict` it may share memory with what it describes: write it before the next step.
         `model` may be an `nn.ModuleDict` of several.
 
+        Frozen parameters (the base under adapters) are left out: they are what the run loads when it goes on.
+
         Returns:
             {"model": name → tensor, "optimizers": [their `state_dict`]}, or {} on the other processes.
         """
-        weights = self.weights(model)
+        frozen = _frozen(model)
+        moving = {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
+        weights = self._collect(moving)
         found = [self._collect(optimizer.state_dict()) for optimizer in optimizers]
         return {"model": weights, "optimizers": found} if self.main else {}
 
@@ -310,8 +309,12 @@ class Processes:
         Raises:
             RuntimeError, ValueError: the state of another model, or of other optimizers.
         """
-        own = model.state_dict()
-        model.load_state_dict({name: _like(t, own.get(name)) for name, t in state["model"].items()})
+        own, frozen = model.state_dict(), _frozen(model)
+        extra = sorted(set(state["model"]) & frozen)
+        if extra:
+            raise ValueError(f"it holds {extra[0]}, which this run does not train: the state of an older version")
+        kept = {name: own[name] for name in frozen}
+        model.load_state_dict({**kept, **{name: _like(t, own.get(name)) for name, t in state["model"].items()}})
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             # An optimizer numbers its parameters in the order of its groups.
@@ -351,6 +354,11 @@ def _refuse_unsupported() -> None:
         raise ReachlabError(
             f"mixed precision {precision!r} is the trainer's to choose: launch with --mixed_precision no, use --dtype"
         )
+
+
+def _frozen(model: nn.Module) -> set[str]:
+    """Names of the parameters that are not trained."""
+    return {name for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad}
 
 
 def _buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:

@@ -37,9 +37,10 @@ from reachlab.tasks.judging import Judge
 from reachlab.tasks.reward import Rewarded, hash_reward
 from reachlab.training.config import OptimizerConfig
 from reachlab.training.critic import Critic
+from reachlab.training.guard import check
 from reachlab.training.loop import Metrics, TrainingRun, identity
 from reachlab.training.lora import adapt
-from reachlab.training.passes import Batch, Passes
+from reachlab.training.passes import Batch, Passes, Seen
 from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 from reachlab.training.recipes import say, settle_rl, settled_optimizer
@@ -234,7 +235,7 @@ class Learner:
                 f"not one of {found['rollouts']:.0f} rollouts could be scored; {rollouts.last_reason()}"
             )
         with self.clock.phase("logprobs"):
-            looked = self.passes.watch(rollouts, t, self.run.threads)
+            looked, seen = self.passes.watch(rollouts, t, self.run.threads)
             batch = self.passes.prepare(
                 rollouts, kept.indices_PM, kept.drawn_PM, self.run.threads, self.run.modules.get("critic")
             )
@@ -243,11 +244,25 @@ class Learner:
         with self.clock.phase("update"), watched(self.run.model) as recorder:
             metrics = self.passes.update(self.run, batch, t)
             metrics |= recorder.scalars() if recorder else {}
+        if self.config.guard:
+            metrics["kl_update"] = self.guard(seen, t)
         metrics |= describe(found | self.processes.sums(looked))
         every = self.config.evaluation.eval_every
         if every and (t + 1) % every == 0:
             metrics |= self.evaluate()
         return metrics | {f"seconds_{name}": value for name, value in self.clock.seconds.items()}
+
+    def guard(self, seen: Seen, t: int) -> float:
+        """How far the step moved the policy (KL, nats a token), the same on all processes.
+
+        Raises:
+            LeapError: too far.
+        """
+        with self.clock.phase("guard"):
+            sums = self.processes.sums(self.passes.moved(seen, self.run.threads))
+        moved = sums["moved"] / max(sums["moved_tokens"], 1.0)
+        check("moved the policy", moved, self.config.guard, self.run.optimizer_config, t + 1)
+        return moved
 
     def evaluate(self) -> Metrics:
         """pass@1 on held-out problems and, from several samples each, pass@k; over all processes."""
@@ -296,6 +311,7 @@ class Learner:
             mask_PMT=batch.mask_PMT,
             values_PMT=batch.values_PMT,
             greedy_P=rollouts.greedy_P,
+            full_credit=self.config.full_credit,
             gamma=objective.gamma,
             lam=objective.lam,
             total=self.processes.sum,

@@ -33,6 +33,9 @@ class ObjectiveConfig:
     """How it is estimated from the tokens drawn."""
     overlong: float | None = None
     """Share of max_tokens over which long answers are punished softly, down to -1 (DAPO's 0.2); 0 does not."""
+    full_credit: float | None = None
+    """What a right answer earns (grpo, dapo): smaller differences, partial credit, are not blown up to that size by the
+    division by their deviation. Default 1, and 0 with --reward; 0 divides by any deviation, as the papers do."""
     gamma: float = 1.0
     """Discount of later rewards (PPO, REINFORCE++)."""
     lam: float = 1.0
@@ -41,7 +44,7 @@ class ObjectiveConfig:
     """Learning rate of PPO's critic."""
 
     def __post_init__(self) -> None:
-        for name in ("clip_low", "clip_high", "kl", "overlong", "critic_lr"):
+        for name in ("clip_low", "clip_high", "kl", "overlong", "critic_lr", "full_credit"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
                 raise ReachlabError(f"{name}={value} must be 0 or more")
@@ -158,6 +161,9 @@ class RLConfig:
     """Passes over the step's rollouts. From the second update on, clipping matters."""
     pass_tokens: int = 8192
     """Tokens in one forward and backward pass; the gradient does not depend on it."""
+    guard: float = 0.5
+    """Stop when a step moves the policy by more nats a token (KL) than this; 0 does not look. It takes a pass over one
+    rollout of each problem."""
     verify_timeout: float = 5.0
     """CPU seconds a verifier may take for one answer."""
     objective: ObjectiveConfig = ObjectiveConfig()
@@ -175,6 +181,8 @@ class RLConfig:
         for name in ("updates", "epochs", "pass_tokens", "max_tokens"):
             if getattr(self, name) < 1:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+        if not 0 <= self.guard < float("inf"):
+            raise ReachlabError(f"guard={self.guard} must be 0 (off) or more")
         if not self.verify_timeout > 0:
             raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
         if not 0 < self.temperature < float("inf"):
@@ -203,6 +211,12 @@ class RLConfig:
             raise ReachlabError(
                 "--budget waves stops when the kept subset is the best possible: give a --rule and --keep"
             )
+
+    @property
+    def full_credit(self) -> float:
+        """What a right answer earns; 0 where only the user knows."""
+        said = self.objective.full_credit
+        return said if said is not None else float(not self.reward)
 
     @property
     def keep(self) -> int:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from reachlab.errors import ReachlabError
 from reachlab.models.tokenizer import encode_prompts
+from reachlab.rl.advantages import slight
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.algorithms.dapo import informative, overlong_penalty
 from reachlab.rl.budgets import BUDGETS
@@ -151,6 +152,7 @@ class RolloutSource:
                 rollouts.problems, rollouts.prompts, [[0] for _ in rollouts.prompts], greedy
             )
             rollouts.greedy_P = self._shaped(_scores(verdicts, 1), answers)[:, 0]
+        sums["partial"] = float(slight(rollouts.scores_PN, self.config.full_credit).sum())
         sums["judged"] = float((~rollouts.scores_PN.isnan()).sum())
         return rollouts, sums
 
@@ -282,6 +284,7 @@ def describe(sums: Metrics) -> Metrics:
         "accuracy": sums["right"] / scored,
         "unscored": sums["unscored"] / first,
         "groups_without_signal": sums["dull"] / asked,
+        "groups_partial": sums["partial"] / asked,
         "answer_tokens": sums["tokens"] / first,
         "truncated": sums["truncated"] / first,
         **{name: sums[name] for name in COUNTS},

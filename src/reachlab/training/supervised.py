@@ -38,6 +38,7 @@ from reachlab.training.corpus.packed import check_room, open_packed, pack
 from reachlab.training.corpus.sources import is_text
 from reachlab.training.corpus.survey import survey
 from reachlab.training.corpus.windows import window_batches, windows_in_order
+from reachlab.training.guard import SEQUENCES, check
 from reachlab.training.loop import Metrics, TrainingRun, identity
 from reachlab.training.lora import adapt
 from reachlab.training.processes import Processes
@@ -282,6 +283,7 @@ class Learner:
             seen += metrics["tokens"]
             metrics["tokens_seen"] = seen
             metrics["tokens_per_second"] = metrics["tokens"] / (time.perf_counter() - began)
+            metrics |= guard(t)
             if self.eval_every and ((t + 1) % self.eval_every == 0 or t + 1 == run.loop.steps):
                 metrics |= self.validate()
             if recorder:
@@ -289,10 +291,37 @@ class Learner:
             return metrics
 
         with watched(run.model) as recorder:
+            guard = self._guarded()
+            if recorder:
+                recorder.reset()
             try:
                 run.train(step, label)
             finally:
                 upcoming.close()
+
+    def _guarded(self) -> Callable[[int], Metrics]:
+        """What measures the loss of the first step's first sequences after step t, and stops the run if it has leapt.
+
+        What it was at the start is in the first line of the metrics, where a run that goes on finds it.
+        """
+        run, config = self.run, self.config
+        limit = config.guard if isinstance(config, DistillConfig) else 0.0
+        if not limit:
+            return lambda t: {}
+        first = next(iter(self.batches(0).split(-(-config.batch // SEQUENCES))))
+        if run.step:
+            start = run.processes.same(run.folder.metrics()[0]["guard_start"] if run.processes.main else math.nan)
+        else:
+            start = self._mean_nats([first])
+
+        def measure(t: int) -> Metrics:
+            began = time.perf_counter()
+            now = self._mean_nats([first])
+            check("raised the loss above its start", now - start, limit, run.optimizer_config, t + 1)
+            found = {"guard_loss": now, "seconds_guard": time.perf_counter() - began}
+            return found if t else {"guard_start": start, **found}
+
+        return measure
 
     def _agreed(self, upcoming: Iterator[Tokens]) -> Tokens:
         """The next batch; where one process fails to make it, all stop."""
@@ -321,18 +350,22 @@ class Learner:
 
     def validate(self) -> Metrics:
         """Mean loss (nats) and perplexity of the held-out tokens, over all processes."""
-        run, processes = self.run, self.run.processes
         began = time.perf_counter()
+        loss = torch.tensor(self._mean_nats(self.held_out()), dtype=torch.float64)
+        seconds = time.perf_counter() - began
+        return {"val_loss": float(loss), "val_perplexity": float(loss.exp()), "seconds_eval": seconds}
+
+    def _mean_nats(self, batches: Iterable[Tokens]) -> float:
+        """The loss of batches without learning from them, over all processes."""
+        run, processes = self.run, self.run.processes
         nats, tokens = 0.0, 0.0
         run.model.eval()
-        for batch in self.held_out():
+        for batch in batches:
             tokens += float(batch.learn_BT[:, 1:].sum())
             pieces = batch.share(processes.rank, processes.world).split(self._at_once)
             nats += math.fsum(side_by_side(self._nats, pieces, run.threads))
         run.model.train()
-        loss = torch.tensor(processes.sums({"nats": nats})["nats"] / tokens, dtype=torch.float64)
-        seconds = time.perf_counter() - began
-        return {"val_loss": float(loss), "val_perplexity": float(loss.exp()), "seconds_eval": seconds}
+        return processes.sums({"nats": nats})["nats"] / tokens
 
     def _nats(self, batch: Tokens) -> float:
         with torch.no_grad():
