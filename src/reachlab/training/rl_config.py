@@ -216,7 +216,7 @@ class RLConfig:
     def full_credit(self) -> float:
         """What a right answer earns; 0 where only the user knows."""
         said = self.objective.full_credit
-        return said if said is not None else float(not self.reward)
+        return said if said is not None else float(self.reward in ("", RANDOM))
 
     @property
     def keep(self) -> int:

@@ -17,6 +17,8 @@ from reachlab.studies.own import measure, run
 from reachlab.studies.own.config import OwnConfig
 from reachlab.studies.own.plan import MODELS
 from reachlab.studies.stages import Stage
+from reachlab.tasks.base import Split
+from reachlab.tasks.registry import load_task
 
 TASK = "countdown,numbers=3"
 
@@ -97,7 +99,7 @@ def test_a_study_that_measures_first(asked: Path, tmp_path: Path, one_after_the_
     plan = RunFolder(tmp_path / "own").read_json("plan.json")
     assert plan["plan"]["sizes"]["problems"] == 4
     assert plan["plan"]["sizes"]["samples"] >= 8
-    assert sum(plan["measured"]["drawn"]) == 128
+    assert sum(plan["measured"]["drawn"]) == 64
     assert plan["measured"]["prompt_tokens"] > 5
     assert not (tmp_path / "own" / "measure").exists()
 
@@ -116,3 +118,14 @@ def test_a_task_without_held_out_problems(asked: Path, tmp_path: Path) -> None:
     file.write_text(json.dumps({"question": "1+1?", "answer": "2"}) + "\n")
     with pytest.raises(ReachlabError, match=r"no problem to train on|no held-out problem"):
         run.run_own(config(asked, tmp_path / "own", task=f"math:{file}"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "split", "least", "most"),
+    [
+        ("gym:chain_sum,min_terms=2,max_terms=2,min_digits=1,max_digits=1", "train", 100, 200),
+        ("countdown", "test", run.MANY, run.MANY),
+    ],
+)
+def test_how_many_problems_a_generated_task_has(spec: str, split: Split, least: int, most: int) -> None:
+    assert least <= run._distinct(load_task(spec), split, 0) <= most

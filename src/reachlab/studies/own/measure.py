@@ -28,13 +28,13 @@ from reachlab.studies.own.stages import own_stages
 from reachlab.studies.stages import run_stages
 from reachlab.tasks.base import Task
 
-ANSWERS = 128
+ANSWERS = 64
 """That the base, and a teacher model, give to training problems."""
 PROMPTS, ROLLOUTS = 8, 8
 """Of an RL step that is timed."""
 STEPS = 3
 """Of each kind; the first warms up and does not count."""
-LONGEST = 256
+LONGEST = 128
 """Tokens that the base may take, where neither the user nor the task says how many."""
 ROOM = 1.25
 """Times the tokens of the longest answers is what an answer may take: training makes answers longer."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,14 @@ from reachlab.studies.own.stages import own_stages
 from reachlab.studies.own.telling import describe, hours_up, in_hours, print_plan
 from reachlab.studies.own.words import controlled, verdicts
 from reachlab.studies.stages import at_once, run_stages
+from reachlab.tasks.base import Split, Task
 from reachlab.tasks.registry import load_task
 
 WIDTH = 4
 """Most stages side by side; more cores than that give each stage more threads."""
 TRAINABLE = 400
-"""Training problems of a generated task of which answers are drawn."""
+"""Most training problems of which answers are drawn."""
+DRAWS, MANY = 500, 1 << 30
 KIND = "study own"
 
 
@@ -106,7 +109,7 @@ def _machine(config: OwnConfig) -> Plan:
     cores = at_once(config.device)
     width = max(1, min(WIDTH, cores, _in_memory(config)))
     task = load_task(config.task)
-    trainable = len(task.problems("train")) if task.finite else TRAINABLE
+    trainable = min(TRAINABLE, _distinct(task, "train", config.seed))
     if not trainable:
         raise ReachlabError(f"{config.task}: no problem to train on")
     return Plan(sizes=fixed_sizes(config), width=width, threads=cores // width, trainable=trainable, seconds={})
@@ -124,12 +127,18 @@ def _in_memory(config: OwnConfig) -> int:
 def _held_out(config: OwnConfig) -> int:
     """Held-out problems that there are."""
     task = load_task(config.test_task or config.task)
-    if not task.finite:
-        return 1 << 30
-    found = len(task.problems("all" if config.test_task else "test"))
+    found = _distinct(task, "all" if config.test_task and task.finite else "test", config.seed)
     if not found:
         raise ReachlabError(f"{task.spec}: no held-out problem; name a --test-task")
     return found
+
+
+def _distinct(task: Task, split: Split, seed: int) -> int:
+    """Problems that there surely are. Of a generated task a few hundred are drawn; it has many where few come twice."""
+    if task.finite:
+        return len(task.problems(split))
+    found = len({problem.id for problem in islice(task.stream(split, seed), DRAWS)})
+    return found if found < 0.9 * DRAWS else MANY
 
 
 def _fitting(config: OwnConfig, found: Measured, machine: Plan, available: int) -> Plan:
