@@ -75,6 +75,16 @@ def moe_checkpoint(
     return folder
 
 
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """SmolLM2-135M-Instruct as an ordinary checkpoint; leave the folder as it is."""
+    import real_model
+
+    if not real_model.ready():
+        pytest.skip("the real model is not here: run `make real-model`")
+    return real_model.FOLDER
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> "Iterator[SmallHub]":
     """A hub of our own with the tiny model as `tiny/model`, and a cache of its own; for this process."""

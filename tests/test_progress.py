@@ -2,6 +2,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +79,16 @@ def test_numbers_are_short() -> None:
 )
 def test_durations(seconds: float, says: str) -> None:
     assert duration(seconds) == says
+
+
+def test_a_pipe_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setenv(EVENTS, str(pipe))
+    with track("nobody reads", 1) as advance:  # it does not wait for somebody who does
+        advance()
+    read = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with track("work", 2) as advance:
+        advance(2)
+    assert json.loads(os.read(read, 1000).splitlines()[-1])["done"] == 2
+    os.close(read)

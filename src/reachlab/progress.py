@@ -1,7 +1,8 @@
 """Progress with an ETA: a bar on a terminal, a line now and then in a log, or events for a parent process.
 
 A parent that draws several stages at once (the demo) sets `EVENTS` in a child's environment to an inherited file
-descriptor; the child then writes one JSON object a line there instead of drawing.
+descriptor, or to the path of a pipe where a launcher stands between them; the child then writes one JSON object a line
+there instead of drawing.
 """
 
 import json
@@ -37,7 +38,7 @@ def track(label: str, total: int, done: int = 0) -> Iterator[Advance]:
     """Show how far a piece of work of `total` units is; `done` of them were done by an earlier run."""
     descriptor = os.environ.get(EVENTS)
     if descriptor is not None:
-        yield _events(int(descriptor), label, total, done)
+        yield _events(_audience(descriptor), label, total, done)
     elif sys.stderr.isatty():
         with bars() as progress:
             task = progress.add_task(label, total=total, completed=done, info="", eta="")
@@ -109,6 +110,16 @@ def duration(seconds: float) -> str:
         if whole >= unit:
             return f"{whole // unit}{name}{whole % unit // part:02}{smaller}"
     return f"{whole}s"
+
+
+def _audience(said: str) -> int:
+    """The descriptor to write events to; −1, which none has, where nobody reads any more."""
+    if said.isdecimal():
+        return int(said)
+    try:
+        return os.open(said, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return -1
 
 
 def _events(descriptor: int, label: str, total: int, done: int) -> Advance:

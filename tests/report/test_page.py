@@ -65,8 +65,14 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def page(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Page:
     out = tmp_path_factory.mktemp("page") / "deep" / "report.html"
-    assert write(demo, out, title="A & B", extra={"pretraining": "80 s"}) == out
+    remarks = ["RL: the reward explains <the gain>"]
+    assert write(demo, out, title="A & B", extra={"pretraining": "80 s"}, remarks=remarks) == out
     return Page(out)
+
+
+def test_what_a_study_concludes_comes_first(page: Page) -> None:
+    said = page.flat.index("RL: the reward explains <the gain>.")
+    assert said < page.flat.index("Summary")
 
 
 def test_every_model_has_its_verdict(page: Page, demo: Any) -> None:

@@ -142,3 +142,22 @@ def test_stages_that_would_share_a_gpu_run_one_after_the_other(monkeypatch: pyte
     assert at_once("cpu") == len(os.sched_getaffinity(0))
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert at_once() == 1
+
+
+def test_progress_through_a_launcher_that_hands_no_descriptor_on(
+    log: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages_module, "LOG_EVERY_S", 0.0)
+    event = json.dumps({"label": "x", "done": 1, "total": 4, "info": ""})
+    said = f"printf '%s\\n' '{event}' > \"$REACHLAB_PROGRESS_FD\"; echo $REACHLAB_PROGRESS_FD >> $LOG; sleep 0.2"
+    before = len(names("/proc/self/fd"))
+    run_stages([Stage("a", ("a", said), launch=(sys.executable,)), stage("b", "true", "a")], cores=1)
+    assert re.search(r"a: 1/4 ", capfd.readouterr().err)
+    (pipe,) = [Path(line) for line in log.read_text().splitlines() if line.startswith("/")]
+    assert not pipe.parent.exists()
+    assert len(names("/proc/self/fd")) == before
+
+
+def test_a_launched_stage_that_fails_says_how_it_was_started(log: Path) -> None:
+    with pytest.raises(ReachlabError, match=r"failed: no \(command: .* -m reachlab a "):
+        run_stages([Stage("a", ("a", "echo 'error: no' >&2; exit 2"), launch=(sys.executable,))], cores=1)

@@ -25,7 +25,7 @@ from reachlab.training.config import LoopConfig, OptimizerConfig
 from reachlab.training.loop import TrainingRun
 from reachlab.training.rl import resolve, train_rl
 from reachlab.training.rl_config import AlgorithmName, RLConfig
-from reachlab.training.rollouts import RolloutSource
+from reachlab.training.rollouts import RolloutSource, coin
 from reachlab.types import Problem
 
 LOOP = LoopConfig(steps=3, save_every=2, seed=0, device="cpu", threads=1)
@@ -753,3 +753,16 @@ def test_a_length_that_punishes_right_answers_is_remarked_on(settings: dict[str,
     assert "right answers of the task's own solver are so long that --overlong 0.2 punishes them" in said[0]
     train_rl(rl_config(**{**common, "max_tokens": 40, "out": f"{settings['out']}-long"}), said.append)
     assert len(said) == 1
+
+
+def test_a_random_reward_is_a_coin_of_the_seed_and_says_nothing_of_the_answer(settings: dict[str, Any]) -> None:
+    coins = [coin(seed) for seed in range(4000)]
+    assert set(coins) == {0.0, 1.0}
+    assert abs(sum(coins) / 4000 - 0.5) < 0.03
+    assert coins == [coin(seed) for seed in range(4000)]
+    first, again = (metrics(train(settings, name, reward="random", prompts=8)) for name in ("a", "b"))
+    assert first == again
+    assert all(0.2 < row["reward"] < 0.8 for row in first)
+    plain = metrics(train(settings, "plain", prompts=8))
+    # The same rollouts of the first step, right as often, otherwise rewarded.
+    assert first[0]["accuracy"] == plain[0]["accuracy"] != first[0]["reward"]

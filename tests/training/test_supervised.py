@@ -282,6 +282,31 @@ def test_a_model_teaches_by_its_right_samples(pretrained: Path, tmp_path: Path, 
     assert losses[-1] < losses[0] - 1
 
 
+def test_a_control_learns_all_answers_and_as_many_tokens(pretrained: Path, tmp_path: Path, checkpoint: Path) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    settings: dict[str, Any] = {"model": str(checkpoint), "task": TASK, "out": str(own), "split": "train"}
+    sample(SampleConfig(**settings, problems=5, samples=8, decoding=Decoding(max_tokens=40)))
+    distill(distilling(pretrained, other, loop=replace(LOOP, steps=5)))
+    control = distilling(pretrained, tmp_path / "control", teacher=str(own), answers="all", tokens_of=str(other))
+    distill(control)
+    wanted, steps = sum(row["tokens"] for row in metrics(other)), metrics(tmp_path / "control")
+    learned = [row["tokens"] for row in steps]
+    assert sum(learned[:-1]) < wanted <= sum(learned)
+    run = RunFolder(tmp_path / "control").read_json("run.json")["config"]
+    assert run["loop"]["steps"] == len(steps)
+    assert "tokens_of" not in run
+    for said, wrong in (("not a finished training run", tmp_path), ("counts no tokens", checkpoint)):
+        with pytest.raises(ReachlabError, match=said):
+            distill(replace(control, out=str(tmp_path / "none"), tokens_of=str(_as_run(tmp_path / said, wrong))))
+
+
+def _as_run(folder: Path, model: Path) -> Path:
+    """A folder with `model` where a training run has its own."""
+    folder.mkdir()
+    (folder / "model").symlink_to(model)
+    return folder
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
     pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,10 +21,10 @@ from reachlab.training.text import (
     Tokens,
     ahead,
     attempts,
-    correct_samples,
     document_batches,
     pad,
     solutions,
+    teacher_samples,
 )
 from reachlab.types import Sample, Verdict
 
@@ -136,13 +136,13 @@ def test_a_student_sees_right_answers_to_training_problems_only(tmp_path: Path) 
     store = _teacher(tmp_path, ["correct", "wrong", "correct", "unscored"])
     train = task.problems("train", 2)
     wanted = {(p.prompt, f"{p.id} {i}") for p in train for i in (0, 2)}
-    documents = correct_samples(store, task, 0)
+    documents = teacher_samples(store, task, 0)
     epochs = [documents(4 * e, 4) for e in range(6)]
     assert all(set(epoch) == wanted for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
     assert documents(3, 9) == [pair for epoch in epochs for pair in epoch][3:12]
     with pytest.raises(ReachlabError, match=r"no correct sample of a training problem .* --split train"):
-        correct_samples(_teacher(tmp_path / "wrong", ["wrong"]), task, 0)
+        teacher_samples(_teacher(tmp_path / "wrong", ["wrong"]), task, 0)
 
 
 def test_a_student_is_taught_as_it_is_asked_whatever_its_teacher_was(tmp_path: Path) -> None:

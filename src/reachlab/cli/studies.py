@@ -16,9 +16,11 @@ from reachlab.studies.config import (
     TemperatureConfig,
     VisualConfig,
 )
+from reachlab.studies.own.config import OwnConfig
 
 Study = (
-    Annotated[DemoConfig, tyro.conf.subcommand("demo")]
+    Annotated[OwnConfig, tyro.conf.subcommand("own")]
+    | Annotated[DemoConfig, tyro.conf.subcommand("demo")]
     | Annotated[VisualConfig, tyro.conf.subcommand("visual")]
     | Annotated[AlgorithmsConfig, tyro.conf.subcommand("algorithms")]
     | Annotated[RolloutsConfig, tyro.conf.subcommand("rollouts")]
@@ -30,11 +32,15 @@ Study = (
 
 
 def study(config: Flat[Study]) -> None:
-    """Run a whole study: from nothing to a report.
+    """Run a whole study: from nothing, or from a checkpoint of your own, to a report.
 
-    Example: reachlab study demo --out runs/demo
+    Example: reachlab study own --model CHECKPOINT --task gym:chain_sum --hours 0.5 --out runs/own
     """
-    if isinstance(config, DemoConfig):
+    if isinstance(config, OwnConfig):
+        from reachlab.studies.own.run import run_own
+
+        print(f"the report is {run_own(config, remark)}")
+    elif isinstance(config, DemoConfig):
         from reachlab.studies.demo import run_demo
 
         run_demo(config)

@@ -43,6 +43,7 @@ def write_report(
     *,
     title: str = "What training added",
     extra: Mapping[str, str] | None = None,
+    remarks: Sequence[str] = (),
 ) -> Path:
     """Write the report of a comparison as one HTML file, and return its path.
 
@@ -53,6 +54,7 @@ def write_report(
         out: the file to write; it appears whole or not at all.
         title: the page's heading.
         extra: more that was run, such as the time of every stage, as name and text.
+        remarks: what a study concludes, in sentences; they come before everything else.
 
     Raises:
         ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
@@ -76,6 +78,7 @@ def write_report(
         version=__version__,
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         title=title,
+        remarks=remarks,
         comparison=comparison,
         words=words,
         models=entries,

@@ -8,6 +8,7 @@ skips what is done and goes on with the rest.
 import json
 import os
 import selectors
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,15 @@ class Stage:
     command: tuple[str, ...]
     needs: tuple[str, ...] = ()
     threads: int = 1
+    launch: tuple[str, ...] = ()
+    """What starts it in several processes, such as ("accelerate", "launch", ...)."""
+    expected: float = 0.0
+    """Seconds it should take, where that is known; shown while it waits."""
+
+    @property
+    def words(self) -> list[str]:
+        """All of what is run."""
+        return [*(self.launch or [sys.executable]), "-m", "reachlab", *self.command]
 
 
 @dataclass
@@ -56,6 +66,7 @@ class _Running:
     events: int
     log: "tempfile._TemporaryFileWrapper[bytes]"
     began: float
+    pipe: str
     pending: bytes = b""
     last: dict[str, Any] = field(default_factory=dict)
 
@@ -71,6 +82,8 @@ class _Running:
         """Let go of its pipe and its log."""
         os.close(self.events)
         self.log.close()
+        if self.stage.launch:
+            shutil.rmtree(Path(self.pipe).parent, ignore_errors=True)
 
 
 def at_once(device: str = "auto") -> int:
@@ -126,7 +139,7 @@ class _Board:
     def __init__(self, stages: Sequence[Stage]):
         self.live, self.told = sys.stderr.isatty(), time.monotonic()
         self.progress = bars()
-        self.tasks = {s.name: self.progress.add_task(s.name, total=None, start=False, info="waiting") for s in stages}
+        self.tasks = {s.name: self.progress.add_task(s.name, total=None, start=False, info=_wait(s)) for s in stages}
 
     def __enter__(self) -> "_Board":
         if self.live:
@@ -165,19 +178,23 @@ class _Board:
                 print(line, file=sys.stderr, flush=True)
 
 
+def _wait(stage: Stage) -> str:
+    return f"waiting, then about {stage.expected:.0f} s" if stage.expected else "waiting"
+
+
 def _start(stage: Stage) -> _Running:
-    read, write = os.pipe()
+    read, write, events = _pipe(named=bool(stage.launch))
     threads = str(stage.threads)
     environment = {
         **os.environ,
         **KEEP_MEMORY,
-        EVENTS: str(write),
+        EVENTS: events,
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
     }
     log = tempfile.NamedTemporaryFile(prefix=f"reachlab-{stage.name.replace(' ', '-')}-", suffix=".log")  # noqa: SIM115
     process = subprocess.Popen(
-        [sys.executable, "-m", "reachlab", *stage.command],
+        stage.words,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -185,7 +202,24 @@ def _start(stage: Stage) -> _Running:
         pass_fds=(write,),
     )
     os.close(write)
-    return _Running(stage, process, read, log, time.monotonic())
+    return _Running(stage, process, read, log, time.monotonic(), events)
+
+
+def _pipe(named: bool) -> tuple[int, int, str]:
+    """Both ends of a pipe, and what a child is told of it: a descriptor that it inherits, or a path.
+
+    A launcher hands no descriptor on to the processes it starts; they open the pipe by its name. Its own is what tells
+    that it has ended.
+    """
+    if not named:
+        read, write = os.pipe()
+        return read, write, str(write)
+    path = Path(tempfile.mkdtemp(prefix="reachlab-events-")) / "pipe"
+    os.mkfifo(path)
+    read = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write = os.open(path, os.O_WRONLY)
+    os.set_blocking(read, True)
+    return read, write, str(path)
 
 
 def _finish(run: _Running) -> None:
@@ -195,7 +229,8 @@ def _finish(run: _Running) -> None:
     said = run.log.read().decode(errors="replace").strip()
     run.close()
     if code:
-        command = " ".join(["reachlab", *run.stage.command])
+        launched = [*run.stage.launch, "-m"] if run.stage.launch else []
+        command = " ".join([*launched, "reachlab", *run.stage.command])
         last = said.splitlines()[-1].removeprefix("error: ") if said else f"exit code {code}"
         if code != 2:
             print(said, file=sys.stderr)

@@ -225,6 +225,10 @@ class DistillConfig:
     """`solver` (the task's own), or a run of samples drawn from a teacher model: its correct samples are learned."""
     task: str
     """The task whose training problems the solver answers; for a run of samples, the task it was drawn on."""
+    answers: Literal["right", "all"] = "right"
+    """Which answers of a run of samples are learned: the right ones, or all that were not cut, right and wrong."""
+    tokens_of: str = ""
+    """A finished training run: take as many steps as it takes to learn as many tokens as that run did; a control."""
     out: str
     """Run folder; the model ends up in its model/."""
     ask: AskConfig = AskConfig()

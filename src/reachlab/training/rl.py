@@ -48,7 +48,7 @@ from reachlab.training.passes import Batch, Passes, Seen
 from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 from reachlab.training.recipes import say, settle_rl, settled_optimizer
-from reachlab.training.rl_config import ObjectiveConfig, RLConfig
+from reachlab.training.rl_config import RANDOM, ObjectiveConfig, RLConfig
 from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
 from reachlab.training.routing import route, watched
 from reachlab.types import Problem
@@ -90,12 +90,13 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     asked = asked_task(config.task, config.ask, config.model)
     remarks += filter(None, (asked.remark, say(said, config, origin)))
     task: Task = asked.task
-    if config.reward:
+    own_reward = config.reward not in ("", RANDOM)
+    if own_reward:
         task = Rewarded(task, config.reward)
     next(task.stream("train", config.loop.seed))
     config = replace(config, max_tokens=_fit(config, model.name, task, remarks.append))
     known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model, rehash=config.rehash)}
-    if config.reward:
+    if own_reward:
         known["reward_source"] = hash_reward(config.reward)
     if task.finite:
         known["task_hash"] = hash_problems(task.problems("all"))

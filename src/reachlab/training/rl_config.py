@@ -7,6 +7,8 @@ from reachlab.errors import ReachlabError
 from reachlab.tasks.asking import AskConfig
 from reachlab.training.config import LoopConfig, OptimizerChoice, RoutingConfig, WeightsConfig
 
+RANDOM = "random"
+"""The reward that is a coin."""
 AlgorithmName = Literal["grpo", "dr_grpo", "rloo", "remax", "reinforce_pp", "dapo", "ppo"]
 
 
@@ -144,7 +146,8 @@ class RLConfig:
     out: str = ""
     """Run folder; the model ends up in its model/."""
     reward: str = ""
-    """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score."""
+    """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score. random: a
+    fair coin a rollout, whatever it says; a control (arXiv 2506.10947)."""
     ask: AskConfig = AskConfig()
     prompts: int = 0
     """Problems a step, over all processes; 0 takes the recipe's."""
@@ -216,7 +219,7 @@ class RLConfig:
     def full_credit(self) -> float:
         """What a right answer earns; 0 where only the user knows."""
         said = self.objective.full_credit
-        return said if said is not None else float(not self.reward)
+        return said if said is not None else float(self.reward in ("", RANDOM))
 
     @property
     def keep(self) -> int:

@@ -35,7 +35,7 @@ from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.training.loop import Metrics
 from reachlab.training.processes import Processes
-from reachlab.training.rl_config import RLConfig
+from reachlab.training.rl_config import RANDOM, RLConfig
 from reachlab.types import Problem, Status, Verdict
 
 if TYPE_CHECKING:
@@ -234,6 +234,9 @@ class RolloutSource:
         with self.clock.phase("verify"):
             pairs = [(p, a.text) for p, row in zip(problems, answers, strict=True) for a in row]
             verdicts = self.judge.verify(pairs)
+        if self.config.reward == RANDOM:
+            coins = [coin(seed) for row in seeds for seed in row]
+            verdicts = [replace(v, score=score) for v, score in zip(verdicts, coins, strict=True)]
         for (problem, text), verdict in zip(pairs, verdicts, strict=True):
             if not abs(verdict.score) < LARGEST:
                 raise ReachlabError(
@@ -267,6 +270,11 @@ class RolloutSource:
             return scores_PN.clone()
         lengths_PN = _lengths(answers, scores_PN.shape[1])
         return scores_PN + overlong_penalty(lengths_PN, self.config.max_tokens, self.algorithm.overlong)
+
+
+def coin(seed: int) -> float:
+    """0 or 1 by the seed of a rollout, and by nothing that it says; not by what draws its tokens either."""
+    return float(sample_seed(seed, "reward", 0) & 1)
 
 
 def describe(sums: Metrics) -> Metrics:

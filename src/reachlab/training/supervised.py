@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,7 +23,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.errors import ReachlabError
 from reachlab.models.build import build_model, give_sight
 from reachlab.models.chat import end_tokens
-from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
+from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model, load_tokenizer
 from reachlab.models.devices import autocast, choose_device
 from reachlab.models.origin import origin_of
 from reachlab.models.pinning import locate
@@ -45,12 +46,13 @@ from reachlab.training.processes import Processes
 from reachlab.training.recipes import say, settle_distill, settled_optimizer
 from reachlab.training.routing import Balance, route, watched
 from reachlab.training.text import (
+    Documents,
     Tokens,
     ahead,
     attempts,
-    correct_samples,
     document_batches,
     solutions,
+    teacher_samples,
 )
 
 T = TypeVar("T")
@@ -168,7 +170,9 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
     if config.teacher == "solver":
         documents = solutions(task, seed)
     else:
-        documents = correct_samples(SampleStore(RunFolder(config.teacher)), task, seed)
+        documents = teacher_samples(SampleStore(RunFolder(config.teacher)), task, seed, config.answers == "right")
+    if config.tokens_of:
+        config = replace(config, loop=replace(config.loop, steps=_steps_of(config, documents)))
 
     def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model, tokenizer = load_model(config.model)
@@ -177,6 +181,7 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
         return model, tokenizer
 
     known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model, rehash=config.rehash)}
+    del known["tokens_of"]  # the steps say it
     claim = partial(folder.claim, "distill", known, {**found.facts, "teacher": config.teacher})
     with _processes(config) as processes:
         run = TrainingRun(folder, claim, config.loop, settled_optimizer(config.optimizer), start, processes)
@@ -190,6 +195,29 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
             )
             Learner(run, batches, config).train("distill")
         return processes.main
+
+
+def _steps_of(config: DistillConfig, documents: Documents) -> int:
+    """Steps until as many tokens are learned as the run `config.tokens_of` learned.
+
+    Raises:
+        ReachlabError: that run is none, has not finished, or learned nothing.
+    """
+    other = RunFolder(config.tokens_of)
+    if not other.exists("model/config.json"):
+        raise ReachlabError(f"--tokens-of {other.url}: not a finished training run")
+    wanted = sum({row["step"]: row.get("tokens", 0.0) for row in other.metrics()}.values())
+    if not wanted:
+        raise ReachlabError(
+            f"--tokens-of {other.url}: its metrics.jsonl counts no tokens; name a distilled model's run"
+        )
+    batches = document_batches(documents, load_tokenizer(config.model), config.batch, config.length, answer_only=True)
+    learned = 0.0
+    for step in count():
+        learned += float(batches(step).learn_BT[:, 1:].sum())
+        if learned >= wanted:
+            return step + 1
+    raise AssertionError("count() has no end")
 
 
 @contextmanager

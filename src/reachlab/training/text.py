@@ -87,23 +87,25 @@ def _of_task(task: Task, seed: int, write: Callable[[Problem, Random], str | Non
     return documents
 
 
-def correct_samples(store: SampleStore, task: Asked, seed: int) -> Documents:
+def teacher_samples(store: SampleStore, task: Asked, seed: int, right: bool = True) -> Documents:
     """What a teacher model answered rightly, as this task asks it, in an order of its own each epoch.
 
     Test problems are left out.
 
+    Without `right` it is all that it answered, but for what was cut at the longest answer: that has no end to learn.
+
     Raises:
-        ReachlabError: no correct sample of a training problem.
+        ReachlabError: no such sample of a training problem.
     """
     problems = {p.id: p for p in store.problems() if task.split_of(p) == "train"}
-    right = [s for s in store.samples(problems) if s.verdict.status == "correct"]
+    learned = [s for s in store.samples(problems) if (s.verdict.status == "correct" if right else s.finish == "stop")]
     # The teacher may have been asked otherwise.
-    again = [task.again(problems[s.problem_id], s.text) for s in right]
+    again = [task.again(problems[s.problem_id], s.text) for s in learned]
     pairs: list[tuple[Prompt, str]] = [(problem.asked, text) for problem, text in again]
     if not pairs:
         raise ReachlabError(
-            f"{store.folder.url}: no correct sample of a training problem to learn from; draw the teacher's "
-            "samples with --split train"
+            f"{store.folder.url}: no {'correct' if right else 'finished'} sample of a training problem to learn from; "
+            f"draw the teacher's samples with --split train{'' if right else ', and longer --max-tokens'}"
         )
 
     def documents(start: int, n: int) -> list[tuple[Prompt, str]]:

@@ -1,0 +1,1 @@
+"""The paper's experiment on one's own checkpoint, in one command."""
