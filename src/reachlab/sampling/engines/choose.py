@@ -6,16 +6,18 @@ One uniform a token (and not one a vocabulary entry, as the Gumbel trick would t
 sample's own counter, see `draws.py`.
 """
 
+import numpy as np
 import torch
 
 from reachlab.errors import ReachlabError
 from reachlab.sampling.config import Decoding
+from reachlab.sampling.engines import drawing_kernels
 
 
 def choose_tokens(
-    logits_BV: torch.Tensor, uniforms_B: torch.Tensor, decoding: Decoding
+    logits_BV: torch.Tensor, uniforms_B: torch.Tensor, decoding: Decoding, places_B: np.ndarray | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Choose the next token of every row.
+    """Choose the next token of every row, or, with `places_B`, one from each of these rows.
 
     Returns:
         tokens_B (int64) and logprobs_B (float32): the model's own log-probability of each token, at temperature 1 and
@@ -24,6 +26,29 @@ def choose_tokens(
     Raises:
         ReachlabError: logits that are not numbers.
     """
+    if logits_BV.device.type == "cpu":
+        return _choose_by_rows(logits_BV.float().contiguous(), uniforms_B, decoding, places_B)
+    return choose_at_once(logits_BV if places_B is None else logits_BV[places_B], uniforms_B, decoding)
+
+
+def _choose_by_rows(
+    logits_BV: torch.Tensor, uniforms_B: torch.Tensor, decoding: Decoding, places_B: np.ndarray | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """On a CPU: one kernel, a row at a time."""
+    tokens_B, logprobs_B = np.empty(len(uniforms_B), np.int64), np.empty(len(uniforms_B), np.float32)
+    logits = logits_BV.numpy()
+    if not drawing_kernels.draw(
+        logits, logits.view(np.int32), np.arange(len(logits)) if places_B is None else places_B, uniforms_B.numpy(),
+        float(decoding.temperature), decoding.top_k, float(decoding.top_p), tokens_B, logprobs_B,
+    ):  # fmt: skip
+        raise _not_finite()
+    return torch.from_numpy(tokens_B), torch.from_numpy(logprobs_B)
+
+
+def choose_at_once(
+    logits_BV: torch.Tensor, uniforms_B: torch.Tensor, decoding: Decoding
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same in operations over all rows, as an accelerator wants it."""
     logits_BV = logits_BV.float()
     if decoding.temperature == 0:
         highest_B, tokens_B = logits_BV.max(-1)
@@ -50,9 +75,13 @@ def choose_tokens(
 
 def _check_finite(values: torch.Tensor) -> None:
     if not bool(values.isfinite().all()):
-        raise ReachlabError(
-            "the model's logits are not finite: its weights are damaged, or its dtype is too narrow for them"
-        )
+        raise _not_finite()
+
+
+def _not_finite() -> ReachlabError:
+    return ReachlabError(
+        "the model's logits are not finite: its weights are damaged, or its dtype is too narrow for them"
+    )
 
 
 def _logprob(logits_BV: torch.Tensor, tokens_B: torch.Tensor) -> torch.Tensor:

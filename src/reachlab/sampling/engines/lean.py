@@ -3,21 +3,18 @@
 For a small model a step through the modules is mostly overhead: dozens of small operations a layer, each a pass over
 memory and a fresh allocation. The same function, with n(x) = x / √(mean x² + ε):
 
-    q, k, v = n(x) Wqkv          Wqkv = [Wq; Wk; Wv] diag(norm weight): one product
-    a       = attention(q, k, v)                                        one kernel (`kernels.py`)
+    q, k, v = n(x) Wqkv          Wqkv = [Wq; Wk; Wv] diag(norm weight)
+    a       = attention(q, k, v)                                        `lean_attention.py`
     x       ← x + a Wo
     g, u    = n(x) Wgu           likewise
-    x       ← x + (silu(g) · u) Wd
+    x       ← x + (silu(g) · u) Wd                                      a kernel (`kernels.py`) between two products
     logits  = n(x) Wout
 
 A sparse mixture's tokens are sorted by expert, so that an expert is two products as well. It fits Llama, Mistral,
 Qwen2, Qwen3, OLMoE, Qwen3-MoE, Mixtral and their like. Whether it fits a given model is not guessed from its name: the
 structure is looked for, and then the model's own logits must come out on a probe (`fits`); otherwise the engine
-goes through the modules. Weights are read when the decoder is made: make it anew after an update.
+goes through the modules. Weights are read when `LeanWeights` are made: make them anew after an update.
 """
-
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,53 +22,24 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from reachlab.sampling.engines import kernels
+from reachlab.sampling.engines.lean_attention import LeanAttention
+from reachlab.sampling.engines.lean_weights import LeanWeights, Mixture
 from reachlab.sampling.engines.shared_prefix import PrefixCache
 
 ROTARY = ("default", "linear", "llama3", "yarn")
 """Rotary embeddings whose angles depend on the position alone."""
-NO_NORM, HEAD_NORM, WIDTH_NORM = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class _Mixture:
-    router: Any
-    gate_up_EHF: Tensor
-    down_EFH: Tensor
-    norm_H: Tensor
-
-
-@dataclass(frozen=True)
-class _Layer:
-    qkv_HF: Tensor
-    qkv_bias_F: Tensor | None
-    out_FH: Tensor
-    out_bias_H: Tensor | None
-    heads: tuple[int, int]  # query heads, key heads
-    norm: int
-    norm_ND: np.ndarray
-    norm_eps: np.float32
-    scale: np.float32
-    window: int
-    eps: tuple[np.float32, np.float32]
-    gate_up_HF: Tensor | None
-    down_FH: Tensor | None
-    mixture: _Mixture | None
 
 
 class LeanDecoder:
-    """Computes logits of one token a row, given a `PrefixCache` that is ready for the step. One thread at a time.
+    """Computes logits of one token a row. One thread at a time; the weights may be shared.
 
-    Made for a model that `fits`, sequences of up to `positions` tokens and batches of `rows`.
+    Made for sequences of up to `positions` tokens and batches of `rows`.
     """
 
     @torch.no_grad()
-    def __init__(self, model: Any, positions: int, rows: int):
-        body = model.get_decoder()
-        self.embedding: Tensor = body.embed_tokens.weight
-        self.layers = [_read_layer(layer) for layer in body.layers]
-        self.eps = _eps(body.norm)
-        self.logits_HV = (model.lm_head.weight * body.norm.weight).t().contiguous()
-        cos, sin = body.rotary_emb(self.embedding[:1, None], torch.arange(positions)[None])
+    def __init__(self, weights: LeanWeights, positions: int, rows: int):
+        self.weights = weights
+        cos, sin = weights.rotary(weights.embedding[:1, None], torch.arange(positions)[None])
         half = cos.shape[-1] // 2
         # Both halves hold the same angles.
         self.cos_TD, self.sin_TD = (t[0, :, :half].contiguous().numpy() for t in (cos, sin))
@@ -85,48 +53,51 @@ class LeanDecoder:
             self.buffers[key] = torch.empty(max(rows, self.rows), width)
         return self.buffers[key][:rows]
 
-    def logits(self, ids_B: Tensor, positions_B: Tensor, cache: PrefixCache) -> Tensor:
-        """Logits after token `ids_B` at position `positions_B` of each row: (B, V), valid until the next call."""
-        B = len(ids_B)
-        x_BH = torch.index_select(self.embedding, 0, ids_B, out=self.buffer("x", B, self.embedding.shape[1]))
-        angles = self.cos_TD[positions_B.numpy()], self.sin_TD[positions_B.numpy()]
-        at_B, start_G = cache.positions_B.numpy(), cache.prefix_start_G()
-        for layer, prefix, own in zip(self.layers, cache.prefix_GHTD, cache.own_GRHTD, strict=True):
-            qkv_BF = self._project("qkv", self._unit(x_BH, layer.eps[0]), layer.qkv_HF, layer.qkv_bias_F)
-            attended_BF = self.buffer("attended", B, layer.out_FH.shape[0])
-            prefix_keys, prefix_values = (t[: cache.active].numpy() for t in prefix)
-            own_keys, own_values = (t[: cache.active].flatten(0, 1).numpy() for t in own)
-            kernels.attend(
-                (0,) * own_keys.shape[-1], qkv_BF.numpy(), *angles, layer.norm_ND, layer.norm, layer.norm_eps,
-                prefix_keys, prefix_values, start_G, own_keys, own_values, at_B,
-                layer.scale, layer.window, attended_BF.numpy(),
-            )  # fmt: skip
-            torch.addmm(x_BH, attended_BF, layer.out_FH, out=x_BH)
+    def logits(
+        self, rows: np.ndarray, ids_B: Tensor, own_B: np.ndarray, at_B: np.ndarray, cache: PrefixCache
+    ) -> Tensor:
+        """Logits after token `ids_B`, the `own_B`-th own token of each of the cache's `rows`, at position `at_B` of its
+        sequence: (B, V), valid until the next call. The cache knows its blocks (`begin_lean_step`)."""
+        B, weights = len(ids_B), self.weights
+        x_BH = torch.index_select(weights.embedding, 0, ids_B, out=self.buffer("x", B, weights.embedding.shape[1]))
+        attention = LeanAttention(self, rows, own_B, self.cos_TD[at_B], self.sin_TD[at_B], cache)
+        for number, layer in enumerate(weights.layers):
+            qkv_BF = self._project("qkv", self._unit(x_BH, layer.eps[0]), layer.qkv_NHF)
+            if layer.qkv_bias_F is not None:
+                qkv_BF += layer.qkv_bias_F
+            torch.addmm(x_BH, attention.attend(number, layer, qkv_BF), layer.out_FH, out=x_BH)
             if layer.out_bias_H is not None:
                 x_BH += layer.out_bias_H
             if layer.mixture is not None:
                 self._mix(x_BH, layer.mixture, layer.eps[1])
-            elif layer.gate_up_HF is not None and layer.down_FH is not None:
-                gate_up_BF = self._project("gate_up", self._unit(x_BH, layer.eps[1]), layer.gate_up_HF)
-                torch.addmm(x_BH, self._gate(gate_up_BF), layer.down_FH, out=x_BH)
-        return self._project("logits", self._unit(x_BH, self.eps), self.logits_HV)
+            elif layer.gate_up_NHF is not None and layer.down_FH is not None:
+                hidden_BF = self._gate_up(self._unit(x_BH, layer.eps[1]), layer.gate_up_NHF, len(layer.down_FH))
+                torch.addmm(x_BH, hidden_BF, layer.down_FH, out=x_BH)
+        return self._project("logits", self._unit(x_BH, weights.eps), weights.logits_NHV)
 
     def _unit(self, x_BH: Tensor, eps: np.float32) -> Tensor:
         out_BH = self.buffer("unit", *x_BH.shape)
         kernels.unit(x_BH.numpy(), eps, out_BH.numpy())
         return out_BH
 
-    def _project(self, name: str, x_BH: Tensor, weight_HF: Tensor, bias_F: Tensor | None = None) -> Tensor:
-        out_BF = torch.mm(x_BH, weight_HF, out=self.buffer(name, len(x_BH), weight_HF.shape[1]))
-        return out_BF if bias_F is None else out_BF.add_(bias_F)
+    def _project(self, name: str, x_BH: Tensor, panels_NHF: list[Tensor]) -> Tensor:
+        out_BF = self.buffer(name, len(x_BH), sum(panel.shape[1] for panel in panels_NHF))
+        at = 0
+        for panel in panels_NHF:
+            torch.mm(x_BH, panel, out=out_BF[:, at : at + panel.shape[1]])
+            at += panel.shape[1]
+        return out_BF
 
-    @staticmethod
-    def _gate(gate_up_BF: Tensor) -> Tensor:
-        """silu(g) · u, in the place of g."""
-        gate_BF, up_BF = gate_up_BF.chunk(2, dim=1)
-        return torch.nn.functional.silu(gate_BF, inplace=True).mul_(up_BF)
+    def _gate_up(self, x_BH: Tensor, panels_NHF: Tensor, width: int) -> Tensor:
+        """silu(g) · u"""
+        (N, _, F), B = panels_NHF.shape, len(x_BH)
+        both_NBF = self.buffer("gate_up", N * B, F).view(N, B, F)
+        torch.bmm(x_BH.expand(N, -1, -1), panels_NHF, out=both_NBF)
+        hidden_BF = self.buffer("hidden", B, width)
+        kernels.gate(both_NBF.numpy(), hidden_BF.numpy())
+        return hidden_BF
 
-    def _mix(self, x_BH: Tensor, mixture: _Mixture, eps: np.float32) -> None:
+    def _mix(self, x_BH: Tensor, mixture: Mixture, eps: np.float32) -> None:
         """x ← x + Σ_k w_k E_k(n(x)), expert by expert over the tokens that chose it."""
         h_BH = self._unit(x_BH, eps).mul_(mixture.norm_H)
         _, weights_BK, experts_BK = mixture.router(h_BH)
@@ -138,7 +109,8 @@ class LeanDecoder:
         for e, part in enumerate(parts):
             if part.start < part.stop:
                 torch.mm(h_SH[part], mixture.gate_up_EHF[e], out=gate_up_SF[part])
-        hidden_SF = self._gate(gate_up_SF)
+        gate_SF, up_SF = gate_up_SF.chunk(2, dim=1)
+        hidden_SF = torch.nn.functional.silu(gate_SF, inplace=True).mul_(up_SF)
         for e, part in enumerate(parts):
             if part.start < part.stop:
                 torch.mm(hidden_SF[part], mixture.down_EFH[e], out=out_SH[part])
@@ -153,14 +125,14 @@ def fits(model: PreTrainedModel) -> bool:
     if not on_cpu or rope.get("rope_type", "default") not in ROTARY:
         return False
     try:
-        return _reproduces(LeanDecoder(model, 8, 4), model)
+        return _reproduces(LeanDecoder(LeanWeights(model), 8, 4), model)
     except (AttributeError, TypeError, ValueError, RuntimeError):
         return False
 
 
 def _reproduces(decoder: LeanDecoder, model: PreTrainedModel) -> bool:
     """Whether the model's own logits come out: two prompts, two rows each, two steps."""
-    vocabulary = decoder.embedding.shape[0]
+    vocabulary = decoder.weights.embedding.shape[0]
     prompt_ST = torch.arange(4).view(2, 2) * 7 % vocabulary
     ids_B = torch.arange(4) * 11 % vocabulary
     answers = []
@@ -172,10 +144,11 @@ def _reproduces(decoder: LeanDecoder, model: PreTrainedModel) -> bool:
             cache.place(block, block)
         for step in range(2):
             at_B = torch.full_like(ids_B, step)
-            cache.begin_step(2, at_B, step + 1, 2)
             if lean:
-                logits_BV = decoder.logits(ids_B, at_B + 2, cache).clone()
+                cache.begin_lean_step(2, 2)
+                logits_BV = decoder.logits(np.arange(4), ids_B, at_B.numpy(), at_B.numpy() + 2, cache).clone()
             else:
+                cache.begin_step(2, at_B, step + 1, 2)
                 logits_BV = model(
                     input_ids=ids_B[:, None],
                     position_ids=at_B[:, None] + 2,
@@ -184,56 +157,3 @@ def _reproduces(decoder: LeanDecoder, model: PreTrainedModel) -> bool:
                 ).logits[:, -1]
         answers.append(logits_BV)
     return bool((answers[0] - answers[1]).abs().max() < 1e-3 * (answers[0].std() + 1e-6))
-
-
-def _read_layer(layer: Any) -> _Layer:
-    """The parts of a decoder layer; an error of some kind where it has others."""
-    if {name for name, _ in layer.named_children()} != {
-        "self_attn", "mlp", "input_layernorm", "post_attention_layernorm",
-    }:  # fmt: skip
-        raise ValueError("a layer with other parts")
-    attention, before, after = layer.self_attn, layer.input_layernorm, layer.post_attention_layernorm
-    projections = [attention.q_proj, attention.k_proj, attention.v_proj]
-    width = attention.head_dim
-    heads = (attention.q_proj.out_features // width, attention.k_proj.out_features // width)
-    norm, norm_ND, norm_eps = NO_NORM, np.zeros((sum(heads), width), np.float32), 0.0
-    if hasattr(attention, "q_norm"):
-        weights = [attention.q_norm.weight, attention.k_norm.weight]
-        norm = HEAD_NORM if len(weights[0]) == width else WIDTH_NORM
-        norm_ND = torch.cat([w.view(-1, width).expand(n, width) for w, n in zip(weights, heads, strict=True)]).numpy()
-        norm_eps = attention.q_norm.variance_epsilon
-    mixture = _read_mixture(layer.mlp, after.weight) if hasattr(layer.mlp, "experts") else None
-    return _Layer(
-        qkv_HF=(torch.cat([p.weight for p in projections]) * before.weight).t().contiguous(),
-        qkv_bias_F=None if projections[0].bias is None else torch.cat([p.bias for p in projections]),
-        out_FH=attention.o_proj.weight.t(),
-        out_bias_H=attention.o_proj.bias,
-        heads=heads,
-        norm=norm,
-        norm_ND=norm_ND,
-        norm_eps=np.float32(norm_eps),
-        scale=np.float32(attention.scaling),
-        # Families with windows in some layers keep them in the layer; the others read the configuration.
-        window=getattr(attention, "sliding_window", getattr(attention.config, "sliding_window", None)) or 0,
-        eps=(_eps(before), _eps(after)),
-        gate_up_HF=None if mixture else _gate_up(layer.mlp, after.weight),
-        down_FH=None if mixture else layer.mlp.down_proj.weight.t(),
-        mixture=mixture,
-    )
-
-
-def _gate_up(mlp: Any, norm_H: Tensor) -> Tensor:
-    if mlp.gate_proj.bias is not None:
-        raise ValueError("an MLP with biases")
-    return (torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * norm_H).t().contiguous()
-
-
-def _read_mixture(mlp: Any, norm_H: Tensor) -> _Mixture:
-    if {name for name, _ in mlp.named_children()} != {"gate", "experts"}:
-        raise ValueError("a mixture with other parts, such as shared experts")
-    experts = mlp.experts
-    return _Mixture(mlp.gate, experts.gate_up_proj.mT, experts.down_proj.mT, norm_H)
-
-
-def _eps(norm: Any) -> np.float32:
-    return np.float32(norm.variance_epsilon)

@@ -108,6 +108,17 @@ class PrefixCache:
             bias_BT = torch.zeros(visible_BT.shape, device=positions_B.device)
             self.bias_B1T = bias_BT.masked_fill_(~visible_BT, float("-inf"))[:, None]
 
+    def begin_lean_step(self, active: int, prefix_used: int) -> None:
+        """Expect one decoding pass of a `LeanDecoder`, which is told the rows itself."""
+        self.prefilling, self.active, self.prefix_used = False, active, prefix_used
+
+    def fork(self, sources: np.ndarray, targets: np.ndarray, own: int) -> None:
+        """Copy the first `own` own tokens of rows into other rows."""
+        for pair in self.own_GRHTD:
+            for tensor in pair:
+                rows = tensor.view(-1, *tensor.shape[2:])
+                rows[targets, :, :own] = rows[sources, :, :own]
+
     def begin_padded_step(self, active: int, positions_B: torch.Tensor, longest: int) -> None:
         """As `begin_step`, in shapes that do not follow the rows: prefixes in full, `longest` own tokens, as many as
         any row has or more. Nothing is asked of the device, so the step can be captured."""

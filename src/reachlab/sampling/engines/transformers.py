@@ -27,6 +27,7 @@ from reachlab.sampling.engines.choose import choose_tokens
 from reachlab.sampling.engines.decoder import Completion
 from reachlab.sampling.engines.engine import Told
 from reachlab.sampling.engines.lean import LeanDecoder, fits
+from reachlab.sampling.engines.lean_weights import LeanWeights
 from reachlab.sampling.engines.shared_prefix import PrefixCache, shared_prefix_attention
 from reachlab.threads import side_by_side
 
@@ -92,10 +93,13 @@ class TransformersDecoder:
         with shared_prefix_attention(self.model):
             if self.lean is None:
                 self.lean = fits(self.model)
+            # Read anew at every call, for training changes them, and once for all threads: what one of them has just
+            # read from memory, another finds in the cache.
+            weights = LeanWeights(self.model) if self.lean and shares else None
 
             def decode(share: list[tuple[int, slice]]) -> list[list[Completion]]:
                 asked = [prompts[p] for p, _ in share], [seeds[p][s] for p, s in share]
-                return _Batch(self, *asked, decoding, progress).run()
+                return _Batch(self, weights, *asked, decoding, progress).run()
 
             for share, results in zip(shares, side_by_side(decode, shares, len(shares)), strict=True):
                 for (p, _), completions in zip(share, results, strict=True):
@@ -127,6 +131,7 @@ class _Job:
     prompt: Sequence[int]
     results: list[Completion | None]
     waiting: deque[tuple[int, int]]
+    number: int
     first_logits_V: torch.Tensor | None = None
 
 
@@ -140,9 +145,11 @@ class _Rows:
     logprob_B: np.ndarray
     sample_B: np.ndarray
     offset_B: np.ndarray = field(init=False)
+    leader_B: np.ndarray = field(init=False)  # the row that computes for this one: see `_Batch._lean_step`
 
     def __post_init__(self) -> None:
         self.offset_B = np.zeros_like(self.count_B)
+        self.leader_B = np.arange(len(self.count_B))
 
     def move(self, source: slice, target: slice) -> None:
         for array in (
@@ -152,8 +159,11 @@ class _Rows:
             self.logprob_B,
             self.sample_B,
             self.offset_B,
+            self.leader_B,
         ):
             array[target] = array[source]
+        moved = (self.leader_B >= source.start) & (self.leader_B < source.stop)
+        self.leader_B[moved] += target.start - source.start
 
 
 class _Batch:
@@ -162,6 +172,7 @@ class _Batch:
     def __init__(
         self,
         engine: TransformersDecoder,
+        weights: LeanWeights | None,
         prompts: Sequence[Sequence[int]],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
@@ -169,7 +180,10 @@ class _Batch:
     ):
         self.engine, self.decoding, self.progress = engine, decoding, progress
         self.model, self.device = engine.model, engine.model.device
-        self.jobs = [_Job(p, [None] * len(s), deque(enumerate(s))) for p, s in zip(prompts, seeds, strict=True)]
+        self.jobs = [
+            _Job(p, [None] * len(s), deque(enumerate(s)), i)
+            for i, (p, s) in enumerate(zip(prompts, seeds, strict=True))
+        ]
         self.queue = deque(job for job in self.jobs if job.waiting)
         self.shelf: deque[_Job] = deque()
         self.shelf_size = 0
@@ -190,7 +204,7 @@ class _Batch:
             sample_B=np.full(B, -1, np.int64),
         )
         self.first_logits_GV: torch.Tensor | None = None
-        self.lean = LeanDecoder(self.model, longest + T, B) if engine.lean else None
+        self.lean = LeanDecoder(weights, longest + T, B) if weights is not None else None
         self.captured = CapturedSteps(self.model, self.cache) if self.device.type == "cuda" else None
         self.places = Places(self.model)
         self.stop = _StopStrings(engine.tokenizer, decoding.stop) if decoding.stop else None
@@ -296,6 +310,9 @@ class _Batch:
 
     def _step(self) -> None:
         """One forward pass for all rows; idle rows ride along."""
+        if self.lean is not None:
+            self._lean_step(self.lean)
+            return
         B, R = len(self.blocks) * self.R, self.rows
         fed_B = np.maximum(R.count_B[:B] - 1, 0)
         positions_B = torch.from_numpy(fed_B).to(self.device)
@@ -307,16 +324,46 @@ class _Batch:
             self._take(logits_BV, B)
             return
         self.cache.begin_step(len(self.blocks), positions_B, longest, max(len(job.prompt) for job in self.blocks))
-        if self.lean is not None:
-            logits_BV = self.lean.logits(ids_B, offsets_B + positions_B, self.cache)
-        else:
-            logits_BV = self.model(
-                input_ids=ids_B[:, None],
-                position_ids=(offsets_B + positions_B)[:, None],
-                use_cache=False,
-                prefix_cache=self.cache,
-            ).logits[:, -1]
+        logits_BV = self.model(
+            input_ids=ids_B[:, None],
+            position_ids=(offsets_B + positions_B)[:, None],
+            use_cache=False,
+            prefix_cache=self.cache,
+        ).logits[:, -1]
         self._take(logits_BV, B)
+
+    def _lean_step(self, lean: LeanDecoder) -> None:
+        """One forward pass, in which no idle row rides along, and of samples that have the same tokens so far one, the
+        leader, is computed for all. Where they part, a new leader gets a copy of the keys and values."""
+        R, B = self.rows, len(self.blocks) * self.R
+        busy = np.flatnonzero(R.sample_B[:B] >= 0)
+        first = busy[R.count_B[busy] == 1]
+        if len(first):
+            # None has a key of its own yet: all samples of a prompt that begin alike may follow one of them.
+            numbers = np.array([self.blocks[row // self.R].number for row in first.tolist()])
+            R.leader_B[first] = first[_first_alike(numbers, R.tokens_BT[first, 0])]
+        leaders, of_busy = np.unique(R.leader_B[busy], return_inverse=True)
+        own = R.count_B[leaders] - 1
+        self.cache.begin_lean_step(len(self.blocks), max(len(job.prompt) for job in self.blocks))
+        ids = torch.from_numpy(R.tokens_BT[leaders, own].astype(np.int64))
+        logits_BV = lean.logits(leaders, ids, own, R.offset_B[leaders] + own, self.cache)
+        ended = self._draw(busy, logits_BV, of_busy)
+        self._part(busy[R.sample_B[busy] >= 0])
+        if len(ended):
+            self._fill(ended)
+
+    def _part(self, rows: np.ndarray) -> None:
+        """New leaders for those of `rows` whose newest token is not their leader's, or whose leader has ended."""
+        R = self.rows
+        old, tokens = R.leader_B[rows], R.tokens_BT[rows, R.count_B[rows] - 1]
+        # The leader comes first among its followers, and stays what it is.
+        order = np.argsort(rows != old, kind="stable")
+        rows, old, tokens = rows[order], old[order], tokens[order]
+        R.leader_B[rows] = rows[_first_alike(old, tokens)]
+        new = rows[(R.leader_B[rows] == rows) & (old != rows)]
+        if len(new):
+            sources = old[np.isin(rows, new)]
+            self.cache.fork(sources, new, int(R.count_B[new].max()) - 1)
 
     def _take(self, logits_BV: torch.Tensor, B: int) -> None:
         """Draw the busy rows' next tokens, and give the rows that ended their next samples."""
@@ -327,11 +374,12 @@ class _Batch:
         if len(ended):
             self._fill(ended)
 
-    def _draw(self, rows: np.ndarray, logits_BV: torch.Tensor) -> np.ndarray:
-        """Draw one token for each of `rows`, store the samples that ended, and return their rows."""
+    def _draw(self, rows: np.ndarray, logits_BV: torch.Tensor, places: np.ndarray | None = None) -> np.ndarray:
+        """Draw one token for each of `rows`, store the samples that ended, and return their rows. A row's logits are in
+        the same place as the row is, or in its one of `places`."""
         R = self.rows
         u_B = torch.from_numpy(uniforms(R.seed_B[rows], R.count_B[rows])).to(self.device)
-        tokens, logprobs = (x.cpu().numpy() for x in choose_tokens(logits_BV, u_B, self.decoding))
+        tokens, logprobs = (x.cpu().numpy() for x in choose_tokens(logits_BV, u_B, self.decoding, places))
         R.tokens_BT[rows, R.count_B[rows]] = tokens
         R.count_B[rows] += 1
         R.logprob_B[rows] += logprobs
@@ -362,6 +410,12 @@ class _Batch:
                 logprob=float(R.logprob_B[row]),
             )
             R.sample_B[row] = -1
+
+
+def _first_alike(*keys: np.ndarray) -> np.ndarray:
+    """For each place, the first that has the same keys."""
+    _, first, of = np.unique(np.stack(keys, 1), axis=0, return_index=True, return_inverse=True)
+    return first[of.reshape(-1)]
 
 
 class _StopStrings:
