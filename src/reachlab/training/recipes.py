@@ -44,7 +44,7 @@ def _adamw(lr: float, warmup: int, schedule: Literal["constant", "linear"] = "co
 
 
 def _rl(up_to: float, lr: float) -> Iterator[Recipe]:
-    shape: dict[str, Any] = {"stage": "rl", "here": False, "up_to": up_to, "steps": 60, "prompts": 16, "rollouts": 8}
+    shape: dict[str, Any] = {"stage": "rl", "here": False, "up_to": up_to, "steps": 60, "prompts": 8, "rollouts": 8}
     yield Recipe(**shape, lora=False, optimizer=_adamw(lr, 5))
     yield Recipe(**shape, lora=True, optimizer=_adamw(10 * lr, 5))
 
