@@ -126,7 +126,7 @@ def main() -> None:
         scorer = Scorer(model, tokenizer, options.tokens)
 
         def cut() -> list[list[list[int]]]:
-            flat = scorer.encode(texts, [True] * len(texts))  # noqa: B023
+            flat = scorer.encode(texts, [True] * len(texts), [False] * len(texts))  # noqa: B023
             return [flat[i : i + options.answers] for i in range(0, len(flat), options.answers)]
 
         answers = cut()

@@ -8,6 +8,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.tokenizer import Kind, encode, encode_prompts, hash_tokenizer, train_tokenizer
+from reachlab.types import Chat
 
 TEXTS = ["12 11 9 3=36:11*3=33;33-9=24;24+12=36", "7+5*3-2=?7+5=12", "naïve 漢字 \n\t"]
 KINDS: tuple[Kind, ...] = ("char", "number", "bpe")
@@ -102,7 +103,7 @@ def test_the_same_text_gives_the_same_tokenizer() -> None:
 
 def test_a_chat_goes_through_the_template() -> None:
     tokenizer = train_tokenizer("char", ["user: 1+1 assistant:"])
-    chat = ({"role": "user", "content": "1+1"},)
+    chat = Chat(({"role": "user", "content": "1+1"},))
     with pytest.raises(ReachlabError, match="no chat template"):
         encode_prompts(tokenizer, [chat])
     tokenizer.chat_template = (
@@ -117,7 +118,7 @@ def test_a_bos_opens_a_prompt_once_and_an_answer_never() -> None:
     tokenizer.add_special_tokens({"bos_token": "^"})
     bos = tokenizer.bos_token_id
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="^ $A", special_tokens=[("^", bos)])
-    text, chat = "1+1", ({"role": "user", "content": "1+1"},)
+    text, chat = "1+1", Chat(({"role": "user", "content": "1+1"},))
     tokenizer.chat_template = "^{{ messages[0].role }}: {{ messages[0].content }}"
     plain = encode(tokenizer, [text])[0]
     assert bos not in plain

@@ -20,7 +20,7 @@ from reachlab.pictures.reference import NOISE, open_picture
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.tasks.registry import load_task
-from reachlab.types import Illustrated, Problem
+from reachlab.types import Chat, Illustrated, Problem
 
 PROBLEMS = load_task("scenes,size=32").problems("test", 5)
 
@@ -191,7 +191,7 @@ def test_a_picture_that_the_processor_refuses_is_named(tmp_path: Path) -> None:
 
 def test_a_chat_wants_a_template_and_gets_the_picture_before_the_text() -> None:
     _, tokenizer = llava()
-    chat = replace(asked(PROBLEMS[0]), prompt=({"role": "user", "content": "area:"},))
+    chat = replace(asked(PROBLEMS[0]), prompt=Chat(({"role": "user", "content": "area:"},)))
     with pytest.raises(ReachlabError, match="no chat template"):
         encode_prompts(tokenizer, [chat])
     processor_of(tokenizer).chat_template = (
@@ -201,10 +201,10 @@ def test_a_chat_wants_a_template_and_gets_the_picture_before_the_text() -> None:
     assert written(tokenizer, chat) == "<image>area:"
     assert encode_prompts(tokenizer, [chat]) == encode_prompts(tokenizer, [replace(chat, prompt="area:")])
     # What the text itself says of pictures is none.
-    for prompt in ("<image>area<image>:", ({"role": "user", "content": "<image>area<image>:"},)):
+    for prompt in ("<image>area<image>:", Chat(({"role": "user", "content": "<image>area<image>:"},))):
         assert written(tokenizer, replace(chat, prompt=prompt)) == "<image>area:"
     with pytest.raises(ReachlabError, match="no user says anything"):
-        encode_prompts(tokenizer, [replace(chat, prompt=({"role": "system", "content": "area:"},))])
+        encode_prompts(tokenizer, [replace(chat, prompt=Chat(({"role": "system", "content": "area:"},)))])
 
 
 @pytest.mark.parametrize(("wrong", "said"), [({"patch": 7}, "multiple of patch"), ({"vision_layers": 0}, "1 or more")])

@@ -20,7 +20,7 @@ from reachlab.report.entries import read_entries
 from reachlab.report.page import write_report
 from reachlab.report.tables import fold_indices
 from reachlab.sampling.store import SampleStore
-from reachlab.types import Problem, Verdict
+from reachlab.types import Chat, Problem, Verdict
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -310,7 +310,7 @@ def test_print_is_light_and_fits_the_paper(chromium: Any, report: Path) -> None:
 
 def test_nothing_untrusted_runs(chromium: Any, tmp_path: Path, make: SimpleNamespace) -> None:
     nasty = "</script><script>alert()</script><img src=x onerror=alert()><a href='javascript:alert()'>a</a>%{y}"
-    problems = [Problem(id=nasty, prompt=({"role": nasty, "content": nasty},), answer=nasty)]
+    problems = [Problem(id=nasty, prompt=Chat(({"role": nasty, "content": nasty},)), answer=nasty)]
     options = {"problems": problems, "text": lambda p, n, right: nasty}
     runs = [make.samples(tmp_path / name, np.array([[0, 1, 1]]), **options) for name in "ab"]
     file = write(make.measure(runs, [nasty, nasty + "2"]), tmp_path / "r.html", title=nasty)

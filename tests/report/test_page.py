@@ -17,7 +17,7 @@ from reachlab.errors import ReachlabError
 from reachlab.report.blocks import unpacked
 from reachlab.report.page import policy, script_json, write_report
 from reachlab.report.tables import fold_indices
-from reachlab.types import Problem
+from reachlab.types import Chat, Problem
 
 
 def write(measured: Any, out: Path, **options: Any) -> Path:
@@ -146,7 +146,7 @@ def test_figures_json_cannot_end_its_script(name: str, title: str) -> None:
 
 
 def test_untrusted_text_stays_text(tmp_path: Path, make: SimpleNamespace) -> None:
-    problems = [Problem(id=NASTY, prompt=({"role": NASTY, "content": NASTY},), answer={NASTY: NASTY})]
+    problems = [Problem(id=NASTY, prompt=Chat(({"role": NASTY, "content": NASTY},)), answer={NASTY: NASTY})]
     options = {"problems": problems, "text": lambda p, n, right: NASTY, "model_path": tmp_path / NASTY[-8:]}
     runs = [make.samples(tmp_path / name, np.array([[0, 1]]), **options) for name in "ab"]
     names = [NASTY, NASTY + "2"]

@@ -19,7 +19,7 @@ from reachlab.report.pictures import frame
 from reachlab.report.problems import Shelf, interest, shelve
 from reachlab.report.texts import Excerpt
 from reachlab.report.words import stored
-from reachlab.types import Problem
+from reachlab.types import Chat, Problem
 
 
 def opened(shelf: Shelf) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -191,7 +191,7 @@ def test_the_page_says_what_it_holds() -> None:
 
 
 def test_prompts_of_chats_and_images(tmp_path: Path, make: SimpleNamespace) -> None:
-    chat = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"})
+    chat = Chat(({"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}))
     for name in ("a", "b", "c"):
         Image.new("RGB", (900, 8), "red").save(tmp_path / f"{name}.png")
     files = [str(tmp_path / f"{name}.png") for name in ("a", "b", "c")]

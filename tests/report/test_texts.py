@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reachlab.report.texts import Excerpt, asked, cut, spoken, written
+from reachlab.types import Chat
 
 
 def test_long_texts_say_what_is_missing() -> None:
@@ -31,14 +32,14 @@ def test_answers_as_text(answer: object, text: str) -> None:
 
 
 def test_prompts_of_every_shape() -> None:
-    chat = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 +\n 2?"})
+    chat = Chat(({"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 +\n 2?"}))
     assert spoken("2 + 2?") == (("", "2 + 2?"),)
     assert spoken(chat) == (("system", "Be brief."), ("user", "2 +\n 2?"))
     assert asked([chat], 100) == ["2 + 2?"]
-    assert asked([()], 100) == [""]
+    assert asked([Chat(())], 100) == [""]
     assert asked([], 100) == []
-    parts = ({"role": "user", "content": [{"type": "text", "text": "hi"}]},)
-    assert spoken(parts)[0][1] == '[{"type": "text", "text": "hi"}]'  # type: ignore[arg-type]
+    parts = Chat(({"role": "user", "content": [{"type": "text", "text": "hi"}]},))  # type: ignore[dict-item]
+    assert spoken(parts)[0][1] == '[{"type": "text", "text": "hi"}]'
 
 
 def test_a_list_leaves_out_what_all_prompts_begin_with() -> None:

@@ -25,7 +25,7 @@ from reachlab.sampling.scorer import Scorer
 from reachlab.sampling.scoring import ScoredRun, judge_name, score
 from reachlab.sampling.store import SampleStore
 from reachlab.sampling.verifying import verify
-from reachlab.types import Judged, Problem, Sample, Verdict
+from reachlab.types import Chat, Judged, Problem, Sample, Verdict
 
 PROBLEMS, SAMPLES = 6, 12
 
@@ -283,7 +283,7 @@ def test_rotary_positions_go_on(tmp_path: Path, checkpoint: Path) -> None:
 def test_messages_go_through_the_judges_own_template(tmp_path: Path, checkpoint: Path) -> None:
     judge = Path(shutil.copytree(checkpoint, tmp_path / "chatting"))
     (judge / "chat_template.jinja").write_text("{% for m in messages %}{{ m['content'] }}={% endfor %}:")
-    message = ({"role": "user", "content": "1 2"},)
+    message = Chat(({"role": "user", "content": "1 2"},))
     problems = [Problem(id="a", prompt=message, answer=None), Problem(id="b", prompt="1 2=:", answer=None)]
     store_of(tmp_path / "run", problems, [("a", "1+2=3", "stop"), ("b", "1+2=3", "stop"), ("a", "1+2", "length")])
     ask(tmp_path / "run", judge)

@@ -14,13 +14,16 @@ from reachlab.pictures.reference import fingerprint
 from reachlab.pictures.scenes import scene
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore, hash_problems
-from reachlab.types import Judged, Problem, Sample, StepCheck, Verdict
+from reachlab.types import Chat, Judged, Problem, Sample, StepCheck, Verdict
 
 PICTURES = [scene("chart", {"r": height}, 0, 64) for height in (3, 4)]
 PROBLEMS = [
     Problem(id="a", prompt="1+1=", answer={"numbers": [1, 1]}, metadata={"division": False}),
     Problem(
-        id="b b", prompt=({"role": "user", "content": "Größe?\u2028zwei\x85drei"},), answer=2, images=(PICTURES[0],)
+        id="b b",
+        prompt=Chat(({"role": "user", "content": "Größe?\u2028zwei\x85drei"},)),
+        answer=2,
+        images=(PICTURES[0],),
     ),
     Problem(id="c", prompt="nothing drawn", answer=None),
 ]
@@ -54,6 +57,20 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SampleStor
 def test_problems_come_back_as_they_were(store: SampleStore) -> None:
     assert store.problems() == PROBLEMS
     assert store.image_hashes() == {"b b": [fingerprint(PICTURES[0])]}
+
+
+def test_a_chat_keeps_what_its_template_is_told(store: SampleStore) -> None:
+    asked = ({"role": "user", "content": "?"},)
+    plain, told = (Problem(id="d", prompt=Chat(asked, options), answer=None) for options in ({}, {"think": False}))
+    folder = store.folder
+    store.write_problems([told])
+    assert store.problems() == [told]
+    assert '"prompt": {"messages": [{' in folder.fs.cat_file(folder.file("problems.jsonl")).decode()
+    assert hash_problems([plain]) != hash_problems([told])
+    # As it was before there were options: a list.
+    store.write_problems([plain])
+    assert '"prompt": [{' in folder.fs.cat_file(folder.file("problems.jsonl")).decode()
+    assert store.problems() == [plain]
 
 
 def test_samples_come_back_as_they_were_in_the_problems_order(store: SampleStore) -> None:

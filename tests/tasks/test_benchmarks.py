@@ -120,14 +120,17 @@ def test_settings_of_the_family_and_the_users_template(tmp_path: Path) -> None:
     ):
         (problem,) = load_task(f"aime25:{tmp_path / 'x.jsonl'},template={template}").problems("all")
         assert problem.prompt == prompt
-    with pytest.raises(ReachlabError, match="no template 'x'; there are: plain, boxed, choice, abel"):
+    with pytest.raises(ReachlabError, match=r"no template 'x', .*; there are: plain, bare, boxed, choice, abel"):
         load_task(f"aime25:{tmp_path / 'x.jsonl'},template=x")
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_templates_hold_the_question_once_and_as_it_is(name: str) -> None:
     question = "If $f(x) = \\frac{a}{b}$ and {x} {question}, {{y}}?"
-    assert fill(name, question).count(question) == 1
+    template = TEMPLATES[name]
+    values = {"question": question, "plain": f"{question}\n", "instructed": f"{question} Be quick.", "system": "S"}
+    texts = [template.text, *(text for _, text in template.messages)]
+    assert sum(fill(text, values).count(question) for text in texts) == 1
 
 
 def test_every_family_of_a_benchmark_is_there() -> None:

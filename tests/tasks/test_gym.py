@@ -134,7 +134,7 @@ def test_settings_reach_the_dataset() -> None:
     hard = Gym("chain_sum", min_terms=6, max_terms=6).draw(random.Random(0), listed=False)
     assert (
         str(easy.prompt).count(" + ") + str(easy.prompt).count(" - "),
-        len(hard.prompt) > len(easy.prompt),
+        len(str(hard.prompt)) > len(str(easy.prompt)),
     ) == (1, True)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from reachlab.errors import ReachlabError
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.math import Math, boxed_answer, marked_answer
+from reachlab.tasks.registry import load_task
 from reachlab.tasks.templates import TEMPLATES
 from reachlab.types import Problem
 
@@ -63,7 +64,7 @@ def test_every_shape_is_read(shape: str, tmp_path: Path) -> None:
     row, identity, gold, solution = SHAPES[shape]
     task = Math(write(tmp_path / "a.jsonl", row))
     (problem,) = task.problems("all")
-    assert (problem.id, problem.answer, problem.prompt) == (identity, gold, "2+2?\n")
+    assert (problem.id, problem.answer, problem.prompt) == (identity, gold, "2+2?")
     assert task.solve(problem, random.Random(0)) == solution
     if solution is not None:
         assert task.verify(problem, solution).status == "correct"
@@ -147,13 +148,16 @@ def test_unreadable_files(tmp_path: Path) -> None:
 
 def test_templates_change_the_prompt_and_not_the_split(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", *({"question": f"{{{i}}}?", "answer": i} for i in range(50)))
-    plain, boxed = Math(path), Math(path, template="boxed")
+    plain, boxed = load_task(f"math:{path}"), load_task(f"math:{path},template=boxed")
+    assert plain.problems("all")[3].prompt == "{3}?\n"
     assert boxed.problems("all")[3].prompt == (
         "{3}?\nPlease reason step by step, and put your final answer within \\boxed{}.\n"
     )
     assert [p.id for p in plain.problems("test")] == [p.id for p in boxed.problems("test")]
-    with pytest.raises(ReachlabError, match=f"no template 'b'; there are: {', '.join(TEMPLATES)}"):
-        Math(path, template="b")
+    with pytest.raises(
+        ReachlabError, match=f"no template 'b', and no file of that name; there are: {', '.join(TEMPLATES)}"
+    ):
+        load_task(f"math:{path},template=b")
 
 
 def test_without_a_file_there_are_no_problems_to_ask() -> None:

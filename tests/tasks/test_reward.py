@@ -46,7 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_module_of_the_current_folder_is_found(folder: Path) -> None:
     problem = Letters().problems("train", 1)[0]
-    assert load_reward("rewards_here:tenths")(problem, "12345") == 0.5 - len(problem.prompt)
+    assert load_reward("rewards_here:tenths")(problem, "12345") == 0.5 - len(str(problem.prompt))
     before = list(sys.path)
     load_reward("rewards_here:whole")
     assert sys.path == before
@@ -98,7 +98,7 @@ def test_the_status_is_the_tasks_and_the_score_the_functions() -> None:
     for text in ("1", "2", "12345"):
         theirs, ours = task.verify(problem, text), Rewarded(task, "rewards_here:tenths").verify(problem, text)
         assert (ours.status, ours.reason) == (theirs.status, theirs.reason)
-        assert ours.score == len(text) / 10 - len(problem.prompt)
+        assert ours.score == len(text) / 10 - len(str(problem.prompt))
     score = Rewarded(task, "rewards_here:whole").verify(problem, "1").score
     assert (score, type(score)) == (7.0, float)
     # What the task cannot judge has no reward, whatever the function says.

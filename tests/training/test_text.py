@@ -7,12 +7,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.models.chats import INSTRUCT, made
 from transformers import PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
+from reachlab.models.chat import end_tokens
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
+from reachlab.tasks.asking import Asking
 from reachlab.tasks.registry import load_task
+from reachlab.tasks.templates import TEMPLATES
 from reachlab.training.text import (
     Tokens,
     ahead,
@@ -139,6 +143,33 @@ def test_a_student_sees_right_answers_to_training_problems_only(tmp_path: Path) 
     assert documents(3, 9) == [pair for epoch in epochs for pair in epoch][3:12]
     with pytest.raises(ReachlabError, match=r"no correct sample of a training problem .* --split train"):
         teacher_samples(_teacher(tmp_path / "wrong", ["wrong"]), task, 0)
+
+
+def test_a_student_is_taught_as_it_is_asked_whatever_its_teacher_was(tmp_path: Path) -> None:
+    asked = load_task("chain", Asking(template=TEMPLATES["chat"]))
+    store = SampleStore(RunFolder(tmp_path))
+    problem = asked.problems("train", 1)[0]
+    text = f"So: {asked.solve(problem, Random(0))}"
+    store.write_problems([problem])
+    said = {"tokens": 1, "finish": "stop", "logprob": None, "seed": 0, "engine": "e", "verdict": Verdict.correct()}
+    store.write_part([Sample(problem_id=problem.id, index=0, text=text, **said)])  # type: ignore[arg-type]
+    assert correct_samples(store, asked, 0)(0, 1) == [(problem.prompt, text)]
+    plain = load_task("chain")
+    bare = plain.bared(problem)
+    assert correct_samples(store, plain, 0)(0, 1) == [(bare.prompt, plain.solve(bare, Random(0)))]
+
+
+def test_an_answer_in_a_chat_ends_with_what_ends_a_turn(tmp_path: Path) -> None:
+    tokenizer, folder = made(next(shape for shape in INSTRUCT if shape.name == "gemma-2-2b-it"), tmp_path)
+    ends = end_tokens(tokenizer, folder)
+    for name, end in (("chat", "<end_of_turn>"), ("plain", "<eos>")):
+        task = load_task("chain", Asking(template=TEMPLATES[name]))
+        tokens = document_batches(solutions(task, 0), tokenizer, 2, 2000, answer_only=True, ends=ends)(0)
+        last = tokens.ids_BT.gather(1, tokens.attention_BT.sum(1)[:, None] - 1)[:, 0]
+        assert tokenizer.convert_ids_to_tokens(last.tolist()) == [end, end]
+        learned = tokenizer.decode(tokens.ids_BT[0][tokens.learn_BT[0]])
+        problem = next(task.stream("train", 0))
+        assert learned == f"{task.solve(problem, Random(0))}{end}"
 
 
 def _row(t: int) -> Tokens:

@@ -74,9 +74,11 @@ def name_says(*names: str) -> str:
 
 
 def names_of(folder: str | Path) -> list[str]:
-    """The folder's own name, and that under which its configuration was loaded once."""
+    """The folder's own name, that of the hub's cache around it, and that under which its configuration was loaded."""
     path = Path(folder)
-    return [path.resolve().name, Path(str(_json(path / "config.json").get("_name_or_path") or "")).name]
+    here = path.resolve()
+    cached = here.parents[1].name if here.parent.name == "snapshots" else ""
+    return [here.name, cached, Path(str(_json(path / "config.json").get("_name_or_path") or "")).name]
 
 
 def end_tokens(tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> set[int]:

@@ -99,7 +99,10 @@ def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]
     texts = [prompt for prompt in prompts if not isinstance(prompt, Illustrated)]
     # A chat template writes the special tokens itself.
     written = [text if isinstance(text, str) else write_chat(tokenizer, text) for text in texts]
-    encoded = iter(encode(tokenizer, written, special=all(isinstance(text, str) for text in texts)))
+    ids = encode(tokenizer, written, special=all(isinstance(text, str) for text in texts))
+    # A template may write the mark with which the tokenizer opens every text.
+    bos = tokenizer.bos_token_id
+    encoded = iter([one[1:] if bos is not None and one[:2] == [bos, bos] else one for one in ids])
     seen = iter(encode_seen(tokenizer, [prompt for prompt in prompts if isinstance(prompt, Illustrated)]))
     return [next(seen) if isinstance(p, Illustrated) else next(encoded) for p in prompts]
 

@@ -15,12 +15,12 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.chat import NO_TEMPLATE, Look, check_chat, look, name_says
+from reachlab.models.chat import NO_TEMPLATE, Look, check_chat, end_tokens, look, name_says, turn_end
 from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.runs import RunFolder
 from reachlab.tasks.asked import Asked
 from reachlab.tasks.asking import AskConfig, Asking
-from reachlab.tasks.registry import chosen_template, load_task
+from reachlab.tasks.registry import chosen_template, load_task, own_template
 from reachlab.tasks.templates import TEMPLATES, template_named
 
 TRAINED = ("rl", "distill")
@@ -62,7 +62,10 @@ def asked_task(spec: str, config: AskConfig, model: str) -> AskedTask:
     asking = config.settled(chosen) if chosen else _auto(config, model, tokenizer)
     task = load_task(spec, _checked(asking, tokenizer))
     plain = asking.why == NO_TEMPLATE and not (asking.shots or asking.examples)
-    return AskedTask(task, _how(task, chosen is None), not plain)
+    how = _how(task, chosen is None)
+    if task.template.chat and tokenizer is not None:
+        how += _endless(tokenizer, find_checkpoint(model))
+    return AskedTask(task, how, not plain)
 
 
 def _auto(config: AskConfig, model: str, tokenizer: PreTrainedTokenizerBase | None) -> Asking:
@@ -93,6 +96,8 @@ def _trained(folder: Path) -> Mapping[str, Any] | None:
     try:
         document = json.loads(run.fs.cat_file(run.file("run.json")))
         asked = document["config"]["ask"] if document["kind"] in TRAINED else None
+        if asked is not None and asked["template"] == own_template(document["config"]["task"]).name:
+            asked = {**asked, "template": "plain"}  # of another task another one
     except (ValueError, KeyError, TypeError):
         return None  # somebody else's file, or a run of an earlier day
     return asked if isinstance(asked, Mapping) else None
@@ -109,7 +114,7 @@ def _as_trained(config: AskConfig, asked: Mapping[str, Any], folder: Path) -> As
                 "ask it: --template"
             )
     else:
-        template = template_named(name)
+        template = None if name == "plain" else template_named(name)
     settled = config.settled(template, "as in its training")
     return Asking(
         template=template,
@@ -132,6 +137,15 @@ def _checked(asking: Asking, tokenizer: PreTrainedTokenizerBase | None) -> Askin
         return asking
     opens = check_chat(tokenizer, asking.system, asking.options)
     return replace(asking, opens=opens)
+
+
+def _endless(tokenizer: PreTrainedTokenizerBase, folder: Path) -> str:
+    """A warning where the model does not stop at the end of its turn."""
+    mark = turn_end(tokenizer)
+    if mark is None or mark in end_tokens(tokenizer, folder):
+        return ""
+    said = tokenizer.convert_ids_to_tokens(mark)
+    return f"; a turn ends with {said}, which does not end this model's answers: they may go on up to --max-tokens"
 
 
 def _how(task: Asked, auto: bool) -> str:

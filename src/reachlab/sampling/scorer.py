@@ -5,6 +5,7 @@ for all its answers, logits only where an answer's token is, and these a few row
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
+from reachlab.models.chat import answer_end
 from reachlab.models.packing import Pack, Packer
 from reachlab.models.tokenizer import encode
 from reachlab.moe import densified
@@ -39,10 +41,18 @@ class Scorer:
             vocabulary = int(model.config.get_text_config().vocab_size)
             self.tokens = min(self.tokens, max(1, LOGITS // vocabulary))
 
-    def encode(self, texts: Sequence[str], ended: Sequence[bool]) -> list[list[int]]:
-        """The tokens of answers, with the end-of-text token where one has ended."""
-        end = self.tokenizer.eos_token_id
-        return [[*ids, end] if stop else ids for ids, stop in zip(encode(self.tokenizer, texts), ended, strict=True)]
+    def encode(self, texts: Sequence[str], ended: Sequence[bool], chats: Sequence[bool]) -> list[list[int]]:
+        """The tokens of answers, where one has `ended` with what ends a text, or a turn where it is of a chat."""
+        ends = [self.turn_end if chat else self.tokenizer.eos_token_id for chat in chats]
+        rows = zip(encode(self.tokenizer, texts), ended, ends, strict=True)
+        return [[*ids, end] if stop else ids for ids, stop, end in rows]
+
+    @cached_property
+    def turn_end(self) -> int:
+        """The token that ends an answer in a chat."""
+        generation = self.model.generation_config
+        listed = generation.eos_token_id if generation is not None else None
+        return answer_end(self.tokenizer, listed if isinstance(listed, list) else [] if listed is None else [listed])
 
     def pack(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[Sequence[int]]]) -> list[Pack]:
         """Packs for `logprobs`: the answers to each prompt. Prompts and answers have a token at least."""

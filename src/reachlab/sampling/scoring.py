@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import torch
 
 from reachlab.errors import ReachlabError
+from reachlab.models.chat import is_chat
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model, max_positions
 from reachlab.models.devices import choose_device
 from reachlab.models.packing import Pack
@@ -238,7 +239,8 @@ class _Run:
         flat = [(problem, *key, same) for problem, texts in found.items() for key, same in texts.items()]
         for start in range(0, len(flat), ENCODE_TEXTS):
             batch = flat[start : start + ENCODE_TEXTS]
-            answers = scorer.encode([text for _, text, _, _ in batch], [ended for _, _, ended, _ in batch])
+            texts, ended = [text for _, text, _, _ in batch], [end for _, _, end, _ in batch]
+            answers = scorer.encode(texts, ended, [is_chat(self.problems[p].asked) for p, _, _, _ in batch])
             for (problem, _, _, same), answer in zip(batch, answers, strict=True):
                 yield problem, same, answer
 

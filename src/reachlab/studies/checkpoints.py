@@ -8,7 +8,7 @@ is that of the weights after step t − 1.
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -23,6 +23,7 @@ from reachlab.sampling.config import Decoding
 from reachlab.studies.config import CheckpointsConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
 from reachlab.studies.stages import Stage, at_once, run_stages
+from reachlab.tasks.asking import AskConfig
 from reachlab.training.corpus.sources import is_text
 
 AROUND = 10
@@ -97,10 +98,32 @@ def resolve(config: CheckpointsConfig, folder: RunFolder) -> tuple[CheckpointsCo
         out=config.out or f"{config.run.rstrip('/')}-checkpoints",
         base=base,
         task=config.task or data,
+        ask=config.ask if config.ask != AskConfig() else _as_trained(trained, folder),
         temperature=_first(config.temperature, trained.get("temperature"), decoding.temperature),
         max_tokens=_first(config.max_tokens, trained.get("max_tokens"), decoding.max_tokens),
     )
     return config, _places(config, folder)
+
+
+def _as_trained(trained: Mapping[str, Any], folder: RunFolder) -> AskConfig:
+    """How the run asked, which is how all are asked, the base too.
+
+    Raises:
+        ReachlabError: with what lies in files, of which the run keeps no path.
+    """
+    asked = trained.get("ask") or {}
+    if asked.get("template_hash") or asked.get("examples"):
+        raise ReachlabError(
+            f"{folder.url} was asked with a template or examples from a file; name it once more (--template, "
+            "--shots-file)"
+        )
+    options = asked.get("chat_template_kwargs")
+    return AskConfig(
+        template=asked.get("template", "auto"),
+        system=asked.get("system", ""),
+        chat_template_kwargs=json.dumps(options) if options else "",
+        shots=asked.get("shots", 0),
+    )
 
 
 def _first(*values: Any) -> Any:
@@ -148,7 +171,7 @@ def checkpoint_stages(config: CheckpointsConfig, places: Sequence[Place]) -> lis
     if config.problems is not None:
         asked += ["--problems", str(config.problems)]
     asked += ["--temperature", str(config.temperature), "--max-tokens", str(config.max_tokens)]
-    asked += ["--seed", str(config.seed), "--dtype", config.dtype, "--device", config.device]
+    asked += ["--seed", str(config.seed), "--dtype", config.dtype, "--device", config.device, *config.ask.words()]
     return [
         Stage(
             f"sample {place.name}",

@@ -6,6 +6,7 @@ from typing import Literal
 from tyro.conf import Positional, UseAppendAction
 
 from reachlab.errors import ReachlabError
+from reachlab.tasks.asking import AskConfig
 from reachlab.training.rl_config import AlgorithmName
 
 
@@ -151,6 +152,7 @@ class CheckpointsConfig:
     """Other models to measure on the same problems, such as one that was distilled."""
     task: str = ""
     """What is asked; default what the run trained on."""
+    ask: AskConfig = AskConfig()
     split: Literal["train", "test", "all"] = "test"
     """Which problems of it: test is what training never saw."""
     problems: int | None = None
@@ -189,6 +191,7 @@ class TemperatureConfig:
     """What is asked."""
     out: str = "runs/temperature"
     """Folder of the samples and results."""
+    ask: AskConfig = AskConfig()
     temperatures: tuple[float, ...] = (0.6, 1.0, 1.4)
     """At which all models answer."""
     at: float = 0.6

@@ -100,7 +100,7 @@ def entropy_stages(config: TemperatureConfig, labels: dict[str, str]) -> list[St
     """One `reachlab entropy` a model."""
     asked = ["--task", config.task, "--split", config.split, "--max-tokens", str(config.max_tokens)]
     asked += ["--problems", str(config.entropy_problems), "--samples", str(config.entropy_samples)]
-    asked += ["--seed", str(config.seed), "--dtype", config.dtype, "--device", config.device]
+    asked += ["--seed", str(config.seed), "--dtype", config.dtype, "--device", config.device, *config.ask.words()]
     matching = ["--match", config.base, "--at", str(config.at)] if config.matched else []
     stages = []
     for path, name in labels.items():
@@ -117,7 +117,7 @@ def sample_stage(config: TemperatureConfig, point: Point) -> Stage:
         words += ["--problems", str(config.problems)]
     words += ["--samples", str(config.samples), "--temperature", str(point.temperature)]
     words += ["--max-tokens", str(config.max_tokens), "--seed", str(config.seed), "--dtype", config.dtype]
-    words += ["--device", config.device, "--out", f"{config.out}/samples/{point.samples}"]
+    words += ["--device", config.device, *config.ask.words(), "--out", f"{config.out}/samples/{point.samples}"]
     return Stage(f"sample {point.name}", tuple(words))
 
 

@@ -62,7 +62,7 @@ class Math(FiniteTask):
 
     def bare(self, problem: Problem) -> str:
         """The question, which every problem keeps."""
-        return str(problem.metadata["question"])
+        return str(problem.metadata.get("question", problem.prompt))
 
     def instructed(self, problem: Problem) -> str:
         """The question and a request for a box, or for a letter where there are options."""

@@ -67,9 +67,7 @@ def load_task(spec: str, asking: Asking | None = None) -> Asked:
     benchmark = BENCHMARKS.get(family)
     asking = asking or Asking()
     if asking.template is None:
-        own = "plain" if benchmark is None else benchmark.template
-        named = template_of(spec)
-        asking = replace(asking, template=template_named(own if named in ("", "auto") else named))
+        asking = replace(asking, template=chosen_template(spec, AskConfig()) or own_template(spec))
     settings.pop("template", None)
     if benchmark is not None:
         settings = benchmark.settings(family) | settings
@@ -108,6 +106,12 @@ def template_of(spec: str) -> str:
     if not isinstance(named, str):
         raise ReachlabError(f"task {spec!r}: template={named} is neither a name nor a file")
     return named
+
+
+def own_template(spec: str) -> Template:
+    """What a task is asked with in plain text: a benchmark's own template, or the plain form of its family."""
+    benchmark = BENCHMARKS.get(parse_spec(spec)[0])
+    return template_named("plain" if benchmark is None else benchmark.template)
 
 
 def chosen_template(spec: str, config: AskConfig) -> Template | None:

@@ -19,7 +19,7 @@ from reachlab.sampling.config import Decoding, SampleConfig, Servers
 from reachlab.sampling.engines import openai as module
 from reachlab.sampling.engines.openai import OpenAIEngine, open_engine
 from reachlab.sampling.run import sample
-from reachlab.types import Illustrated
+from reachlab.types import Chat, Illustrated
 
 DECODING = Decoding(max_tokens=8)
 SEEDS = [list(range(40)), list(range(100, 130))]
@@ -70,10 +70,14 @@ def test_messages_go_to_the_chat_endpoint_and_thoughts_belong_to_the_answer() ->
 
     with Scripted(think) as server:
         engine = OpenAIEngine(servers(server.url), "m")
-        messages = ({"role": "user", "content": "2+3?"},)
+        messages = Chat(({"role": "user", "content": "2+3?"},))
         ((plain, thought),) = engine.answer([messages], [[0, 1]], DECODING)
+        engine.answer([Chat(messages.messages, {"enable_thinking": False})], [[2]], Decoding(max_tokens=8, top_k=3))
         engine.close()
     assert (plain.text, plain.logprob) == ("0", -3.0)
+    assert all("chat_template_kwargs" not in body for body in server.asked[:2])
+    (told,) = server.asked[2:]
+    assert (told["chat_template_kwargs"], told["top_k"]) == ({"enable_thinking": False}, 3)
     assert thought.text == "<think>2 and 3</think>5"
     assert {body["path"] for body in server.asked} == {"/v1/chat/completions"}
     assert server.asked[0]["messages"] == [{"role": "user", "content": "2+3?"}]
@@ -276,7 +280,7 @@ def transformers_serve(checkpoint: Path, tmp_path_factory: pytest.TempPathFactor
 def test_pictures_are_parts_of_what_the_user_says() -> None:
     """In a chat, and for a plain text, for which the protocol has no pictures."""
     picture = scene("chart", {"r": 3}, 0, 32)
-    chat = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "How high?"})
+    chat = Chat(({"role": "system", "content": "Be brief."}, {"role": "user", "content": "How high?"}))
     with Scripted() as server:
         engine = OpenAIEngine(servers(server.url), "m")
         engine.answer([Illustrated("How high?", (picture,)), Illustrated(chat, (picture,))], [[1], [2]], DECODING)
@@ -286,8 +290,8 @@ def test_pictures_are_parts_of_what_the_user_says() -> None:
     wanted = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": data_url(picture)}}, said]}]
     plain, other = sorted((body["messages"] for body in server.asked), key=len)
     assert plain == wanted
-    assert other == [chat[0], *wanted]
-    assert chat[1]["content"] == "How high?"
+    assert other == [chat.messages[0], *wanted]
+    assert chat.messages[1]["content"] == "How high?"
 
 
 @pytest.fixture(scope="module")
