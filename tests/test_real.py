@@ -27,7 +27,7 @@ from reachlab.tasks.asking import AskConfig
 pytestmark = pytest.mark.real
 
 TASK = "gym:chain_sum,max_terms=2,max_digits=1"
-FEW = ("--problems", "3", "--samples", "8", "--max-tokens", "12", "--part", "4", "--rows", "8")
+FEW = ("--problems", "2", "--samples", "4", "--max-tokens", "8", "--part", "2", "--rows", "2")
 
 Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
@@ -97,7 +97,7 @@ def test_log_probabilities_are_those_of_a_forward_pass(loaded: Loaded, prompts: 
 @pytest.mark.slow
 def test_a_run_killed_and_started_again(real: Path, tmp_path: Path) -> None:
     words: list[str | Path] = ["sample", "--model", real, "--task", TASK, *FEW]
-    whole = reachlab(*words, "--out", tmp_path / "whole")
+    whole = reachlab(*words, "--out", tmp_path / "whole", timeout=280)
     assert whole.returncode == 0, whole.stderr
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "reachlab", *map(str, words), "--out", str(out)]
@@ -106,7 +106,7 @@ def test_a_run_killed_and_started_again(real: Path, tmp_path: Path) -> None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    again = reachlab(*words, "--out", out)
+    again = reachlab(*words, "--out", out, timeout=280)
     assert again.returncode == 0, again.stderr
     assert rows_of(out) == rows_of(tmp_path / "whole")
 
@@ -115,16 +115,16 @@ def test_a_run_killed_and_started_again(real: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("rl", "--prompts", "4", "--rollouts", "4", "--max-tokens", "24", "--reward", "random"),
-        ("distill", "--teacher", "solver", "--batch", "8"),
+        ("rl", "--prompts", "4", "--rollouts", "2", "--max-tokens", "16", "--reward", "random"),
+        ("distill", "--teacher", "solver", "--batch", "4"),
     ],
     ids=["rl", "distill"],
 )
 def test_a_few_steps_do_not_break_it(words: tuple[str, ...], command: Command, real: Path, tmp_path: Path) -> None:
     out = tmp_path / "taught"
-    code, _, err = command(*words, "--model", real, "--task", TASK, "--steps", "3", "--threads", "1", "--out", out)
+    code, _, err = command(*words, "--model", real, "--task", TASK, "--steps", "2", "--threads", "1", "--out", out)
     assert code == 0, err
     steps = RunFolder(out).metrics()
-    assert len(steps) == 3
+    assert len(steps) == 2
     assert all(row.get("kl_start", 0.0) < 0.05 for row in steps)
     assert "Paris" in say(load_model(out), "What is the capital of France?")

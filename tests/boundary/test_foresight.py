@@ -6,7 +6,7 @@ from reachlab.boundary.beta_binomial import BetaBinomial
 from reachlab.boundary.foresight import detectable
 from reachlab.errors import ReachlabError
 
-BASE = BetaBinomial(0.0, 0.6, 2.0)
+BASE = BetaBinomial(0.0, np.array([0.6]), np.array([2.0]))
 
 
 @pytest.mark.parametrize("k", [1, 16])

@@ -65,8 +65,8 @@ def measure(config: OwnConfig, machine: Plan) -> Measured:
     ]
     found = Measured(
         spent=time.monotonic() - began,
-        start=drawing["own answers"] - _drawing(out / "own-answers"),
-        train_start=max(beside),
+        start=max(0.0, drawing["own answers"] - _drawing(out / "own-answers")),
+        train_start=max(0.0, *beside),
         answer=_drawing(out / "own-answers") / len(answers),
         rollout=generating / rollouts,
         # Where all groups agree nothing was learned; an update is then supposed to cost twice the drawing.
