@@ -144,20 +144,19 @@ def main() -> None:
         engine = open_engine(config)
         decoding = Decoding(max_tokens=options.max_tokens, top_p=0.95)
         side = Side(engine, options.task, options.prompts, decoding, Path(place))
-        ways = {"bare": side.bare, "ours": lambda: side.ours(whole=False), "with seeds": lambda: side.ours(whole=True)}
+        ways: dict[str, Callable[[], Rate]] = {
+            "bare": side.bare,
+            "ours": lambda: side.ours(whole=False),
+            "with seeds": lambda: side.ours(whole=True),
+        }
         for way in ways.values():
             way()
         rates: dict[str, list[Rate]] = {name: [] for name in ways}
         for number in range(options.rounds):
             for name in list(ways) if number % 2 == 0 else list(ways)[::-1]:
                 rates[name].append(ways[name]())
-            print(
-                "  ".join(
-                    f"{name} {found[-1][0]:,.0f} tok/s, {found[-1][1]:,.0f} a CPU second"
-                    for name, found in rates.items()
-                ),
-                flush=True,
-            )
+            said = [f"{name} {r[-1][0]:,.0f} tok/s, {r[-1][1]:,.0f} a CPU second" for name, r in rates.items()]
+            print("  ".join(said), flush=True)
         engine.close()
     asked = f"{options.prompts} prompts x {N} x up to {options.max_tokens} tokens, {engine.dtype}"
     print(f"{Path(model).name}, {options.task}, {asked}")
