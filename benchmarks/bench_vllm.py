@@ -155,13 +155,8 @@ def main() -> None:
         for number in range(options.rounds):
             for name in list(ways) if number % 2 == 0 else list(ways)[::-1]:
                 rates[name].append(ways[name]())
-            print(
-                "  ".join(
-                    f"{name} {found[-1][0]:,.0f} tok/s, {found[-1][1]:,.0f} a CPU second"
-                    for name, found in rates.items()
-                ),
-                flush=True,
-            )
+            said = [f"{name} {r[-1][0]:,.0f} tok/s, {r[-1][1]:,.0f} a CPU second" for name, r in rates.items()]
+            print("  ".join(said), flush=True)
         engine.close()
     asked = f"{options.prompts} prompts x {N} x up to {options.max_tokens} tokens, {engine.dtype}"
     print(f"{Path(model).name}, {options.task}, {asked}")

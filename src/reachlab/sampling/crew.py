@@ -13,9 +13,9 @@ from reachlab.types import Sample
 Finished = tuple[Sequence[Key], list[Sample]]
 """A piece of the work, and its samples; both empty now and then, where a crew has nothing yet to show."""
 
-JUDGED_AT_ONCE = 8
-"""Batches of answers that are judged side by side while others are drawn: a slow verdict holds up no more than its
-own."""
+JUDGED_TOGETHER, JUDGED_AT_ONCE = 16, 8
+"""Answers that are judged as one batch, and batches side by side, while others are drawn: a slow verdict holds up no
+more than its own batch."""
 
 
 class Crew(Protocol):
@@ -97,8 +97,9 @@ class Alone:
         with ThreadPoolExecutor(JUDGED_AT_ONCE, thread_name_prefix="reachlab-judged") as pool:
             try:
                 for found in engine.stream(asked(), drawer.decoding, told):
-                    if found:
-                        keys, answers = [key for key, _ in found], [answer for _, answer in found]
+                    for at in range(0, len(found), JUDGED_TOGETHER):
+                        some = found[at : at + JUDGED_TOGETHER]
+                        keys, answers = [key for key, _ in some], [answer for _, answer in some]
                         judging[pool.submit(drawer.judged, keys, answers)] = keys
                     yield from judged(JUDGED_AT_ONCE)
                     yield (), []

@@ -337,7 +337,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "tiny"
     model = tiny_model()
     # What a checkpoint may say of how it likes to be sampled, none of which may decide.
-    model.generation_config.update(repetition_penalty=3.0, min_p=0.5, typical_p=0.2, no_repeat_ngram_size=1, top_k=1)
+    model.generation_config.update(
+        do_sample=True, repetition_penalty=3.0, min_p=0.5, typical_p=0.2, no_repeat_ngram_size=1, top_k=1
+    )
     save_model(folder, model, tiny_tokenizer())
     return folder
 

@@ -35,7 +35,9 @@ def checkpoint(folder: Path) -> Path:
     tokenizer = tiny_tokenizer()
     model = loud(build_model(config, tokenizer, seed=0), 0.15)
     # How a checkpoint may like to be sampled: always the likeliest, and never twice. It must not decide.
-    model.generation_config.update(top_k=1, min_p=0.5, repetition_penalty=3.0, temperature=0.01, top_p=0.01)
+    model.generation_config.update(
+        do_sample=True, top_k=1, min_p=0.5, repetition_penalty=3.0, temperature=0.01, top_p=0.01
+    )
     save_model(folder, model, tokenizer)
     return folder
 

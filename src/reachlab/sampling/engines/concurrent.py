@@ -5,11 +5,12 @@ takes are under way, each followed by the next as soon as it is answered, whoeve
 """
 
 import asyncio
-import queue
 import threading
+import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.engines.engine import Answer, Asked, K, Told
@@ -19,6 +20,8 @@ PIECE = 16
 PART = 2048
 TICK_S = 1.0
 """How often a stream comes up for air while nothing finishes, and tokens under way are counted."""
+GATHER_S = 0.05
+"""How long answers are gathered before they are handed over: a thread woken for each would take turns with the loop."""
 BACKLOG = 4096
 """Answers, beyond as many again as are under way, that may lie finished before no more are asked for."""
 T = TypeVar("T")
@@ -129,7 +132,8 @@ class _Stream(Generic[K]):
     def __init__(self, engine: ConcurrentEngine, asked: Iterable[Asked[K]], decoding: Decoding, progress: Told | None):
         self.engine, self.decoding, self.progress = engine, decoding, progress
         self._asked = iter(asked)
-        self._found: queue.SimpleQueue[tuple[K, Answer] | BaseException | None] = queue.SimpleQueue()
+        self._found: deque[tuple[K, Answer]] = deque()
+        self._over, self._error = threading.Event(), cast(BaseException | None, None)
         self._counted = 0  # tokens of unfinished answers that were told
 
     async def start(self) -> None:
@@ -151,20 +155,21 @@ class _Stream(Generic[K]):
                         group.create_task(self._ask())
             finally:
                 counting.cancel()
-            self._found.put(None)
         except ExceptionGroup as group:
-            self._found.put(group.exceptions[0])
+            self._error = group.exceptions[0]
         except asyncio.CancelledError as error:
-            self._found.put(error)
+            self._error = error
             raise
+        finally:
+            self._over.set()
 
     async def _ask(self) -> None:
         """Ask one request after the other, as long as there are any."""
         for key, prompt, seed in self._asked:
-            while self._found.qsize() > BACKLOG + 2 * self.engine.at_once:
+            while len(self._found) > BACKLOG + 2 * self.engine.at_once:
                 await asyncio.sleep(TICK_S / 10)
             answer = await self.engine.draw(prompt, seed, self.decoding)
-            self._found.put((key, answer))
+            self._found.append((key, answer))
             # Some of its tokens may have been told before, while it was under way.
             known = min(self._counted, answer.tokens)
             self._counted -= known
@@ -189,18 +194,14 @@ class _Stream(Generic[K]):
         Raises:
             BaseException: what ended the work.
         """
+        yielded = time.monotonic()
         while True:
-            batch: list[tuple[K, Answer]] = []
-            try:
-                item = self._found.get(timeout=TICK_S)
-                while isinstance(item, tuple):
-                    batch.append(item)
-                    item = self._found.get_nowait()
-            except queue.Empty:
+            over = self._over.wait(GATHER_S)  # asked first: what is found afterwards is all there is
+            batch = [self._found.popleft() for _ in range(len(self._found))]
+            if batch or time.monotonic() - yielded >= TICK_S:
+                yielded = time.monotonic()
                 yield batch
-                continue
-            if batch:
-                yield batch
-            if item is not None:
-                raise item
-            return
+            if over and self._error is not None:
+                raise self._error
+            if over:
+                return
