@@ -2,9 +2,10 @@
 
 One engine in one process; three ways take turns, in another order each round, so that all see the machine as it is:
 bare (a request a prompt, n = 256, everything asked for at once, answers thrown away), ours without seeds and
-log-probabilities (what bare does), and ours with both. 256 answers a prompt, temperature 1, top-p 0.95. The number is
-the median ratio of paired rounds: by the clock, and by the CPU time of this process and vLLM's, which neighbours on a
-busy machine disturb less. Loading and warm-up do not count.
+log-probabilities (what bare does), and ours with both. 256 answers a prompt, temperature 1, top-p 0.95, all as long as
+they may be (no end of text), so that no side is lucky. The number is the median ratio of paired rounds: by the clock,
+and by the CPU time of this process and vLLM's, which neighbours on a busy machine disturb less. Loading and warm-up do
+not count. What ours adds is by the sample, not by the token: short answers show it, long ones do not.
 
 Run: .venv-vllm/bin/python benchmarks/bench_vllm.py [--model FOLDER] [--device cuda --prompts 64 --max-tokens 1024]
 """
@@ -78,6 +79,14 @@ class Side:
         self.engine, self.task, self.decoding, self.place = engine, load_task(task), decoding, place
         self.problems = self.task.problems("all" if self.task.finite else "test", prompts)
         self.rounds = 0
+        asked = engine._asked
+
+        def endless(seed: int, decoding: Decoding) -> Any:
+            params = asked(seed, decoding)
+            params.ignore_eos = True
+            return params
+
+        engine._asked = endless  # type: ignore[method-assign]
 
     def ours(self, *, whole: bool) -> Rate:
         """Tokens through the machinery; `whole` with seeds and log-probabilities."""
@@ -106,6 +115,7 @@ class Side:
         vllm = self.engine._vllm
         params = vllm.SamplingParams(
             n=N, temperature=self.decoding.temperature, top_p=self.decoding.top_p, max_tokens=self.decoding.max_tokens,
+            ignore_eos=True,
             output_kind=self.engine._final,
         )  # fmt: skip
 
