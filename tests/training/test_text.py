@@ -153,10 +153,10 @@ def test_a_student_is_taught_as_it_is_asked_whatever_its_teacher_was(tmp_path: P
     store.write_problems([problem])
     said = {"tokens": 1, "finish": "stop", "logprob": None, "seed": 0, "engine": "e", "verdict": Verdict.correct()}
     store.write_part([Sample(problem_id=problem.id, index=0, text=text, **said)])  # type: ignore[arg-type]
-    assert correct_samples(store, asked, 0)(0, 1) == [(problem.prompt, text)]
+    assert teacher_samples(store, asked, 0)(0, 1) == [(problem.prompt, text)]
     plain = load_task("chain")
     bare = plain.bared(problem)
-    assert correct_samples(store, plain, 0)(0, 1) == [(bare.prompt, plain.solve(bare, Random(0)))]
+    assert teacher_samples(store, plain, 0)(0, 1) == [(bare.prompt, plain.solve(bare, Random(0)))]
 
 
 def test_an_answer_in_a_chat_ends_with_what_ends_a_turn(tmp_path: Path) -> None:
