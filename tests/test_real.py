@@ -111,6 +111,18 @@ def test_a_run_killed_and_started_again(real: Path, tmp_path: Path) -> None:
     assert rows_of(out) == rows_of(tmp_path / "whole")
 
 
+@torch.no_grad()
+def divergence(before: Loaded, after: Loaded) -> float:
+    """KL(before ‖ after) a token of a chat that has nothing to do with the task."""
+    chat = [
+        {"role": "user", "content": "What is the capital of France?"},
+        {"role": "assistant", "content": "The capital of France is Paris. It lies on the Seine."},
+    ]
+    ids: Any = before[1].apply_chat_template(chat, return_tensors="pt", return_dict=True)
+    old, new = (model(input_ids=ids["input_ids"]).logits.log_softmax(-1) for model, _ in (before, after))
+    return float((old.exp() * (old - new)).sum(-1).mean())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
@@ -120,11 +132,14 @@ def test_a_run_killed_and_started_again(real: Path, tmp_path: Path) -> None:
     ],
     ids=["rl", "distill"],
 )
-def test_a_few_steps_do_not_break_it(words: tuple[str, ...], command: Command, real: Path, tmp_path: Path) -> None:
+def test_a_few_steps_do_not_break_it(
+    words: tuple[str, ...], command: Command, real: Path, loaded: Loaded, tmp_path: Path
+) -> None:
     out = tmp_path / "taught"
     code, _, err = command(*words, "--model", real, "--task", TASK, "--steps", "2", "--threads", "1", "--out", out)
     assert code == 0, err
     steps = RunFolder(out).metrics()
     assert len(steps) == 2
     assert all(row.get("kl_start", 0.0) < 0.05 for row in steps)
-    assert "Paris" in say(load_model(out), "What is the capital of France?")
+    # Greedy words may differ where two were as likely.
+    assert 0 < divergence(loaded, load_model(out)) < 0.05
