@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import load_tokenizer
+from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.models.tokenizer import encode, prompt_ids
 from reachlab.runs import RunFolder
 from reachlab.sampling.asking import asked_task
@@ -102,7 +102,7 @@ def _run(config: OwnConfig, longest: int, machine: Plan, names: Sequence[str]) -
 
 def _asked(config: OwnConfig) -> Task:
     """The task as the model is asked it."""
-    return asked_task(config.task, config.ask, config.model).task
+    return asked_task(config.task, config.ask, str(find_checkpoint(config.model))).task
 
 
 def _drawing(run: Path) -> float:
