@@ -185,7 +185,7 @@ def test_a_picture_that_the_processor_refuses_is_named(tmp_path: Path) -> None:
     Image.new("RGB", (2000, 2)).save(tmp_path / "thin.png")
     _, tokenizer = seeing("qwen2_5_vl")
     prompts = [PROBLEMS[0].asked, Illustrated("area:", (str(tmp_path / "thin.png"),))]
-    with pytest.raises(ReachlabError, match=r"cannot make inputs of .*thin\.png \(2000 x 2 pixels\): .*aspect ratio"):
+    with pytest.raises(ReachlabError, match=r"cannot make inputs of .*thin.* \(2000 x 2 pixels\): .*aspect ratio"):
         encode_prompts(tokenizer, prompts)
 
 

@@ -118,7 +118,7 @@ def test_a_slow_verdict_holds_up_no_other() -> None:
     """One answer's verifier waits until the others are through."""
     others = threading.Event()
 
-    class Waits(type(load_task("countdown,numbers=3"))):  # type: ignore[misc]
+    class Waits(type(load_task("countdown,numbers=3").task)):  # type: ignore[misc]
         def verify(self, problem: Problem, text: str) -> Verdict:
             if text == slow:
                 assert others.wait(60)

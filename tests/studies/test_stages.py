@@ -114,7 +114,7 @@ def test_progress_of_a_stage_is_read(
     log: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stages_module, "LOG_EVERY_S", 0.0)
-    event = json.dumps({"label": "x", "done": 3, "total": 4, "info": "loss 1.5"})
+    event = json.dumps({"label": "x", "done": 3, "total": 4, "info": "loss 1.5", "eta": ""})
     torn = f"printf '%s\\n%s' '{event}' '{event[:10]}' > /proc/self/fd/$REACHLAB_PROGRESS_FD; sleep 0.2"
     run_stages([stage("a", torn)], cores=1)
     said = capfd.readouterr().err
@@ -148,7 +148,7 @@ def test_progress_through_a_launcher_that_hands_no_descriptor_on(
     log: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stages_module, "LOG_EVERY_S", 0.0)
-    event = json.dumps({"label": "x", "done": 1, "total": 4, "info": ""})
+    event = json.dumps({"label": "x", "done": 1, "total": 4, "info": "", "eta": ""})
     said = f"printf '%s\\n' '{event}' > \"$REACHLAB_PROGRESS_FD\"; echo $REACHLAB_PROGRESS_FD >> $LOG; sleep 0.2"
     before = len(names("/proc/self/fd"))
     run_stages([Stage("a", ("a", said), launch=(sys.executable,)), stage("b", "true", "a")], cores=1)

@@ -28,7 +28,7 @@ ROWS: dict[str, dict[str, Any]] = {
 def test_a_row_of_each_shape(shape: str, tmp_path: Path) -> None:
     task = Math(write(tmp_path / "a.jsonl", ROWS[shape]))
     (problem,) = task.all_problems
-    assert (problem.prompt, problem.answer) == ("2+2?\n\nA. 3\nB. 4\nC. 5\n", "B")
+    assert (problem.prompt, problem.answer) == ("2+2?\n\nA. 3\nB. 4\nC. 5", "B")
     assert problem.metadata["choices"] == ["3", "4", "5"]
     for text, status in (
         ("B", "correct"),

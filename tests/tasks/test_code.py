@@ -23,7 +23,7 @@ walled = pytest.mark.skipif(bool(bubble.available()), reason=f"no sandbox: {bubb
 
 def task_of(tmp_path: Path, *rows: dict[str, Any], settings: str = ",seconds=1,total=4") -> CodeTask:
     (tmp_path / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    task = load_task(f"code:{tmp_path / 'tasks.jsonl'}{settings}")
+    task = load_task(f"code:{tmp_path / 'tasks.jsonl'}{settings}").task
     assert isinstance(task, CodeTask)
     return task
 

@@ -42,7 +42,7 @@ def letters(monkeypatch: pytest.MonkeyPatch) -> None:
 def settings(checkpoint: Path, tmp_path: Path) -> dict[str, Any]:
     return {
         "model": str(checkpoint), "task": "letters", "out": str(tmp_path / "rl"), "loop": LOOP,
-        "optimizer": OptimizerConfig(lr=3e-3), "prompts": 4, "rollouts": 8, "max_tokens": 3,
+        "optimizer": OptimizerConfig(lr=3e-3), "prompts": 4, "rollouts": 8, "max_tokens": 3, "guard": 0.0,
     }  # fmt: skip
 
 

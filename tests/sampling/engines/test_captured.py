@@ -31,7 +31,7 @@ def test_padded_steps_draw_the_same_samples(
 
     def with_padding(self: engine._Batch, *args: object) -> None:
         begin(self, *args)  # type: ignore[arg-type]
-        self.captured = CapturedSteps(self.model, self.cache)
+        self.lean, self.captured = None, CapturedSteps(self.model, self.cache)
 
     monkeypatch.setattr(engine._Batch, "__init__", with_padding)
     found = TransformersDecoder(model, tokenizer, 16).generate(PROMPTS, SEEDS, decoding)
@@ -54,7 +54,7 @@ def test_a_batch_that_shrinks_meets_few_shapes(monkeypatch: pytest.MonkeyPatch) 
 
     def with_padding(self: engine._Batch, *args: object) -> None:
         begin(self, *args)  # type: ignore[arg-type]
-        self.captured = CapturedSteps(self.model, self.cache)
+        self.lean, self.captured = None, CapturedSteps(self.model, self.cache)
 
     def noted(self: CapturedSteps, key: tuple[int, int], *inputs: torch.Tensor) -> torch.Tensor:
         keys.append(key)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from reachlab.errors import ReachlabError
 from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines.choose import choose_tokens
+from reachlab.sampling.engines.choose import choose_at_once, choose_tokens
 
 GRID = 1 << 14
 ALMOST_ONE = 1 - 2**-24
@@ -157,3 +157,39 @@ def test_logits_that_are_not_numbers(temperature: float) -> None:
 def test_settings_that_cannot_be(settings: dict[str, float], says: str) -> None:
     with pytest.raises(ReachlabError, match=says):
         Decoding(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("top_k", "top_p"), [(0, 1.0), (40, 1.0), (0, 0.9), (300, 0.7), (5000, 1.0)])
+def test_the_kernel_chooses_what_operations_over_all_rows_choose(temperature: float, top_k: int, top_p: float) -> None:
+    """Rows longer than a chunk, several draws from a row, and half of the vocabulary impossible."""
+    generator = torch.Generator().manual_seed(4)
+    logits_BV = torch.randn(6, 1300, generator=generator) * 3
+    logits_BV[:, ::2] = -math.inf
+    places_B, uniforms_B = torch.arange(300).numpy() % 6, torch.rand(300, generator=generator)
+    decoding = Decoding(temperature=temperature, top_k=top_k, top_p=top_p)
+    tokens_B, logprobs_B = choose_tokens(logits_BV, uniforms_B, decoding, places_B)
+    wanted_B, own_B = choose_at_once(logits_BV[places_B], uniforms_B, decoding)
+    # A uniform within rounding of a boundary may fall to either side.
+    assert (tokens_B != wanted_B).sum() <= 1
+    assert (logprobs_B - own_B)[tokens_B == wanted_B].abs().max() < 2e-5
+
+
+def test_equal_logits_at_the_edge_of_the_truncation() -> None:
+    logits_BV = torch.zeros(1, 1000)
+    uniforms_B = (torch.arange(500) + 0.5) / 500
+    tokens_B, _ = choose_tokens(logits_BV, uniforms_B, Decoding(top_k=10), torch.zeros(500, dtype=torch.long).numpy())
+    assert torch.equal(torch.bincount(tokens_B), torch.full((10,), 50))
+    tokens_B, _ = choose_tokens(logits_BV, uniforms_B, Decoding(top_p=0.25), torch.zeros(500, dtype=torch.long).numpy())
+    assert torch.equal(torch.bincount(tokens_B), torch.full((250,), 2))
+
+
+@pytest.mark.parametrize("wrong", [math.nan, -math.nan, math.inf])
+def test_one_logit_that_is_no_number_among_many(wrong: float) -> None:
+    logits_BV = torch.randn(3, 1300)
+    logits_BV[1, 777] = wrong
+    for decoding in (Decoding(), Decoding(temperature=0), Decoding(top_p=0.9)):
+        with pytest.raises(ReachlabError, match="the model's logits are not finite"):
+            choose_tokens(logits_BV, torch.full((3,), 0.5), decoding)
+    with pytest.raises(ReachlabError, match="the model's logits are not finite"):
+        choose_tokens(torch.full((1, 4), -math.inf), torch.tensor([0.5]), Decoding())

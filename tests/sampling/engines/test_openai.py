@@ -210,7 +210,7 @@ def test_stop_strings_are_cut_where_the_server_leaves_them_on() -> None:
 
 SAID = {"presence_penalty": 0.0, "frequency_penalty": 0.0, "repetition_penalty": 1.0, "min_p": 0.0, "top_k": -1}
 """What a request says of everything that a server would take from the checkpoint."""
-PROMPTS = ("one", ({"role": "user", "content": "one"},))
+PROMPTS = ("one", Chat(({"role": "user", "content": "one"},)))
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)

@@ -55,7 +55,7 @@ def one_after_the_other(command: Command, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def config(asked: Path, out: Path, **said: object) -> OwnConfig:
-    return OwnConfig(**{"model": str(asked), "task": TASK, "out": str(out), "device": "cpu", **said})  # type: ignore[arg-type]
+    return OwnConfig(**{"model": str(asked), "task": f"{TASK},template=bare", "out": str(out), "device": "cpu", **said})  # type: ignore[arg-type]
 
 
 SIZES = {"max_tokens": 40, "problems": 4, "samples": 6, "steps": 2, "pods_steps": 1, "distill_steps": 1, "prompts": 4,

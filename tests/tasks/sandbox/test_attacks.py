@@ -50,7 +50,7 @@ MOST_GROWTH = 48 << 20
 def task(tmp_path_factory: pytest.TempPathFactory) -> CodeTask:
     file = tmp_path_factory.mktemp("code") / "tasks.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-    found = load_task(f"code:{file},seconds=0.3,total=0.6,memory=128")
+    found = load_task(f"code:{file},seconds=0.3,total=0.6,memory=128").task
     assert isinstance(found, CodeTask)
     return found
 

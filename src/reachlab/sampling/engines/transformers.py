@@ -7,11 +7,12 @@ done takes
   the next prompt, or helps another block's prompt; when nothing waits, the last block moves into the gap and the batch
   shrinks. So the batch stays full until the work runs out.
 - A prompt's first token is drawn from the prefill's logits: a sample of T tokens costs T - 1 forward passes.
+- On a CPU, where a step may have any number of rows, idle rows are left out, and samples that have the same tokens so
+far are computed once.
 """
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -28,7 +29,9 @@ from reachlab.sampling.engines.decoder import Completion
 from reachlab.sampling.engines.engine import Told
 from reachlab.sampling.engines.lean import LeanDecoder, fits
 from reachlab.sampling.engines.lean_weights import LeanWeights
+from reachlab.sampling.engines.rows import Job, Rows, first_alike
 from reachlab.sampling.engines.shared_prefix import PrefixCache, shared_prefix_attention
+from reachlab.sampling.engines.stop_strings import StopStrings
 from reachlab.threads import side_by_side
 
 BLOCK_ROWS = 16
@@ -124,48 +127,6 @@ def _shares(counts: Sequence[int], workers: int) -> list[list[tuple[int, slice]]
     return shares
 
 
-@dataclass
-class _Job:
-    """A prompt and those of its samples that no row has taken yet."""
-
-    prompt: Sequence[int]
-    results: list[Completion | None]
-    waiting: deque[tuple[int, int]]
-    number: int
-    first_logits_V: torch.Tensor | None = None
-
-
-@dataclass
-class _Rows:
-    """State of every row, on the host. Axis B: G · R rows."""
-
-    tokens_BT: np.ndarray
-    count_B: np.ndarray
-    seed_B: np.ndarray
-    logprob_B: np.ndarray
-    sample_B: np.ndarray
-    offset_B: np.ndarray = field(init=False)
-    leader_B: np.ndarray = field(init=False)  # the row that computes for this one: see `_Batch._lean_step`
-
-    def __post_init__(self) -> None:
-        self.offset_B = np.zeros_like(self.count_B)
-        self.leader_B = np.arange(len(self.count_B))
-
-    def move(self, source: slice, target: slice) -> None:
-        for array in (
-            self.tokens_BT,
-            self.count_B,
-            self.seed_B,
-            self.logprob_B,
-            self.sample_B,
-            self.offset_B,
-            self.leader_B,
-        ):
-            array[target] = array[source]
-        moved = (self.leader_B >= source.start) & (self.leader_B < source.stop)
-        self.leader_B[moved] += target.start - source.start
-
-
 class _Batch:
     """One call of `generate`."""
 
@@ -181,11 +142,10 @@ class _Batch:
         self.engine, self.decoding, self.progress = engine, decoding, progress
         self.model, self.device = engine.model, engine.model.device
         self.jobs = [
-            _Job(p, [None] * len(s), deque(enumerate(s)), i)
-            for i, (p, s) in enumerate(zip(prompts, seeds, strict=True))
+            Job(p, [None] * len(s), deque(enumerate(s)), i) for i, (p, s) in enumerate(zip(prompts, seeds, strict=True))
         ]
         self.queue = deque(job for job in self.jobs if job.waiting)
-        self.shelf: deque[_Job] = deque()
+        self.shelf: deque[Job] = deque()
         self.shelf_size = 0
         longest = max(len(job.prompt) for job in self.queue)
         samples = sum(len(job.waiting) for job in self.queue)
@@ -194,9 +154,9 @@ class _Batch:
         G = max(1, rows // self.R)
         B, T = G * self.R, decoding.max_tokens
         self.cache = PrefixCache(G, self.R, longest, max(T - 1, 1), self.device)
-        self.blocks: list[_Job] = []
+        self.blocks: list[Job] = []
         self.max_blocks = G
-        self.rows = _Rows(
+        self.rows = Rows(
             tokens_BT=np.zeros((B, T), np.int32),
             count_B=np.zeros(B, np.int64),
             seed_B=np.zeros(B, np.int64),
@@ -207,7 +167,7 @@ class _Batch:
         self.lean = LeanDecoder(weights, longest + T, B) if weights is not None else None
         self.captured = CapturedSteps(self.model, self.cache) if self.device.type == "cuda" else None
         self.places = Places(self.model)
-        self.stop = _StopStrings(engine.tokenizer, decoding.stop) if decoding.stop else None
+        self.stop = StopStrings(engine.tokenizer, decoding.stop) if decoding.stop else None
 
     @torch.no_grad()
     def run(self) -> list[list[Completion]]:
@@ -309,7 +269,7 @@ class _Batch:
             rows = self._draw(np.array(taken), torch.stack([x for x in logits if x is not None]))
 
     def _step(self) -> None:
-        """One forward pass for all rows; idle rows ride along."""
+        """One forward pass for all rows; outside of `_lean_step` idle rows ride along."""
         if self.lean is not None:
             self._lean_step(self.lean)
             return
@@ -341,7 +301,7 @@ class _Batch:
         if len(first):
             # None has a key of its own yet: all samples of a prompt that begin alike may follow one of them.
             numbers = np.array([self.blocks[row // self.R].number for row in first.tolist()])
-            R.leader_B[first] = first[_first_alike(numbers, R.tokens_BT[first, 0])]
+            R.leader_B[first] = first[first_alike(numbers, R.tokens_BT[first, 0])]
         leaders, of_busy = np.unique(R.leader_B[busy], return_inverse=True)
         own = R.count_B[leaders] - 1
         self.cache.begin_lean_step(len(self.blocks), max(len(job.prompt) for job in self.blocks))
@@ -359,7 +319,7 @@ class _Batch:
         # The leader comes first among its followers, and stays what it is.
         order = np.argsort(rows != old, kind="stable")
         rows, old, tokens = rows[order], old[order], tokens[order]
-        R.leader_B[rows] = rows[_first_alike(old, tokens)]
+        R.leader_B[rows] = rows[first_alike(old, tokens)]
         new = rows[(R.leader_B[rows] == rows) & (old != rows)]
         if len(new):
             sources = old[np.isin(rows, new)]
@@ -410,26 +370,3 @@ class _Batch:
                 logprob=float(R.logprob_B[row]),
             )
             R.sample_B[row] = -1
-
-
-def _first_alike(*keys: np.ndarray) -> np.ndarray:
-    """For each place, the first that has the same keys."""
-    _, first, of = np.unique(np.stack(keys, 1), axis=0, return_index=True, return_inverse=True)
-    return first[of.reshape(-1)]
-
-
-class _StopStrings:
-    """Finds stop strings in what was generated, decoding only where the newest token can have completed one."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]):
-        self.tokenizer, self.stop = tokenizer, stop
-        endings = {s[-1] for s in stop}
-        pieces = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
-        # A character split over several tokens decodes to U+FFFD piece by piece.
-        self.may_end = np.array([bool(endings & set(piece)) or "\ufffd" in piece for piece in pieces])
-
-    def cut(self, tokens_T: np.ndarray) -> str | None:
-        """The text before the first stop string, or None where there is none."""
-        text: str = self.tokenizer.decode(tokens_T, skip_special_tokens=True)
-        found = [at for s in self.stop if (at := text.find(s)) >= 0]
-        return text[: min(found)] if found else None

@@ -18,9 +18,11 @@ import numpy as np
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
+from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode, prompt_ids
 from reachlab.runs import RunFolder
 from reachlab.sampling.asking import asked_task
+from reachlab.sampling.prompts import fit_answers
 from reachlab.sampling.store import SampleStore
 from reachlab.studies.own.config import OwnConfig
 from reachlab.studies.own.plan import BATCH, Measured, Plan, Sizes
@@ -34,6 +36,8 @@ PROMPTS, ROLLOUTS = 8, 8
 """Of an RL step that is timed."""
 STEPS = 3
 """Of each kind; the first warms up and does not count."""
+PROMPTS_LOOKED_AT = 256
+"""Training problems whose prompts are measured."""
 LONGEST = 128
 """Tokens that the base may take, where neither the user nor the task says how many."""
 ROOM = 1.25
@@ -50,7 +54,7 @@ def measure(config: OwnConfig, machine: Plan) -> Measured:
     out = Path(config.out) / "measure"
     shutil.rmtree(out, ignore_errors=True)
     small = replace(config, out=str(out))
-    longest = config.max_tokens or _asked(config).decoding.get("max_tokens", LONGEST)
+    longest = config.max_tokens or _tried(config)
     drawing = _run(small, longest, machine, ("own answers", "teacher answers"))
     store = SampleStore(RunFolder(out / "own-answers"))
     answers, outcomes = store.samples(), store.outcomes()
@@ -74,7 +78,7 @@ def measure(config: OwnConfig, machine: Plan) -> Measured:
         learn=_mean(distil, "seconds") / BATCH,
         answer_tokens=float(np.mean([a.tokens for a in answers])),
         taught_tokens=_mean(distil, "tokens") / BATCH,
-        prompt_tokens=_prompt_tokens(config),
+        prompt_tokens=float(np.mean(_prompt_lengths(config))),
         longest=longest,
         right=tuple(outcomes.c_P.tolist()),
         drawn=tuple(outcomes.n_P.tolist()),
@@ -105,6 +109,15 @@ def _asked(config: OwnConfig) -> Task:
     return asked_task(config.task, config.ask, str(find_checkpoint(config.model))).task
 
 
+def _tried(config: OwnConfig) -> int:
+    """Tokens that the base's first answers may take: the task's number or ours, and no more than it has positions."""
+    wanted = _asked(config).decoding.get("max_tokens", LONGEST)
+    most, _ = fit_answers(
+        config.model, positions(find_checkpoint(config.model)), max(_prompt_lengths(config)), wanted, said=False
+    )
+    return most
+
+
 def _drawing(run: Path) -> float:
     """Seconds from a run's beginning, with its model loaded, to its last part."""
     last = max(part.stat().st_mtime for part in (run / "samples").glob("*.parquet"))
@@ -123,9 +136,9 @@ def _longest(ended: Sequence[int], config: OwnConfig, tried: int) -> int:
     return min(tried, 8 * math.ceil(ROOM * longest / 8))
 
 
-def _prompt_tokens(config: OwnConfig) -> float:
-    problems = [*islice(_asked(config).stream("train", config.seed), ANSWERS)]
-    return float(np.mean([*map(len, prompt_ids(load_tokenizer(config.model), [p.asked for p in problems]))]))
+def _prompt_lengths(config: OwnConfig) -> list[int]:
+    problems = [*islice(_asked(config).stream("train", config.seed), PROMPTS_LOOKED_AT)]
+    return [*map(len, prompt_ids(load_tokenizer(config.model), [p.asked for p in problems]))]
 
 
 def _mean(rows: Sequence[dict[str, Any]], name: str) -> float:
