@@ -118,7 +118,7 @@ def test_progress_of_a_stage_is_read(
     torn = f"printf '%s\\n%s' '{event}' '{event[:10]}' > /proc/self/fd/$REACHLAB_PROGRESS_FD; sleep 0.2"
     run_stages([stage("a", torn)], cores=1)
     said = capfd.readouterr().err
-    assert re.search(r"a: 3/4  0 s, eta 0 s  loss 1\.5\n", said)
+    assert re.search(r"a: 3/4  0s  eta 0s  loss 1\.5\n", said)
     assert "a: done in 0 s" in said
 
 

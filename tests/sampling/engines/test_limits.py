@@ -83,7 +83,7 @@ def test_a_served_models_default_is_cut_and_kept(tmp_path: Path) -> None:
         assert sample(asked, said.append).stored == 2
         kept = RunFolder(asked.out).read_json("run.json")["config"]["decoding"]["max_tokens"]
         assert 20 < kept < 40
-        assert said[0].startswith(f"answers may take {kept} tokens and not 256: m has 40 positions")
+        assert said[1].startswith(f"answers may take {kept} tokens and not 256: m has 40 positions")
         assert {body["max_tokens"] for body in server.asked if "seed" in body} == {kept}
         with pytest.raises(ReachlabError, match=f"--max-tokens {kept + 1} does not fit, {kept} is the most"):
             sample(config(tmp_path, "openai", server, decoding=DecodingChoice(max_tokens=kept + 1)))
