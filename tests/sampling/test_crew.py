@@ -145,3 +145,13 @@ def test_pieces(lengths: list[int], most: int) -> None:
     assert all(len({p for p, _ in piece}) == 1 for piece in pieces)
     if not most:
         assert pieces == parts
+
+
+def test_nothing_is_judged_when_nobody_wants_it_any_more() -> None:
+    """Ctrl-C while the consumer has a batch: the crew goes home first, and the draw is closed behind it."""
+    crew, others = crew_of(Steady(4)), set(threading.enumerate())
+    drawn = crew.draw(PARTS, lambda samples, tokens: None)
+    next(drawn)
+    crew.close()
+    drawn.close()  # type: ignore[attr-defined]
+    assert not [thread.name for thread in set(threading.enumerate()) - others if thread.is_alive()]

@@ -313,14 +313,14 @@ def test_adapters_move_and_the_checkpoint_holds_their_sum(settings: dict[str, An
 @pytest.mark.parametrize("changes", [{}, {"watch": False}, {"lora_rank": 2}], ids=str)
 def test_an_update_that_breaks_the_model_stops_the_run(settings: dict[str, Any], changes: dict[str, Any]) -> None:
     """The last update too: there is one only."""
-    wild = {**changes, "optimizer": OptimizerConfig(lr=3.0), "loop": replace(LOOP, steps=1)}
+    wild = {"guard": 0.5, **changes, "optimizer": OptimizerConfig(lr=3.0), "loop": replace(LOOP, steps=1)}
     with pytest.raises(ReachlabError, match=r"step 1 moved the policy by .* Lower --lr 3 to 0.3, .*no state is saved"):
         train(settings, "rl", **wild)
     out = Path(settings["out"])
     assert not (out / "model").exists()
     assert not (out / "state").exists()
     assert metrics(out) == []
-    load_model(train(settings, "unguarded", **wild, guard=0.0))
+    load_model(train(settings, "unguarded", **{**wild, "guard": 0.0}))
     assert "kl_update" not in metrics(out.with_name("unguarded"))[0]
 
 
@@ -344,7 +344,7 @@ def test_a_leap_leaves_the_state_before_it(settings: dict[str, Any]) -> None:
 
 
 def test_the_guard_changes_nothing_of_what_is_learned(settings: dict[str, Any]) -> None:
-    guarded, free = train(settings, "guarded"), train(settings, "free", guard=0.0)
+    guarded, free = train(settings, "guarded", guard=0.5), train(settings, "free")
     assert distance(weights(guarded), weights(free)) == 0
     # What is measured after one step is what the next finds itself at, on other rollouts.
     assert all(row["kl_update"] > 0 for row in metrics(guarded))

@@ -94,20 +94,27 @@ class Alone:
                 for future in done or wait(judging, return_when="FIRST_COMPLETED").done:
                     yield judging.pop(future), future.result()
 
-        with ThreadPoolExecutor(JUDGED_AT_ONCE, thread_name_prefix="reachlab-judged") as pool:
-            try:
-                for found in engine.stream(asked(), drawer.decoding, told):
-                    for at in range(0, len(found), JUDGED_TOGETHER):
-                        some = found[at : at + JUDGED_TOGETHER]
-                        keys, answers = [key for key, _ in some], [answer for _, answer in some]
-                        judging[pool.submit(drawer.judged, keys, answers)] = keys
-                    yield from judged(JUDGED_AT_ONCE)
-                    yield (), []
-                yield from judged(0)
-            except BaseException:
-                # An error, or Ctrl-C: what is being judged would be waited for, and nobody wants it any more.
-                self.drawer.close()
-                raise
+        try:
+            with ThreadPoolExecutor(JUDGED_AT_ONCE, thread_name_prefix="reachlab-judged") as pool:
+                try:
+                    for found in engine.stream(asked(), drawer.decoding, told):
+                        for at in range(0, len(found), JUDGED_TOGETHER):
+                            some = found[at : at + JUDGED_TOGETHER]
+                            keys, answers = [key for key, _ in some], [answer for _, answer in some]
+                            judging[pool.submit(drawer.judged, keys, answers)] = keys
+                        yield from judged(JUDGED_AT_ONCE)
+                        yield (), []
+                    yield from judged(0)
+                except BaseException:
+                    # An error, or Ctrl-C: what is being judged would be waited for, and nobody wants it any more.
+                    for future in judging:
+                        future.cancel()
+                    drawer.close()
+                    raise
+        except BaseException:
+            # A batch that was just taken up may have opened the judge again, which would outlive the command.
+            drawer.close()
+            raise
 
     def close(self) -> None:
         """End the engine and the judge."""
