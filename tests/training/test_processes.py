@@ -1,14 +1,11 @@
 """What several processes compute is what one would have: real ones, forked, over gloo."""
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
 from functools import partial
@@ -19,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from tests.tiny import ENVIRONMENT, in_a_fork, tiny_model, tiny_tokenizer
+from tests.forked import forked, whole_results
+from tests.tiny import ENVIRONMENT, tiny_model, tiny_tokenizer
 from torch import Tensor, nn
-from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
@@ -40,63 +37,27 @@ Work = Callable[[Processes], Any]
 Apart = Callable[..., list[Any]]
 
 
-@contextmanager
-def launched(world: int, store: TCPStore, **environment: str) -> Iterator[Callable[[int], dict[str, str]]]:
-    """What a launcher would put into the environment of each rank."""
-    shared = {
-        "WORLD_SIZE": str(world),
-        "LOCAL_WORLD_SIZE": str(world),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(store.port),
-        # As under torchrun the store is the launcher's: no port is guessed, so tests may run side by side.
-        "TORCHELASTIC_USE_AGENT_STORE": "True",
-    }
-    yield lambda rank: {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank), **environment}
-
-
 @pytest.fixture
 def apart(tmp_path: Path) -> Apart:
     """apart(world, work, **environment): what `work` returned in each of `world` processes, or their tracebacks."""
 
     def run(world: int, work: Work, timeout: float = 30, **environment: str) -> list[Any]:
-        store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-        files = [tmp_path / f"{world}-{store.port}-{rank}" for rank in range(world)]
+        def child(rank: int, port: int) -> object:
+            # What a launcher would put into the environment of each.
+            os.environ.update(
+                WORLD_SIZE=str(world), LOCAL_WORLD_SIZE=str(world), RANK=str(rank), LOCAL_RANK=str(rank),
+                MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
+                # As under torchrun the store is the launcher's: no port is guessed, so tests may run side by side.
+                TORCHELASTIC_USE_AGENT_STORE="True", **environment,
+            )  # fmt: skip
+            processes = Processes.start(CPU, timedelta(seconds=timeout))
+            found = work(processes)
+            processes.close()
+            return found
 
-        def child(rank: int, settings: dict[str, str]) -> None:
-            os.environ.update(settings)
-            torch.set_num_threads(1)
-            found: Any
-            try:
-                processes = Processes.start(CPU, timedelta(seconds=timeout))
-                found = work(processes)
-                processes.close()
-            except BaseException:
-                found = traceback.format_exc()
-            files[rank].write_bytes(pickle.dumps(found))
-
-        with launched(world, store, **environment) as settings:
-            ids = [in_a_fork(partial(child, rank, settings(rank))) for rank in range(world)]
-        deadline = time.monotonic() + 60
-        waiting = set(ids)
-        try:
-            while waiting and time.monotonic() < deadline:
-                waiting -= {i for i in waiting if os.waitpid(i, os.WNOHANG)[0]}
-                time.sleep(0.01)
-            assert not waiting, "a process hangs"
-        finally:
-            for i in waiting:
-                os.kill(i, signal.SIGKILL)
-                os.waitpid(i, 0)
-        return [pickle.loads(f.read_bytes()) if f.exists() else None for f in files]
+        return forked(tmp_path, world, child)
 
     return run
-
-
-def whole_results(found: list[Any]) -> list[Any]:
-    """The results, where no process failed."""
-    for rank, result in enumerate(found):
-        assert not isinstance(result, str), f"process {rank}:\n{result}"
-    return found
 
 
 class Pair(nn.Module):
