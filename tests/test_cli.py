@@ -174,6 +174,7 @@ def test_a_run_of_another_configuration(command: Command, checkpoint: Path, run:
     assert (code, out) == (0, f"{run}: 180 samples stored, 0 drawn now\n")
 
 
+@pytest.mark.slow
 def test_a_sampling_process_killed_and_started_again(checkpoint: Path, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
     words: list[str | Path] = ["sample", "--model", checkpoint, "--task", TASK, "--out", out, *SIX]

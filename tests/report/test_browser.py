@@ -366,6 +366,7 @@ def test_one_model_and_one_sample(chromium: Any, tmp_path: Path, make: SimpleNam
         assert opened.problems() == ["p1"]
 
 
+@pytest.mark.slow
 def test_eight_models_with_long_names_fit_a_phone(chromium: Any, tmp_path: Path, make: SimpleNamespace) -> None:
     rates = np.linspace(0, 0.9, 30)
     runs = [make.samples(tmp_path / f"m{i}", make.draw(rates ** (1 + i / 4), 16, i)) for i in range(8)]

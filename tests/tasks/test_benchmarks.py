@@ -151,6 +151,7 @@ def test_decoding_is_the_users_then_the_benchmarks() -> None:
         DecodingChoice(temperature=-1)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_benchmark(tmp_path: Path) -> None:
     save_model(tmp_path / "model", tiny_model(), tiny_tokenizer())
     (tmp_path / "aime25.jsonl").write_text(json.dumps(ROWS["aime25"]) + "\n")

@@ -110,6 +110,7 @@ def test_verdicts(row: Any, text: str, status: str, score: float, reason: str, t
     assert reason in found.reason
 
 
+@pytest.mark.slow
 @walled
 def test_a_broken_test_is_not_the_answers_fault(tmp_path: Path) -> None:
     row = {**EVAL, "test": "import os\ndef check(candidate):\n    assert candidate(0) == 0\n    os._exit(1)\n"}

@@ -238,6 +238,7 @@ def test_dynamic_sampling_replaces_what_teaches_nothing(settings: dict[str, Any]
     assert never[0]["rollouts"] == 4 * 2 < often[0]["rollouts"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reward", ["", "tests.training.test_rl:length"])
 def test_verdicts_to_look_at_are_counted(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], reward: str
@@ -451,6 +452,7 @@ def rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("rewards")
 def test_a_users_own_reward(settings: dict[str, Any]) -> None:
     rows = metrics(train(settings, "rl", reward="my_rewards:digits", loop=replace(LOOP, steps=25), prompts=8))
@@ -473,6 +475,7 @@ def test_a_reward_that_is_none_stops_with_a_state(settings: dict[str, Any], name
     assert (Path(settings["out"]) / "state" / "trainer.pt").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("rewards")
 def test_a_reward_that_hangs_does_not_hang_the_run(settings: dict[str, Any]) -> None:
     loop = replace(LOOP, steps=1)

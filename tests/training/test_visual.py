@@ -102,6 +102,7 @@ def test_rl_moves_the_eyes_too(seeing: Path, tmp_path: Path, do: Do, how: tuple[
     assert moved(seeing, tmp_path / "rl") == {"vision_tower", "multi_modal_projector", "language_model"}
 
 
+@pytest.mark.slow
 def test_distilling_learns_to_look(seeing: Path, tmp_path: Path, do: Do) -> None:
     """From a solver and from samples; behind noise the student has chance left, a quarter."""
     easy = f"{TASK},kinds=spread,most=2,terms=2,figures=0,mistakes=0"

@@ -87,6 +87,7 @@ def test_shrunk_is_the_routed_mean_at_the_best_length() -> None:
     torch.testing.assert_close(stand(layer).scale.vectors_RED[0, :, 0], best_E, rtol=0.2, atol=0.05)
 
 
+@pytest.mark.slow
 def test_each_fits_better_than_the_last() -> None:
     errors = {}
     for estimator in ("routed", "shrunk", "probed", "linear"):
