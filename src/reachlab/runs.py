@@ -11,13 +11,15 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
+import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 
@@ -79,6 +81,24 @@ class RunFolder:
             self.fs.pipe_file(final, data)
         except OSError as error:
             raise ReachlabError(f"{self.url}/{name}: not written: {error.strerror or error}") from error
+
+    def write_lines(self, name: str, lines: Iterable[bytes]) -> None:
+        """Put a whole file of lines in place, or nothing; they are never all in memory.
+
+        Raises:
+            ReachlabError: as of `write`; what comes out of `lines` passes through.
+        """
+        with tempfile.TemporaryFile() as kept:
+            kept.writelines(lines)
+            kept.seek(0)
+            if self.is_local:
+                write_atomically(Path(self.file(name)), kept)
+                return
+            try:
+                with self.fs.open(self.file(name), "wb") as file:
+                    shutil.copyfileobj(kept, file)
+            except OSError as error:
+                raise ReachlabError(f"{self.url}/{name}: not written: {error.strerror or error}") from error
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read one JSON object of the run."""
@@ -146,13 +166,16 @@ def training_step(path: str | Path) -> int | None:
     return int(found[1]) if found else None
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` under a temporary name, fsync, rename into place, fsync the folder."""
+def write_atomically(path: Path, data: bytes | IO[bytes]) -> None:
+    """Write `data`, or what a file holds, under a temporary name, fsync, rename into place, fsync the folder."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(data)
+            if isinstance(data, bytes):
+                file.write(data)
+            else:
+                shutil.copyfileobj(data, file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

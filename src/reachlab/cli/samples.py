@@ -8,9 +8,9 @@ from tyro.conf import OmitArgPrefixes as Flat
 
 from reachlab.cli.shown import plain, print_json, print_table, remark
 from reachlab.errors import ReachlabError
+from reachlab.imports.config import ImportConfig
 from reachlab.sampling.config import ReferenceConfig, SampleConfig, ScoreConfig, VerifyConfig
 from reachlab.sampling.entropy_config import EntropyConfig
-from reachlab.sampling.records import ImportConfig
 from reachlab.tasks.asking import AskConfig
 
 
@@ -117,12 +117,13 @@ class ImportCommand:
 
 
 def import_(config: Flat[ImportCommand]) -> None:
-    """Bring in samples drawn elsewhere (JSONL, CSV, Parquet), judge them, store them like any run.
+    """Bring in samples drawn elsewhere, judge them, store them like any run. Logs of lm-evaluation-harness, inspect_ai,
+    verl, TRL, lighteval, evalplus, LiveCodeBench, batch servers and others are recognised; docs/formats.md has all.
 
-    Example: reachlab import answers.jsonl --task math:problems.jsonl --text response --out runs/other
+    Example: reachlab import 'logs/samples_gsm8k_*.jsonl' --out runs/other
     """
+    from reachlab.imports.run import import_samples
     from reachlab.progress import track_count
-    from reachlab.sampling.importing import import_samples
 
     with track_count("import") as tell:
         runs = import_samples(config.samples, tell)
@@ -130,14 +131,7 @@ def import_(config: Flat[ImportCommand]) -> None:
         print_json([asdict(r) | {"agreement": r.agreement} for r in runs])
         return
     for run in runs:
-        line = f"{run.folder}: {run.samples} samples of {run.problems} problems, {run.correct} correct"
-        line += f", {run.unscored} unscored" if run.unscored else ""
-        if run.agreement is not None:
-            line += f"; agrees with the file's labels on {run.agreement:.2%}, disagrees on {len(run.disagreements)}"
-        print(line)
-        for d in run.disagreements:
-            tail = " ".join(d.text_tail.split())[-80:]
-            print(f"  {d.problem_id}: ours {d.ours}, the file {'correct' if d.theirs else 'wrong'}: ...{tail}")
+        print("\n".join(run.lines()))
 
 
 def verify(config: Flat[VerifyConfig]) -> None:

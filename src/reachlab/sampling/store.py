@@ -60,10 +60,9 @@ class SampleStore:
 
     # -- problems ---------------------------------------------------------------------------------------------------
 
-    def write_problems(self, problems: Sequence[Problem]) -> None:
+    def write_problems(self, problems: Iterable[Problem]) -> None:
         """Keep the problems beside the samples, so that a run can be read without its task."""
-        lines = "".join(json.dumps(_row(p), sort_keys=True, ensure_ascii=False) + "\n" for p in problems)
-        self.folder.write("problems.jsonl", lines.encode())
+        self.folder.write_lines("problems.jsonl", map(problem_line, problems))
 
     def problems(self) -> list[Problem]:
         """The run's problems, in order."""
@@ -97,8 +96,7 @@ class SampleStore:
     def write_part(self, samples: Sequence[Sample]) -> str:
         """Store samples as one immutable part and return its name. A second write of the same samples changes
         nothing."""
-        keys = "\n".join(f"{s.problem_id}\t{s.index}" for s in samples)
-        name = f"samples/part-{hashlib.blake2b(keys.encode(), digest_size=8).hexdigest()}.parquet"
+        name = part_name([(s.problem_id, s.index) for s in samples])
         rows = [
             {
                 "problem_id": s.problem_id,
@@ -117,6 +115,11 @@ class SampleStore:
             table = table.append_column(column, values)
         self._write_table(name, table)
         return name
+
+    def find_part(self, keys: Sequence[tuple[str, int]]) -> str | None:
+        """The path of the part that holds just these samples, None where it has not been written."""
+        name = part_name(keys)
+        return self.folder.file(name) if self.folder.exists(name) else None
 
     def _write_table(self, name: str, table: pa.Table) -> None:
         buffer = io.BytesIO()
@@ -349,6 +352,17 @@ def _damaged(part: str, error: Exception) -> ReachlabError:
         f"{part}: not a readable part ({next(iter(str(error).splitlines()), type(error).__name__)}); "
         "delete it and run the same command to draw its samples again"
     )
+
+
+def part_name(keys: Sequence[tuple[str, int]]) -> str:
+    """The name of the part that holds these samples, (problem, index) each, in this order."""
+    text = "\n".join(f"{problem}\t{index}" for problem, index in keys)
+    return f"samples/part-{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}.parquet"
+
+
+def problem_line(problem: Problem) -> bytes:
+    """A problem as a line of problems.jsonl."""
+    return json.dumps(_row(problem), sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
 def _row(problem: Problem) -> dict[str, Any]:

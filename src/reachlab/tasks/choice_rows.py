@@ -56,6 +56,19 @@ def choice_of(row: Mapping[str, Any], question: str, place: str, key: str = "") 
     return _choice(question, options, _right(row, options, labels, place, key), place)
 
 
+def choice_from(question: str, choices: Any, right: Any, place: str) -> Choice | None:
+    """The multiple choice of a log: `right` is a letter, a label or an option; None where the options are not told apart.
+
+    Raises:
+        ReachlabError: `right` is none of them.
+    """
+    row = {"choices": choices, "right": right}
+    options, labels = _options(choices, place)
+    if len(options) > MOST_OPTIONS:
+        return None
+    return _choice(question, options, _right(row, options, labels, place, "right"), place)
+
+
 def _understood(row: Mapping[str, Any], field: str, key: str) -> bool:
     """Whether a row of samples has options, of which its gold answer is one."""
     try:

@@ -30,6 +30,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     ),
     "visual": ("reachlab.tasks.visual:Visual", "math questions with pictures, free-form: visual:FILE"),
     "math": ("reachlab.tasks.math:Math", "math benchmarks from JSONL (GSM8K, MATH, AIME shapes): math:FILE"),
+    "logged": ("reachlab.tasks.logged:Logged", "of imported samples whose log holds no right answers; judges nothing"),
 }
 
 

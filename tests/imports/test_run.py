@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from reachlab.errors import ReachlabError
+from reachlab.imports.config import ImportConfig
+from reachlab.imports.run import import_samples
 from reachlab.runs import RunFolder
-from reachlab.sampling.importing import import_samples
-from reachlab.sampling.records import ImportConfig
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.types import StepCheck
@@ -36,7 +36,7 @@ def test_one_row_a_problem_with_a_list(tmp_path: Path) -> None:
         {"question": "2+2?", "answer": 4, "responses": ["It is 4.", "#### 5", "\\boxed{4}"]},
         {"question": "3+3?", "answer": "so\n#### 6", "responses": ["#### 6"]},
     )
-    (run,) = import_samples(ImportConfig(file=file, out=str(tmp_path / "run"), workers=1))
+    (run,) = import_samples(ImportConfig(file=(file,), out=str(tmp_path / "run"), workers=1))
     assert (run.name, run.problems, run.samples, run.correct, run.wrong, run.unscored) == (
         "run",
         2,
@@ -59,7 +59,7 @@ def test_one_row_a_problem_with_a_list(tmp_path: Path) -> None:
 
 def test_one_row_a_sample_in_any_order(tmp_path: Path) -> None:
     rows = [{**ROW, "text": "4"}, {"question": "3+3?", "answer": "6", "text": "7"}, {**ROW, "text": "5"}]
-    import_samples(ImportConfig(file=write(tmp_path / "x.jsonl", *rows), out=str(tmp_path / "run"), workers=1))
+    import_samples(ImportConfig(file=(write(tmp_path / "x.jsonl", *rows),), out=str(tmp_path / "run"), workers=1))
     assert stored(tmp_path / "run") == {
         ("0", 0): ("4", "correct"),
         ("0", 1): ("5", "wrong"),
@@ -69,7 +69,7 @@ def test_one_row_a_sample_in_any_order(tmp_path: Path) -> None:
 
 def test_ids_and_numbers_of_the_files_own(tmp_path: Path) -> None:
     rows = [{**ROW, "problem_id": "p", "sample_index": i, "text": str(i)} for i in (9, 4)]
-    import_samples(ImportConfig(file=write(tmp_path / "x.jsonl", *rows), out=str(tmp_path / "run"), workers=1))
+    import_samples(ImportConfig(file=(write(tmp_path / "x.jsonl", *rows),), out=str(tmp_path / "run"), workers=1))
     assert stored(tmp_path / "run") == {("p", 4): ("4", "correct"), ("p", 9): ("9", "wrong")}
 
 
@@ -82,7 +82,7 @@ def test_csv_and_parquet(tmp_path: Path, kind: str) -> None:
         table = pa.table({"q": ["2+2?"], "gold": [4], "said": [["It is\n4.", "#### 5"]], "ok": [[True, False]]})
         pq.write_table(table, file)
     config = ImportConfig(
-        file=str(file),
+        file=(str(file),),
         out=str(tmp_path / "run"),
         question="q",
         answer="gold",
@@ -107,7 +107,7 @@ def test_a_star_gives_a_run_a_match_and_labels_are_compared(tmp_path: Path) -> N
         {"question": "2+2?", "ground_truth": "so\nA: 4", **said(4, True, 5, True)},
         {"question": "3+3?", "ground_truth": "so\nA: 6", **said(7, False, 6, False)},
     )
-    runs = import_samples(ImportConfig(file=file, out=str(tmp_path / "runs"), workers=1))
+    runs = import_samples(ImportConfig(file=(file,), out=str(tmp_path / "runs"), workers=1))
     assert [(r.name, r.correct, r.agreement) for r in runs] == [("org_a", 1, 1.0), ("b", 1, 0.0)]
     assert [(d.problem_id, d.ours, d.theirs, d.text_tail) for d in runs[1].disagreements] == [
         ("0", "wrong", True, "A: 5"),
@@ -129,7 +129,7 @@ def test_problems_of_a_task_are_found_by_id_by_question_and_by_what_holds_it(tmp
         {"id": 17, "prompt": "What is 1 + 1?", "text": "3"},
         {"id": "p0", "text": "0"},
     )
-    config = ImportConfig(file=file, out=str(tmp_path / "run"), task=f"math:{bench}", workers=1)
+    config = ImportConfig(file=(file,), out=str(tmp_path / "run"), task=f"math:{bench}", workers=1)
     import_samples(config)
     assert stored(tmp_path / "run") == {
         ("p2", 0): ("4", "correct"),
@@ -140,10 +140,10 @@ def test_problems_of_a_task_are_found_by_id_by_question_and_by_what_holds_it(tmp
     with pytest.raises(
         ReachlabError, match=r"y\.jsonl:1: task 'math:.*' lists no problem with this question 'What is 9"
     ):
-        import_samples(ImportConfig(file=stray, out=str(tmp_path / "other"), task=f"math:{bench}"))
+        import_samples(ImportConfig(file=(stray,), out=str(tmp_path / "other"), task=f"math:{bench}"))
     stray = write(tmp_path / "z.jsonl", {"id": "p9", "text": "4"})
     with pytest.raises(ReachlabError, match=r"z\.jsonl:1: .* no problem with this id 'p9'"):
-        import_samples(ImportConfig(file=stray, out=str(tmp_path / "other"), task=f"math:{bench}"))
+        import_samples(ImportConfig(file=(stray,), out=str(tmp_path / "other"), task=f"math:{bench}"))
 
 
 def test_pictures_come_along_and_make_a_question_another(tmp_path: Path) -> None:
@@ -154,14 +154,16 @@ def test_pictures_come_along_and_make_a_question_another(tmp_path: Path) -> None
         {"question": "Find x.", "answer": "5", "image": "blue.png", "response": "#### 4"},
         {"question": "Find x.", "answer": "4", "image": "red.png", "response": "#### 5"},
     ]
-    (run,) = import_samples(ImportConfig(file=write(tmp_path / "x.jsonl", *rows), out=str(tmp_path / "a"), workers=1))
+    (run,) = import_samples(
+        ImportConfig(file=(write(tmp_path / "x.jsonl", *rows),), out=str(tmp_path / "a"), workers=1)
+    )
     assert (run.problems, run.samples, run.correct) == (2, 3, 1)
     store = SampleStore(RunFolder(tmp_path / "a"))
     assert [Path(p.images[0]).name for p in store.problems()] == ["red.png", "blue.png"]
     assert len(store.image_hashes()) == 2
     file = write(tmp_path / "x.jsonl", {**rows[0], "image": "gone.png"})
     with pytest.raises(ReachlabError, match=r"x\.jsonl:1: field 'image': .*no such picture"):
-        import_samples(ImportConfig(file=file, out=str(tmp_path / "b"), workers=1))
+        import_samples(ImportConfig(file=(file,), out=str(tmp_path / "b"), workers=1))
 
 
 def test_a_task_whose_questions_are_told_apart_by_their_pictures(tmp_path: Path) -> None:
@@ -171,11 +173,11 @@ def test_a_task_whose_questions_are_told_apart_by_their_pictures(tmp_path: Path)
     task = f"visual:{write(tmp_path / 'task.jsonl', *listed)}"
     answers = [{"id": n, "response": f"#### {n}"} for n in (1, 0)]
     file = write(tmp_path / "x.jsonl", *answers)
-    (run,) = import_samples(ImportConfig(file=file, task=task, text="response", out=str(tmp_path / "a"), workers=1))
+    (run,) = import_samples(ImportConfig(file=(file,), task=task, text="response", out=str(tmp_path / "a"), workers=1))
     assert (run.problems, run.correct) == (2, 2)
     file = write(tmp_path / "y.jsonl", {"question": "Find x.", "response": "#### 1"})
     with pytest.raises(ReachlabError, match="lists several problems with this question"):
-        import_samples(ImportConfig(file=file, task=task, text="response", out=str(tmp_path / "b"), workers=1))
+        import_samples(ImportConfig(file=(file,), task=task, text="response", out=str(tmp_path / "b"), workers=1))
 
 
 def test_any_task_judges(tmp_path: Path) -> None:
@@ -187,7 +189,7 @@ def test_any_task_judges(tmp_path: Path) -> None:
         {"prompt": p.prompt, "completion": task.solve(p, random.Random(0)) if i else "no"} for i, p in enumerate(asked)
     ]
     file = write(tmp_path / "x.jsonl", *rows)
-    config = ImportConfig(file=file, out=str(tmp_path / "run"), task="chain,length=2", problems=6, problem_seed=3)
+    config = ImportConfig(file=(file,), out=str(tmp_path / "run"), task="chain,length=2", problems=6, problem_seed=3)
     (run,) = import_samples(config)
     assert (run.problems, run.correct, run.wrong) == (6, 5, 1)
     store = SampleStore(RunFolder(tmp_path / "run"))
@@ -251,7 +253,7 @@ GOOD = {**ROW, "text": "4"}
 def test_bad_input_writes_nothing(tmp_path: Path, rows: list[Any], named: dict[str, Any], says: str) -> None:
     file = write(tmp_path / "x.jsonl", *rows)
     with pytest.raises(ReachlabError, match=says) as caught:
-        import_samples(ImportConfig(file=file, out=str(tmp_path / "run"), workers=1, **named))
+        import_samples(ImportConfig(file=(file,), out=str(tmp_path / "run"), workers=1, **named))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 
@@ -259,7 +261,7 @@ def test_bad_input_writes_nothing(tmp_path: Path, rows: list[Any], named: dict[s
 def test_importing_again_changes_nothing_and_mends_what_is_missing(tmp_path: Path) -> None:
     rows = [{**ROW, "text": str(i), "is_correct": i == 4} for i in range(10)]
     file, out = write(tmp_path / "x.jsonl", *rows), tmp_path / "run"
-    config = ImportConfig(file=file, out=str(out), workers=1)
+    config = ImportConfig(file=(file,), out=str(out), workers=1)
     told: list[tuple[int, int]] = []
     first = import_samples(config, lambda done, of: told.append((done, of)))
     assert told[-1] == (10, 10)
@@ -278,19 +280,19 @@ def test_importing_again_changes_nothing_and_mends_what_is_missing(tmp_path: Pat
 
 def test_another_file_or_mapping_is_refused_and_the_run_kept(tmp_path: Path) -> None:
     file, out = write(tmp_path / "x.jsonl", {**GOOD, "response": "5"}), tmp_path / "run"
-    import_samples(ImportConfig(file=file, out=str(out), workers=1))
+    import_samples(ImportConfig(file=(file,), out=str(out), workers=1))
     before = stored(out)
     with pytest.raises(ReachlabError, match=r'fields\.text was "text", now "response"'):
-        import_samples(ImportConfig(file=file, out=str(out), text="response", workers=1))
+        import_samples(ImportConfig(file=(file,), out=str(out), text="response", workers=1))
     write(tmp_path / "x.jsonl", GOOD)
     with pytest.raises(ReachlabError, match="file_hash was"):
-        import_samples(ImportConfig(file=file, out=str(out), workers=1))
+        import_samples(ImportConfig(file=(file,), out=str(out), workers=1))
     assert stored(out) == before
 
 
 def test_the_default_folder_is_named_by_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (run,) = import_samples(ImportConfig(file=write(tmp_path / "some.run.jsonl", GOOD), workers=1))
+    (run,) = import_samples(ImportConfig(file=(write(tmp_path / "some.run.jsonl", GOOD),), workers=1))
     assert (run.name, run.folder) == ("some.run", "runs/some.run")
 
 
@@ -306,7 +308,7 @@ def test_an_answer_that_hangs_the_verifier_is_unscored_and_disagrees_with_any_la
         },
         {**GOOD, "is_correct": True},
     )
-    (run,) = import_samples(ImportConfig(file=file, out=str(tmp_path / "run"), workers=1, verify_timeout=1))
+    (run,) = import_samples(ImportConfig(file=(file,), out=str(tmp_path / "run"), workers=1, verify_timeout=1))
     assert (run.correct, run.unscored, run.labelled) == (1, 1, 2)
     assert [(d.ours, d.theirs) for d in run.disagreements] == [("unscored", False)]
 
@@ -314,7 +316,7 @@ def test_an_answer_that_hangs_the_verifier_is_unscored_and_disagrees_with_any_la
 def test_text_that_cannot_be_stored_is_stored_with_a_replacement_and_judged(tmp_path: Path) -> None:
     asked = {"question": "half \ud800?", "answer": "5", "id": "\udfff", "is_correct": False}
     file = write(tmp_path / "x.jsonl", {**asked, "text": "\ud800 \\boxed{5}"}, {**asked, "text": "\\boxed{\ud800}"})
-    (run,) = import_samples(ImportConfig(file=file, out=str(tmp_path / "run"), workers=1))
+    (run,) = import_samples(ImportConfig(file=(file,), out=str(tmp_path / "run"), workers=1))
     assert run.samples == run.labelled == 2
     store = SampleStore(RunFolder(tmp_path / "run"))
     assert [(p.id, p.prompt) for p in store.problems()] == [("\ufffd", "half \ufffd?")]
@@ -329,7 +331,7 @@ def test_the_model_solutions_file(tmp_path: Path) -> None:
     file = DATA / "gsm8k_model_solutions.jsonl"
     if not file.exists():
         pytest.skip(f"benchmark file {file.name} is not beside this checkout")
-    runs = import_samples(ImportConfig(file=str(file), out=str(tmp_path)))
+    runs = import_samples(ImportConfig(file=(str(file),), out=str(tmp_path)))
     assert {r.name for r in runs} == {
         "6b_finetuning",
         "6b_verification",
@@ -344,15 +346,15 @@ def test_a_mark_of_reasoning_is_named_with_the_task(tmp_path: Path) -> None:
     file = write(tmp_path / "x.jsonl", {**ROW, "text": "\\boxed{5} [[done]] 4"}, {**ROW, "text": "\\boxed{4}"})
     for task, statuses in ((None, ["wrong", "correct"]), ("math,reasoning_end=[[done]]", ["correct", "wrong"])):
         out = tmp_path / str(task)[:4]
-        import_samples(ImportConfig(file=file, out=str(out), task=task, workers=1))
+        import_samples(ImportConfig(file=(file,), out=str(out), task=task, workers=1))
         assert [s.verdict.status for s in SampleStore(RunFolder(str(out))).samples()] == statuses
     with pytest.raises(ReachlabError, match="has no problems of its own; name a file"):
-        import_samples(ImportConfig(file=file, out=str(tmp_path / "code"), task="code,UNSANDBOXED=true", workers=1))
+        import_samples(ImportConfig(file=(file,), out=str(tmp_path / "code"), task="code,UNSANDBOXED=true", workers=1))
 
 
 def test_options_come_along_with_imported_samples(tmp_path: Path) -> None:
     row = {"question": "Capital of the UK?", "choices": ["Paris", "London"], "answer": "B"}
     texts = ["B", "London", "(B) London", "Paris", "B. Paris", "A"]
     file = write(tmp_path / "x.jsonl", *({**row, "text": text} for text in texts))
-    (run,) = import_samples(ImportConfig(file=file, out=str(tmp_path / "run"), workers=1))
+    (run,) = import_samples(ImportConfig(file=(file,), out=str(tmp_path / "run"), workers=1))
     assert (run.problems, run.correct, run.wrong) == (1, 3, 3)

@@ -1,0 +1,204 @@
+"""Rows of somebody's own: one row an answer, or one row a problem with a list of answers, under names that many use.
+
+Fields are named by dotted paths (``response.text``, ``choices.0.text``); one ``*`` in a path stands for any name, and
+each name it matches is a run of its own: ``*.solution`` over ``{"question": ..., "small": {"solution": ...}, "large":
+{"solution": ...}}`` gives the runs ``small`` and ``large``.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+from reachlab.errors import ReachlabError
+from reachlab.imports.formats.base import Format, Placed
+from reachlab.imports.labels import checked_label
+from reachlab.imports.paths import has, lookup, required
+from reachlab.imports.printed import looks_printed, printed_list
+from reachlab.imports.record import Record, Said, question_of, said
+from reachlab.tasks.choice_rows import choice_of
+from reachlab.tasks.rows import shape
+
+QUESTION_NAMES = ("question", "problem", "prompt", "instruction", "query", "input", "question_content")
+GOLD_NAMES = (
+    "ground_truth", "answer", "gold", "target", "final_answer", "expected_answer", "reference_answer", "gts",
+    "reference", "solution",
+)  # fmt: skip
+TEXT_NAMES = (
+    "text", "response", "completion", "output", "generation", "sample", "model_output", "model_response", "prediction",
+    "generated_text", "model_answer", "answer_text",
+)  # fmt: skip
+ID_NAMES = ("problem_id", "unique_id", "task_id", "question_id", "id", "idx", "uuid", "doc_id", "custom_id")
+INDEX_NAMES = ("sample_index", "sample_id", "sample")
+LABEL_NAMES = (
+    "is_correct", "correct", "correctness", "passed", "is_right", "acc", "accuracy", "symbolic_correct",
+    "judge_correct", "accs", "labels",
+)  # fmt: skip
+LOOKED_AT = 64
+"""Rows whose fields are looked at: the first may lack one."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Paths of the fields that were named or found; None is "not there"."""
+
+    text: str
+    question: str | None = None
+    answer: str | None = None
+    id: str | None = None
+    index: str | None = None
+    label: str | None = None
+
+    def of(self, name: str) -> "Found":
+        """The same, with ``*`` replaced by `name`."""
+        return Found(**{key: path and path.replace("*", name) for key, path in vars(self).items()})
+
+    def words(self) -> str:
+        """Which field is what."""
+        called = {"text": "answers", "question": "question", "answer": "right answer", "id": "id", "label": "label"}
+        return ", ".join(f"{what} from {getattr(self, key)}" for key, what in called.items() if getattr(self, key))
+
+
+@dataclass(frozen=True)
+class Fields(Format):
+    """Rows with named fields. The last format that is tried."""
+
+    name = "fields"
+    tool = "your own JSON lines, JSON, CSV, TSV or Parquet"
+    narrow = False
+
+    found: Found = field(default_factory=lambda: Found(""))
+
+    def recognises(self, row: Any) -> bool:
+        """Any object."""
+        return isinstance(row, dict)
+
+    def look_through(self, rows: Iterator[Placed]) -> "Fields":
+        """Which fields the first rows have."""
+        looked = [(place, row) for place, row in islice(rows, LOOKED_AT) if isinstance(row, dict)]
+        return replace(self, found=self._find(*looked[0], [row for _, row in looked]))
+
+    def taken(self) -> str:
+        """Which field is what."""
+        return self.found.words()
+
+    def records(self, row: Any, place: str) -> Iterable[Record]:
+        """One record, or one for each match of the ``*``."""
+        if "*" not in self.found.text:
+            yield self._record(row, self.found, place, "")
+            return
+        before, _, after = self.found.text.partition("*")
+        holder = lookup(row, before.rstrip(".")) if before else row
+        names = [n for n in holder if has(holder, f"{n}{after}")] if isinstance(holder, Mapping) else []
+        if not names:
+            raise ReachlabError(f"{place}: no field {self.found.text}; its fields: {shape(row)}")
+        for name in names:
+            yield self._record(row, self.found.of(name), place, name)
+
+    def _record(self, row: Mapping[str, Any], found: Found, place: str, run: str) -> Record:
+        if not has(row, found.text):
+            raise ReachlabError(f"{place}: no field {found.text!r}; its fields: {shape(row)}")
+        question = None
+        if found.question is not None:
+            asked = required(row, found.question, place)
+            question = question_of(asked)
+            if question is None:
+                raise ReachlabError(f"{place}: field {found.question!r}: text wanted, found {asked!r:.60}")
+        gold = None if found.answer is None else required(row, found.answer, place)
+        index = None
+        if found.index is not None:
+            where = f"{place}: field {found.index!r}"
+            index = number_of(required(row, found.index, place), where)
+        return Record(
+            answers=self._answers(row, found, place),
+            question=question,
+            gold=gold,
+            worked=found.answer is not None and found.answer.rpartition(".")[2] == "solution",
+            choice=None if found.answer is None or question is None else choice_of(row, question, place, found.answer),
+            id=None if found.id is None else str(required(row, found.id, place)),
+            index=index,
+            run=run,
+        )
+
+    def _answers(self, row: Mapping[str, Any], found: Found, place: str) -> tuple[Said, ...]:
+        texts = lookup(row, found.text)
+        labels = None if found.label is None else lookup(row, found.label)
+        where = f"{place}: field {found.text!r}"
+        if _is_cell(row):
+            # A table's cell is text: an empty one is no answer, and a printed list is a list.
+            texts = printed_list(texts, where) if looks_printed(texts) else texts or None
+            if isinstance(labels, str) and labels.lstrip().startswith("["):
+                labels = [word.strip(" '\"") for word in labels.strip("[] ").replace(",", " ").split()]
+        if self.config.label is not None and labels is None:
+            raise ReachlabError(f"{place}: no field {found.label!r}; its fields: {shape(row)}")
+        answers = said(texts, labels, f"{place}: field {found.label if labels is not None else found.text!r}")
+        if self.config.label is not None:
+            for answer in answers:
+                checked_label(answer.label, f"{place}: field {found.label!r}", self.config.threshold)
+        return answers
+
+    def _find(self, place: str, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Found:
+        """The fields to read: those the configuration names, the rest by common names.
+
+        Raises:
+            ReachlabError: nothing looks like answers.
+        """
+        config = self.config
+
+        def known(names: Sequence[str]) -> str | None:
+            filled = next((name for name in names if any(r.get(name) is not None for r in rows)), None)
+            return filled or next((name for name in names if any(name in r for r in rows)), None)
+
+        question, answer = config.question or known(QUESTION_NAMES), config.answer or known(GOLD_NAMES)
+        text, label = config.text, config.label
+        if text is None:
+            free = [n for n in (*TEXT_NAMES, *(f"{n}s" for n in TEXT_NAMES)) if n not in (question, answer)]
+            text = known((*free, *(("solution",) if answer != "solution" else ())))
+        if text is None and (holders := [n for n, v in row.items() if isinstance(v, Mapping) and "solution" in v]):
+            text = "*.solution"
+            if label is None and all("is_correct" in row[name] for name in holders):
+                label = "*.is_correct"
+        if text is None and answer == "solution" and "task_id" in row:
+            text, answer = "solution", None  # programs: what solves is the answer, and tests judge it
+        if text is None:
+            raise ReachlabError(
+                f"{place}: no answers found; its fields are {shape(row)}; say which holds them, as in: "
+                f"reachlab import {' '.join(config.file)} --text FIELD"
+            )
+        if label is None:
+            label = known([name for name in LABEL_NAMES if name not in (text, answer)])
+        named_id = config.id or known([name for name in ID_NAMES if name != text])
+        if question is None and named_id is None:
+            raise ReachlabError(
+                f"{place}: neither a question nor an id found; its fields are {shape(row)}; say which holds it, as in: "
+                f"reachlab import {' '.join(config.file)} --question FIELD"
+            )
+        return Found(
+            text=text,
+            question=question,
+            answer=answer,
+            id=named_id,
+            index=config.index or known([name for name in INDEX_NAMES if name != text]),
+            label=label,
+        )
+
+
+def number_of(value: Any, where: str) -> int:
+    """A sample's number.
+
+    Raises:
+        ReachlabError: none, or one that the store cannot hold.
+    """
+    try:
+        index = int(value)
+        whole = index == float(value)
+    except (TypeError, ValueError, OverflowError):
+        index, whole = -1, False
+    if isinstance(value, bool) or not whole or not 0 <= index < 2**31:
+        raise ReachlabError(f"{where}: a sample's number, from 0 to {2**31 - 1}, wanted, found {value!r:.60}")
+    return index
+
+
+def _is_cell(row: Mapping[str, Any]) -> bool:
+    """Whether a row is a table's, all of text."""
+    return all(isinstance(value, str) for value in row.values())

@@ -1,0 +1,28 @@
+"""Logs of Tree of Thoughts (Game of 24 and others): ``{"idx": 900, "ys": ["..."], "accs": [true]}``, or ``"infos": [{"r": 1}]``.
+
+Source: https://github.com/princeton-nlp/tree-of-thought-llm, `run.py`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from reachlab.imports.formats.base import Format
+from reachlab.imports.record import Record, said
+
+
+@dataclass(frozen=True)
+class TreeOfThought(Format):
+    """A row a problem."""
+
+    name = "tree-of-thought"
+    tool = "Tree of Thoughts logs"
+
+    def recognises(self, row: Any) -> bool:
+        """Answers and their verdicts by number."""
+        return isinstance(row, dict) and {"idx", "ys"} <= row.keys() and ("infos" in row or "accs" in row)
+
+    def records(self, row: Any, place: str) -> Iterable[Record]:
+        """A problem."""
+        labels = row["accs"] if "accs" in row else [info.get("r") for info in row["infos"]]
+        yield Record(answers=said(row["ys"], labels, place), id=str(row["idx"]))

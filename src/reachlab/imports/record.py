@@ -1,0 +1,133 @@
+"""What one row of a log says, in words that all formats share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reachlab.errors import ReachlabError
+from reachlab.tasks.choice_rows import Choice
+from reachlab.types import Finish
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """One answer. `text` is None where the model was asked and did not answer; `label` is as the log writes it."""
+
+    text: str | None
+    label: Any = None
+    finish: Finish = "stop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """The answers of a row, and what it says of their problem."""
+
+    answers: tuple[Said, ...]
+    question: str | None = None
+    """None: the log does not hold it."""
+    gold: Any = None
+    """The right answer: a text, a number, or a list of all that there are. None: the log does not hold it."""
+    worked: bool = False
+    """Whether the gold answer stands at the end of a worked solution."""
+    choice: Choice | None = None
+    """A multiple choice, with the letter that is right."""
+    images: tuple[str, ...] = ()
+    id: str | None = None
+    """The problem's; None: it is known by its question."""
+    index: int | None = None
+    """The number of the first answer within its problem; None: as they come."""
+    run: str = ""
+    """Which of several runs in one file these answers are of."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """More about the problem that is worth keeping."""
+
+
+def said(texts: Any, labels: Any = None, where: str = "", finishes: Any = None) -> tuple[Said, ...]:
+    """Answers from a text or a list of texts, and labels to match: as many, or one that is of a single answer.
+
+    None among the texts is a question that was not answered. What a list holds may be objects with their text and
+    label in them, or chat messages.
+
+    Raises:
+        ReachlabError: something else, or labels of another number.
+    """
+    listed = texts if isinstance(texts, list) else [texts]
+    if isinstance(texts, list) and is_chat(texts):
+        listed = [answer_of(texts)]
+    own = [_opened(item, where) for item in listed]
+    marks: list[Any] = [label for _, label in own]
+    if labels is not None:
+        marks = labels if isinstance(labels, list) else [labels]
+        if len(marks) != len(own):
+            raise ReachlabError(f"{where}: {len(marks)} labels for {len(own)} answers")
+    ends = finishes if isinstance(finishes, list) and len(finishes) == len(own) else [finishes] * len(own)
+    return tuple(
+        Said(text=text, label=mark, finish=finish_of(end))
+        for (text, _), mark, end in zip(own, marks, ends, strict=True)
+    )
+
+
+LABELS_IN_AN_ANSWER = ("is_correct", "correct", "passed", "label", "score", "reward")
+
+
+def _opened(item: Any, where: str) -> tuple[str | None, Any]:
+    """An answer's text, and the label that came with it."""
+    if item is None or isinstance(item, str):
+        return item, None
+    if isinstance(item, Mapping):
+        label = next((item[name] for name in LABELS_IN_AN_ANSWER if item.get(name) is not None), None)
+        for name in ("text", "content", "response", "completion", "output", "generation", "answer", "message"):
+            if name in item:
+                found = item[name]
+                return (_opened(found, where)[0] if isinstance(found, Mapping) else content_of(found)), label
+    if isinstance(item, list) and is_chat(item):
+        return answer_of(item), None
+    raise ReachlabError(f"{where}: text wanted, found {item!r:.60}")
+
+
+def finish_of(reason: Any) -> Finish:
+    """How an answer ended: cut off, or by itself."""
+    return "length" if reason in ("length", "max_tokens", "model_length", "MAX_TOKENS") else "stop"
+
+
+def is_chat(value: Any) -> bool:
+    """Whether a value is a list of chat messages, as OpenAI or ShareGPT write them."""
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)) or not value:
+        return False
+    return all(
+        isinstance(m, Mapping) and ("from" in m or ("role" in m and ("content" in m or "prompt" in m))) for m in value
+    )
+
+
+def question_of(value: Any) -> str | None:
+    """The question of a prompt: a text, or the last thing the user says in a chat."""
+    if isinstance(value, str):
+        return value
+    if is_chat(value):
+        asked = [content_of(_content(m)) for m in value if _role(m) in ("user", "human")]
+        return asked[-1] if asked else None
+    return None
+
+
+def answer_of(messages: Sequence[Mapping[str, Any]]) -> str | None:
+    """What the assistant says last in a chat, where that ends it."""
+    last = messages[-1]
+    return content_of(_content(last)) if _role(last) in ("assistant", "gpt", "bot", "model") else None
+
+
+def content_of(value: Any) -> str | None:
+    """A message's text; of several parts those that are text, one after another."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        parts = [p.get("text") for p in value if isinstance(p, Mapping) and p.get("type", "text").endswith("text")]
+        return "".join(p for p in parts if isinstance(p, str)) if parts else None
+    return None
+
+
+def _role(message: Mapping[str, Any]) -> str:
+    return str(message.get("role") or message.get("from") or "").casefold()
+
+
+def _content(message: Mapping[str, Any]) -> Any:
+    return next((message[name] for name in ("content", "value", "prompt") if message.get(name) is not None), None)

@@ -1,0 +1,368 @@
+"""Bring in samples drawn elsewhere: read, judge, compare with the log's own labels, store like any run.
+
+The files are read twice. The first time every row is checked and the problems are written down; the second time answers
+are judged and stored part by part. A part holds the same answers whenever and wherever it is made, so the same command
+goes on where it was stopped, and what lies in memory is one part and a few bytes a row.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from reachlab.errors import ReachlabError
+from reachlab.imports.config import ImportConfig
+from reachlab.imports.files import Broken, LogFile, find_files, hash_file, open_file
+from reachlab.imports.formats import read_rows, recognise
+from reachlab.imports.formats.base import Format, Placed
+from reachlab.imports.labels import as_label
+from reachlab.imports.names import folder_name, run_name
+from reachlab.imports.overrides import Overrides
+from reachlab.imports.problems import OwnProblems, TaskProblems, digest
+from reachlab.imports.record import Said
+from reachlab.imports.result import ImportedRun, Tally
+from reachlab.runs import RunFolder
+from reachlab.sampling.store import SampleStore, problem_line
+from reachlab.tasks.base import Task
+from reachlab.tasks.judging import Judge
+from reachlab.tasks.logged import UNJUDGED
+from reachlab.tasks.math import Math
+from reachlab.tasks.registry import load_task
+from reachlab.tasks.visual import pictures_of
+from reachlab.types import Judged, Problem, Sample, Verdict
+
+PART_SIZE = 2048
+"""Answers that are judged and stored at a time."""
+MOST_LISTED = 1000
+"""Disagreements and skipped rows that are kept in words."""
+KEPT_IN_MEMORY = 1 << 20
+UNANSWERED = Judged(Verdict.unscored("not answered"))
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer to one problem, numbered."""
+
+    problem: Problem
+    index: int
+    said: Said
+    label: bool | None
+
+
+@dataclass
+class Skipped:
+    """Rows that could not be read."""
+
+    count: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+
+def import_samples(config: ImportConfig, progress: Progress | None = None) -> list[ImportedRun]:
+    """Import files as one run, or as one a match of ``*``, or a step; done again, only what is missing.
+
+    `progress` is told how many answers are judged and how many there are.
+
+    Raises:
+        ReachlabError: input that cannot be read (nothing is written then), or a folder that holds another run.
+    """
+    log = Log(config)
+    scans = log.scan()
+    out = config.out or f"runs/{run_name(log.paths)}"
+    runs = []
+    for name, scan in scans.items():
+        folder = RunFolder(out if not name else f"{out}/{folder_name(name)}")
+        runs.append(_Run(name, folder, scan))
+    if len({run.folder.path for run in runs}) < len(runs):
+        raise ReachlabError(f"two runs in the log give the same folder name: {', '.join(scans)}")
+    for run in runs:
+        if run.folder.exists("run.json"):
+            run.folder.claim("import", log.identity(run.scan))  # refuses another run before anything is written
+    facts = {"file": log.paths if len(log.paths) > 1 else log.paths[0], "verify_timeout": config.verify_timeout}
+    facts |= {"labels_of": log.format.tool} if config.verdicts == "file" else {}
+    facts |= {"skipped": log.skipped.count} if log.skipped.count else {}
+    for run in runs:
+        run.folder.claim("import", log.identity(run.scan), facts)
+        run.folder.write_lines("problems.jsonl", run.scan.written())
+
+    total = sum(run.scan.samples for run in runs)
+    done = 0
+    by_name = {run.name: run for run in runs}
+    with Judge(log.task, workers=config.workers, timeout_s=config.verify_timeout) as judge:
+
+        def finish(run: _Run) -> None:
+            nonlocal done
+            run.finish_part(judge, config, (lambda n, base=done: progress(base + n, total)) if progress else None)
+            done += run.last
+            if progress:
+                progress(done, total)
+
+        for name, answers in log.answers():
+            run = by_name[name]
+            for answer in answers:
+                run.waiting.append(answer)
+                if len(run.waiting) == PART_SIZE:
+                    finish(run)
+        for run in runs:
+            if run.waiting:
+                finish(run)
+    return [run.result(log) for run in runs]
+
+
+@dataclass
+class Scan:
+    """What the first reading found of one run."""
+
+    samples: int = 0
+    problems: int = 0
+    unnamed_labels: int = 0
+    hash: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
+    lines: Any = field(default_factory=lambda: tempfile.SpooledTemporaryFile(KEPT_IN_MEMORY))
+    """Its problems as they will be kept."""
+
+    def add(self, problem: Problem) -> None:
+        """One problem more."""
+        line = problem_line(problem)
+        self.problems += 1
+        self.hash.update(line)
+        self.lines.write(line)
+
+    def written(self) -> Iterator[bytes]:
+        """The lines of its problems."""
+        self.lines.seek(0)
+        return iter(self.lines)
+
+
+class Log:
+    """The files of an import, their format, and what is judged by what."""
+
+    def __init__(self, config: ImportConfig):
+        self.config = config
+        self.paths = find_files(config.file)
+        self.files = [open_file(path) for path in self.paths]
+        formats = [recognise(config, file) for file in self.files]
+        names = list(dict.fromkeys(f.name for f in formats))
+        if len(names) > 1:
+            raise ReachlabError(f"files of several formats ({', '.join(names)}); import each by itself")
+        self.format: Format = formats[0].look_through(self._all_rows(formats[0]))
+        self.read = Overrides(self.format, config)
+        self.hashes = [hash_file(path) for path in self.paths]
+        self.skipped = Skipped()
+        self.gold = self.labelled = False
+        self._task = load_task(config.task) if config.task else None
+        # A verifier with settings but no problems, such as math,reasoning_end=..., judges the log's own.
+        self._own = self._task is None or (isinstance(self._task.task, Math) and not self._task.task.all_problems)
+
+    @property
+    def task(self) -> Task:
+        """What judges: the task that was named; else math, where the log holds a right answer."""
+        return self._task or load_task("math" if self.gold else "logged")
+
+    def _all_rows(self, format: Format) -> Iterator[Placed]:
+        return chain.from_iterable(read_rows(file, format) for file in self.files)
+
+    def scan(self) -> dict[str, Scan]:
+        """Read and check every row.
+
+        Raises:
+            ReachlabError: one cannot be read, unless they are skipped; no answer at all.
+        """
+        scans: dict[str, Scan] = {}
+        seen: set[bytes] = set()
+        for name, problem, answers in self._rows(note=True):
+            scan = scans.setdefault(name, Scan())
+            if (key := digest(name, problem.id)) not in seen:
+                seen.add(key)
+                scan.add(problem)
+            scan.samples += len(answers)
+            scan.unnamed_labels += sum(a.label is None and a.said.label is not None for a in answers)
+            self.gold |= problem.answer is not None
+            self.labelled |= any(a.label is not None for a in answers)
+        if not any(scan.samples for scan in scans.values()):
+            reason = (
+                f"; {self.skipped.count} rows were skipped: {self.skipped.reasons[0]}" if self.skipped.count else ""
+            )
+            raise ReachlabError(f"{self.paths[0]}: no answers in it{reason}")
+        if self.config.verdicts == "file" and not self.labelled:
+            raise ReachlabError(
+                f"{self.paths[0]}: --verdicts file, and no labels are found; name their field with --label, and --threshold "
+                "where they are numbers"
+            )
+        return scans
+
+    def answers(self) -> Iterator[tuple[str, list[Answer]]]:
+        """The answers of one row after another, with the run that they are of."""
+        for name, _, answers in self._rows(note=False):
+            yield name, answers
+
+    def _rows(self, note: bool) -> Iterator[tuple[str, Problem, list[Answer]]]:
+        """Every record's problem and numbered answers; always in the same order."""
+        find = OwnProblems() if self._own else TaskProblems(self._task, self.config, self.format.positional)
+        drawn: Counter[tuple[str, str]] = Counter()
+        taken: set[bytes] = set()
+        for file in self.files:
+            for place, row in read_rows(file, self.format):
+                try:
+                    found = list(self._records(file, row, place, find, drawn, taken))
+                except ReachlabError as error:
+                    if not self.config.skip_bad:
+                        raise
+                    if note:
+                        self.skipped.count += 1
+                        if len(self.skipped.reasons) < MOST_LISTED:
+                            self.skipped.reasons.append(str(error))
+                    continue
+                yield from found
+
+    def _records(
+        self,
+        file: LogFile,
+        row: Any,
+        place: str,
+        find: OwnProblems | TaskProblems,
+        drawn: Counter[tuple[str, str]],
+        taken: set[bytes],
+    ) -> Iterator[tuple[str, Problem, list[Answer]]]:
+        if isinstance(row, Broken):
+            raise ReachlabError(f"{place}: {row.reason}")
+        if not self.format.recognises(row):
+            raise ReachlabError(f"{place}: not a row of the format {self.format.name}, as those before it")
+        base = Path(file.path).parent
+        for record in self.read.records(row, place):
+            if self._own and not self.format.narrow and (pictures := pictures_of(row, place, base)):
+                record = replace(record, images=pictures)
+            problem = find.problem(record, place)
+            key = (record.run, problem.id)
+            start = drawn[key]
+            # Numbers of a file's own start again in the next file, whose samples are others.
+            if record.index is not None and (len(self.files) == 1 or self.config.index is not None):
+                start = record.index
+                for i in range(start, start + len(record.answers)):
+                    if (mark := digest(*key, i)) in taken:
+                        raise ReachlabError(f"{place}: sample {i} of problem {problem.id!r} again; each may come once")
+                    taken.add(mark)
+            drawn[key] += len(record.answers)
+            yield record.run, problem, [
+                Answer(problem, i, said, as_label(said.label, self.config.threshold))
+                for i, said in enumerate(record.answers, start)
+            ]  # fmt: skip
+
+    def identity(self, scan: Scan) -> dict[str, Any]:
+        """All that the result depends on."""
+        config = self.config
+        named = {n: getattr(config, n) for n in ("text", "question", "answer", "id", "index", "label", "threshold")}
+        said = {name: value for name, value in named.items() if value is not None}
+        return {
+            "files": self.hashes,
+            "format": self.format.name,
+            "taken": self.format.taken(),
+            "named": said,
+            "verdicts": config.verdicts,
+            "skip_bad": config.skip_bad,
+            "task": self.task.spec,
+            "problems_hash": scan.hash.hexdigest(),
+        }
+
+
+class _Run:
+    """One run on its way into its folder."""
+
+    def __init__(self, name: str, folder: RunFolder, scan: Scan):
+        self.name, self.folder, self.scan = name, folder, scan
+        self.store = SampleStore(folder)
+        self.waiting: list[Answer] = []
+        self.tally = Tally()
+        self.last = 0
+
+    def finish_part(self, judge: Judge, config: ImportConfig, progress: Callable[[int], None] | None) -> None:
+        """Judge and store what waits, unless the folder holds it."""
+        answers, self.waiting, self.last = self.waiting, [], len(self.waiting)
+        keys = [(a.problem.id, a.index) for a in answers]
+        part = self.store.find_part(keys)
+        if part is None:
+            judged = _judge(answers, judge, config, progress)
+            self.store.write_part([_sample(a, j) for a, j in zip(answers, judged, strict=True)])
+            verdicts = [j.verdict for j in judged]
+        else:
+            stored = {(s.problem_id, s.index): s.verdict for s in self.store.part(part)}
+            verdicts = [stored[key] for key in keys]
+        for answer, verdict in zip(answers, verdicts, strict=True):
+            self.tally.add(answer.problem.id, answer.index, answer.said.text, answer.label, verdict)
+
+    def result(self, log: Log) -> ImportedRun:
+        """What was stored; where the labels disagree is kept in a file."""
+        compared = log.config.verdicts == "judge" and log.task.spec != "logged" and self.tally.labelled > 0
+        if compared:
+            lines = "".join(json.dumps(asdict(d)) + "\n" for d in self.tally.disagreements)
+            self.folder.write("disagreements.jsonl", lines.encode())
+        return ImportedRun(
+            name=self.folder.name,
+            folder=self.folder.url,
+            format=log.format.name,
+            taken=log.format.taken(),
+            problems=self.scan.problems,
+            samples=self.scan.samples,
+            correct=self.tally.status["correct"],
+            wrong=self.tally.status["wrong"],
+            unscored=self.tally.status["unscored"],
+            unanswered=self.tally.unanswered,
+            labelled=self.tally.labelled if compared else 0,
+            disagreed=self.tally.disagreed if compared else 0,
+            disagreements=tuple(self.tally.disagreements) if compared else (),
+            skipped=log.skipped.count,
+            skipped_rows=tuple(log.skipped.reasons),
+            remarks=tuple(_remarks(log, self)),
+        )
+
+
+def _remarks(log: Log, run: _Run) -> Iterator[str]:
+    """What a reader of the numbers has to know."""
+    if log.config.verdicts == "file":
+        yield f"verdicts are the log's own ({log.format.tool}), not ours"
+    elif log.task.spec == "logged":
+        has = "; its labels are verdicts with --verdicts file" if run.tally.labelled else ""
+        yield f"nothing is judged: {UNJUDGED}; name the problems with --task, or its field with --answer{has}"
+    if run.scan.unnamed_labels:
+        yield f"{run.scan.unnamed_labels} labels say neither right nor wrong; of numbers --threshold says from where on"
+
+
+def _judge(
+    answers: Sequence[Answer], judge: Judge, config: ImportConfig, progress: Callable[[int], None] | None
+) -> list[Judged]:
+    """Our verdicts, or the log's; an answer that is not there has none."""
+    if config.verdicts == "file":
+        return [UNANSWERED if a.said.text is None else Judged(_believed(a.label)) for a in answers]
+    at = [i for i, a in enumerate(answers) if a.said.text is not None]
+    said = judge.judge([(answers[i].problem, str(answers[i].said.text)) for i in at], progress)
+    judged = [UNANSWERED] * len(answers)
+    for i, verdict in zip(at, said, strict=True):
+        judged[i] = verdict
+    return judged
+
+
+def _believed(label: bool | None) -> Verdict:
+    if label is None:
+        return Verdict.unscored("the log does not say")
+    return Verdict.correct() if label else Verdict.wrong("so the log says")
+
+
+def _sample(answer: Answer, judged: Judged) -> Sample:
+    return Sample(
+        problem_id=answer.problem.id,
+        index=answer.index,
+        text=answer.said.text or "",
+        tokens=0,  # not known: the log does not say which tokenizer
+        finish=answer.said.finish,
+        logprob=None,
+        seed=0,
+        engine="import",
+        verdict=judged.verdict,
+        steps=judged.steps,
+        final_answer=judged.final_answer,
+    )
