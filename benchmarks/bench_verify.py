@@ -25,8 +25,9 @@ from typing import Any
 import math_verify
 
 from reachlab.errors import ReachlabError
-from reachlab.sampling.records import ImportConfig, as_label, as_texts, find_fields, matches, read_table, required
-from reachlab.tasks.math import Math, gold_answer
+from reachlab.imports.config import ImportConfig
+from reachlab.imports.run import Log
+from reachlab.tasks.math import Math
 from reachlab.types import Problem, Verdict
 from timing import machine
 
@@ -46,31 +47,18 @@ class Answer:
 
 def read_answers(options: argparse.Namespace, file: str) -> Iterator[Answer]:
     """The answers of a file; a `*` in the text's field takes all that match."""
-    rows = list(read_table(file))
     config = ImportConfig(
-        file=file,
+        file=(file,),
         text=options.text_field,
         question=options.question_field,
         answer=options.gold_field,
         label=options.label_field,
     )
-    found = find_fields(config, rows[0][1])
-    for name in matches(rows, found.text) if "*" in found.text else [""]:
-        fields = found.of(name)
-        question_path, gold_path = str(fields.question), str(fields.answer)
-        for place, row in rows:
-            gold = gold_answer(
-                required(row, gold_path, place), worked=gold_path.rpartition(".")[2] == "solution", where=place
-            )
-            question = str(required(row, question_path, place))
-            problem = Problem(id=place, prompt=question, answer=gold, metadata={"question": question})
-            texts = as_texts(required(row, fields.text, place), place)
-            labels: Any = required(row, fields.label, place) if fields.label else [None] * len(texts)
-            for i, (text, label) in enumerate(
-                zip(texts, labels if isinstance(labels, list) else [labels], strict=True)
-            ):
-                where = f"{place}[{i}]" if len(texts) > 1 else place
-                yield Answer(where, problem, text, None if label is None else as_label(label, place))
+    log = Log(config)
+    log.scan()
+    for name, answers in log.answers():
+        for a in answers:
+            yield Answer(f"{name} {a.problem.id} {a.index}", a.problem, a.said.text or "", a.label)
 
 
 def made_answers() -> Iterator[Answer]:

@@ -138,11 +138,11 @@ def test_problems_of_a_task_are_found_by_id_by_question_and_by_what_holds_it(tmp
     }
     stray = write(tmp_path / "y.jsonl", {"id": "p1", "prompt": "What is 9 + 9?", "text": "4"})
     with pytest.raises(
-        ReachlabError, match=r"y\.jsonl:1: task 'math:.*' lists no problem with this question 'What is 9"
+        ReachlabError, match=r"y\.jsonl: row 1: task 'math:.*' lists no problem with this question 'What is 9"
     ):
         import_samples(ImportConfig(file=(stray,), out=str(tmp_path / "other"), task=f"math:{bench}"))
     stray = write(tmp_path / "z.jsonl", {"id": "p9", "text": "4"})
-    with pytest.raises(ReachlabError, match=r"z\.jsonl:1: .* no problem with this id 'p9'"):
+    with pytest.raises(ReachlabError, match=r"z\.jsonl: row 1: .* no problem with this id 'p9'"):
         import_samples(ImportConfig(file=(stray,), out=str(tmp_path / "other"), task=f"math:{bench}"))
 
 
@@ -162,7 +162,7 @@ def test_pictures_come_along_and_make_a_question_another(tmp_path: Path) -> None
     assert [Path(p.images[0]).name for p in store.problems()] == ["red.png", "blue.png"]
     assert len(store.image_hashes()) == 2
     file = write(tmp_path / "x.jsonl", {**rows[0], "image": "gone.png"})
-    with pytest.raises(ReachlabError, match=r"x\.jsonl:1: field 'image': .*no such picture"):
+    with pytest.raises(ReachlabError, match=r"x\.jsonl: row 1: field 'image': .*no such picture"):
         import_samples(ImportConfig(file=(file,), out=str(tmp_path / "b"), workers=1))
 
 
@@ -212,8 +212,7 @@ GOOD = {**ROW, "text": "4"}
         ),
         ([GOOD, {"text": "a", "answer": "4"}], {}, r"x\.jsonl:2: no field 'question'"),
         ([GOOD, {**GOOD, "text": 4}], {}, r"x\.jsonl:2: field 'text': text wanted, found 4"),
-        ([GOOD, {**GOOD, "text": ["4", None]}], {}, r"x\.jsonl:2: field 'text': text wanted, found None"),
-        ([GOOD, {**GOOD, "answer": [1]}], {}, r"x\.jsonl:2: field 'answer': text or a number wanted"),
+        ([GOOD, {**GOOD, "answer": [1]}], {}, r"x\.jsonl:2: the right answer: text or a number wanted"),
         ([GOOD, {**GOOD, "question": 1}], {}, r"x\.jsonl:2: field 'question': text wanted"),
         (
             [{**GOOD, "id": 1}, {**GOOD, "id": 1, "question": "b"}],
@@ -223,12 +222,14 @@ GOOD = {**ROW, "text": "4"}
         (
             [{**GOOD, "sample_id": 1}] * 2,
             {},
-            r"x\.jsonl:2: sample 1 of problem '0' again \(first at .*x\.jsonl:1\)",
+            r"x\.jsonl:2: sample 1 of problem '0' again; each may come once",
         ),
-        ([{**GOOD, "sample_id": -1}], {}, r"x\.jsonl:1: field 'sample_id': a sample's number"),
-        ([{**GOOD, "sample_id": "x"}], {}, r"x\.jsonl:1: field 'sample_id': a sample's number"),
-        ([{**GOOD, "is_correct": True}, GOOD], {}, r"x\.jsonl:2: no field 'is_correct'"),
-        ([{**GOOD, "is_correct": "perhaps"}], {}, r"x\.jsonl:1: field 'is_correct': true or false wanted"),
+        ([{**GOOD, "sample_id": -1}], {}, r"x\.jsonl: row 1: field 'sample_id': a sample's number"),
+        ([{**GOOD, "sample_id": "x"}], {}, r"x\.jsonl: row 1: field 'sample_id': a sample's number"),
+        ([{**GOOD, "ok": True}, GOOD], {"label": "ok"}, r"x\.jsonl:2: no field 'ok'"),
+        ([{**GOOD, "ok": "perhaps"}], {"label": "ok"}, r"x\.jsonl: row 1: field 'ok': right or wrong wanted"),
+        ([{**GOOD, "ok": True}], {"verdicts": "file"}, "--verdicts file, and no labels are found"),
+        ([GOOD, GOOD], {"format": "nope"}, "--format nope: there are lm-eval, "),
         ([{**GOOD, "text": ["4", "5"], "is_correct": [True]}], {}, "1 labels for 2 answers"),
         (
             [{"a": {"s": "1"}, "b": {"s": "2"}, **ROW}, {"a": {"s": "1"}, **ROW}],
@@ -238,14 +239,14 @@ GOOD = {**ROW, "text": "4"}
         (
             [{"a/": {"s": "1"}, "a?": {"s": "2"}, **ROW}],
             {"text": "*.s"},
-            "two matches give the same folder name",
+            "two runs in the log give the same folder name",
         ),
         (
             [{"input": "a", "target": "b"}],
             {},
-            r"its fields are input, target; .* --text FIELD --question FIELD",
+            r"no answers found; its fields are input, target; .* --text FIELD",
         ),
-        ([GOOD], {"text": "nope"}, r"x\.jsonl:1: no field 'nope'; its fields: question, answer, text"),
+        ([GOOD], {"text": "nope"}, r"x\.jsonl: row 1: no field 'nope'; its fields: question, answer, text"),
         ([GOOD], {"task": "nope"}, "unknown task family 'nope'"),
         ([], {}, r"x\.jsonl: empty file"),
     ],
@@ -285,7 +286,7 @@ def test_another_file_or_mapping_is_refused_and_the_run_kept(tmp_path: Path) -> 
     with pytest.raises(ReachlabError, match=r'fields\.text was "text", now "response"'):
         import_samples(ImportConfig(file=(file,), out=str(out), text="response", workers=1))
     write(tmp_path / "x.jsonl", GOOD)
-    with pytest.raises(ReachlabError, match="file_hash was"):
+    with pytest.raises(ReachlabError, match="files was"):
         import_samples(ImportConfig(file=(file,), out=str(out), workers=1))
     assert stored(out) == before
 

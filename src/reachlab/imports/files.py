@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 import fsspec
 
@@ -130,7 +130,7 @@ def _bytes(path: str) -> Iterator[IO[bytes]]:
             return
         raw.seek(0)
         with gzip.open(raw) as file:
-            yield file
+            yield cast(IO[bytes], file)
 
 
 @contextmanager

@@ -98,10 +98,13 @@ def import_samples(config: ImportConfig, progress: Progress | None = None) -> li
 
         def finish(run: _Run) -> None:
             nonlocal done
-            run.finish_part(judge, config, (lambda n, base=done: progress(base + n, total)) if progress else None)
-            done += run.last
-            if progress:
-                progress(done, total)
+            before = done
+
+            def tell(n: int) -> None:
+                if progress:
+                    progress(before + n, total)
+
+            done += run.finish_part(judge, config, tell)
 
         for name, answers in log.answers():
             run = by_name[name]
@@ -123,7 +126,7 @@ class Scan:
     problems: int = 0
     unnamed_labels: int = 0
     hash: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
-    lines: Any = field(default_factory=lambda: tempfile.SpooledTemporaryFile(KEPT_IN_MEMORY))
+    lines: Any = field(default_factory=lambda: tempfile.SpooledTemporaryFile(KEPT_IN_MEMORY))  # noqa: SIM115
     """Its problems as they will be kept."""
 
     def add(self, problem: Problem) -> None:
@@ -185,14 +188,12 @@ class Log:
             self.gold |= problem.answer is not None
             self.labelled |= any(a.label is not None for a in answers)
         if not any(scan.samples for scan in scans.values()):
-            reason = (
-                f"; {self.skipped.count} rows were skipped: {self.skipped.reasons[0]}" if self.skipped.count else ""
-            )
-            raise ReachlabError(f"{self.paths[0]}: no answers in it{reason}")
+            why = f"; {self.skipped.count} rows were skipped, {self.skipped.reasons[0]}" if self.skipped.count else ""
+            raise ReachlabError(f"{self.paths[0]}: no answers in it{why}")
         if self.config.verdicts == "file" and not self.labelled:
             raise ReachlabError(
-                f"{self.paths[0]}: --verdicts file, and no labels are found; name their field with --label, and --threshold "
-                "where they are numbers"
+                f"{self.paths[0]}: --verdicts file, and no labels are found; name their field with --label, and "
+                "--threshold where they are numbers"
             )
         return scans
 
@@ -203,7 +204,9 @@ class Log:
 
     def _rows(self, note: bool) -> Iterator[tuple[str, Problem, list[Answer]]]:
         """Every record's problem and numbered answers; always in the same order."""
-        find = OwnProblems() if self._own else TaskProblems(self._task, self.config, self.format.positional)
+        find: OwnProblems | TaskProblems = OwnProblems()
+        if self._task is not None and not self._own:
+            find = TaskProblems(self._task, self.config, self.format.positional)
         drawn: Counter[tuple[str, str]] = Counter()
         taken: set[bytes] = set()
         for file in self.files:
@@ -256,13 +259,14 @@ class Log:
     def identity(self, scan: Scan) -> dict[str, Any]:
         """All that the result depends on."""
         config = self.config
-        named = {n: getattr(config, n) for n in ("text", "question", "answer", "id", "index", "label", "threshold")}
+        named = {n: getattr(config, n) for n in ("text", "question", "answer", "id", "index", "label")}
         said = {name: value for name, value in named.items() if value is not None}
         return {
             "files": self.hashes,
             "format": self.format.name,
-            "taken": self.format.taken(),
-            "named": said,
+            **self.format.settings(),
+            **({"named": said} if said and self.format.narrow else {}),
+            **({"threshold": config.threshold} if config.threshold is not None else {}),
             "verdicts": config.verdicts,
             "skip_bad": config.skip_bad,
             "task": self.task.spec,
@@ -278,22 +282,23 @@ class _Run:
         self.store = SampleStore(folder)
         self.waiting: list[Answer] = []
         self.tally = Tally()
-        self.last = 0
 
-    def finish_part(self, judge: Judge, config: ImportConfig, progress: Callable[[int], None] | None) -> None:
-        """Judge and store what waits, unless the folder holds it."""
-        answers, self.waiting, self.last = self.waiting, [], len(self.waiting)
+    def finish_part(self, judge: Judge, config: ImportConfig, progress: Callable[[int], None]) -> int:
+        """Judge and store what waits, unless the folder holds it; how many answers these were."""
+        answers, self.waiting = self.waiting, []
         keys = [(a.problem.id, a.index) for a in answers]
         part = self.store.find_part(keys)
         if part is None:
             judged = _judge(answers, judge, config, progress)
             self.store.write_part([_sample(a, j) for a, j in zip(answers, judged, strict=True)])
             verdicts = [j.verdict for j in judged]
+            progress(len(answers))
         else:
             stored = {(s.problem_id, s.index): s.verdict for s in self.store.part(part)}
             verdicts = [stored[key] for key in keys]
         for answer, verdict in zip(answers, verdicts, strict=True):
             self.tally.add(answer.problem.id, answer.index, answer.said.text, answer.label, verdict)
+        return len(answers)
 
     def result(self, log: Log) -> ImportedRun:
         """What was stored; where the labels disagree is kept in a file."""
@@ -333,7 +338,7 @@ def _remarks(log: Log, run: _Run) -> Iterator[str]:
 
 
 def _judge(
-    answers: Sequence[Answer], judge: Judge, config: ImportConfig, progress: Callable[[int], None] | None
+    answers: Sequence[Answer], judge: Judge, config: ImportConfig, progress: Callable[[int], None]
 ) -> list[Judged]:
     """Our verdicts, or the log's; an answer that is not there has none."""
     if config.verdicts == "file":

@@ -57,7 +57,7 @@ def choice_of(row: Mapping[str, Any], question: str, place: str, key: str = "") 
 
 
 def choice_from(question: str, choices: Any, right: Any, place: str) -> Choice | None:
-    """The multiple choice of a log: `right` is a letter, a label or an option; None where the options are not told apart.
+    """The multiple choice of a log: `right` is a letter, a label or an option; None where letters do not suffice.
 
     Raises:
         ReachlabError: `right` is none of them.

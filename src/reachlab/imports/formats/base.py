@@ -66,6 +66,10 @@ class Format(ABC):
         """The format for these rows, where something has to be known of all of them; `rows` need not be used up."""
         return self
 
+    def settings(self) -> dict[str, Any]:
+        """What the format has chosen; part of a run's identity."""
+        return {}
+
     def taken(self) -> str:
         """What of a row was taken for what, in a few words."""
         return ""

@@ -68,6 +68,8 @@ class Fields(Format):
     narrow = False
 
     found: Found = field(default_factory=lambda: Found(""))
+    matches: tuple[str, ...] = ()
+    """What the ``*`` stands for."""
 
     def recognises(self, row: Any) -> bool:
         """Any object."""
@@ -76,7 +78,13 @@ class Fields(Format):
     def look_through(self, rows: Iterator[Placed]) -> "Fields":
         """Which fields the first rows have."""
         looked = [(place, row) for place, row in islice(rows, LOOKED_AT) if isinstance(row, dict)]
-        return replace(self, found=self._find(*looked[0], [row for _, row in looked]))
+        found = self._find(*looked[0], [row for _, row in looked])
+        matches = [name for _, row in looked for name in _matches(row, found.text)] if "*" in found.text else []
+        return replace(self, found=found, matches=tuple(dict.fromkeys(matches)))
+
+    def settings(self) -> dict[str, Any]:
+        """Which field is what."""
+        return {"fields": vars(self.found)}
 
     def taken(self) -> str:
         """Which field is what."""
@@ -87,12 +95,13 @@ class Fields(Format):
         if "*" not in self.found.text:
             yield self._record(row, self.found, place, "")
             return
-        before, _, after = self.found.text.partition("*")
-        holder = lookup(row, before.rstrip(".")) if before else row
-        names = [n for n in holder if has(holder, f"{n}{after}")] if isinstance(holder, Mapping) else []
-        if not names:
-            raise ReachlabError(f"{place}: no field {self.found.text}; its fields: {shape(row)}")
-        for name in names:
+        strange = [name for name in _matches(row, self.found.text) if name not in self.matches]
+        if strange or not self.matches:
+            raise ReachlabError(
+                f"{place}: {self.found.text} matches {', '.join(strange) or 'nothing'}, and in the first {LOOKED_AT} rows "
+                f"{', '.join(self.matches) or 'nothing'}; its fields: {shape(row)}"
+            )
+        for name in self.matches:
             yield self._record(row, self.found.of(name), place, name)
 
     def _record(self, row: Mapping[str, Any], found: Found, place: str, run: str) -> Record:
@@ -100,9 +109,11 @@ class Fields(Format):
             raise ReachlabError(f"{place}: no field {found.text!r}; its fields: {shape(row)}")
         question = None
         if found.question is not None:
-            asked = required(row, found.question, place)
+            asked = lookup(row, found.question)
             question = question_of(asked)
-            if question is None:
+            # A row may be known by its id alone.
+            if question is None and (asked is not None or found.id is None or lookup(row, found.id) is None):
+                asked = required(row, found.question, place)
                 raise ReachlabError(f"{place}: field {found.question!r}: text wanted, found {asked!r:.60}")
         gold = None if found.answer is None else required(row, found.answer, place)
         index = None
@@ -181,6 +192,13 @@ class Fields(Format):
             index=config.index or known([name for name in INDEX_NAMES if name != text]),
             label=label,
         )
+
+
+def _matches(row: Mapping[str, Any], path: str) -> list[str]:
+    """What the ``*`` of a path stands for in a row."""
+    before, _, after = path.partition("*")
+    holder = lookup(row, before.rstrip(".")) if before else row
+    return [str(n) for n in holder if has(holder, f"{n}{after}")] if isinstance(holder, Mapping) else []
 
 
 def number_of(value: Any, where: str) -> int:

@@ -44,6 +44,10 @@ class LmEval(Format):
             raise ReachlabError(f"--filter {wanted}: the log has {', '.join(found)}")
         return replace(self, chosen=wanted, others=tuple(name for name in found if name != wanted))
 
+    def settings(self) -> dict[str, Any]:
+        """Which filter's rows."""
+        return {"filter": self.chosen}
+
     def taken(self) -> str:
         """Which filter's label."""
         if not self.others:
