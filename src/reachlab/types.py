@@ -105,6 +105,10 @@ class Verdict:
         return cls("unscored", 0.0, reason)
 
 
+NOT_ANSWERED = "not answered"
+"""Why an answer is unscored that is not there: no verifier is ever asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepCheck:
     """How far a chain of steps holds: the first ``valid`` of ``steps`` steps are right. ``steps`` = 0 is no chain."""

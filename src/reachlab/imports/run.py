@@ -34,14 +34,14 @@ from reachlab.tasks.logged import UNJUDGED
 from reachlab.tasks.math import Math
 from reachlab.tasks.registry import load_task
 from reachlab.tasks.visual import pictures_of
-from reachlab.types import Judged, Problem, Sample, Verdict
+from reachlab.types import NOT_ANSWERED, Judged, Problem, Sample, Verdict
 
 PART_SIZE = 2048
 """Answers that are judged and stored at a time."""
 MOST_LISTED = 1000
 """Disagreements and skipped rows that are kept in words."""
 KEPT_IN_MEMORY = 1 << 20
-UNANSWERED = Judged(Verdict.unscored("not answered"))
+UNANSWERED = Judged(Verdict.unscored(NOT_ANSWERED))
 
 Progress = Callable[[int, int], None]
 

@@ -15,7 +15,7 @@ from reachlab.sampling.config import VerifyConfig
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
-from reachlab.types import Judged, Problem, Sample
+from reachlab.types import NOT_ANSWERED, Judged, Problem, Sample
 
 
 def verify(config: VerifyConfig) -> dict[str, int]:
@@ -25,7 +25,15 @@ def verify(config: VerifyConfig) -> dict[str, int]:
         ReachlabError: not a run of samples, or its task is not known.
     """
     folder = RunFolder(config.run)
-    spec = config.task or folder.read_json("run.json")["config"].get("task")
+    about = folder.read_json("run.json")["config"]
+    if about.get("verdicts") == "file":
+        raise ReachlabError(
+            f"{config.run}: its verdicts are the log's own, which judging again would destroy; import the log again without "
+            "--verdicts file to have ours"
+        )
+    spec = config.task or about.get("task")
+    if spec == "logged":
+        raise ReachlabError(f"{config.run}: its log holds no right answers; say by which task with --task")
     if not spec:
         raise ReachlabError(f"{config.run}: the run does not say its task; give --task")
     task = load_task(spec)
@@ -56,10 +64,11 @@ def _judge(
     """Judge the chosen rows. Of the others, what the task did not say (or was not asked in its day) is asked again."""
     judged = [Judged(r.verdict, r.steps, r.final_answer) for r in rows]
     pairs = [(problems[r.problem_id], r.text) for r in rows]
-    chosen = [i for i, r in enumerate(rows) if not only_unscored or r.verdict.status == "unscored"]
+    there = [i for i, r in enumerate(rows) if r.verdict.reason != NOT_ANSWERED]
+    chosen = [i for i in there if not only_unscored or rows[i].verdict.status == "unscored"]
     for i, said in zip(chosen, judge.judge(pairs[i] for i in chosen), strict=True):
         judged[i] = said
-    rest = set(range(len(rows))) - set(chosen)
+    rest = set(there) - set(chosen)
     unchecked = sorted(i for i in rest if rows[i].steps is None)
     for i, steps in zip(unchecked, judge.check_steps(pairs[i] for i in unchecked), strict=True):
         judged[i] = replace(judged[i], steps=steps)
