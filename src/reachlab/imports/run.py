@@ -8,7 +8,6 @@ goes on where it was stopped, and what lies in memory is one part and a few byte
 import hashlib
 import json
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
@@ -17,7 +16,7 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
-from reachlab.imports.files import Broken, LogFile, find_files, hash_file, open_file
+from reachlab.imports.files import Broken, find_files, hash_file, open_file
 from reachlab.imports.formats import read_rows, recognise
 from reachlab.imports.formats.base import Format, Placed
 from reachlab.imports.labels import as_label
@@ -44,6 +43,8 @@ KEPT_IN_MEMORY = 1 << 20
 UNANSWERED = Judged(Verdict.unscored(NOT_ANSWERED))
 
 Progress = Callable[[int, int], None]
+Row = tuple[str, Problem, bool, "list[Answer]"]
+"""Of which run, the problem, whether it is the first of it, and its answers."""
 
 
 @dataclass(frozen=True)
@@ -177,11 +178,9 @@ class Log:
             ReachlabError: one cannot be read, unless they are skipped; no answer at all.
         """
         scans: dict[str, Scan] = {}
-        seen: set[bytes] = set()
-        for name, problem, answers in self._rows(note=True):
+        for name, problem, new, answers in self._rows(note=True):
             scan = scans.setdefault(name, Scan())
-            if (key := digest(name, problem.id)) not in seen:
-                seen.add(key)
+            if new:
                 scan.add(problem)
             scan.samples += len(answers)
             scan.unnamed_labels += sum(a.label is None and a.said.label is not None for a in answers)
@@ -199,20 +198,21 @@ class Log:
 
     def answers(self) -> Iterator[tuple[str, list[Answer]]]:
         """The answers of one row after another, with the run that they are of."""
-        for name, _, answers in self._rows(note=False):
+        for name, _, _, answers in self._rows(note=False):
             yield name, answers
 
-    def _rows(self, note: bool) -> Iterator[tuple[str, Problem, list[Answer]]]:
+    def _rows(self, note: bool) -> Iterator[Row]:
         """Every record's problem and numbered answers; always in the same order."""
         find: OwnProblems | TaskProblems = OwnProblems()
         if self._task is not None and not self._own:
             find = TaskProblems(self._task, self.config, self.format.positional)
-        drawn: Counter[tuple[str, str]] = Counter()
-        taken: set[bytes] = set()
+        drawn: dict[str | tuple[str, str], int] = {}
+        taken: set[int] = set()
         for file in self.files:
+            base = Path(file.path).parent
             for place, row in read_rows(file, self.format):
                 try:
-                    found = list(self._records(file, row, place, find, drawn, taken))
+                    found = list(self._records(base, row, place, find, drawn, taken))
                 except ReachlabError as error:
                     if not self.config.skip_bad:
                         raise
@@ -225,33 +225,33 @@ class Log:
 
     def _records(
         self,
-        file: LogFile,
+        base: Path,
         row: Any,
         place: str,
         find: OwnProblems | TaskProblems,
-        drawn: Counter[tuple[str, str]],
-        taken: set[bytes],
-    ) -> Iterator[tuple[str, Problem, list[Answer]]]:
+        drawn: dict[str | tuple[str, str], int],
+        taken: set[int],
+    ) -> Iterator[Row]:
         if isinstance(row, Broken):
             raise ReachlabError(f"{place}: {row.reason}")
         if not self.format.recognises(row):
             raise ReachlabError(f"{place}: not a row of the format {self.format.name}, as those before it")
-        base = Path(file.path).parent
         for record in self.read.records(row, place):
             if self._own and not self.format.narrow and (pictures := pictures_of(row, place, base)):
                 record = replace(record, images=pictures)
             problem = find.problem(record, place)
-            key = (record.run, problem.id)
-            start = drawn[key]
+            key = (record.run, problem.id) if record.run else problem.id
+            new = key not in drawn
+            start = drawn.setdefault(key, 0)
             # Numbers of a file's own start again in the next file, whose samples are others.
             if record.index is not None and (len(self.files) == 1 or self.config.index is not None):
                 start = record.index
                 for i in range(start, start + len(record.answers)):
-                    if (mark := digest(*key, i)) in taken:
+                    if (mark := digest(key, i)) in taken:
                         raise ReachlabError(f"{place}: sample {i} of problem {problem.id!r} again; each may come once")
                     taken.add(mark)
             drawn[key] += len(record.answers)
-            yield record.run, problem, [
+            yield record.run, problem, new, [
                 Answer(problem, i, said, as_label(said.label, self.config.threshold))
                 for i, said in enumerate(record.answers, start)
             ]  # fmt: skip
