@@ -1,7 +1,7 @@
 """Rows of 2 kB imported: peak memory, seconds, and whether one that is killed three times is the same in the end.
 
 The file is made here: a question a row (or `--each` samples of every problem), answers of about 2 kB, a label each.
-The labels are taken as verdicts, so that what is measured is reading and storing; `--judge` has every answer judged as math.
+The labels are taken as verdicts, so that what is measured is reading and storing; `--judge` has every answer judged.
 
 Run: python benchmarks/bench_import_memory.py --rows 1000000 --kills 3
 """

@@ -9,6 +9,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -73,7 +74,11 @@ def import_samples(config: ImportConfig, progress: Progress | None = None) -> li
     Raises:
         ReachlabError: input that cannot be read (nothing is written then), or a folder that holds another run.
     """
-    log = Log(config)
+    with closing(Log(config)) as log:
+        return _import(log, config, progress)
+
+
+def _import(log: "Log", config: ImportConfig, progress: Progress | None) -> list[ImportedRun]:
     scans = log.scan()
     out = config.out or f"runs/{run_name(log.paths)}"
     runs = []
@@ -158,6 +163,7 @@ class Log:
         self.read = Overrides(self.format, config)
         self.hashes = [hash_file(path) for path in self.paths]
         self.skipped = Skipped()
+        self.scans: dict[str, Scan] = {}
         self.gold = self.labelled = False
         self._task = load_task(config.task) if config.task else None
         # A verifier with settings but no problems, such as math,reasoning_end=..., judges the log's own.
@@ -171,13 +177,18 @@ class Log:
     def _all_rows(self, format: Format) -> Iterator[Placed]:
         return chain.from_iterable(read_rows(file, format) for file in self.files)
 
+    def close(self) -> None:
+        """Drop what the first reading wrote down."""
+        for scan in self.scans.values():
+            scan.lines.close()
+
     def scan(self) -> dict[str, Scan]:
         """Read and check every row.
 
         Raises:
             ReachlabError: one cannot be read, unless they are skipped; no answer at all.
         """
-        scans: dict[str, Scan] = {}
+        scans = self.scans
         for name, problem, new, answers in self._rows(note=True):
             scan = scans.setdefault(name, Scan())
             if new:
