@@ -7,35 +7,38 @@ each name it matches is a run of its own: ``*.solution`` over ``{"question": ...
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from reachlab.errors import ReachlabError
+from reachlab.imports.apart import LOOKED_AT, Apart
 from reachlab.imports.formats.base import Format, Placed
-from reachlab.imports.labels import checked_label
+from reachlab.imports.gold import one_answer
+from reachlab.imports.labels import are_labels, checked_label
 from reachlab.imports.paths import has, lookup, required
 from reachlab.imports.printed import looks_printed, printed_list
-from reachlab.imports.record import Record, Said, question_of, said
+from reachlab.imports.record import Record, Said, id_of, present, question_of, said
 from reachlab.tasks.choice_rows import choice_of
 from reachlab.tasks.rows import shape
 
 QUESTION_NAMES = ("question", "problem", "prompt", "instruction", "query", "input", "question_content")
 GOLD_NAMES = (
-    "ground_truth", "answer", "gold", "target", "final_answer", "expected_answer", "reference_answer", "gts",
-    "reference", "solution",
+    "ground_truth", "gold", "gold_answer", "expected_answer", "correct_answer", "reference_answer", "answer", "target",
+    "final_answer", "gts", "reference", "reward_model.ground_truth", "solution",
 )  # fmt: skip
+"""What only a right answer is called comes first: `answer` may be the model's beside it."""
 TEXT_NAMES = (
-    "text", "response", "completion", "output", "generation", "sample", "model_output", "model_response", "prediction",
-    "generated_text", "model_answer", "answer_text",
+    "raw_output", "raw_response", "full_response", "text", "response", "completion", "output", "generation", "sample",
+    "model_output", "model_response", "prediction", "generated_text", "model_answer", "answer_text",
 )  # fmt: skip
+"""What is called raw comes first: what stands beside it may be extracted from it."""
 ID_NAMES = ("problem_id", "unique_id", "task_id", "question_id", "id", "idx", "uuid", "doc_id", "custom_id")
 INDEX_NAMES = ("sample_index", "sample_id", "sample")
 LABEL_NAMES = (
     "is_correct", "correct", "correctness", "passed", "is_right", "acc", "accuracy", "symbolic_correct",
     "judge_correct", "accs", "labels",
 )  # fmt: skip
-LOOKED_AT = 64
-"""Rows whose fields are looked at: the first may lack one."""
+MODEL_NAMES = ("model", "model_name", "model_id", "model_name_or_path", "generator", "checkpoint")
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,13 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Fields(Format):
-    """Rows with named fields. The last format that is tried."""
+class Fields(Apart, Format):
+    """Rows with named fields, and a run a model where there are several. The last format that is tried."""
 
     name = "fields"
     tool = "your own JSON lines, JSON, CSV, TSV or Parquet"
     narrow = False
+    apart_by = MODEL_NAMES
 
     found: Found = field(default_factory=lambda: Found(""))
 
@@ -74,18 +78,20 @@ class Fields(Format):
         return isinstance(row, dict)
 
     def look_through(self, rows: Iterator[Placed]) -> "Fields":
-        """Which fields the first rows have."""
-        looked = [(place, row) for place, row in islice(rows, LOOKED_AT) if isinstance(row, dict)]
-        return replace(self, found=self._find(*looked[0], [row for _, row in looked]))
+        """Which fields the first rows have, and which models there are."""
+        first = list(islice(rows, LOOKED_AT))
+        looked = [(place, row) for place, row in first if isinstance(row, dict)]
+        found = self._find(*looked[0], [row for _, row in looked])
+        return replace(super().look_through(chain(first, rows)), found=found)
 
     def taken(self) -> str:
         """Which field is what."""
-        return self.found.words()
+        return "; ".join(filter(None, (self.found.words(), super().taken())))
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """One record, or one for each match of the ``*``."""
         if "*" not in self.found.text:
-            yield self._record(row, self.found, place, "")
+            yield self._record(row, self.found, place, self.run_of(row))
             return
         before, _, after = self.found.text.partition("*")
         holder = lookup(row, before.rstrip(".")) if before else row
@@ -93,7 +99,8 @@ class Fields(Format):
         if not names:
             raise ReachlabError(f"{place}: no field {self.found.text}; its fields: {shape(row)}")
         for name in names:
-            yield self._record(row, self.found.of(name), place, name)
+            run = "-".join(filter(None, (self.run_of(row), name)))
+            yield self._record(row, self.found.of(name), place, run)
 
     def _record(self, row: Mapping[str, Any], found: Found, place: str, run: str) -> Record:
         if not has(row, found.text):
@@ -104,7 +111,7 @@ class Fields(Format):
             question = question_of(asked)
             if question is None:
                 raise ReachlabError(f"{place}: field {found.question!r}: text wanted, found {asked!r:.60}")
-        gold = None if found.answer is None else required(row, found.answer, place)
+        gold = None if found.answer is None else self._gold(required(row, found.answer, place), found.answer, place)
         index = None
         if found.index is not None:
             where = f"{place}: field {found.index!r}"
@@ -115,10 +122,17 @@ class Fields(Format):
             gold=gold,
             worked=found.answer is not None and found.answer.rpartition(".")[2] == "solution",
             choice=None if found.answer is None or question is None else choice_of(row, question, place, found.answer),
-            id=None if found.id is None else str(required(row, found.id, place)),
+            id=None if found.id is None else id_of(required(row, found.id, place)),
             index=index,
             run=run,
         )
+
+    def _gold(self, gold: Any, field: str, place: str) -> Any:
+        """The right answer; a printed list is a list, and code that nobody called an answer is none."""
+        if isinstance(gold, str) and looks_printed(gold):
+            return printed_list(gold, f"{place}: field {field!r}")
+        known = self.config.answer is None and isinstance(gold, str) and gold.strip()
+        return one_answer(gold) if known else gold
 
     def _answers(self, row: Mapping[str, Any], found: Found, place: str) -> tuple[Said, ...]:
         texts = lookup(row, found.text)
@@ -129,6 +143,8 @@ class Fields(Format):
             texts = printed_list(texts, where) if looks_printed(texts) else texts or None
             if isinstance(labels, str) and labels.lstrip().startswith("["):
                 labels = [word.strip(" '\"") for word in labels.strip("[] ").replace(",", " ").split()]
+        if self.config.label is None and isinstance(texts, list) and len(texts) > 1 and not isinstance(labels, list):
+            labels = None  # what is said of all answers together is the label of none
         if self.config.label is not None and labels is None:
             raise ReachlabError(f"{place}: no field {found.label!r}; its fields: {shape(row)}")
         answers = said(texts, labels, f"{place}: field {found.label if labels is not None else found.text!r}")
@@ -146,8 +162,8 @@ class Fields(Format):
         config = self.config
 
         def known(names: Sequence[str]) -> str | None:
-            filled = next((name for name in names if any(r.get(name) is not None for r in rows)), None)
-            return filled or next((name for name in names if any(name in r for r in rows)), None)
+            filled = next((name for name in names if any(present(lookup(r, name)) for r in rows)), None)
+            return filled or next((name for name in names if any(has(r, name) for r in rows)), None)
 
         question, answer = config.question or known(QUESTION_NAMES), config.answer or known(GOLD_NAMES)
         text, label = config.text, config.label
@@ -166,7 +182,8 @@ class Fields(Format):
                 f"reachlab import {' '.join(config.file)} --text FIELD"
             )
         if label is None:
-            label = known([name for name in LABEL_NAMES if name not in (text, answer)])
+            telling = [name for name in LABEL_NAMES if are_labels((r.get(name) for r in rows), config.threshold)]
+            label = known([name for name in telling if name not in (text, answer)])
         named_id = config.id or known([name for name in ID_NAMES if name != text])
         if question is None and named_id is None:
             raise ReachlabError(
