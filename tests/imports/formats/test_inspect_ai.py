@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.imports.formats.reading import document, labels, lines, read, texts
 
 from reachlab.errors import ReachlabError
-from tests.imports.formats.reading import document, labels, lines, read, texts
 
 
 def sample(number: int = 1, epoch: int = 1, text: str | None = "ANSWER: 4", **other: Any) -> dict[str, Any]:
@@ -48,7 +48,14 @@ def test_samples_alone(tmp_path: Path) -> None:
 
 
 def test_an_error_is_no_answer_and_a_cut_one_is(tmp_path: Path) -> None:
-    cut = {"choices": [{"message": {"content": [{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "4"}]}, "stop_reason": "max_tokens"}]}
+    cut = {
+        "choices": [
+            {
+                "message": {"content": [{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "4"}]},
+                "stop_reason": "max_tokens",
+            }
+        ]
+    }
     chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "half"}]
     failed = sample(text=None, error={"message": "Timeout"}, messages=chat, scores={})
     _, _, found = read(document(tmp_path / "x.json", log(failed, sample(2, output=cut))))
@@ -57,7 +64,11 @@ def test_an_error_is_no_answer_and_a_cut_one_is(tmp_path: Path) -> None:
 
 
 def test_the_first_score_that_says_right_or_wrong_is_the_label(tmp_path: Path) -> None:
-    scores: dict[str, Any] = {"words": {"value": 250}, "grade": {"value": {"style": 1, "correct": 0}}, "match": {"value": "C"}}
+    scores: dict[str, Any] = {
+        "words": {"value": 250},
+        "grade": {"value": {"style": 1, "correct": 0}},
+        "match": {"value": "C"},
+    }
     _, taken, found = read(document(tmp_path / "x.json", log(sample(scores=scores), sample(2, scores=scores))))
     assert taken.endswith("labels from score grade.correct")
     assert labels(found) == [[0], [0]]
@@ -71,7 +82,10 @@ def test_several_targets_are_no_gold_answer(tmp_path: Path) -> None:
 
 
 def test_multiple_choice(tmp_path: Path) -> None:
-    rows = [sample(input="The sky?", choices=["red", "blue"], target="B"), sample(2, choices=["1", "2", "3"], target=["A", "C"])]
+    rows = [
+        sample(input="The sky?", choices=["red", "blue"], target="B"),
+        sample(2, choices=["1", "2", "3"], target=["A", "C"]),
+    ]
     one, several = read(document(tmp_path / "x.json", log(*rows)))[2]
     assert one.choice is not None
     assert (one.choice.letter, one.choice.question) == ("B", "The sky?\n\nA. red\nB. blue")
@@ -79,7 +93,9 @@ def test_multiple_choice(tmp_path: Path) -> None:
 
 
 def test_texts_that_stand_apart(tmp_path: Path) -> None:
-    row = sample(input="attachment://q", text="attachment://a", attachments={"q": "A long question?", "a": "A long answer"})
+    row = sample(
+        input="attachment://q", text="attachment://a", attachments={"q": "A long question?", "a": "A long answer"}
+    )
     (record,) = read(document(tmp_path / "x.json", log(row)))[2]
     assert (record.question, record.answers[0].text) == ("A long question?", "A long answer")
 

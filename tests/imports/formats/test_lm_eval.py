@@ -2,9 +2,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.imports.formats.reading import labels, lines, read, texts
 
 from reachlab.errors import ReachlabError
-from tests.imports.formats.reading import labels, lines, read, texts
 
 
 def row(number: int = 0, **other: Any) -> dict[str, Any]:
@@ -59,12 +59,14 @@ def test_repeats_have_no_label_of_all_together(tmp_path: Path) -> None:
 
 
 def test_the_metric_that_judges_the_whole_answer_comes_first(tmp_path: Path) -> None:
-    metrics = {"metrics": ["exact_match", "math_verify"], "exact_match": 0, "math_verify": 1}
+    metrics: dict[str, Any] = {"metrics": ["exact_match", "math_verify"], "exact_match": 0, "math_verify": 1}
     assert labels(read(lines(tmp_path / "x.jsonl", row(**metrics), row(1, **metrics)))[2]) == [[1], [1]]
 
 
 @pytest.mark.parametrize(
-    "resps", [[["-1.5", "False"]], [[[-1.5, False]]], [[-1.5]], [["a"], [[-2.0, True]]]], ids=["text", "pairs", "number", "one"]
+    "resps",
+    [[["-1.5", "False"]], [[[-1.5, False]]], [[-1.5]], [["a"], [[-2.0, True]]]],
+    ids=["text", "pairs", "number", "one"],
 )
 def test_log_likelihoods_are_no_answers(tmp_path: Path, resps: Any) -> None:
     arguments = {"gen_args_0": {"arg_0": "Question", "arg_1": " A"}}
@@ -137,4 +139,9 @@ def test_folders_are_models_and_tasks_go_before_ids(tmp_path: Path) -> None:
     assert [(r.run, r.id) for r in found] == [("org__a", "0"), ("org__a", "1"), ("org__b", "0"), ("org__b", "1")]
     assert taken.endswith("a run a folder: each is a model's")
     c = lines(tmp_path / "org__a" / "samples_mmlu_law_2026-01-01T00-00-00.0.jsonl", row(5), row(6))
-    assert [(r.run, r.id) for r in read(a, c)[2]] == [("", "gsm8k/0"), ("", "gsm8k/1"), ("", "mmlu_law/5"), ("", "mmlu_law/6")]
+    assert [(r.run, r.id) for r in read(a, c)[2]] == [
+        ("", "gsm8k/0"),
+        ("", "gsm8k/1"),
+        ("", "mmlu_law/5"),
+        ("", "mmlu_law/6"),
+    ]

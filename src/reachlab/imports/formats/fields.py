@@ -141,8 +141,7 @@ class Fields(Apart, Format):
         if _is_cell(row):
             # A table's cell is text: an empty one is no answer, and a printed list is a list.
             texts = printed_list(texts, where) if looks_printed(texts) else texts or None
-            if isinstance(labels, str) and labels.lstrip().startswith("["):
-                labels = [word.strip(" '\"") for word in labels.strip("[] ").replace(",", " ").split()]
+            labels = _marks(labels)
         if self.config.label is None and isinstance(texts, list) and len(texts) > 1 and not isinstance(labels, list):
             labels = None  # what is said of all answers together is the label of none
         if self.config.label is not None and labels is None:
@@ -182,7 +181,9 @@ class Fields(Apart, Format):
                 f"reachlab import {' '.join(config.file)} --text FIELD"
             )
         if label is None:
-            telling = [name for name in LABEL_NAMES if are_labels((r.get(name) for r in rows), config.threshold)]
+            telling = [
+                name for name in LABEL_NAMES if are_labels((_marks(r.get(name)) for r in rows), config.threshold)
+            ]
             label = known([name for name in telling if name not in (text, answer)])
         named_id = config.id or known([name for name in ID_NAMES if name != text])
         if question is None and named_id is None:
@@ -214,6 +215,13 @@ def number_of(value: Any, where: str) -> int:
     if isinstance(value, bool) or not whole or not 0 <= index < 2**31:
         raise ReachlabError(f"{where}: a sample's number, from 0 to {2**31 - 1}, wanted, found {value!r:.60}")
     return index
+
+
+def _marks(value: Any) -> Any:
+    """Labels as a list where a table's cell holds a printed one."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        return [word.strip(" '\"") for word in value.strip("[] ").replace(",", " ").split()]
+    return value
 
 
 def _is_cell(row: Mapping[str, Any]) -> bool:

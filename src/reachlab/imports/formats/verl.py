@@ -2,8 +2,8 @@
 
 ``{"input": "user\\n...\\nassistant\\n", "output": "...", "gts": "72", "score": 1.0, "step": 1, "acc": true}``. The
 prompt is what the chat template made of it, without its special tokens. `acc` and others come from the reward function;
-where there is no `acc`, a score of 0 and 1, or -1 and 1, is the label, and one of another scale is none. `gts` is null, or
-tests, for what is not judged by an answer, and was not written before 0.5.
+where there is no `acc`, a score of 0 and 1, or -1 and 1, is the label, and one of another scale is none. `gts` is null,
+or tests, for what is not judged by an answer, and was not written before 0.5.
 
 Source: https://github.com/volcengine/verl, `verl/trainer/ppo/ray_trainer.py`, `_dump_generations`.
 """
