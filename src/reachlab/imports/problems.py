@@ -13,7 +13,7 @@ from reachlab.imports.config import ImportConfig
 from reachlab.imports.record import Record
 from reachlab.tasks.base import Task
 from reachlab.tasks.math import gold_answer
-from reachlab.types import Problem
+from reachlab.types import Problem, written_prompt
 
 
 def digest(*parts: Any) -> bytes:
@@ -38,6 +38,8 @@ class OwnProblems:
         Raises:
             ReachlabError: they do not; no right answer in what should hold it; neither question nor id.
         """
+        if record.problem is not None:
+            return self._once(record.problem, place)
         question, choice = record.question, record.choice
         if record.id is None and question is None:
             raise ReachlabError(f"{place}: neither a question nor an id")
@@ -61,11 +63,14 @@ class OwnProblems:
             images=record.images,
             metadata=metadata | dict(record.metadata),
         )
-        own = digest(found.prompt, found.answer, found.images)
-        known, first = self._asked.setdefault(identity, (own, place))
+        return self._once(found, place)
+
+    def _once(self, found: Problem, place: str) -> Problem:
+        own = digest(written_prompt(found.prompt), found.answer, found.images)
+        known, first = self._asked.setdefault(found.id, (own, place))
         if known != own:
             raise ReachlabError(
-                f"{place}: problem {identity!r} has another question or answer, or another picture, than at {first}"
+                f"{place}: problem {found.id!r} has another question or answer, or another picture, than at {first}"
             )
         return found
 

@@ -22,11 +22,13 @@ from reachlab.imports.formats.nemo_skills import NemoSkills
 from reachlab.imports.formats.open_r1 import OpenR1
 from reachlab.imports.formats.openai_batch import OpenAIBatch
 from reachlab.imports.formats.opencompass import OpenCompass
+from reachlab.imports.formats.reachlab import Reachlab
 from reachlab.imports.formats.tree_of_thought import TreeOfThought
 from reachlab.imports.formats.trl import TRL
 from reachlab.imports.formats.verl import Verl
 
 FORMATS: tuple[type[Format], ...] = (
+    Reachlab,
     LmEval,
     InspectAI,
     Lighteval,
