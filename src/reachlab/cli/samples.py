@@ -145,8 +145,8 @@ class ExportCommand:
 
 
 def export(config: Flat[ExportCommand]) -> None:
-    """Write a run's samples as JSON lines, Parquet or in the schema of Every Eval Ever: a row a sample, with its problem,
-    verdict and how it was drawn. `reachlab import` makes the same run of it again.
+    """Write a run's samples as JSON lines, Parquet or in the schema of Every Eval Ever: a row a sample, with its
+    problem, its verdict and how it was drawn. `reachlab import` makes the same run of it again.
 
     Example: reachlab export runs/base-samples --out base.parquet
     """

@@ -25,6 +25,7 @@ import reachlab
 from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
 from reachlab.exports.files import whole_file
+from reachlab.exports.jsonl import as_line
 from reachlab.exports.pass_at_1 import Score, pass_at_1
 from reachlab.exports.rows import Origin, Row, Rows
 from reachlab.hub import COMMIT, parse
@@ -65,7 +66,7 @@ def write(rows: Rows, config: ExportConfig, advance: Callable[[int], None]) -> l
         for row in rows:
             if row["sample"] is None:
                 continue
-            line = json.dumps(instance(row, names), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+            line = as_line(instance(row, names))
             file.write(line)
             digest.update(line)
             lines += 1
@@ -118,7 +119,7 @@ def instance(row: Row, names: Names) -> dict[str, Any]:
     asked = {"raw": row["question"], "reference": _references(row["answer"])}
     text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     choices = row["metadata"].get("choices")
-    unscored = row["verdict"] == "unscored"
+    right, unscored = row["verdict"] == "correct", row["verdict"] == "unscored"
     said = []
     if row["final_answer"] is not None:
         said.append(
@@ -150,7 +151,8 @@ def instance(row: Row, names: Names) -> dict[str, Any]:
         },
         "output": {"raw": [row["text"]]},
         "answer_attribution": said,
-        "evaluation": {"score": row["score"], "is_correct": row["verdict"] == "correct"},
+        # What it adds to pass@1: partial credit is no part of that.
+        "evaluation": {"score": float(right), "is_correct": right},
         "error": (row["reason"] or "unscored") if unscored else None,
         "metadata": {"sample": str(row["sample"]), OURS: json.dumps(ours, ensure_ascii=False)},
     }

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import IO, cast
@@ -12,6 +13,7 @@ from reachlab.exports.config import ExportConfig
 from reachlab.exports.files import check_free, whole_file
 from reachlab.exports.rows import Row, Rows
 
+LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 MAGIC = b"\x1f\x8b"
 
 
@@ -29,23 +31,30 @@ def write(rows: Rows, config: ExportConfig, advance: Callable[[int], None]) -> l
             packed = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6)
             file = cast("IO[bytes]", stack.enter_context(packed))
         for row in rows:
-            file.write(_line(row))
+            file.write(as_line(row))
             advance(row["sample"] is not None)
     return [config.out]
 
 
-def _line(row: Row) -> bytes:
-    """Half a surrogate pair, which UTF-8 cannot spell, is written as JSON spells it."""
-    return json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+def as_line(row: Row) -> bytes:
+    """An object as a line that every reader takes for one.
+
+    What some take for the end of a line is written as JSON's escape, and so is half a surrogate pair, which UTF-8
+    cannot spell.
+    """
+    text = LINE_ENDS.sub(lambda end: f"\\u{ord(end[0]):04x}", json.dumps(row, ensure_ascii=False))
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def id_of(path: str) -> str | None:
     """The id of the run that a file was exported from; None: it is no export."""
     try:
-        with fsspec.open(path, "rb") as raw:
+        with ExitStack() as stack:
+            raw = stack.enter_context(fsspec.open(path, "rb"))
             is_packed = raw.read(2) == MAGIC
             raw.seek(0)
-            line = gzip.open(raw).readline() if is_packed else raw.readline()
+            file = stack.enter_context(gzip.open(raw)) if is_packed else raw
+            line = file.readline()
         row = json.loads(line)
     except (OSError, EOFError, ValueError, RecursionError):
         return None

@@ -1,7 +1,7 @@
 """Parquet: the columns of the JSON lines, each with one type.
 
-An `answer` that is no text is JSON, and `answer_kind` says so (``text``, ``json``, null where there is none); `metadata`
-and `chat_options` are JSON. Rows are written a row group at a time.
+An `answer` that is no text is JSON, and `answer_kind` says so (``text``, ``json``, null where there is none);
+`metadata` and `chat_options` are JSON. Rows are written a row group at a time.
 """
 
 import json

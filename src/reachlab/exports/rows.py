@@ -141,7 +141,7 @@ class Rows:
         columns = {name: _said(field) for name, field in self.others.items()}
         return {
             **self.origin.fields(),
-            # All of it in one text: a table of many rows keeps it once, and nobody has to unfold it who does not want to.
+            # In one text: a table of many rows keeps it once, and nobody has to unfold it who does not want to.
             "run_config": json.dumps({**self.origin.document, "columns": columns}, sort_keys=True, ensure_ascii=False),
         }
 

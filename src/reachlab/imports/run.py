@@ -86,7 +86,7 @@ def import_samples(config: ImportConfig, progress: Progress | None = None) -> li
         if run.folder.exists("run.json"):
             run.folder.claim("import", log.identity(run.scan))  # refuses another run before anything is written
     facts = {"file": log.paths if len(log.paths) > 1 else log.paths[0], "verify_timeout": config.verify_timeout}
-    facts |= {"labels_of": log.format.tool} if config.verdicts == "file" else {}
+    facts |= {"labels_of": log.format.tool} if config.verdicts == "file" and not log.exported else {}
     facts |= {"skipped": log.skipped.count} if log.skipped.count else {}
     facts = {**log.exported.get("facts", {}), **facts}
     for run in runs:
@@ -268,6 +268,12 @@ class Log:
                 for i, said in enumerate(record.answers, start)
             ]  # fmt: skip
 
+    def _verdicts(self) -> str:
+        """Whose they are: ours, the log's, or those of an exported run, which may have been a log's before."""
+        if not self.exported:
+            return self.config.verdicts
+        return "file" if self.exported["config"].get("verdicts") == "file" else "reachlab"
+
     def identity(self, scan: Scan) -> dict[str, Any]:
         """All that the result depends on."""
         config = self.config
@@ -279,7 +285,7 @@ class Log:
             **self.format.settings(),
             **({"named": said} if said and self.format.narrow else {}),
             **({"threshold": config.threshold} if config.threshold is not None else {}),
-            "verdicts": "reachlab" if self.exported else config.verdicts,
+            "verdicts": self._verdicts(),
             "skip_bad": config.skip_bad,
             "task": self.exported["config"].get("task") if self.exported else self.task.spec,
             "problems_hash": scan.hash.hexdigest(),

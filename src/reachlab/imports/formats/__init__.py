@@ -13,6 +13,7 @@ from reachlab.imports.formats.chat import Chat
 from reachlab.imports.formats.cruxeval import CruxEval
 from reachlab.imports.formats.evalplus import EvalPlus
 from reachlab.imports.formats.evalscope import EvalScope
+from reachlab.imports.formats.every_eval_ever import EveryEvalEver
 from reachlab.imports.formats.fields import Fields
 from reachlab.imports.formats.inspect_ai import InspectAI, read_archive
 from reachlab.imports.formats.lighteval import Lighteval, LightevalOld
@@ -29,6 +30,7 @@ from reachlab.imports.formats.verl import Verl
 
 FORMATS: tuple[type[Format], ...] = (
     Reachlab,
+    EveryEvalEver,
     LmEval,
     InspectAI,
     Lighteval,

@@ -71,7 +71,7 @@ class Format(ABC):
         return {}
 
     def exported(self) -> Mapping[str, Any] | None:
-        """Of rows that a run of ours was exported to, what that run says of itself: its kind, config, facts, columns."""
+        """Of rows that a run of ours was exported to, what that says of itself: its kind, config, facts, columns."""
         return None
 
     def taken(self) -> str:
