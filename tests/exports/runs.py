@@ -47,7 +47,7 @@ def a_sample(problem: str, index: int, text: str = "4", **changed: Any) -> Sampl
 
 
 def a_run(out: Path, seed: int = 0, **config: Any) -> RunFolder:
-    """Chats, pictures, answers of all kinds, texts that break readers, parts that overlap, a problem without samples."""
+    """Chats, pictures, answers of all kinds, texts that break readers, overlapping parts, a problem without samples."""
     rng = random.Random(seed)
     problems = [
         Problem(id="q 1\u2028", prompt="2+2?\u2029", answer="4", metadata={"question": "2+2?", "level": 3}),

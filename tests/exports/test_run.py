@@ -114,8 +114,13 @@ def test_pandas_reads_both(tmp_path: Path) -> None:
     ]
     of = table.drop_duplicates("problem_id").set_index("problem_id").replace({np.nan: None})
     assert of["answer_kind"].to_dict() == {
-        "q 1\u2028": "text", "number": "json", "code": "json", "json text": "text", "nobody knows": None, "not asked": "json",
-    }  # fmt: skip
+        "q 1\u2028": "text",
+        "number": "json",
+        "code": "json",
+        "json text": "text",
+        "nobody knows": None,
+        "not asked": "json",
+    }
     assert json.loads(of["answer"]["not asked"]) == ["x", "y"]
     assert [m["content"] for m in of["messages"]["code"]] == ["x", "f"]
     assert of["question"]["number"] == "3+3?"
