@@ -1,6 +1,7 @@
-"""What a whole log comes to: several files, steps, labels as verdicts, rows that are skipped, answers that are not there."""
+"""What a whole log comes to: several files, steps, labels as verdicts, rows skipped, answers that are not there."""
 
 import json
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,13 @@ def test_files_of_different_problems_under_one_id_are_no_run(tmp_path: Path) -> 
 
 def test_steps_of_training_are_runs_of_their_own(tmp_path: Path) -> None:
     rows = [
-        {"input": f"user\n{i}+1?\nassistant\n", "output": f"{i + step}", "gts": str(i + 1), "score": 2.0 * (step == 1) - 1, "step": step}
+        {
+            "input": f"user\n{i}+1?\nassistant\n",
+            "output": f"{i + step}",
+            "gts": str(i + 1),
+            "score": 1 if step == 1 else -1,
+            "step": step,
+        }
         for step in (1, 2)
         for i in range(3)
     ]  # fmt: skip
@@ -137,3 +144,13 @@ def test_an_import_killed_again_and_again_equals_an_undisturbed_one(
     assert sorted(p.name for p in (tmp_path / "b" / "samples").glob("*.parquet")) == sorted(
         p.name for p in (tmp_path / "a" / "samples").glob("*.parquet")
     )
+
+
+def test_the_page_says_whose_verdicts_these_are(tmp_path: Path, command: Any) -> None:
+    rows = [{"id": f"p{i}", "text": f"did {n}", "correct": (i + n) % 3 > 0} for i in range(4) for n in range(2)]
+    file = write(tmp_path / "agent.jsonl", *rows)
+    code, out, _ = command("import", file, "--verdicts", "file", "--out", tmp_path / "agent")
+    assert code == 0
+    assert "verdicts are the log's own" in out
+    assert command("report", tmp_path / "agent", "--out", tmp_path / "page.html")[0] == 0
+    assert "verdicts of agent are its log's own" in unescape((tmp_path / "page.html").read_text())

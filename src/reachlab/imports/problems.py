@@ -15,11 +15,14 @@ from reachlab.tasks.base import Task
 from reachlab.tasks.math import gold_answer
 from reachlab.types import Problem, written_prompt
 
+PLACES_KEPT = 100_000
+"""Problems of which it is known where they stood first, for an error's sake."""
 
-def digest(*parts: Any) -> bytes:
+
+def digest(*parts: Any) -> int:
     """A short hash of what JSON can write."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 class OwnProblems:
@@ -29,8 +32,9 @@ class OwnProblems:
     """
 
     def __init__(self) -> None:
-        self._asked: dict[str, tuple[bytes, str]] = {}
-        self._ids: dict[bytes, str] = {}
+        self._asked: dict[str, int] = {}
+        self._ids: dict[int, str] = {}
+        self._places: dict[str, str] = {}
 
     def problem(self, record: Record, place: str) -> Problem:
         """The record's problem; rows with the same id must ask the same.
@@ -67,11 +71,13 @@ class OwnProblems:
 
     def _once(self, found: Problem, place: str) -> Problem:
         own = digest(written_prompt(found.prompt), found.answer, found.images)
-        known, first = self._asked.setdefault(found.id, (own, place))
-        if known != own:
+        if self._asked.setdefault(found.id, own) != own:
+            first = self._places.get(found.id, "an earlier place")
             raise ReachlabError(
                 f"{place}: problem {found.id!r} has another question or answer, or another picture, than at {first}"
             )
+        if len(self._places) < PLACES_KEPT:
+            self._places.setdefault(found.id, place)
         return found
 
 

@@ -8,8 +8,9 @@ goes on where it was stopped, and what lies in memory is one part and a few byte
 import hashlib
 import json
 import tempfile
-from collections import Counter
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
-from reachlab.imports.files import Broken, LogFile, find_files, hash_file, open_file
+from reachlab.imports.files import Broken, find_files, hash_file, open_file
 from reachlab.imports.formats import read_rows, recognise
 from reachlab.imports.formats.base import Format, Placed
 from reachlab.imports.further import add_further
@@ -45,6 +46,8 @@ KEPT_IN_MEMORY = 1 << 20
 UNANSWERED = Judged(Verdict.unscored(NOT_ANSWERED))
 
 Progress = Callable[[int, int], None]
+Row = tuple[Record, Problem, bool, "list[Answer]"]
+"""What was read, the problem, whether it is the first of it, and its answers."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,11 @@ def import_samples(config: ImportConfig, progress: Progress | None = None) -> li
     Raises:
         ReachlabError: input that cannot be read (nothing is written then), or a folder that holds another run.
     """
-    log = Log(config)
+    with closing(Log(config)) as log:
+        return _import(log, config, progress)
+
+
+def _import(log: "Log", config: ImportConfig, progress: Progress | None) -> list[ImportedRun]:
     scans = log.scan()
     out = config.out or f"runs/{run_name(log.paths)}"
     runs = []
@@ -130,22 +137,29 @@ class Scan:
     hash: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
     lines: Any = field(default_factory=lambda: tempfile.SpooledTemporaryFile(KEPT_IN_MEMORY))  # noqa: SIM115
     """Its problems as they will be kept."""
-    places: list[tuple[int, int, int]] = field(default_factory=list)
-    """Of each its position, where its line begins, and that line's length."""
+    positions: array[int] = field(default_factory=lambda: array("q"))
+    """Which of the run's problems each is; all 0 where that is as they come."""
+    starts: array[int] = field(default_factory=lambda: array("q"))
+    """Where their lines begin."""
 
     def add(self, problem: Problem, position: int) -> None:
         """One problem more."""
         line = problem_line(problem)
         self.problems += 1
         self.hash.update(line)
-        self.places.append((position, self.lines.tell(), len(line)))
+        self.positions.append(position)
+        self.starts.append(self.lines.tell())
         self.lines.write(line)
 
     def written(self) -> Iterator[bytes]:
         """The lines of its problems, by position; those of one position as they came."""
-        for _, start, length in sorted(self.places):
-            self.lines.seek(start)
-            yield self.lines.read(length)
+        if not any(self.positions):
+            self.lines.seek(0)
+            yield from self.lines
+            return
+        for at in sorted(range(self.problems), key=self.positions.__getitem__):
+            self.lines.seek(self.starts[at])
+            yield self.lines.readline()
 
 
 class Log:
@@ -163,6 +177,7 @@ class Log:
         self.read = Overrides(self.format, config)
         self.hashes = [hash_file(path) for path in self.paths]
         self.skipped = Skipped()
+        self.scans: dict[str, Scan] = {}
         self.gold = self.labelled = False
         self._task = load_task(config.task) if config.task else None
         # A verifier with settings but no problems, such as math,reasoning_end=..., judges the log's own.
@@ -181,18 +196,21 @@ class Log:
     def _all_rows(self, format: Format) -> Iterator[Placed]:
         return chain.from_iterable(read_rows(file, format) for file in self.files)
 
+    def close(self) -> None:
+        """Drop what the first reading wrote down."""
+        for scan in self.scans.values():
+            scan.lines.close()
+
     def scan(self) -> dict[str, Scan]:
         """Read and check every row.
 
         Raises:
             ReachlabError: one cannot be read, unless they are skipped; no answer at all.
         """
-        scans: dict[str, Scan] = {}
-        seen: set[bytes] = set()
-        for record, problem, answers in self._rows(note=True):
+        scans = self.scans
+        for record, problem, new, answers in self._rows(note=True):
             scan = scans.setdefault(record.run, Scan())
-            if (key := digest(record.run, problem.id)) not in seen:
-                seen.add(key)
+            if new:
                 scan.add(problem, record.position)
             scan.samples += len(answers)
             scan.unnamed_labels += sum(a.label is None and a.said.label is not None for a in answers)
@@ -210,20 +228,21 @@ class Log:
 
     def answers(self) -> Iterator[tuple[str, list[Answer]]]:
         """The answers of one row after another, with the run that they are of."""
-        for record, _, answers in self._rows(note=False):
+        for record, _, _, answers in self._rows(note=False):
             yield record.run, answers
 
-    def _rows(self, note: bool) -> Iterator[tuple[Record, Problem, list[Answer]]]:
+    def _rows(self, note: bool) -> Iterator[Row]:
         """Every record's problem and numbered answers; always in the same order."""
         find: OwnProblems | TaskProblems = OwnProblems()
         if self._task is not None and not self._own:
             find = TaskProblems(self._task, self.config, self.format.positional)
-        drawn: Counter[tuple[str, str]] = Counter()
-        taken: set[bytes] = set()
+        drawn: dict[str | tuple[str, str], int] = {}
+        taken: set[int] = set()
         for file in self.files:
+            base = Path(file.path).parent
             for place, row in read_rows(file, self.format):
                 try:
-                    found = list(self._records(file, row, place, find, drawn, taken))
+                    found = list(self._records(base, row, place, find, drawn, taken))
                 except ReachlabError as error:
                     if not self.config.skip_bad:
                         raise
@@ -236,34 +255,34 @@ class Log:
 
     def _records(
         self,
-        file: LogFile,
+        base: Path,
         row: Any,
         place: str,
         find: OwnProblems | TaskProblems,
-        drawn: Counter[tuple[str, str]],
-        taken: set[bytes],
-    ) -> Iterator[tuple[Record, Problem, list[Answer]]]:
+        drawn: dict[str | tuple[str, str], int],
+        taken: set[int],
+    ) -> Iterator[Row]:
         if isinstance(row, Broken):
             raise ReachlabError(f"{place}: {row.reason}")
         if not self.format.recognises(row):
             raise ReachlabError(f"{place}: not a row of the format {self.format.name}, as those before it")
-        base = Path(file.path).parent
         for record in self.read.records(row, place):
             if self._own and not self.format.narrow and (pictures := pictures_of(row, place, base)):
                 record = replace(record, images=pictures)
             problem = find.problem(record, place)
-            key = (record.run, problem.id)
-            start = drawn[key]
+            key = (record.run, problem.id) if record.run else problem.id
+            new = key not in drawn
+            start = drawn.setdefault(key, 0)
             # Numbers of a file's own start again in the next file, whose samples are others.
             own = len(self.files) == 1 or self.config.index is not None or record.problem is not None
             if record.index is not None and own:
                 start = record.index
                 for i in range(start, start + len(record.answers)):
-                    if (mark := digest(*key, i)) in taken:
+                    if (mark := digest(key, i)) in taken:
                         raise ReachlabError(f"{place}: sample {i} of problem {problem.id!r} again; each may come once")
                     taken.add(mark)
             drawn[key] += len(record.answers)
-            yield record, problem, [
+            yield record, problem, new, [
                 Answer(problem, i, said, as_label(said.label, self.config.threshold))
                 for i, said in enumerate(record.answers, start)
             ]  # fmt: skip

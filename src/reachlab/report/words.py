@@ -31,7 +31,8 @@ def facts(comparison: Comparison, entries: Sequence[Entry]) -> Iterator[str]:
         yield f"task {', '.join(tasks)}"
     for entry in entries:
         if entry.part("config").get("verdicts") == "file":
-            yield f"verdicts of {entry.model.name} are its log's own ({entry.part('facts').get('labels_of', 'unknown')})"
+            tool = entry.part("facts").get("labels_of", "not said")
+            yield f"verdicts of {entry.model.name} are its log's own ({tool})"
     yield counted(problems, "problem")
     yield f"{counted(samples, 'sample')}, {unscored:,} of them unscored"
     yield f"k up to {comparison.ks[-1]:,}"

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -368,7 +368,9 @@ def problem_line(problem: Problem) -> bytes:
 def _row(problem: Problem) -> dict[str, Any]:
     """A problem as it is kept: of pictures a reference each, and a hash that tells whether one has changed."""
     hashes = {"image_hashes": [fingerprint(reference) for reference in problem.images]} if problem.images else {}
-    return asdict(problem) | {"prompt": written_prompt(problem.prompt)} | hashes
+    # Not asdict: it copies what lies inside, and a log may have a million problems.
+    own = {field.name: getattr(problem, field.name) for field in fields(problem)}
+    return own | {"prompt": written_prompt(problem.prompt), "images": list(problem.images)} | hashes
 
 
 def hash_problems(problems: Sequence[Problem]) -> str:

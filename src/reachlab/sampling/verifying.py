@@ -28,8 +28,8 @@ def verify(config: VerifyConfig) -> dict[str, int]:
     about = folder.read_json("run.json")["config"]
     if about.get("verdicts") == "file":
         raise ReachlabError(
-            f"{config.run}: its verdicts are the log's own, which judging again would destroy; import the log again without "
-            "--verdicts file to have ours"
+            f"{config.run}: its verdicts are the log's own, which judging again would destroy; import the log again "
+            "without --verdicts file to have ours"
         )
     spec = config.task or about.get("task")
     if spec == "logged":
