@@ -110,7 +110,7 @@ def faults(value: Any, wanted: Any, where: str) -> list[str]:
     elif wanted == DETAILS:
         right = isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
     else:
-        kinds = {TEXT: str, NUMBER: (int, float), WHOLE: int, FLAG: bool}[wanted]
+        kinds: Any = {TEXT: str, NUMBER: (int, float), WHOLE: int, FLAG: bool}[wanted]
         right = isinstance(value, kinds) and isinstance(value, bool) == (wanted == FLAG)
     return [] if right else [f"{where}: {value!r:.60}"]
 

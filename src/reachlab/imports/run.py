@@ -137,9 +137,9 @@ class Scan:
     hash: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
     lines: Any = field(default_factory=lambda: tempfile.SpooledTemporaryFile(KEPT_IN_MEMORY))  # noqa: SIM115
     """Its problems as they will be kept."""
-    positions: array[int] = field(default_factory=lambda: array("q"))
+    positions: "array[int]" = field(default_factory=lambda: array("q"))
     """Which of the run's problems each is; all 0 where that is as they come."""
-    starts: array[int] = field(default_factory=lambda: array("q"))
+    starts: "array[int]" = field(default_factory=lambda: array("q"))
     """Where their lines begin."""
 
     def add(self, problem: Problem, position: int) -> None:
