@@ -163,6 +163,15 @@ def test_scores_of_judges_come_along(tmp_path: Path) -> None:
         assert schema.field("logprob:rl").metadata == {b"model": b"abc", b"dtype": b"float32"}
 
 
+def test_a_further_column_of_a_name_that_is_taken(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    store = SampleStore(run)
+    part = store.parts()[0]
+    store.add_columns(part, {"model": pa.nulls(len(store.read_part(part)), pa.string())})
+    with pytest.raises(ReachlabError, match="a column of its parts is called 'model'"):
+        exported(run, tmp_path / "x.jsonl")
+
+
 def test_how_it_was_drawn_comes_along(tmp_path: Path) -> None:
     plan = {"looks": [1, 3], "enough": 1, "target_width": None}
     problems = [Problem(id=name, prompt=name, answer="4") for name in "ab"]

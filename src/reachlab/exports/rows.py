@@ -21,6 +21,10 @@ from reachlab.sampling.store import LATER, SCHEMA, SampleStore, codes_of
 
 JUDGED = ("verdict", "score", "reason", "final_answer", "steps", "valid_steps")
 DRAWN = ("tokens", "finish", "logprob", "seed", "engine")
+PROBLEM = (
+    "question", "prompt", "messages", "chat_options", "answer", "answer_kind", "metadata", "images", "image_hashes",
+    "problem_index",
+)  # fmt: skip
 DECODING = ("temperature", "top_p", "top_k", "max_tokens")
 
 Row = dict[str, Any]
@@ -91,6 +95,10 @@ class Rows:
         self._kept: list[np.ndarray] = []
         self._sampled = np.zeros(len(self.problems.number), bool)
         self._look()
+        if taken := sorted(self.others.keys() & {*PROBLEM, "run_config", *self.origin.fields()}):
+            raise ReachlabError(
+                f"{folder.url}: a column of its parts is called {taken[0]!r}, as one that is written is"
+            )
         self.samples = sum(int(kept.sum()) for kept in self._kept)
         if not self.samples:
             raise ReachlabError(f"{folder.url}: holds no sample yet")
