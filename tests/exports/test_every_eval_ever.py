@@ -160,3 +160,8 @@ def test_out_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("notes")
     with pytest.raises(ReachlabError, match="--format eee writes a folder"):
         exported(two_problems(tmp_path / "run"), tmp_path / "out")
+
+
+def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
+    _, _, file = exported(two_problems(tmp_path / "run"), tmp_path / "out", model_id="../x")
+    assert file.parent == tmp_path / "out" / "data" / "math" / "unknown" / "x"

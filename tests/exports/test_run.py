@@ -305,7 +305,8 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     ("options", "said"),
     [
         ({"out": "x.txt"}, "ends in neither .jsonl, .jsonl.gz nor .parquet"),
-        ({"out": ""}, "--out is empty"),
+        ({"out": ""}, "name a file"),
+        ({"out": "x\0.jsonl"}, "name a file"),
         ({"out": "x", "format": "eee", "model_id": "Qwen3"}, "DEVELOPER/NAME wanted"),
         ({"out": "x.jsonl", "organization": "us"}, "are for --format eee"),
     ],

@@ -28,8 +28,8 @@ class ExportConfig:
     """With eee: who that is to the model's developer; first_party is the developer."""
 
     def __post_init__(self) -> None:
-        if not self.out:
-            raise ReachlabError("--out is empty: name a file, e.g. base.jsonl")
+        if not self.out or "\0" in self.out:
+            raise ReachlabError(f"--out {self.out!r}: name a file, e.g. base.jsonl")
         if self.model_id and (self.model_id.count("/") != 1 or not all(self.model_id.split("/"))):
             raise ReachlabError(f"--model-id {self.model_id}: DEVELOPER/NAME wanted, as in Qwen/Qwen3-8B")
         if self.format != "eee" and (self.model_id or self.organization != "unknown" or self.relationship != "other"):

@@ -91,7 +91,7 @@ def names_of(origin: Origin, config: ExportConfig) -> Names:
     model = config.model_id or _model_id(origin)
     developer, _, name = model.partition("/")
     number = uuid.UUID(bytes=bytes.fromhex(origin.id)[:16], version=4)
-    place = "/".join(UNFIT.sub("_", part) for part in (task, developer, name))
+    place = "/".join(UNFIT.sub("_", part).strip(".") or "unknown" for part in (task, developer, name))
     return Names(task, model, f"{task}/{model}/{origin.id}", f"data/{place}/{number}")
 
 

@@ -42,7 +42,9 @@ def as_line(row: Row) -> bytes:
     What some take for the end of a line is written as JSON's escape, and so is half a surrogate pair, which UTF-8
     cannot spell.
     """
-    text = LINE_ENDS.sub(lambda end: f"\\u{ord(end[0]):04x}", json.dumps(row, ensure_ascii=False))
+    text = json.dumps(row, ensure_ascii=False)
+    if not text.isascii():  # most texts are, and looking takes as long as writing
+        text = LINE_ENDS.sub(lambda end: f"\\u{ord(end[0]):04x}", text)
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
