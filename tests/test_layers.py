@@ -16,6 +16,7 @@ FLOORS = {
     "pictures": 1.75,
     **dict.fromkeys(("tasks", "models"), 2),
     "sampling": 3,
+    **dict.fromkeys(("imports", "exports"), 3.5),
     **dict.fromkeys(("training", "report"), 4),
     "studies": 5,
     "cli": 6,

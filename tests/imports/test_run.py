@@ -229,7 +229,7 @@ GOOD = {**ROW, "text": "4"}
         ([{**GOOD, "ok": True}, GOOD], {"label": "ok"}, r"x\.jsonl:2: no field 'ok'"),
         ([{**GOOD, "ok": "perhaps"}], {"label": "ok"}, r"x\.jsonl: row 1: field 'ok': right or wrong wanted"),
         ([{**GOOD, "ok": True}], {"verdicts": "file"}, "--verdicts file, and no labels are found"),
-        ([GOOD, GOOD], {"format": "nope"}, "--format nope: there are lm-eval, "),
+        ([GOOD, GOOD], {"format": "nope"}, "--format nope: there are reachlab, "),
         ([{**GOOD, "text": ["4", "5"], "is_correct": [True]}], {}, "1 labels for 2 answers"),
         (
             [{"a": {"s": "1"}, "b": {"s": "2"}, **ROW}, {"a": {"s": "1"}, **ROW}],

@@ -20,6 +20,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sample": samples.sample,
     "entropy": samples.entropy,
     "import": samples.import_,
+    "export": samples.export,
     "verify": samples.verify,
     "guess": measures.guess,
     "evidence": measures.evidence,

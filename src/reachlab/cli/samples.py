@@ -8,6 +8,7 @@ from tyro.conf import OmitArgPrefixes as Flat
 
 from reachlab.cli.shown import plain, print_json, print_table, remark
 from reachlab.errors import ReachlabError
+from reachlab.exports.config import ExportConfig
 from reachlab.imports.config import ImportConfig
 from reachlab.sampling.config import ReferenceConfig, SampleConfig, ScoreConfig, VerifyConfig
 from reachlab.sampling.entropy_config import EntropyConfig
@@ -132,6 +133,32 @@ def import_(config: Flat[ImportCommand]) -> None:
         return
     for run in runs:
         print("\n".join(run.lines()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportCommand:
+    """Write a run where other tools read it."""
+
+    export: Flat[ExportConfig]
+    json: bool = False
+    """Print JSON."""
+
+
+def export(config: Flat[ExportCommand]) -> None:
+    """Write a run's samples as JSON lines, Parquet or in the schema of Every Eval Ever: a row a sample, with its
+    problem, its verdict and how it was drawn. `reachlab import` makes the same run of it again.
+
+    Example: reachlab export runs/base-samples --out base.parquet
+    """
+    from reachlab.exports.run import export_run
+    from reachlab.progress import track_count
+
+    with track_count("export") as tell:
+        exported = export_run(config.export, tell)
+    if config.json:
+        print_json(asdict(exported))
+    else:
+        print(exported.words())
 
 
 def verify(config: Flat[VerifyConfig]) -> None:

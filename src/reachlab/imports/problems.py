@@ -13,8 +13,7 @@ from reachlab.imports.config import ImportConfig
 from reachlab.imports.record import Record
 from reachlab.tasks.base import Task
 from reachlab.tasks.math import gold_answer
-from reachlab.types import Problem
-
+from reachlab.types import Problem, written_prompt
 
 PLACES_KEPT = 100_000
 """Problems of which it is known where they stood first, for an error's sake."""
@@ -43,6 +42,8 @@ class OwnProblems:
         Raises:
             ReachlabError: they do not; no right answer in what should hold it; neither question nor id.
         """
+        if record.problem is not None:
+            return self._once(record.problem, place)
         question, choice = record.question, record.choice
         if record.id is None and question is None:
             raise ReachlabError(f"{place}: neither a question nor an id")
@@ -66,14 +67,17 @@ class OwnProblems:
             images=record.images,
             metadata=metadata | dict(record.metadata),
         )
-        own = digest(found.prompt, found.answer, found.images)
-        if self._asked.setdefault(identity, own) != own:
-            first = self._places.get(identity, "an earlier place")
+        return self._once(found, place)
+
+    def _once(self, found: Problem, place: str) -> Problem:
+        own = digest(written_prompt(found.prompt), found.answer, found.images)
+        if self._asked.setdefault(found.id, own) != own:
+            first = self._places.get(found.id, "an earlier place")
             raise ReachlabError(
-                f"{place}: problem {identity!r} has another question or answer, or another picture, than at {first}"
+                f"{place}: problem {found.id!r} has another question or answer, or another picture, than at {first}"
             )
         if len(self._places) < PLACES_KEPT:
-            self._places.setdefault(identity, place)
+            self._places.setdefault(found.id, place)
         return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.choice_rows import Choice
-from reachlab.types import Finish
+from reachlab.types import Finish, Problem, Sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +17,10 @@ class Said:
     text: str | None
     label: Any = None
     finish: Finish = "stop"
+    sample: Sample | None = None
+    """All of it, where a run was exported: it is stored as it stands."""
+    further: Mapping[str, Any] = field(default_factory=dict)
+    """What other columns the exported run had of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,10 @@ class Record:
     """Which of several runs in one file these answers are of."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """More about the problem that is worth keeping."""
+    problem: Problem | None = None
+    """All of it, where a run was exported."""
+    position: int = 0
+    """Its place among the run's problems, where that is not the order of the rows."""
 
 
 def checked_record(record: Record) -> Record:

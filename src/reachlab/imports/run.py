@@ -8,7 +8,8 @@ goes on where it was stopped, and what lies in memory is one part and a few byte
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
@@ -20,11 +21,12 @@ from reachlab.imports.config import ImportConfig
 from reachlab.imports.files import Broken, find_files, hash_file, open_file
 from reachlab.imports.formats import read_rows, recognise
 from reachlab.imports.formats.base import Format, Placed
+from reachlab.imports.further import add_further
 from reachlab.imports.labels import as_label
 from reachlab.imports.names import folder_name, run_name
 from reachlab.imports.overrides import Overrides
 from reachlab.imports.problems import OwnProblems, TaskProblems, digest
-from reachlab.imports.record import Said
+from reachlab.imports.record import Record, Said
 from reachlab.imports.result import ImportedRun, Tally
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore, problem_line
@@ -44,8 +46,8 @@ KEPT_IN_MEMORY = 1 << 20
 UNANSWERED = Judged(Verdict.unscored(NOT_ANSWERED))
 
 Progress = Callable[[int, int], None]
-Row = tuple[str, Problem, bool, "list[Answer]"]
-"""Of which run, the problem, whether it is the first of it, and its answers."""
+Row = tuple[Record, Problem, bool, "list[Answer]"]
+"""What was read, the problem, whether it is the first of it, and its answers."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,16 @@ def _import(log: "Log", config: ImportConfig, progress: Progress | None) -> list
     runs = []
     for name, scan in scans.items():
         folder = RunFolder(out if not name else f"{out}/{folder_name(name)}")
-        runs.append(_Run(name, folder, scan))
+        runs.append(_Run(name, folder, scan, log.exported.get("columns", {})))
     if len({run.folder.path for run in runs}) < len(runs):
         raise ReachlabError(f"two runs in the log give the same folder name: {', '.join(scans)}")
     for run in runs:
         if run.folder.exists("run.json"):
             run.folder.claim("import", log.identity(run.scan))  # refuses another run before anything is written
     facts = {"file": log.paths if len(log.paths) > 1 else log.paths[0], "verify_timeout": config.verify_timeout}
-    facts |= {"labels_of": log.format.tool} if config.verdicts == "file" else {}
+    facts |= {"labels_of": log.format.tool} if config.verdicts == "file" and not log.exported else {}
     facts |= {"skipped": log.skipped.count} if log.skipped.count else {}
+    facts = {**log.exported.get("facts", {}), **facts}
     for run in runs:
         run.folder.claim("import", log.identity(run.scan), facts)
         run.folder.write_lines("problems.jsonl", run.scan.written())
@@ -134,18 +137,29 @@ class Scan:
     hash: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
     lines: Any = field(default_factory=lambda: tempfile.SpooledTemporaryFile(KEPT_IN_MEMORY))  # noqa: SIM115
     """Its problems as they will be kept."""
+    positions: "array[int]" = field(default_factory=lambda: array("q"))
+    """Which of the run's problems each is; all 0 where that is as they come."""
+    starts: "array[int]" = field(default_factory=lambda: array("q"))
+    """Where their lines begin."""
 
-    def add(self, problem: Problem) -> None:
+    def add(self, problem: Problem, position: int) -> None:
         """One problem more."""
         line = problem_line(problem)
         self.problems += 1
         self.hash.update(line)
+        self.positions.append(position)
+        self.starts.append(self.lines.tell())
         self.lines.write(line)
 
     def written(self) -> Iterator[bytes]:
-        """The lines of its problems."""
-        self.lines.seek(0)
-        return iter(self.lines)
+        """The lines of its problems, by position; those of one position as they came."""
+        if not any(self.positions):
+            self.lines.seek(0)
+            yield from self.lines
+            return
+        for at in sorted(range(self.problems), key=self.positions.__getitem__):
+            self.lines.seek(self.starts[at])
+            yield self.lines.readline()
 
 
 class Log:
@@ -170,9 +184,14 @@ class Log:
         self._own = self._task is None or (isinstance(self._task.task, Math) and not self._task.task.all_problems)
 
     @property
+    def exported(self) -> Mapping[str, Any]:
+        """What the run says of itself that was exported to these files; nothing where they are somebody else's log."""
+        return self.format.exported() or {}
+
+    @property
     def task(self) -> Task:
         """What judges: the task that was named; else math, where the log holds a right answer."""
-        return self._task or load_task("math" if self.gold else "logged")
+        return self._task or load_task("math" if self.gold and not self.exported else "logged")
 
     def _all_rows(self, format: Format) -> Iterator[Placed]:
         return chain.from_iterable(read_rows(file, format) for file in self.files)
@@ -189,10 +208,10 @@ class Log:
             ReachlabError: one cannot be read, unless they are skipped; no answer at all.
         """
         scans = self.scans
-        for name, problem, new, answers in self._rows(note=True):
-            scan = scans.setdefault(name, Scan())
+        for record, problem, new, answers in self._rows(note=True):
+            scan = scans.setdefault(record.run, Scan())
             if new:
-                scan.add(problem)
+                scan.add(problem, record.position)
             scan.samples += len(answers)
             scan.unnamed_labels += sum(a.label is None and a.said.label is not None for a in answers)
             self.gold |= problem.answer is not None
@@ -200,7 +219,7 @@ class Log:
         if not any(scan.samples for scan in scans.values()):
             why = f"; {self.skipped.count} rows were skipped, {self.skipped.reasons[0]}" if self.skipped.count else ""
             raise ReachlabError(f"{self.paths[0]}: no answers in it{why}")
-        if self.config.verdicts == "file" and not self.labelled:
+        if self.config.verdicts == "file" and not self.labelled and not self.exported:
             raise ReachlabError(
                 f"{self.paths[0]}: --verdicts file, and no labels are found; name their field with --label, and "
                 "--threshold where they are numbers"
@@ -209,8 +228,8 @@ class Log:
 
     def answers(self) -> Iterator[tuple[str, list[Answer]]]:
         """The answers of one row after another, with the run that they are of."""
-        for name, _, _, answers in self._rows(note=False):
-            yield name, answers
+        for record, _, _, answers in self._rows(note=False):
+            yield record.run, answers
 
     def _rows(self, note: bool) -> Iterator[Row]:
         """Every record's problem and numbered answers; always in the same order."""
@@ -255,17 +274,24 @@ class Log:
             new = key not in drawn
             start = drawn.setdefault(key, 0)
             # Numbers of a file's own start again in the next file, whose samples are others.
-            if record.index is not None and (len(self.files) == 1 or self.config.index is not None):
+            own = len(self.files) == 1 or self.config.index is not None or record.problem is not None
+            if record.index is not None and own:
                 start = record.index
                 for i in range(start, start + len(record.answers)):
                     if (mark := digest(key, i)) in taken:
                         raise ReachlabError(f"{place}: sample {i} of problem {problem.id!r} again; each may come once")
                     taken.add(mark)
             drawn[key] += len(record.answers)
-            yield record.run, problem, new, [
+            yield record, problem, new, [
                 Answer(problem, i, said, as_label(said.label, self.config.threshold))
                 for i, said in enumerate(record.answers, start)
             ]  # fmt: skip
+
+    def _verdicts(self) -> str:
+        """Whose they are: ours, the log's, or those of an exported run, which may have been a log's before."""
+        if not self.exported:
+            return self.config.verdicts
+        return "file" if self.exported["config"].get("verdicts") == "file" else "reachlab"
 
     def identity(self, scan: Scan) -> dict[str, Any]:
         """All that the result depends on."""
@@ -278,9 +304,9 @@ class Log:
             **self.format.settings(),
             **({"named": said} if said and self.format.narrow else {}),
             **({"threshold": config.threshold} if config.threshold is not None else {}),
-            "verdicts": config.verdicts,
+            "verdicts": self._verdicts(),
             "skip_bad": config.skip_bad,
-            "task": self.task.spec,
+            "task": self.exported["config"].get("task") if self.exported else self.task.spec,
             "problems_hash": scan.hash.hexdigest(),
         }
 
@@ -288,8 +314,8 @@ class Log:
 class _Run:
     """One run on its way into its folder."""
 
-    def __init__(self, name: str, folder: RunFolder, scan: Scan):
-        self.name, self.folder, self.scan = name, folder, scan
+    def __init__(self, name: str, folder: RunFolder, scan: Scan, further: Mapping[str, Any]):
+        self.name, self.folder, self.scan, self.further = name, folder, scan, further
         self.store = SampleStore(folder)
         self.waiting: list[Answer] = []
         self.tally = Tally()
@@ -307,6 +333,8 @@ class _Run:
         else:
             stored = {(s.problem_id, s.index): s.verdict for s in self.store.part(part)}
             verdicts = [stored[key] for key in keys]
+        if further := self.further:
+            add_further(self.store, part or str(self.store.find_part(keys)), [a.said for a in answers], further)
         for answer, verdict in zip(answers, verdicts, strict=True):
             self.tally.add(answer.problem.id, answer.index, answer.said.text, answer.label, verdict)
         return len(answers)
@@ -339,6 +367,8 @@ class _Run:
 
 def _remarks(log: Log, run: _Run) -> Iterator[str]:
     """What a reader of the numbers has to know."""
+    if log.exported:
+        return
     if log.config.verdicts == "file":
         yield f"verdicts are the log's own ({log.format.tool}), not ours"
     elif log.task.spec == "logged":
@@ -351,7 +381,9 @@ def _remarks(log: Log, run: _Run) -> Iterator[str]:
 def _judge(
     answers: Sequence[Answer], judge: Judge, config: ImportConfig, progress: Callable[[int], None]
 ) -> list[Judged]:
-    """Our verdicts, or the log's; an answer that is not there has none."""
+    """Our verdicts, the log's, or those that were exported; an answer that is not there has none."""
+    if exported := [s for a in answers if (s := a.said.sample) is not None]:
+        return [Judged(s.verdict, s.steps, s.final_answer) for s in exported]
     if config.verdicts == "file":
         return [UNANSWERED if a.said.text is None else Judged(_believed(a.label)) for a in answers]
     at = [i for i, a in enumerate(answers) if a.said.text is not None]
@@ -369,6 +401,8 @@ def _believed(label: bool | None) -> Verdict:
 
 
 def _sample(answer: Answer, judged: Judged) -> Sample:
+    if answer.said.sample is not None:
+        return answer.said.sample
     return Sample(
         problem_id=answer.problem.id,
         index=answer.index,

@@ -13,6 +13,7 @@ from reachlab.imports.formats.chat import Chat
 from reachlab.imports.formats.cruxeval import CruxEval
 from reachlab.imports.formats.evalplus import EvalPlus
 from reachlab.imports.formats.evalscope import EvalScope
+from reachlab.imports.formats.every_eval_ever import EveryEvalEver
 from reachlab.imports.formats.fields import Fields
 from reachlab.imports.formats.helm import Helm
 from reachlab.imports.formats.inspect_ai import InspectAI
@@ -25,12 +26,15 @@ from reachlab.imports.formats.open_r1 import OpenR1
 from reachlab.imports.formats.openai_batch import OpenAIBatch
 from reachlab.imports.formats.openai_evals import OpenAIEvals
 from reachlab.imports.formats.opencompass import OpenCompass
+from reachlab.imports.formats.reachlab import Reachlab
 from reachlab.imports.formats.skyrl import SkyRL
 from reachlab.imports.formats.tree_of_thought import TreeOfThought
 from reachlab.imports.formats.trl import TRL
 from reachlab.imports.formats.verl import Verl
 
 FORMATS: tuple[type[Format], ...] = (
+    Reachlab,
+    EveryEvalEver,
     LmEval,
     InspectAI,
     Lighteval,

@@ -4,7 +4,7 @@ A new one is a file here, a line in `formats/__init__.py`, and a test.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -81,6 +81,10 @@ class Format(ABC):
     def settings(self) -> dict[str, Any]:
         """What the format has chosen; part of a run's identity."""
         return {}
+
+    def exported(self) -> Mapping[str, Any] | None:
+        """Of rows that a run of ours was exported to, what that says of itself: its kind, config, facts, columns."""
+        return None
 
     def taken(self) -> str:
         """What of a row was taken for what, in a few words."""

@@ -1,0 +1,47 @@
+"""`reachlab export`: a run in one of the formats. A new one is a file here with a `write`, a line below, and a test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reachlab.exports import every_eval_ever, jsonl, parquet
+from reachlab.exports.config import ExportConfig
+from reachlab.exports.rows import Rows
+from reachlab.runs import RunFolder
+
+Writer = Callable[[Rows, ExportConfig, Callable[[int], None]], list[str]]
+"""Writes the rows where the configuration says, whole or not at all, tells how many more samples are written, and
+returns the files. It refuses to replace what is no earlier export of the same run."""
+
+WRITERS: dict[str, Writer] = {"jsonl": jsonl.write, "parquet": parquet.write, "eee": every_eval_ever.write}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    run: str
+    files: tuple[str, ...]
+    samples: int
+    problems: int
+
+    def words(self) -> str:
+        """In a line."""
+        return f"{', '.join(self.files)}: {self.samples:,} samples of {self.problems:,} problems from {self.run}"
+
+
+def export_run(config: ExportConfig, progress: Callable[[int, int], None] = lambda done, total: None) -> Exported:
+    """Write a run; `progress` is told how many samples are written, and how many there are.
+
+    Raises:
+        ReachlabError: not a run of samples, or a file that cannot be written.
+    """
+    rows = Rows(RunFolder(config.run))
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(done, rows.samples)
+
+    files = WRITERS[config.kind()](rows, config, advance)
+    return Exported(config.run, tuple(files), rows.samples, len(rows.problems.number))
