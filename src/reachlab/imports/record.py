@@ -1,5 +1,6 @@
 """What one row of a log says, in words that all formats share."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +51,48 @@ class Record:
     """Its place among the run's problems, where that is not the order of the rows."""
 
 
+def checked_record(record: Record) -> Record:
+    """The same.
+
+    Raises:
+        TypeError: something in it is not what it should be.
+    """
+    for answer in record.answers:
+        _wanted("an answer", answer.text, str | None)
+    _wanted("the question", record.question, str | None)
+    _wanted("the right answer", record.gold, str | int | float | list | None)
+    _wanted("a sample's number", record.index, int | None)
+    return record
+
+
+def _wanted(what: str, value: Any, kind: Any) -> None:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{what}: text wanted, found {value!r:.60}")
+
+
+def present(value: Any) -> bool:
+    """Whether a cell holds something: neither null nor NaN, which pandas writes for null."""
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+def first_of(row: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """The first of the names under which a row has something."""
+    return next((name for name in names if present(row.get(name))), None)
+
+
+def id_of(value: Any) -> str | None:
+    """A problem's id as a text; None where there is none.
+
+    Raises:
+        TypeError: it is neither a text nor a number.
+    """
+    if not present(value):
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise TypeError(f"an id: text or a number wanted, found {value!r:.60}")
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def said(texts: Any, labels: Any = None, where: str = "", finishes: Any = None) -> tuple[Said, ...]:
     """Answers from a text or a list of texts, and labels to match: as many, or one that is of a single answer.
 
@@ -60,8 +103,8 @@ def said(texts: Any, labels: Any = None, where: str = "", finishes: Any = None) 
         ReachlabError: something else, or labels of another number.
     """
     listed = texts if isinstance(texts, list) else [texts]
-    if isinstance(texts, list) and is_chat(texts):
-        listed = [answer_of(texts)]
+    if isinstance(texts, list) and is_chat(texts) and not (len(texts) > 1 and all(map(_assistant, texts))):
+        listed = [answer_of(texts)]  # one answer, which is a conversation; several answers are a message each
     own = [_opened(item, where) for item in listed]
     marks: list[Any] = [label for _, label in own]
     if labels is not None:
@@ -76,18 +119,24 @@ def said(texts: Any, labels: Any = None, where: str = "", finishes: Any = None) 
 
 
 LABELS_IN_AN_ANSWER = ("is_correct", "correct", "passed", "label", "score", "reward")
+TEXTS_IN_AN_ANSWER = (
+    "text", "content", "response", "completion", "output", "generation", "generated_text", "message", "answer",
+)  # fmt: skip
 
 
 def _opened(item: Any, where: str) -> tuple[str | None, Any]:
     """An answer's text, and the label that came with it."""
-    if item is None or isinstance(item, str):
-        return item, None
+    if not present(item) or isinstance(item, str):
+        return (item if isinstance(item, str) else None), None
     if isinstance(item, Mapping):
-        label = next((item[name] for name in LABELS_IN_AN_ANSWER if item.get(name) is not None), None)
-        for name in ("text", "content", "response", "completion", "output", "generation", "answer", "message"):
-            if name in item:
-                found = item[name]
-                return (_opened(found, where)[0] if isinstance(found, Mapping) else content_of(found)), label
+        label = first_of(item, LABELS_IN_AN_ANSWER)
+        name = next((name for name in TEXTS_IN_AN_ANSWER if name in item), None)
+        if name is not None:
+            found = item[name]
+            if isinstance(found, Mapping):
+                return _opened(found, where)[0], label and item[label]
+            if found is None or isinstance(found, (str, list)):
+                return content_of(found), label and item[label]
     if isinstance(item, list) and is_chat(item):
         return answer_of(item), None
     raise ReachlabError(f"{where}: text wanted, found {item!r:.60}")
@@ -95,11 +144,11 @@ def _opened(item: Any, where: str) -> tuple[str | None, Any]:
 
 def finish_of(reason: Any) -> Finish:
     """How an answer ended: cut off, or by itself."""
-    return "length" if reason in ("length", "max_tokens", "model_length", "MAX_TOKENS") else "stop"
+    return "length" if str(reason).casefold() in ("length", "max_tokens", "model_length", "max_length") else "stop"
 
 
 def is_chat(value: Any) -> bool:
-    """Whether a value is a list of chat messages, as OpenAI or ShareGPT write them."""
+    """Whether a value is a list of chat messages, as OpenAI, ShareGPT or OpenCompass write them."""
     if not isinstance(value, Sequence) or isinstance(value, (str, bytes)) or not value:
         return False
     return all(
@@ -120,7 +169,14 @@ def question_of(value: Any) -> str | None:
 def answer_of(messages: Sequence[Mapping[str, Any]]) -> str | None:
     """What the assistant says last in a chat, where that ends it."""
     last = messages[-1]
-    return content_of(_content(last)) if _role(last) in ("assistant", "gpt", "bot", "model") else None
+    return message_text(last) if _assistant(last) else None
+
+
+def message_text(message: Mapping[str, Any]) -> str | None:
+    """What an assistant's message says; a refusal is an answer."""
+    text = content_of(_content(message))
+    refusal = message.get("refusal")
+    return refusal if text is None and isinstance(refusal, str) else text
 
 
 def content_of(value: Any) -> str | None:
@@ -128,9 +184,13 @@ def content_of(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, list):
-        parts = [p.get("text") for p in value if isinstance(p, Mapping) and p.get("type", "text").endswith("text")]
+        parts = [p.get("text") for p in value if isinstance(p, Mapping) and str(p.get("type", "text")).endswith("text")]
         return "".join(p for p in parts if isinstance(p, str)) if parts else None
     return None
+
+
+def _assistant(message: Mapping[str, Any]) -> bool:
+    return _role(message) in ("assistant", "gpt", "bot", "model")
 
 
 def _role(message: Mapping[str, Any]) -> str:

@@ -15,15 +15,19 @@ from reachlab.imports.formats.evalplus import EvalPlus
 from reachlab.imports.formats.evalscope import EvalScope
 from reachlab.imports.formats.every_eval_ever import EveryEvalEver
 from reachlab.imports.formats.fields import Fields
-from reachlab.imports.formats.inspect_ai import InspectAI, read_archive
+from reachlab.imports.formats.helm import Helm
+from reachlab.imports.formats.inspect_ai import InspectAI
+from reachlab.imports.formats.inspect_archive import read_archive
 from reachlab.imports.formats.lighteval import Lighteval, LightevalOld
 from reachlab.imports.formats.livecodebench import LiveCodeBench
 from reachlab.imports.formats.lm_eval import LmEval
 from reachlab.imports.formats.nemo_skills import NemoSkills
 from reachlab.imports.formats.open_r1 import OpenR1
 from reachlab.imports.formats.openai_batch import OpenAIBatch
+from reachlab.imports.formats.openai_evals import OpenAIEvals
 from reachlab.imports.formats.opencompass import OpenCompass
 from reachlab.imports.formats.reachlab import Reachlab
+from reachlab.imports.formats.skyrl import SkyRL
 from reachlab.imports.formats.tree_of_thought import TreeOfThought
 from reachlab.imports.formats.trl import TRL
 from reachlab.imports.formats.verl import Verl
@@ -38,6 +42,8 @@ FORMATS: tuple[type[Format], ...] = (
     EvalPlus,
     LiveCodeBench,
     OpenAIBatch,
+    OpenAIEvals,
+    Helm,
     OpenCompass,
     EvalScope,
     CruxEval,
@@ -46,6 +52,7 @@ FORMATS: tuple[type[Format], ...] = (
     OpenR1,
     NemoSkills,
     Verl,
+    SkyRL,
     TRL,
     Chat,
     Fields,

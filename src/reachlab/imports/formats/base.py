@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
-from reachlab.imports.record import Record
+from reachlab.imports.record import Record, checked_record
 
 Placed = tuple[str, Any]
 """A row, and where it stands."""
@@ -54,13 +55,24 @@ class Format(ABC):
     def recognises(self, row: Any) -> bool:
         """Whether a row is of this format."""
 
-    @abstractmethod
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def records(self, row: Any, place: str) -> list[Record]:
         """What a row says: one record, or one for each run in it.
 
         Raises:
-            ReachlabError: it lacks what it should have; the message begins with its place.
+            ReachlabError: it lacks what it should have, or has it otherwise; the message begins with its place.
         """
+        try:
+            return [checked_record(record) for record in self.read(row, place)]
+        except KeyError as error:
+            raise ReachlabError(f"{place}: no field {error} in what should be a row of {self.tool}") from error
+        except (TypeError, AttributeError, ValueError, IndexError) as error:
+            reason = " ".join(str(error).split())[:200]
+            said = f"not as {self.tool} writes it ({reason})" if self.narrow else reason
+            raise ReachlabError(f"{place}: {said}") from error
+
+    @abstractmethod
+    def read(self, row: Any, place: str) -> Iterable[Record]:
+        """As `records`, of a row that may be malformed: what then goes wrong `records` puts into words."""
 
     def look_through(self, rows: Iterator[Placed]) -> "Format":
         """The format for these rows, where something has to be known of all of them; `rows` need not be used up."""

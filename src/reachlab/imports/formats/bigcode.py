@@ -31,10 +31,10 @@ class BigCode(Format):
         """A number and its generations, and nothing else."""
         return isinstance(row, dict) and row.keys() == {"number", "generations"} and _texts(row["generations"])
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """A problem."""
         yield Record(answers=said(row["generations"], None, place), id=str(row["number"]))
 
 
 def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+    return isinstance(value, list) and all(text is None or isinstance(text, str) for text in value)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reachlab.imports.formats.base import Format, Placed
-from reachlab.imports.record import Record, said
+from reachlab.imports.record import Record, id_of, said
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class CruxEval(Format):
         texts = document.get("raw_generations") if isinstance(document, dict) else None
         if not isinstance(texts, dict):
             return super().unfold(document, place)
-        scores = document.get("raw_scored_generations") or {}
+        found = document.get("raw_scored_generations")
+        scores = found if isinstance(found, dict) else {}
         return (
             (f"{place}: {name}", {"sample": name, "raw_generations": row, "raw_scored_generations": scores.get(name)})
             for name, row in texts.items()
@@ -35,7 +36,7 @@ class CruxEval(Format):
         """Raw generations of a sample."""
         return isinstance(row, dict) and {"sample", "raw_generations"} <= row.keys()
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """A problem."""
         labels = row.get("raw_scored_generations")
-        yield Record(answers=said(row["raw_generations"], labels, place), id=str(row["sample"]))
+        yield Record(answers=said(row["raw_generations"], labels, place), id=id_of(row["sample"]))

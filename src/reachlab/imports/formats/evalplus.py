@@ -2,8 +2,8 @@
 
 ``{"eval": {"HumanEval/0": [{"solution": "...", "base_status": "pass", "plus_status": "fail"}]}}``.
 
-The label is the harder tests' where there are any. Its samples.jsonl are rows with `task_id` and `solution`, which
-`fields.py` reads.
+A solution is right where it passes both sets, as evalplus itself counts. Results of before 0.2 hold no solutions. Its
+samples.jsonl are rows with `task_id` and `solution`, which `fields.py` reads.
 
 Source: https://github.com/evalplus/evalplus, `evalplus/evaluate.py`.
 """
@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from reachlab.errors import ReachlabError
 from reachlab.imports.formats.base import Format, Placed
-from reachlab.imports.record import Record, said
+from reachlab.imports.labels import as_label
+from reachlab.imports.record import Record, id_of, said
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,23 @@ class EvalPlus(Format):
     tool = "evalplus, eval_results.json"
 
     def unfold(self, document: Any, place: str) -> Iterator[Placed] | None:
-        """Every solution of every task."""
+        """Every solution of every task.
+
+        Raises:
+            ReachlabError: results without solutions.
+        """
         tasks = document.get("eval") if isinstance(document, dict) else None
-        if not isinstance(tasks, dict) or not all(isinstance(rows, list) for rows in tasks.values()):
+        if not isinstance(tasks, dict):
+            return super().unfold(document, place)
+        if tasks and all(isinstance(rows, dict) and "nfiles" in rows for rows in tasks.values()):
+            raise ReachlabError(
+                f"{place}: results of an evalplus before 0.2, which hold no solutions; import its samples.jsonl, or "
+                "evaluate them again"
+            )
+        if not all(isinstance(rows, list) for rows in tasks.values()):
             return super().unfold(document, place)
         return (
-            (f"{place}: {name} {number}", {"task_id": name, **row})
+            (f"{place}: {name} {number}", {"task_id": name, **row} if isinstance(row, dict) else row)
             for name, rows in tasks.items()
             for number, row in enumerate(rows)
         )
@@ -38,11 +51,13 @@ class EvalPlus(Format):
         """A solution with a status."""
         return isinstance(row, dict) and {"task_id", "solution", "base_status"} <= row.keys()
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """A solution."""
-        label = row.get("plus_status") or row["base_status"]
-        yield Record(answers=said([row["solution"]], [label], place), id=str(row["task_id"]))
+        base, plus = row["base_status"], row.get("plus_status")
+        # A status that says neither is none of the answer; one failed set of tests is enough to fail.
+        label = base if plus is None or as_label(base) is False else plus
+        yield Record(answers=said([row["solution"]], [label], place), id=id_of(row["task_id"]))
 
     def taken(self) -> str:
         """Whose label."""
-        return "labels from plus_status, where there is one, else base_status"
+        return "labels from base_status and plus_status, where there is one: both sets of tests passed"

@@ -1,48 +1,85 @@
 """evalscope's predictions, with an output as of a chat API, and its reviews, with a score.
 
-``{"index": 0, "model_output": {"choices": [{"message": {"content": "..."}}]}, "messages": [...]}``; reviews have ``target`` and ``{"sample_score": {"score": {"value": {"acc": 1.0}}}}``.
+- predictions: ``{"index": 0, "model": "m", "model_output": {"choices": [{"message": {"content": "..."}}]}, "messages":
+  [...]}``
+- reviews: ``{"index": 0, "target": "12", "sample_score": {"score": {"value": {"acc": 1.0}, "prediction": "..."},
+  "group_id": 0}}``
+- both before 1.0: ``{"index": 0, "raw_input": {...}, "choices": [{"message": {...}, "review": {"gold": "12", "result":
+  true}}]}``
 
-Source: https://evalscope.readthedocs.io.
+With `repeats` every sample has an index of its own: they are of one problem by its `group_id`, else by its question.
+
+Source: https://github.com/modelscope/evalscope, `evalscope/api/evaluator/cache.py`, `evalscope/api/metric/scorer.py`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from reachlab.imports.apart import Apart
 from reachlab.imports.formats.base import Format
+from reachlab.imports.formats.fields import QUESTION_NAMES
 from reachlab.imports.formats.openai_batch import said_in
-from reachlab.imports.paths import lookup
-from reachlab.imports.record import Record, Said, question_of, said
+from reachlab.imports.gold import is_worked, one_answer
+from reachlab.imports.record import Record, Said, first_of, id_of, is_chat, present, question_of, said
 
 
 @dataclass(frozen=True)
-class EvalScope(Format):
+class EvalScope(Apart, Format):
     """A row a sample."""
 
     name = "evalscope"
     tool = "evalscope, predictions and reviews"
+    apart_by = ("model", "model_spec.model_id")
 
     def recognises(self, row: Any) -> bool:
         """An output as of an API, or a scored sample."""
         if not isinstance(row, dict) or "index" not in row:
             return False
-        return isinstance(row.get("model_output"), dict) or isinstance(row.get("sample_score"), dict)
+        old = isinstance(row.get("raw_input"), dict) and isinstance(row.get("choices"), list)
+        return old or isinstance(row.get("sample_score"), dict) or isinstance(row.get("model_output"), dict)
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """A sample."""
-        scored = lookup(row, "sample_score.score") or {}
-        values = scored.get("value") or {}
-        label = next(iter(values.values()), None) if isinstance(values, dict) else values
-        answers: tuple[Said, ...]
+        if "raw_input" in row and "choices" in row:
+            yield self._old(row, place)
+            return
+        sample = row.get("sample_score") or {}
+        score = sample.get("score") or {}
         if row.get("model_output"):
             answers = tuple(said_in(row["model_output"], place))
         else:
-            answers = said([scored.get("prediction")], None, place)
-        if label is not None and len(answers) == 1:
-            answers = (Said(text=answers[0].text, label=label, finish=answers[0].finish),)
+            answers = said([score["prediction"]], None, place)
+        if len(answers) == 1 and score:
+            answers = (replace(answers[0], label=_main_value(score)),)
+        question = question_of(row["messages"]) if is_chat(row.get("messages")) else question_of(row.get("input"))
+        group = sample.get("group_id")
+        known = id_of(group) if present(group) else None if question is not None else id_of(row["index"])
+        gold = one_answer(row.get("target"))
         yield Record(
-            answers=answers,
-            question=question_of(row.get("messages")) or question_of(row.get("input")),
-            gold=row.get("target"),
-            id=str(row["index"]),
+            answers=answers, question=question, gold=gold, worked=is_worked(gold), id=known, run=self.run_of(row)
         )
+
+    def _old(self, row: dict[str, Any], place: str) -> Record:
+        reviews = [choice.get("review") or {} for choice in row["choices"]]
+        golds = {one_answer(review.get("gold")) for review in reviews}
+        texts: Iterable[Said] = said_in(row, place)
+        asked = first_of(row["raw_input"], QUESTION_NAMES)
+        gold = golds.pop() if len(golds) == 1 else None
+        return Record(
+            answers=tuple(replace(a, label=r.get("result")) for a, r in zip(texts, reviews, strict=True)),
+            question=None if asked is None else question_of(row["raw_input"][asked]),
+            gold=gold,
+            worked=is_worked(gold),
+            id=id_of(row["index"]),
+            run=self.run_of(row),
+        )
+
+
+def _main_value(score: dict[str, Any]) -> Any:
+    """The value that evalscope itself counts: that of the main score, else the first."""
+    values = score.get("value")
+    if not isinstance(values, dict):
+        return values
+    main = score.get("main_score_name")
+    return values[main] if main in values else next(iter(values.values()), None)

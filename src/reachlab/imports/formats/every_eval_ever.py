@@ -75,7 +75,7 @@ class EveryEvalEver(Format):
             "another)"
         )
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """An answer, or several with one score, which is no answer's label then."""
         if row.get("evaluation_result_id") in self.others:
             return

@@ -7,35 +7,38 @@ each name it matches is a run of its own: ``*.solution`` over ``{"question": ...
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from reachlab.errors import ReachlabError
+from reachlab.imports.apart import LOOKED_AT, Apart
 from reachlab.imports.formats.base import Format, Placed
-from reachlab.imports.labels import checked_label
+from reachlab.imports.gold import one_answer
+from reachlab.imports.labels import are_labels, checked_label
 from reachlab.imports.paths import has, lookup, required
 from reachlab.imports.printed import looks_printed, printed_list
-from reachlab.imports.record import Record, Said, question_of, said
+from reachlab.imports.record import Record, Said, id_of, present, question_of, said
 from reachlab.tasks.choice_rows import choice_of
 from reachlab.tasks.rows import shape
 
 QUESTION_NAMES = ("question", "problem", "prompt", "instruction", "query", "input", "question_content")
 GOLD_NAMES = (
-    "ground_truth", "answer", "gold", "target", "final_answer", "expected_answer", "reference_answer", "gts",
-    "reference", "solution",
+    "ground_truth", "gold", "gold_answer", "expected_answer", "correct_answer", "reference_answer", "answer", "target",
+    "final_answer", "gts", "reference", "reward_model.ground_truth", "solution",
 )  # fmt: skip
+"""What only a right answer is called comes first: `answer` may be the model's beside it."""
 TEXT_NAMES = (
-    "text", "response", "completion", "output", "generation", "sample", "model_output", "model_response", "prediction",
-    "generated_text", "model_answer", "answer_text",
+    "raw_output", "raw_response", "full_response", "text", "response", "completion", "output", "generation", "sample",
+    "model_output", "model_response", "prediction", "generated_text", "model_answer", "answer_text",
 )  # fmt: skip
+"""What is called raw comes first: what stands beside it may be extracted from it."""
 ID_NAMES = ("problem_id", "unique_id", "task_id", "question_id", "id", "idx", "uuid", "doc_id", "custom_id")
 INDEX_NAMES = ("sample_index", "sample_id", "sample")
 LABEL_NAMES = (
     "is_correct", "correct", "correctness", "passed", "is_right", "acc", "accuracy", "symbolic_correct",
     "judge_correct", "accs", "labels",
 )  # fmt: skip
-LOOKED_AT = 64
-"""Rows whose fields are looked at: the first may lack one."""
+MODEL_NAMES = ("model", "model_name", "model_id", "model_name_or_path", "generator", "checkpoint")
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,13 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Fields(Format):
-    """Rows with named fields. The last format that is tried."""
+class Fields(Apart, Format):
+    """Rows with named fields, and a run a model where there are several. The last format that is tried."""
 
     name = "fields"
     tool = "your own JSON lines, JSON, CSV, TSV or Parquet"
     narrow = False
+    apart_by = MODEL_NAMES
 
     found: Found = field(default_factory=lambda: Found(""))
     matches: tuple[str, ...] = ()
@@ -76,11 +80,13 @@ class Fields(Format):
         return isinstance(row, dict)
 
     def look_through(self, rows: Iterator[Placed]) -> "Fields":
-        """Which fields the first rows have."""
-        looked = [(place, row) for place, row in islice(rows, LOOKED_AT) if isinstance(row, dict)]
+        """Which fields the first rows have, and which models there are."""
+        first = list(islice(rows, LOOKED_AT))
+        looked = [(place, row) for place, row in first if isinstance(row, dict)]
         found = self._find(*looked[0], [row for _, row in looked])
         matches = [name for _, row in looked for name in _matches(row, found.text)] if "*" in found.text else []
-        return replace(self, found=found, matches=tuple(dict.fromkeys(matches)))
+        apart = super().look_through(chain(first, rows))
+        return replace(apart, found=found, matches=tuple(dict.fromkeys(matches)))
 
     def settings(self) -> dict[str, Any]:
         """Which field is what."""
@@ -88,21 +94,22 @@ class Fields(Format):
 
     def taken(self) -> str:
         """Which field is what."""
-        return self.found.words()
+        return "; ".join(filter(None, (self.found.words(), super().taken())))
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """One record, or one for each match of the ``*``."""
         if "*" not in self.found.text:
-            yield self._record(row, self.found, place, "")
+            yield self._record(row, self.found, place, self.run_of(row))
             return
         strange = [name for name in _matches(row, self.found.text) if name not in self.matches]
         if strange or not self.matches:
             raise ReachlabError(
-                f"{place}: {self.found.text} matches {', '.join(strange) or 'nothing'}, and in the first {LOOKED_AT} rows "
-                f"{', '.join(self.matches) or 'nothing'}; its fields: {shape(row)}"
+                f"{place}: {self.found.text} matches {', '.join(strange) or 'nothing'}, and in the first "
+                f"{LOOKED_AT} rows {', '.join(self.matches) or 'nothing'}; its fields: {shape(row)}"
             )
         for name in self.matches:
-            yield self._record(row, self.found.of(name), place, name)
+            run = "-".join(filter(None, (self.run_of(row), name)))
+            yield self._record(row, self.found.of(name), place, run)
 
     def _record(self, row: Mapping[str, Any], found: Found, place: str, run: str) -> Record:
         if not has(row, found.text):
@@ -115,7 +122,7 @@ class Fields(Format):
             if question is None and (asked is not None or found.id is None or lookup(row, found.id) is None):
                 asked = required(row, found.question, place)
                 raise ReachlabError(f"{place}: field {found.question!r}: text wanted, found {asked!r:.60}")
-        gold = None if found.answer is None else required(row, found.answer, place)
+        gold = None if found.answer is None else self._gold(required(row, found.answer, place), found.answer, place)
         index = None
         if found.index is not None:
             where = f"{place}: field {found.index!r}"
@@ -126,10 +133,17 @@ class Fields(Format):
             gold=gold,
             worked=found.answer is not None and found.answer.rpartition(".")[2] == "solution",
             choice=None if found.answer is None or question is None else choice_of(row, question, place, found.answer),
-            id=None if found.id is None else str(required(row, found.id, place)),
+            id=None if found.id is None else id_of(required(row, found.id, place)),
             index=index,
             run=run,
         )
+
+    def _gold(self, gold: Any, field: str, place: str) -> Any:
+        """The right answer; a printed list is a list, and code that nobody called an answer is none."""
+        if isinstance(gold, str) and looks_printed(gold):
+            return printed_list(gold, f"{place}: field {field!r}")
+        known = self.config.answer is None and isinstance(gold, str) and gold.strip()
+        return one_answer(gold) if known else gold
 
     def _answers(self, row: Mapping[str, Any], found: Found, place: str) -> tuple[Said, ...]:
         texts = lookup(row, found.text)
@@ -138,8 +152,9 @@ class Fields(Format):
         if _is_cell(row):
             # A table's cell is text: an empty one is no answer, and a printed list is a list.
             texts = printed_list(texts, where) if looks_printed(texts) else texts or None
-            if isinstance(labels, str) and labels.lstrip().startswith("["):
-                labels = [word.strip(" '\"") for word in labels.strip("[] ").replace(",", " ").split()]
+            labels = _marks(labels)
+        if self.config.label is None and isinstance(texts, list) and len(texts) > 1 and not isinstance(labels, list):
+            labels = None  # what is said of all answers together is the label of none
         if self.config.label is not None and labels is None:
             raise ReachlabError(f"{place}: no field {found.label!r}; its fields: {shape(row)}")
         answers = said(texts, labels, f"{place}: field {found.label if labels is not None else found.text!r}")
@@ -157,8 +172,8 @@ class Fields(Format):
         config = self.config
 
         def known(names: Sequence[str]) -> str | None:
-            filled = next((name for name in names if any(r.get(name) is not None for r in rows)), None)
-            return filled or next((name for name in names if any(name in r for r in rows)), None)
+            filled = next((name for name in names if any(present(lookup(r, name)) for r in rows)), None)
+            return filled or next((name for name in names if any(has(r, name) for r in rows)), None)
 
         question, answer = config.question or known(QUESTION_NAMES), config.answer or known(GOLD_NAMES)
         text, label = config.text, config.label
@@ -177,7 +192,10 @@ class Fields(Format):
                 f"reachlab import {' '.join(config.file)} --text FIELD"
             )
         if label is None:
-            label = known([name for name in LABEL_NAMES if name not in (text, answer)])
+            telling = [
+                name for name in LABEL_NAMES if are_labels((_marks(r.get(name)) for r in rows), config.threshold)
+            ]
+            label = known([name for name in telling if name not in (text, answer)])
         named_id = config.id or known([name for name in ID_NAMES if name != text])
         if question is None and named_id is None:
             raise ReachlabError(
@@ -215,6 +233,13 @@ def number_of(value: Any, where: str) -> int:
     if isinstance(value, bool) or not whole or not 0 <= index < 2**31:
         raise ReachlabError(f"{where}: a sample's number, from 0 to {2**31 - 1}, wanted, found {value!r:.60}")
     return index
+
+
+def _marks(value: Any) -> Any:
+    """Labels as a list where a table's cell holds a printed one."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        return [word.strip(" '\"") for word in value.strip("[] ").replace(",", " ").split()]
+    return value
 
 
 def _is_cell(row: Mapping[str, Any]) -> bool:

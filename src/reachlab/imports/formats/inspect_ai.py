@@ -1,88 +1,137 @@
-"""inspect_ai logs: a JSON document, the zip of an `.eval`, or its samples alone.
+"""inspect_ai logs: a JSON document, the zip of an `.eval` (`inspect_archive.py`), or its samples alone.
 
 ``{"id": 1, "epoch": 1, "input": "...", "target": "...", "choices": [...], "output": {"choices": [{"message": ...}]},
 "scores": {"match": {"value": "C"}}}``. An epoch is a sample. Long texts may stand apart, under `attachments`.
 
+Of several targets each is right, and none is the only one. Of several scores the first that says right or wrong is the
+label: C, I, N (no answer), or a number; P, a part of the credit, is neither. Logs of several models are several runs.
+
 Source: https://inspect.aisi.org.uk/eval-logs.html.
 """
 
-import json
-import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
-import fsspec
-
 from reachlab.errors import ReachlabError
+from reachlab.imports.apart import LOOKED_AT, Apart
 from reachlab.imports.formats.base import Format, Placed, numbered
-from reachlab.imports.record import Record, Said, answer_of, content_of, finish_of, is_chat, question_of
+from reachlab.imports.gold import is_worked, one_answer
+from reachlab.imports.labels import are_labels
+from reachlab.imports.record import (
+    Record,
+    Said,
+    answer_of,
+    finish_of,
+    id_of,
+    is_chat,
+    message_text,
+    question_of,
+)
 from reachlab.tasks.choice_rows import choice_from
-from reachlab.tasks.rows import whole
 
 ATTACHED = "attachment://"
+MODEL = "model_of_the_log"
+"""Under which a sample is given the model that stands in its log's head."""
+WITHIN = ("correct", "is_correct", "accuracy", "acc", "score", "passed", "value")
+"""Of a score with several values the ones that say right or wrong."""
 
 
 @dataclass(frozen=True)
-class InspectAI(Format):
+class InspectAI(Apart, Format):
     """Samples with epochs and scores."""
 
     name = "inspect"
     tool = "inspect_ai, .json or .eval"
+    apart_by = (MODEL,)
+    score: str = ""
+    """The score that is the label."""
 
     def unfold(self, document: Any, place: str) -> Iterator[Placed] | None:
         """The samples of a log."""
         if not isinstance(document, dict) or not {"eval", "status"} <= document.keys():
             return super().unfold(document, place)
-        if not document.get("samples"):
+        samples = document.get("samples")
+        if not samples or not isinstance(samples, list):
             status = document["status"]
             raise ReachlabError(
                 f"{place}: an inspect_ai log without samples (status {status}): its header alone, or logged with "
                 "--no-log-samples; there are no answers in it"
             )
-        return numbered(document["samples"], place)
+        head = document["eval"]
+        return numbered(of_model(samples, head), place)
 
     def recognises(self, row: Any) -> bool:
         """A sample of an epoch."""
         return isinstance(row, dict) and {"id", "epoch", "input", "target"} <= row.keys()
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def look_through(self, rows: Iterator[Placed]) -> "InspectAI":
+        """Which models there are, and which score says right or wrong."""
+        first = list(islice(rows, LOOKED_AT))
+        scores = [_scores(row) for _, row in first if isinstance(row, dict)]
+        names = list(dict.fromkeys(name for found in scores for name in found))
+        telling = [n for n in names if are_labels((found.get(n) for found in scores), self.config.threshold)]
+        chosen = (telling or names or [""])[0]
+        return replace(super().look_through(chain(first, rows)), score=chosen)
+
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """A sample."""
+        run = self.run_of(row)
         row = _attached(row)
         question = question_of(row["input"])
-        target = row["target"]
-        targets = [target] if isinstance(target, str) else target
+        gold = one_answer(row["target"])
         choice = None
-        if row.get("choices") and len(targets) == 1 and question is not None:
-            choice = choice_from(question, row["choices"], targets[0], place)
+        if row.get("choices") and gold is not None and question is not None:
+            choice = choice_from(question, row["choices"], gold, place)
         yield Record(
-            answers=(_said(row),),
+            answers=(self._said(row),),
             question=question,
-            gold=targets[0] if len(targets) == 1 else targets or None,
+            gold=gold,
+            worked=is_worked(gold),
             choice=choice,
-            id=str(row["id"]),
+            id=id_of(row["id"]),
             index=int(row["epoch"]) - 1,
+            run=run,
         )
 
     def taken(self) -> str:
         """Which score."""
-        return f"answers from output; labels from {self.config.label or 'the first of scores'}"
+        label = self.config.label or (f"score {self.score}" if self.score else "no score")
+        return "; ".join(filter(None, (f"answers from output, labels from {label}", super().taken())))
+
+    def _said(self, row: dict[str, Any]) -> Said:
+        output = row.get("output") or {}
+        choices = output.get("choices") or []
+        text = message_text(choices[0]["message"]) if choices and "message" in choices[0] else None
+        if text is None and isinstance(output.get("completion"), str) and (choices or output["completion"]):
+            text = output["completion"]
+        if text is None and not row.get("error") and is_chat(row.get("messages")):
+            text = answer_of(row["messages"])
+        ended = finish_of(choices[0].get("stop_reason") if choices else None)
+        return Said(text=text, label=_scores(row).get(self.score), finish=ended)
 
 
-def _said(row: dict[str, Any]) -> Said:
-    output = row.get("output") or {}
-    choices = output.get("choices") or []
-    text = content_of(choices[0]["message"].get("content")) if choices and "message" in choices[0] else None
-    if text is None and isinstance(output.get("completion"), str) and (choices or output["completion"]):
-        text = output["completion"]
-    if text is None and not row.get("error") and is_chat(row.get("messages")):
-        text = answer_of(row["messages"])
-    scores = row.get("scores") or {}
-    score = next(iter(scores.values()), None)
-    label = score.get("value") if isinstance(score, dict) else score
-    if isinstance(label, dict):
-        label = next(iter(label.values()), None)
-    return Said(text=text, label=label, finish=finish_of(choices[0].get("stop_reason") if choices else None))
+def of_model(samples: Iterable[Any], head: Any) -> Iterator[Any]:
+    """Samples with the model that is said in their log's head."""
+    model = head.get("model") if isinstance(head, dict) else None
+    return ({**sample, MODEL: model} if isinstance(sample, dict) else sample for sample in samples)
+
+
+def _scores(row: Mapping[str, Any]) -> dict[str, Any]:
+    """All that could be a label, by the name of its score, and of its value where a score has several."""
+    found: dict[str, Any] = {}
+    scores = row.get("scores")
+    for name, score in scores.items() if isinstance(scores, dict) else ():
+        value = score.get("value") if isinstance(score, dict) else score
+        if isinstance(value, dict):
+            within = [n for n in WITHIN if n in value] or (list(value) if len(value) == 1 else [])
+            found |= {f"{name}.{n}": value[n] for n in within}
+        elif isinstance(value, list):
+            found |= {name: value[0]} if len(value) == 1 else {}
+        else:
+            found[name] = value
+    return found
 
 
 def _attached(row: dict[str, Any]) -> dict[str, Any]:
@@ -102,42 +151,3 @@ def _attached(row: dict[str, Any]) -> dict[str, Any]:
 
     used = ("id", "epoch", "input", "choices", "target", "output", "messages", "scores", "error")
     return {name: put(row[name]) for name in used if name in row}
-
-
-def read_archive(path: str) -> Iterator[Placed]:
-    """The samples of an `.eval`: by inspect_ai's own reader where it is installed, else out of the zip, one at a time.
-
-    Raises:
-        ReachlabError: no log, no samples, or packed in a way that only inspect_ai reads.
-    """
-    try:
-        with fsspec.open(path, "rb") as raw, zipfile.ZipFile(raw) as log:
-            names = sorted((n for n in log.namelist() if n.startswith("samples/") and n.endswith(".json")), key=_order)
-            if not names:
-                raise ReachlabError(f"{path}: a zip without samples/*.json: no inspect_ai log, or one without samples")
-            for name in names:
-                try:
-                    yield f"{path}: {name}", whole(json.loads(log.read(name)))
-                except NotImplementedError:
-                    yield from _by_its_own_reader(path)
-                    return
-    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, EOFError) as error:
-        raise ReachlabError(f"{path}: a damaged .eval ({error})") from error
-
-
-def _by_its_own_reader(path: str) -> Iterator[Placed]:
-    try:
-        from inspect_ai.log import read_eval_log
-    except ImportError as error:
-        raise ReachlabError(
-            f"{path}: packed in a way that Python's zip does not know (zstd); pip install inspect_ai, or convert it: "
-            "inspect log convert --to json"
-        ) from error
-    log = read_eval_log(path)
-    for number, sample in enumerate(log.samples or (), 1):
-        yield f"{path}: sample {number}", whole(sample.model_dump(mode="json"))
-
-
-def _order(name: str) -> tuple[str, str]:
-    """Samples of one epoch after those of another, as in the JSON form."""
-    return name.rpartition("_epoch_")[2].zfill(20), name

@@ -1,16 +1,27 @@
 """lighteval's details, Parquet: ``doc``, ``model_response``, ``metric``; before 0.11 flat, and printed into text.
 
-Source: https://huggingface.co/docs/lighteval/saving-and-reading-results.
+A row is a document with all of its generations. A metric is of all of them together: it is a label where there is one
+generation, and one metric, or one that compares answers. A choice by log-likelihoods has no text, and is refused.
+
+Source: https://github.com/huggingface/lighteval, `src/lighteval/logging/info_loggers.py`,
+`src/lighteval/models/model_output.py`.
 """
 
-from collections.abc import Iterable
+import ast
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reachlab.errors import ReachlabError
 from reachlab.imports.formats.base import Format
+from reachlab.imports.gold import is_worked, one_answer
 from reachlab.imports.printed import looks_printed, printed_list
-from reachlab.imports.record import Record, said
-from reachlab.tasks.choice_rows import choice_from
+from reachlab.imports.record import Record, id_of, present, said
+from reachlab.tasks.answers.kinds.choice import LETTERS
+from reachlab.tasks.choice_rows import Choice, choice_from
+
+COMPARED = ("extractive_match", "math_pass", "pass@", "avg@", "gpqa", "exact", "quasi_exact", "em", "qem", "acc")
+"""What the names of metrics begin with that compare an answer with the right one."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +37,11 @@ class Lighteval(Format):
             isinstance(row, dict) and isinstance(row.get("doc"), dict) and isinstance(row.get("model_response"), dict)
         )
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """A document."""
-        doc, response = row["doc"], row["model_response"]
-        metric = next((v for v in (row.get("metric") or {}).values() if v is not None), None)
-        yield _record(
-            doc["query"], response.get("text"), doc.get("choices"), doc.get("gold_index"), metric, place, doc.get("id")
-        )
+        doc, texts, metrics = row["doc"], row["model_response"]["text"], row.get("metric")
+        identity = id_of(doc.get("id"))
+        yield _record(doc["query"], texts, doc.get("choices"), doc.get("gold_index"), metrics, place, identity)
 
 
 @dataclass(frozen=True)
@@ -46,41 +55,62 @@ class LightevalOld(Format):
         """Predictions to an example."""
         return isinstance(row, dict) and {"example", "predictions", "gold"} <= row.keys()
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """A document."""
-        where = f"{place}: field 'predictions'"
-        gold, choices = (_listed(row.get(name), place) for name in ("gold", "choices"))
-        metrics = row.get("metrics")
-        metric = next((v for v in metrics.values() if v is not None), None) if isinstance(metrics, dict) else None
-        if len(choices) > 1:
-            yield _record(
-                row["example"], _listed(row["predictions"], where), choices, row.get("gold_index"), metric, place
-            )
-        else:
-            yield _record(row["example"], _listed(row["predictions"], where), gold, 0, metric, place)
+        texts = _listed(row["predictions"], f"{place}: field 'predictions'")
+        gold, choices = (_listed(row.get(name), f"{place}: field {name!r}") for name in ("gold", "choices"))
+        index: Any = row.get("gold_index")
+        if len(choices) < 2:
+            choices, index = gold, list(range(len(gold)))
+        yield _record(row["example"], texts, choices, index, row.get("metrics"), place, None)
 
 
 def _record(
-    question: str, texts: Any, choices: Any, gold_index: Any, metric: Any, place: str, identity: Any = None
+    question: str, texts: Any, choices: Any, gold_index: Any, metrics: Any, place: str, identity: str | None
 ) -> Record:
-    right = gold_index[0] if isinstance(gold_index, list) and len(gold_index) == 1 else gold_index
+    texts = texts if isinstance(texts, list) else [texts]
+    if not texts or any(isinstance(text, (int, float, list)) for text in texts):
+        raise ReachlabError(f"{place}: a choice by log-likelihoods: nothing was written that could be judged")
+    indices = gold_index if isinstance(gold_index, list) else [gold_index]
     options = list(choices or ())
-    known = isinstance(right, int) and not isinstance(right, bool) and 0 <= right < len(options)
-    one = not isinstance(texts, list) or len(texts) == 1
+    right = indices[0] if len(indices) == 1 else None  # several are right: none is the only one
+    choice: Choice | None = None
+    gold = None
+    if isinstance(right, int) and not isinstance(right, bool) and 0 <= right < len(options):
+        gold = one_answer(options[right])
+        # Options that are letters alone stand in the question.
+        if len(options) > 1 and [str(o).strip() for o in options] != list(LETTERS[: len(options)]):
+            choice = choice_from(question, options, right, place)
+    label = _label(metrics) if len(texts) == 1 else None
     return Record(
-        answers=said(
-            texts if isinstance(texts, list) else [texts], [metric] if one and metric is not None else None, place
-        ),
+        answers=said(texts, None if label is None else [label], place),
         question=question,
-        gold=options[right] if known else None,
-        worked=known and "\\boxed" in str(options[right]),
-        choice=choice_from(question, options, options[right], place) if known and len(options) > 1 else None,
-        # lighteval numbers documents by task: the question tells them apart across tasks.
-        id=None if identity in (None, "") else str(identity),
+        gold=gold,
+        worked=is_worked(gold),
+        choice=choice,
+        id=identity or None,
     )
+
+
+def _label(metrics: Any) -> Any:
+    """The metric that compares the answer; the only one, whatever it is called."""
+    if isinstance(metrics, str) and metrics.strip().startswith("{"):
+        try:
+            metrics = ast.literal_eval(metrics)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return None
+    if not isinstance(metrics, Mapping):
+        return None
+    told = {name: value for name, value in metrics.items() if present(value) and isinstance(value, (int, float))}
+    compared = [name for start in COMPARED for name in told if name.casefold().startswith(start)]
+    if compared:
+        return told[compared[0]]
+    return next(iter(told.values())) if len(told) == 1 else None
 
 
 def _listed(value: Any, where: str) -> list[Any]:
     if isinstance(value, str):
-        return printed_list(value, where) if looks_printed(value) else [value]
-    return list(value or ())
+        if value.strip() in ("", "[]"):
+            return []
+        return list(printed_list(value, where)) if looks_printed(value) else [value]
+    return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]

@@ -1,8 +1,11 @@
 """LiveCodeBench's outputs: all answers to a problem in a row, graded (``*_eval_all.json``) or not.
 
-``{"question_content": "...", "question_id": "abc1_a", "output_list": ["..."], "code_list": [...], "graded_list": [...]}``.
+``{"question_content": "...", "question_id": "a1", "output_list": ["..."], "code_list": [...], "graded_list": [...]}``.
 
-Source: https://github.com/LiveCodeBench/LiveCodeBench, `lcb_runner/runner/main.py`.
+The other scenarios have ``pred_list`` in place of the code; execution has an `id` a problem, test output prediction a
+`test_id` within a question. Each output of self repair may be a list, of which the first is the text.
+
+Source: https://github.com/LiveCodeBench/LiveCodeBench, `lcb_runner/runner/main.py`, `lcb_runner/benchmarks`.
 """
 
 from collections.abc import Iterable
@@ -10,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reachlab.imports.formats.base import Format
-from reachlab.imports.record import Record, said
+from reachlab.imports.record import Record, id_of, present, said
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,27 @@ class LiveCodeBench(Format):
         """A question's id with lists of outputs or code."""
         return isinstance(row, dict) and "question_id" in row and ("output_list" in row or "code_list" in row)
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """A problem; what the model wrote, or its code where only that was kept."""
-        texts = row.get("output_list") or row.get("code_list") or []
+        texts = row["output_list"] if present(row.get("output_list")) else row["code_list"]
+        if not isinstance(texts, list):
+            raise TypeError(f"a list of outputs wanted, found {texts!r:.60}")
+        texts = [text[0] if isinstance(text, list) and text else text for text in texts]
+        graded = row.get("graded_list")
+        # By test, where it was not boiled down: right is what passes all.
+        labels = [_all_passed(g) for g in graded] if isinstance(graded, list) else graded
+        test = row.get("test_id")
+        execution = "pred_list" in row and present(row.get("id"))
+        identity = id_of(row["id"] if execution else row["question_id"])
         yield Record(
-            answers=said(texts, row.get("graded_list"), f"{place}: field 'graded_list'"),
-            question=row.get("question_content"),
-            id=str(row["question_id"]),
+            answers=said(texts, labels, f"{place}: field 'graded_list'"),
+            # A question of which several tests are predicted is none of its own.
+            question=None if present(test) or execution else row.get("question_content"),
+            id=f"{identity}-{id_of(test)}" if present(test) else identity,
         )
+
+
+def _all_passed(graded: Any) -> Any:
+    if not isinstance(graded, list):
+        return graded
+    return bool(graded) and all(g is True or (isinstance(g, (int, float)) and g > 0) for g in graded)

@@ -1,8 +1,9 @@
 """NeMo-Skills' ``output-rs*.jsonl``: a file a random seed, a row a problem, in one order.
 
-``{"problem": "...", "expected_answer": "12", "generation": "...", "symbolic_correct": true}``.
+``{"problem": "...", "expected_answer": "12", "generation": "...", "symbolic_correct": true}``, and ``"judgement": "...
+Judgement: Yes"`` where a model judged. A generation that was split off its reasoning has that beside it.
 
-Source: https://nvidia.github.io/NeMo-Skills/pipelines/generation/.
+Source: https://github.com/NVIDIA-NeMo/Skills, `nemo_skills/inference/generate.py`, `nemo_skills/evaluation/metrics`.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from reachlab.imports.formats.base import Format
-from reachlab.imports.record import Record, said
+from reachlab.imports.gold import one_answer
+from reachlab.imports.labels import judged
+from reachlab.imports.record import Record, first_of, id_of, said
 
 LABELS = ("symbolic_correct", "is_correct", "judge_correct")
 
@@ -26,12 +29,19 @@ class NemoSkills(Format):
         """A generation beside what was expected."""
         return isinstance(row, dict) and {"generation", "expected_answer"} <= row.keys()
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """A sample."""
-        label = next((row[name] for name in LABELS if row.get(name) is not None), None)
+        name = first_of(row, LABELS)
+        label = judged(row.get("judgement")) if name is None else row[name]
+        texts = row["generation"] if isinstance(row["generation"], list) else [row["generation"]]
+        labels = None if label is None else label if isinstance(label, list) else [label]
+        if labels is not None and len(labels) == 1 < len(texts):
+            labels = None  # what is said of all of them is no answer's label
+        asked = first_of(row, ("problem", "question"))
+        gold = row["expected_answer"]
         yield Record(
-            answers=said([row["generation"]], None if label is None else [label], place),
-            question=row.get("problem") or row.get("question"),
-            gold=row["expected_answer"],
-            id=None if row.get("id") is None else str(row["id"]),
+            answers=said(texts, labels, f"{place}: field 'generation'", row.get("finish_reason")),
+            question=None if asked is None else row[asked],
+            gold=one_answer(gold),
+            id=id_of(row.get("id")),
         )

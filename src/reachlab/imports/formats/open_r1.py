@@ -11,7 +11,8 @@ from typing import Any
 
 from reachlab.imports.formats.base import Format
 from reachlab.imports.formats.fields import GOLD_NAMES, QUESTION_NAMES
-from reachlab.imports.record import Record, question_of, said
+from reachlab.imports.gold import is_worked, one_answer
+from reachlab.imports.record import Record, first_of, id_of, question_of, said
 
 
 @dataclass(frozen=True)
@@ -25,19 +26,24 @@ class OpenR1(Format):
         """Generations and their correctness."""
         return isinstance(row, dict) and "generations" in row and any(n.startswith("correctness_") for n in row)
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
-        """A problem."""
-        texts = row["generations"] or []
-        marks = [
-            v for n, v in row.items() if n.startswith("correctness_") and isinstance(v, list) and len(v) == len(texts)
-        ]
-        gold = next((name for name in GOLD_NAMES if row.get(name) is not None), None)
+    def read(self, row: Any, place: str) -> Iterable[Record]:
+        """A problem; the first checker that said something of each generation."""
+        texts = row["generations"]
+        if texts is not None and not isinstance(texts, list):
+            raise TypeError(f"a list of generations wanted, found {texts!r:.60}")
+        texts = texts or []
+        checkers = sorted(
+            (n for n in row if n.startswith("correctness_")), key=lambda n: n != "correctness_math_verify"
+        )
+        marks = next((row[n] for n in checkers if isinstance(row[n], list) and len(row[n]) == len(texts)), None)
+        gold, asked = first_of(row, GOLD_NAMES), first_of(row, QUESTION_NAMES)
+        answer = None if gold is None else one_answer(row[gold])
+        if gold == "solution" and not is_worked(answer):
+            answer = None
         yield Record(
-            answers=said(
-                texts, marks[0] if marks else None, f"{place}: field 'generations'", row.get("finish_reasons")
-            ),
-            question=next((question_of(row[name]) for name in QUESTION_NAMES if row.get(name)), None),
-            gold=None if gold is None else row[gold],
+            answers=said(texts, marks, f"{place}: field 'generations'", row.get("finish_reasons")),
+            question=None if asked is None else question_of(row[asked]),
+            gold=answer,
             worked=gold == "solution",
-            id=None if row.get("uuid") is None else str(row["uuid"]),
+            id=id_of(row.get("uuid")),
         )

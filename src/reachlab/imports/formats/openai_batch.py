@@ -1,39 +1,63 @@
-"""Output of OpenAI's batch API, and of vLLM's and SGLang's: a row a request, known by its `custom_id`.
+"""Output of batch APIs: a row a request, known by the key that its asker gave it. The questions are in the input file.
 
-``{"custom_id": "request-0", "response": {"status_code": 200, "body": {"choices": [...]}}, "error": null}``. The questions are
-in the input file, not here.
+- OpenAI's, and vLLM's and SGLang's: ``{"custom_id": "request-0", "response": {"status_code": 200, "body": {"choices":
+  [...]}}, "error": null}``; of chat completions, of completions, or of the Responses API
+- Anthropic's: ``{"custom_id": "request-0", "result": {"type": "succeeded", "message": {"content": [...]}}}``
+- Gemini's: ``{"key": "request-0", "response": {"candidates": [{"content": {"parts": [...]}}]}}``
 
-Source: https://platform.openai.com/docs/guides/batch.
+A failed request was not answered. One that ran out of tokens while it reasoned was, with nothing.
+
+Source: https://platform.openai.com/docs/guides/batch, https://docs.anthropic.com/en/docs/build-with-claude/batch-processing,
+https://ai.google.dev/gemini-api/docs/batch-api.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from reachlab.errors import ReachlabError
+from reachlab.imports.apart import Apart
 from reachlab.imports.formats.base import Format
-from reachlab.imports.record import Record, Said, content_of, finish_of
+from reachlab.imports.record import Record, Said, content_of, finish_of, id_of, message_text
 
 
 @dataclass(frozen=True)
-class OpenAIBatch(Format):
+class OpenAIBatch(Apart, Format):
     """A row a request."""
 
     name = "openai-batch"
-    tool = "batch output of OpenAI, vLLM, SGLang"
+    tool = "batch output of OpenAI, vLLM, SGLang, Anthropic, Gemini"
+    apart_by = ("response.body.model", "result.message.model")
 
     def recognises(self, row: Any) -> bool:
         """A request with its response or error."""
-        return isinstance(row, dict) and "custom_id" in row and ("response" in row or "error" in row)
+        if not isinstance(row, dict):
+            return False
+        if "custom_id" in row and isinstance(row.get("response"), dict | None):
+            return "response" in row or "error" in row or isinstance(row.get("result"), dict)
+        return "key" in row and isinstance(row.get("response"), dict) and "candidates" in row["response"]
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
-        """All choices of a request; a failed one was not answered."""
+    def read(self, row: Any, place: str) -> Iterable[Record]:
+        """All choices of a request."""
+        identity = id_of(row["custom_id"] if "custom_id" in row else row["key"])
+        if identity is None:
+            raise ValueError("a request without its custom_id")
+        yield Record(answers=tuple(self._said(row, place)), id=identity, run=self.run_of(row))
+
+    def _said(self, row: dict[str, Any], place: str) -> Iterator[Said]:
+        if "result" in row and "response" not in row:
+            message = row["result"].get("message")
+            yield said_by_anthropic(message) if message else Said(text=None)
+            return
         response = row.get("response") or {}
+        if "candidates" in response:
+            yield from (said_by_gemini(candidate) for candidate in response["candidates"])
+            return
         body = response.get("body") or {}
         if row.get("error") or response.get("status_code", 200) != 200 or not body:
-            yield Record(answers=(Said(text=None),), id=str(row["custom_id"]))
+            yield Said(text=None)
             return
-        yield Record(answers=tuple(said_in(body, place)), id=str(row["custom_id"]))
+        yield from said_in(body, place)
 
 
 def said_in(body: Any, place: str) -> Iterable[Said]:
@@ -45,11 +69,29 @@ def said_in(body: Any, place: str) -> Iterable[Said]:
     if isinstance(body.get("choices"), list):
         for choice in body["choices"]:
             message = choice.get("message")
-            text = content_of(message.get("content")) if isinstance(message, dict) else choice.get("text")
-            yield Said(text=text, finish=finish_of(choice.get("finish_reason") or choice.get("stop_reason")))
+            text = choice.get("text") if message is None else message_text(message)
+            reasoned = message is not None and (message.get("reasoning_content") or message.get("reasoning"))
+            finish = finish_of(choice.get("finish_reason") or choice.get("stop_reason"))
+            yield Said(text="", finish=finish) if text is None and reasoned else _ended(text, finish)
     elif isinstance(body.get("output"), list):
         parts = [content_of(item.get("content")) for item in body["output"] if item.get("type") == "message"]
         text = "".join(p for p in parts if p is not None) if parts else None
-        yield Said(text=text, finish="length" if body.get("status") == "incomplete" else "stop")
+        yield _ended(text, "length" if body.get("status") == "incomplete" else "stop")
     else:
         raise ReachlabError(f"{place}: a response without choices")
+
+
+def said_by_anthropic(message: Any) -> Said:
+    """The answer of a message, without its thinking."""
+    return _ended(content_of(message["content"]), finish_of(message.get("stop_reason")))
+
+
+def said_by_gemini(candidate: Any) -> Said:
+    """The answer of a candidate, without its thoughts."""
+    parts = (candidate.get("content") or {}).get("parts") or []
+    texts = [part["text"] for part in parts if "text" in part and not part.get("thought")]
+    return _ended("".join(texts) if texts else None, finish_of(candidate.get("finishReason")))
+
+
+def _ended(text: str | None, finish: Any) -> Said:
+    return Said(text="" if text is None and finish == "length" else text, finish=finish)

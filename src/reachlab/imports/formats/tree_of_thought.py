@@ -1,4 +1,6 @@
-"""Logs of Tree of Thoughts (Game of 24 and others): ``{"idx": 900, "ys": ["..."], "accs": [true]}``, or ``"infos": [{"r": 1}]``.
+"""Logs of Tree of Thoughts, of Game of 24 and others.
+
+``{"idx": 900, "ys": ["..."], "accs": [true]}``, or ``"infos": [{"r": 1}]`` in place of `accs`.
 
 Source: https://github.com/princeton-nlp/tree-of-thought-llm, `run.py`.
 """
@@ -8,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reachlab.imports.formats.base import Format
-from reachlab.imports.record import Record, said
+from reachlab.imports.record import Record, id_of, said
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class TreeOfThought(Format):
         """Answers and their verdicts by number."""
         return isinstance(row, dict) and {"idx", "ys"} <= row.keys() and ("infos" in row or "accs" in row)
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """A problem."""
         labels = row["accs"] if "accs" in row else [info.get("r") for info in row["infos"]]
-        yield Record(answers=said(row["ys"], labels, place), id=str(row["idx"]))
+        yield Record(answers=said(row["ys"], labels, place), id=id_of(row["idx"]))

@@ -1,26 +1,33 @@
 """TRL's completions, which GRPOTrainer logs as Parquet: a row a rollout.
 
-``step, prompt, completion, solution, accuracy_reward, format_reward, advantage``; prompts and completions are texts or
-chats, further columns are the data set's own, and a reward that was not given is null. A step's rollouts are of that
-step's policy: several steps are several runs.
+``step, prompt, completion, solution, accuracy_reward, format_reward, advantage``; prompts and completions are texts
+(as the chat template wrote them, or without its special tokens) or chats, further columns are what reward functions
+log, and a reward that was not given is null. The columns of rewards are called like their functions: one that says
+whether the answer is right is the label, never their sum. A step's rollouts are of that step's policy: several steps
+are several runs.
 
 Source: https://github.com/huggingface/trl, `trl/trainer/grpo_trainer.py`.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from reachlab.imports.apart import Apart
+from reachlab.imports.chat_text import question_in
 from reachlab.imports.formats.base import Format
 from reachlab.imports.formats.fields import GOLD_NAMES
-from reachlab.imports.record import Record, question_of, said
-from reachlab.imports.steps import Steps
+from reachlab.imports.gold import is_worked, one_answer
+from reachlab.imports.record import Record, first_of, present, question_of, said
 
-ACCURACY = ("accuracy_reward", "correctness_reward", "math_reward", "correct_reward", "reward")
+OF_ANSWERS = re.compile(r"accura|correct|math_verify|math_reward|solved|verif|exact|answer_reward|pass", re.IGNORECASE)
+NOT_OF_ANSWERS = re.compile(r"format|length|parsed|rate|advantage|soft|xml|incorrect|wrong|penal", re.IGNORECASE)
+NAMES = ("accuracy_reward", "correctness_reward", "correctness_reward_func", "math_reward", "correct_reward")
 
 
 @dataclass(frozen=True)
-class TRL(Steps, Format):
+class TRL(Apart, Format):
     """Rollouts of one step or more."""
 
     name = "trl"
@@ -32,16 +39,30 @@ class TRL(Steps, Format):
             return False
         return "advantage" in row or ("step" in row and any("reward" in name for name in row))
 
-    def records(self, row: Any, place: str) -> Iterable[Record]:
+    def read(self, row: Any, place: str) -> Iterable[Record]:
         """A rollout."""
-        gold = next((name for name in GOLD_NAMES if row.get(name) is not None), None)
-        rewards = [*ACCURACY, *(n for n in row if n.endswith("_reward") and ("accura" in n or "correct" in n))]
-        label = next((row[name] for name in rewards if row.get(name) is not None), None)
+        gold = first_of(row, GOLD_NAMES)
+        answer = None if gold is None else one_answer(row[gold])
+        prompt, completion = row["prompt"], row["completion"]
+        if isinstance(completion, list) and len(completion) == 1:
+            completion = completion[0]
+        label = first_of(row, _rewards(row))
         yield Record(
-            answers=said(row["completion"], None if label is None else [label], f"{place}: field 'completion'"),
-            question=question_of(row["prompt"]),
-            gold=None if gold is None else row[gold],
+            answers=said([completion], None if label is None else [row[label]], f"{place}: field 'completion'"),
+            question=question_in(prompt) if isinstance(prompt, str) else question_of(prompt),
+            gold=answer,
             # Written out it ends in a box or behind a mark; else it is the answer itself.
-            worked=gold == "solution" and isinstance(row[gold], str) and "\\boxed" in row[gold],
+            worked=gold == "solution" and is_worked(answer),
             run=self.run_of(row),
         )
+
+
+def _rewards(row: dict[str, Any]) -> list[str]:
+    """The columns that say whether an answer is right, the surest first."""
+    named = [
+        name
+        for name, value in row.items()
+        if OF_ANSWERS.search(name) and not NOT_OF_ANSWERS.search(name) and name not in GOLD_NAMES
+        if present(value) and isinstance(value, (int, float))
+    ]
+    return [*NAMES, *named]

@@ -1,0 +1,257 @@
+"""Every format says in one line what is wrong with a row of its own, whatever stands in it."""
+
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from reachlab.errors import ReachlabError
+from reachlab.imports.config import ImportConfig
+from reachlab.imports.formats import FORMATS
+from reachlab.imports.formats.base import Format
+from reachlab.imports.record import Record
+
+CHAT: list[dict[str, Any]] = [
+    {"role": "user", "content": "2+2?"},
+    {"role": "assistant", "content": [{"type": "text", "text": "4"}]},
+]
+CHOICE = {"message": {"role": "assistant", "content": "4"}, "finish_reason": "stop"}
+HUMAN = {"role": "HUMAN", "prompt": "2+2?"}
+GOOD: dict[str, list[dict[str, Any]]] = {
+    "reachlab": [
+        {
+            "problem_id": "a",
+            "sample": 0,
+            "prompt": None,
+            "messages": CHAT[:1],
+            "chat_options": {"thinking": False},
+            "answer": "4",
+            "answer_kind": "json",
+            "text": "4",
+            "verdict": "correct",
+            "score": 1.0,
+            "reason": "",
+            "final_answer": "4",
+            "steps": 1,
+            "valid_steps": 1,
+            "tokens": 1,
+            "finish": "stop",
+            "logprob": -0.5,
+            "seed": 1,
+            "engine": "vllm",
+            "metadata": {"question": "2+2?"},
+            "images": ['scene:{"kind": "x"}'],
+            "image_hashes": ["d62318adc05ff62220bb6a23ea5c257f"],
+            "problem_index": 0,
+            "run_id": "1",
+            "run_config": '{"kind": "sample", "config": {}, "facts": {}, "columns": {}}',
+        }
+    ],
+    "every-eval-ever": [
+        {
+            "evaluation_id": "e",
+            "model_id": "o/m",
+            "evaluation_name": "n",
+            "evaluation_result_id": "acc",
+            "sample_id": "a",
+            "input": {"raw": "2+2?", "reference": ["B"], "choices": ["3", "4"]},
+            "output": {"raw": ["4"]},
+            "messages": None,
+            "evaluation": {"score": 1.0, "is_correct": True},
+            "error": None,
+        },
+        {"evaluation_id": "e", "sample_id": "a", "input": {"raw": "2+2?"}, "messages": CHAT, "evaluation": {}},
+    ],
+    "lm-eval": [
+        {
+            "doc_id": 0,
+            "doc": {"question": "2+2?", "choices": ["3", "four"]},
+            "target": "1",
+            "arguments": {"gen_args_0": {"arg_0": "2+2?", "arg_1": {"until": []}}},
+            "resps": [["4"]],
+            "metrics": ["em"],
+            "em": 1,
+        },
+        {"doc_id": 0, "doc": {}, "target": 4, "arguments": [["2+2?", {}]], "resps": [["4"]], "acc": 1},
+    ],
+    "inspect": [
+        {
+            "id": 1,
+            "epoch": 1,
+            "input": CHAT,
+            "target": ["B"],
+            "choices": ["red", "blue"],
+            "messages": CHAT,
+            "output": {"choices": [CHOICE]},
+            "scores": {"match": {"value": {"correct": 1}}},
+            "attachments": {"x": "y"},
+        }
+    ],
+    "lighteval": [
+        {
+            "doc": {"query": "2+2?", "choices": ["3", "four"], "gold_index": [1], "id": "1"},
+            "model_response": {"text": ["4"]},
+            "metric": {"em": 1.0},
+        }
+    ],
+    "lighteval-old": [{"example": "2+2?", "predictions": "['4']", "gold": ["4"], "choices": [], "metrics": {"em": 1}}],
+    "evalplus": [{"task_id": "x/0", "solution": "def f(): pass", "base_status": "pass", "plus_status": "fail"}],
+    "livecodebench": [
+        {"question_id": "a", "question_content": "q", "output_list": ["x"], "graded_list": [[True]], "test_id": 1},
+        {"question_id": "a", "id": "s1", "output_list": [["x"]], "pred_list": ["1"], "graded_list": [True]},
+    ],
+    "openai-batch": [
+        {
+            "custom_id": "a",
+            "response": {"status_code": 200, "body": {"choices": [CHOICE, {"text": "4"}]}},
+            "error": None,
+        },
+        {"custom_id": "a", "response": {"body": {"output": [{"type": "message", "content": CHAT[1]["content"]}]}}},
+        {"custom_id": "a", "result": {"type": "succeeded", "message": {"content": [{"type": "text", "text": "4"}]}}},
+        {"key": "a", "response": {"candidates": [{"content": {"parts": [{"text": "4"}]}, "finishReason": "STOP"}]}},
+    ],
+    "openai-evals": [
+        {
+            "run_id": "r",
+            "event_id": 1,
+            "sample_id": "s",
+            "type": "match",
+            "data": {"correct": True, "expected": ["4"], "sampled": "4"},
+        }
+    ],
+    "helm": [
+        {
+            "instance": {
+                "input": {"text": "2+2?"},
+                "references": [{"output": {"text": "4"}, "tags": ["correct"]}],
+                "id": "i",
+                "perturbation": {"name": "typos"},
+            },
+            "request": {"model": "m"},
+            "train_trial_index": 0,
+            "output_mapping": {"A": "4", "B": "5"},
+            "result": {"success": True, "completions": [{"text": "4", "finish_reason": {"reason": "stop"}}]},
+        }
+    ],
+    "opencompass": [
+        {"origin_prompt": [HUMAN], "prediction": ["4"], "gold": ["4"], "correct": [True], "id": "0"},
+        {"prompt": [HUMAN], "origin_prediction": "4", "references": "4", "correct": True},
+    ],
+    "evalscope": [
+        {"index": 0, "model": "m", "model_output": {"choices": [CHOICE]}, "messages": CHAT, "target": "4"},
+        {
+            "index": 0,
+            "input": "2+2?",
+            "target": "4",
+            "sample_score": {"score": {"prediction": "4", "value": {"acc": 1}}, "group_id": 0},
+        },
+        {
+            "index": 0,
+            "raw_input": {"question": "2+2?"},
+            "choices": [CHOICE | {"review": {"gold": "4", "result": True}}],
+            "model_spec": {"model_id": "m"},
+        },
+    ],
+    "cruxeval": [{"sample": "s0", "raw_generations": ["1"], "raw_scored_generations": [True]}],
+    "tree-of-thought": [{"idx": 1, "ys": ["a"], "infos": [{"r": 1}]}, {"idx": 1, "ys": ["a"], "accs": [True]}],
+    "bigcode": [{"number": 0, "generations": ["a"]}],
+    "open-r1": [
+        {
+            "problem": "2+2?",
+            "answer": "4",
+            "solution": "\\boxed{4}",
+            "generations": ["a"],
+            "correctness_math_verify": [True],
+            "finish_reasons": ["stop"],
+            "uuid": "u",
+        }
+    ],
+    "nemo-skills": [
+        {
+            "problem": "2+2?",
+            "expected_answer": ["4"],
+            "generation": ["4"],
+            "symbolic_correct": [True],
+            "judgement": "Judgement: Yes",
+            "finish_reason": "stop",
+        }
+    ],
+    "verl": [
+        {"input": "user\n2+2?\nassistant\n", "output": "4", "gts": {"ground_truth": "4"}, "score": 1.0, "step": 1}
+    ],
+    "skyrl": [
+        {
+            "input_prompt": "<|im_start|>user\n2+2?<|im_end|>\n",
+            "output_response": "4",
+            "score": [0.0, 1.0],
+            "env_extras": {"reward_spec": {"ground_truth": "4"}},
+        }
+    ],
+    "trl": [
+        {"step": 1, "prompt": CHAT[:1], "completion": CHAT[1:], "solution": "4", "accuracy_reward": 1.0, "advantage": 0}
+    ],
+    "chat": [{"messages": CHAT, "answer": "4", "id": 1, "correct": True, "model": "m"}],
+    "fields": [
+        {
+            "question": CHAT[:1],
+            "answer": "4",
+            "id": 1,
+            "responses": [{"text": "4", "score": 1}, CHAT, "x"],
+            "is_correct": [True, 0, None],
+            "choices": ["4", "5"],
+        }
+    ],
+}
+PUT_IN: tuple[Any, ...] = (None, 1, -1.5, "x", True, [], {}, [None], [[]], {"a": None})
+
+
+def variants(value: Any) -> Iterator[Any]:
+    """The value with each thing in it replaced by each of `PUT_IN`, or left out."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        without = copy.deepcopy(value)
+        del without[key]
+        yield without
+        for other in (*PUT_IN, *variants(value[key])):
+            changed = copy.copy(value)
+            changed[key] = other
+            yield changed
+
+
+def outcome(format: Format, row: Any) -> list[Record] | str:
+    """Records, or what is wrong."""
+    try:
+        return format.records(row, "f.jsonl:1")
+    except ReachlabError as error:
+        return str(error)
+
+
+def looked(format: Format, row: Any) -> str:
+    """What is wrong with what a row says of its whole run."""
+    try:
+        format.look_through(iter([("f.jsonl:1", row)]))
+    except ReachlabError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("kind", FORMATS, ids=lambda kind: kind.name)
+def test_a_malformed_row_is_one_line(kind: type[Format]) -> None:
+    plain = kind(ImportConfig(file=("f.jsonl",)))
+    for good in GOOD[kind.name]:
+        format = plain.look_through(iter([("f.jsonl:1", good)]))
+        assert format.recognises(good)
+        assert [a.text for r in format.records(good, "f.jsonl:1") for a in r.answers]
+        for row in filter(format.recognises, variants(good)):
+            if kind.narrow:
+                assert re.fullmatch(r"(f\.jsonl:1: field .*)?", looked(plain, row)), row
+            found = outcome(format, row)
+            if isinstance(found, str):
+                assert found.startswith("f.jsonl:1: "), row
+                assert "\n" not in found, row
+                continue
+            for record in found:
+                assert record.id is None or isinstance(record.id, str)
+                assert all(isinstance(a.text, str | None) and a.finish in ("stop", "length") for a in record.answers)
