@@ -221,6 +221,12 @@ def test_the_same_import_again_changes_nothing(tmp_path: Path) -> None:
     assert_same(once, run)
 
 
+def test_a_log_that_is_no_export(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"question": "?", "text": "4"}\n{"question": "?", "text": "5"}\n')
+    with pytest.raises(ReachlabError, match="no row in it is one of `reachlab export`"):
+        imported(tmp_path / "x.jsonl", tmp_path / "out", format="reachlab")
+
+
 def test_two_runs_do_not_mix(tmp_path: Path) -> None:
     one, two = a_run(tmp_path / "1"), a_run(tmp_path / "2", temperature=2)
     files = tuple(str(exported(run, tmp_path / f"{run.name}.jsonl")) for run in (one, two))

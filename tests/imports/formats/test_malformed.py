@@ -1,6 +1,7 @@
 """Every format says in one line what is wrong with a row of its own, whatever stands in it."""
 
 import copy
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,50 @@ CHAT: list[dict[str, Any]] = [
 CHOICE = {"message": {"role": "assistant", "content": "4"}, "finish_reason": "stop"}
 HUMAN = {"role": "HUMAN", "prompt": "2+2?"}
 GOOD: dict[str, list[dict[str, Any]]] = {
+    "reachlab": [
+        {
+            "problem_id": "a",
+            "sample": 0,
+            "prompt": None,
+            "messages": CHAT[:1],
+            "chat_options": {"thinking": False},
+            "answer": "4",
+            "answer_kind": "json",
+            "text": "4",
+            "verdict": "correct",
+            "score": 1.0,
+            "reason": "",
+            "final_answer": "4",
+            "steps": 1,
+            "valid_steps": 1,
+            "tokens": 1,
+            "finish": "stop",
+            "logprob": -0.5,
+            "seed": 1,
+            "engine": "vllm",
+            "metadata": {"question": "2+2?"},
+            "images": ['scene:{"kind": "x"}'],
+            "image_hashes": ["d62318adc05ff62220bb6a23ea5c257f"],
+            "problem_index": 0,
+            "run_id": "1",
+            "run_config": '{"kind": "sample", "config": {}, "facts": {}, "columns": {}}',
+        }
+    ],
+    "every-eval-ever": [
+        {
+            "evaluation_id": "e",
+            "model_id": "o/m",
+            "evaluation_name": "n",
+            "evaluation_result_id": "acc",
+            "sample_id": "a",
+            "input": {"raw": "2+2?", "reference": ["B"], "choices": ["3", "4"]},
+            "output": {"raw": ["4"]},
+            "messages": None,
+            "evaluation": {"score": 1.0, "is_correct": True},
+            "error": None,
+        },
+        {"evaluation_id": "e", "sample_id": "a", "input": {"raw": "2+2?"}, "messages": CHAT, "evaluation": {}},
+    ],
     "lm-eval": [
         {
             "doc_id": 0,
@@ -183,6 +228,15 @@ def outcome(format: Format, row: Any) -> list[Record] | str:
         return str(error)
 
 
+def looked(format: Format, row: Any) -> str:
+    """What is wrong with what a row says of its whole run."""
+    try:
+        format.look_through(iter([("f.jsonl:1", row)]))
+    except ReachlabError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize("kind", FORMATS, ids=lambda kind: kind.name)
 def test_a_malformed_row_is_one_line(kind: type[Format]) -> None:
     plain = kind(ImportConfig(file=("f.jsonl",)))
@@ -192,7 +246,7 @@ def test_a_malformed_row_is_one_line(kind: type[Format]) -> None:
         assert [a.text for r in format.records(good, "f.jsonl:1") for a in r.answers]
         for row in filter(format.recognises, variants(good)):
             if kind.narrow:
-                plain.look_through(iter([("f.jsonl:1", row)]))
+                assert re.fullmatch(r"(f\.jsonl:1: field .*)?", looked(plain, row)), row
             found = outcome(format, row)
             if isinstance(found, str):
                 assert found.startswith("f.jsonl:1: "), row

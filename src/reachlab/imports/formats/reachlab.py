@@ -54,7 +54,10 @@ class Reachlab(Format):
                 f"{named[0]}: an export comes in as the run that it was; to read its rows as any others add --format "
                 "fields, to judge them anew `reachlab verify` the run"
             )
-        place, row = next((place, opened(row)) for place, row in rows if self.recognises(row))
+        first = next(((place, opened(row)) for place, row in rows if self.recognises(row)), None)
+        if first is None:
+            raise ReachlabError(f"{self.config.file[0]}: no row in it is one of `reachlab export`")
+        place, row = first
         try:
             document = json.loads(row["run_config"])
             if not isinstance(document["config"], dict) or not isinstance(document["columns"], dict):
@@ -65,7 +68,7 @@ class Reachlab(Format):
 
     def settings(self) -> dict[str, Any]:
         """What the exported run depended on: how it was asked and drawn, and by which model."""
-        config = (self.document or {})["config"]
+        config = (self.document or {}).get("config", {})
         return {"exported": self.run_id, **{k: v for k, v in config.items() if k not in IMPORTS_OWN}}
 
     def taken(self) -> str:
