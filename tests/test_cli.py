@@ -20,7 +20,8 @@ from reachlab.sampling.store import SampleStore
 from reachlab.training.rl_config import RLConfig
 
 COMMANDS = (
-    "tasks", "pretrain", "distill", "rl", "sample", "import", "export", "verify", "compare", "report", "power", "study", "moe",
+    "tasks", "pretrain", "distill", "rl", "sample", "import", "export", "verify", "compare", "report", "power", "study",
+    "moe",
 )  # fmt: skip
 SIX = ("--problems", "6", "--samples", "30", "--max-tokens", "8", "--rows", "16", "--part", "15")
 

@@ -154,3 +154,17 @@ def test_the_page_says_whose_verdicts_these_are(tmp_path: Path, command: Any) ->
     assert "verdicts are the log's own" in out
     assert command("report", tmp_path / "agent", "--out", tmp_path / "page.html")[0] == 0
     assert "verdicts of agent are its log's own" in unescape((tmp_path / "page.html").read_text())
+
+
+def test_a_problem_without_a_right_answer_is_judged_by_nobody(tmp_path: Path) -> None:
+    """Such as a row of code among rows of arithmetic: its answer is not compared with the word None."""
+    rows = [
+        {"input": "1+1?", "output": "2", "gts": "2", "score": 1.0, "step": 1},
+        {"input": "write f", "output": "None", "gts": {"inputs": ["1"], "outputs": ["2"]}, "score": 0.0, "step": 1},
+    ]
+    (run,) = import_samples(
+        ImportConfig(file=(write(tmp_path / "x.jsonl", *rows),), out=str(tmp_path / "run"), workers=1)
+    )
+    assert (run.correct, run.wrong, run.unscored) == (1, 0, 1)
+    verify(VerifyConfig(run=str(tmp_path / "run"), workers=1))
+    assert [status for _, status in stored(tmp_path / "run").values()] == ["correct", "unscored"]

@@ -86,6 +86,8 @@ class Math(FiniteTask):
         Raises:
             Exception: whatever sympy cannot handle; `judging.Judge` makes it "unscored".
         """
+        if problem.answer is None:
+            return Verdict.unscored("no right answer is known")
         graded = self.grade(problem, text)
         if graded.status == "unscored":
             return Verdict.unscored(graded.reason)
@@ -93,15 +95,15 @@ class Math(FiniteTask):
 
     def final_answer(self, problem: Problem, text: str) -> str | None:
         """What the verdict rests on: the answer that `text` states, in one spelling."""
-        return read(gold_for(problem), text, self.marks)
+        return None if problem.answer is None else read(gold_for(problem), text, self.marks)
 
     def grade(self, problem: Problem, text: str) -> Graded:
         """The answer that `text` states, where it stands, and the verdict on it."""
         return grade(gold_for(problem), text, self.marks, str(problem.metadata.get("question", "")))
 
-    def gold(self, problem: Problem) -> str:
-        """The gold answer in its one spelling."""
-        return gold_for(problem).canonical
+    def gold(self, problem: Problem) -> str | None:
+        """The gold answer in its one spelling; None where none is known, as in some logs."""
+        return None if problem.answer is None else gold_for(problem).canonical
 
     def solve(self, problem: Problem, rng: random.Random) -> str | None:
         """The worked solution that came with the problem, if one did."""

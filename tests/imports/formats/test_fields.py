@@ -122,10 +122,12 @@ def test_right_answers(tmp_path: Path, gold: Any, wanted: Any) -> None:
 
 
 def test_each_star_is_a_run(tmp_path: Path) -> None:
-    rows = [{"question": "q", "m": {"s": "a"}, "n": {"s": "b"}}, {"question": "q", "n": {"s": "c"}}]
+    rows = [{"question": "q", "m": {"s": "a"}, "n": {"s": "b"}}, {"question": "q", "m": {"s": None}, "n": {"s": "c"}}]
     records = read(lines(tmp_path / "x.jsonl", *rows), text="*.s")[2]
-    assert [(r.run, r.answers[0].text) for r in records] == [("m", "a"), ("n", "b"), ("n", "c")]
-    with pytest.raises(ReachlabError, match=r"x\.jsonl:1: no field \*\.t; its fields: question, m, n"):
+    assert [(r.run, r.answers[0].text) for r in records] == [("m", "a"), ("n", "b"), ("m", None), ("n", "c")]
+    with pytest.raises(ReachlabError, match=r"y\.jsonl:2: no field 'm\.s'"):
+        read(lines(tmp_path / "y.jsonl", rows[0], {"question": "q", "n": {"s": "c"}}), text="*.s")
+    with pytest.raises(ReachlabError, match=r"x\.jsonl:1: \*\.t matches nothing, .*; its fields: question, m, n"):
         read(lines(tmp_path / "x.jsonl", *rows), text="*.t")
 
 
