@@ -1,10 +1,10 @@
 """One writer at a time: what reads a file of a run, changes it and puts it back holds the run's lock meanwhile.
 
-On a local disk (and on NFS) that is `flock` on the file ``.lock``: the system lets go of it when its holder dies, however
-that comes. An object store has no locks. There each who wants in puts an object of his own, ``.lock-<when>-<who>``, and
-looks: where he sees another's he takes his own away and comes again later, so two are never inside together where a
-listing shows what was put before (S3, GCS and Azure do). Who is killed inside leaves his object behind; it counts for
-`STALE_S` seconds, far longer than a part takes to rewrite.
+On a local disk (and on NFS) that is `flock` on the file ``.lock``: the system lets go of it when its holder dies,
+however that comes. An object store has no locks. There each who wants in puts an object of his own,
+``.lock-<when>-<who>``, and looks: where he sees another's he takes his own away and comes again later, so two are never
+inside together where a listing shows what was put before (S3, GCS and Azure do). Who is killed inside leaves his object
+behind; it counts for `STALE_S` seconds, far longer than a part takes to rewrite.
 """
 
 import contextlib

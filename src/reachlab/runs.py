@@ -253,6 +253,32 @@ def open_url(url: str) -> tuple[Any, str]:
     return fs, str(path)
 
 
+def check_page(out: str | Path) -> None:
+    """Refuse to write a page where something else lies: only an older page is replaced.
+
+    Raises:
+        ReachlabError: no path of this machine, a folder, or a file that is no HTML.
+    """
+    path = Path(out)
+    if not str(out) or "://" in str(out):
+        raise ReachlabError(f"--out {str(out)!r}: a file of this machine is wanted, e.g. report.html")
+    try:
+        if path.is_dir():
+            raise ReachlabError(f"{path}: a folder; --out is a file, e.g. {path / 'report.html'}")
+        begins = _beginning(path)
+    except (OSError, ValueError) as error:
+        raise ReachlabError(f"{path}: not readable: {getattr(error, 'strerror', None) or error}") from error
+    if begins and not begins.startswith((b"<!doctype html", b"<html")):
+        raise ReachlabError(f"{path}: there is a file already, and it is no page; give another --out")
+
+
+def _beginning(path: Path) -> bytes:
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        return file.read(4096).lstrip().lower()
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` under a temporary name, fsync, rename into place, fsync the folder.
 

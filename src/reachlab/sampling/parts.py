@@ -1,8 +1,8 @@
 """A part: one Parquet file of samples, in which a flipped bit is an error and never another number.
 
 Every page has Parquet's own checksum. What that leaves open is closed by a seal: after the last page and before the
-footer, where no reader of Parquet looks, stand the CRC-32 of each column chunk (the headers of its pages too), row group
-after row group, how many these are, a hash of the footer, and a word to know it by. A part without a seal (of an
+footer, where no reader of Parquet looks, stand the CRC-32 of each column chunk (the headers of its pages too), row
+group after row group, how many these are, a hash of the footer, and a word to know it by. A part without a seal (of an
 earlier day, or rewritten by another program) is read as any Parquet file.
 """
 

@@ -1,8 +1,8 @@
 """The store: a run's problems and samples, as Parquet that any reader can open.
 
-Parts appear whole or not at all, each named by what it holds. Two writers that drew the same samples write the same part,
-of which the first stays, or parts that overlap; a reader keeps each (problem, index) once. What rewrites a part, to put
-columns beside those that are there, holds the run's lock and reads the part anew.
+Parts appear whole or not at all, each named by what it holds. Two writers that drew the same samples write the same
+part, of which the first stays, or parts that overlap; a reader keeps each (problem, index) once. What rewrites a part,
+to put columns beside those that are there, holds the run's lock and reads the part anew.
 """
 
 import hashlib

@@ -40,6 +40,21 @@ def pinned(model: str, out: str, tell: Tell = lambda _: None) -> str:
     return locate(model, (RunFolder(path.parent) for path in sorted(Path(out).rglob("run.json"))), tell).name
 
 
+def check_study(out: str, *, mark: str = "run.json") -> None:
+    """Refuse a folder that is neither a study's nor new, before anything is loaded. A study's holds its runs, or a
+    file `mark`.
+
+    Raises:
+        ReachlabError: such a folder, or one that is not on a local disk.
+    """
+    folder = RunFolder(out)
+    if not folder.is_local:
+        raise ReachlabError(f"{out}: studies live on a local disk; copy them away when they are done")
+    begun = (mark, "*/run.json", *(f"{place}/*/run.json" for place in ("samples", "entropy")))
+    if not any(folder.glob(pattern) for pattern in begun):
+        folder.check_free()
+
+
 @dataclass(frozen=True)
 class Stage:
     """A command of `reachlab`, with a name and the names of the stages that must be finished first."""
