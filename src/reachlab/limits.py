@@ -45,11 +45,11 @@ def check_numbers(
     for field in fields(config):
         found = getattr(config, field.name)
         for value in found if isinstance(found, tuple) else (found,):
-            said = f"{field.name}={value}"
             if isinstance(value, float) and value != value:
-                raise ReachlabError(f"{said} is no number")
+                raise ReachlabError(f"{field.name}={value} is no number")
             if isinstance(value, int) and not isinstance(value, bool):
                 _check_whole(field.name, value, seeds, limits)
+            said = f"{field.name}={value}"
             if field.name in positive and not 0 < value < float("inf"):
                 raise ReachlabError(f"{said} must be above 0")
             if field.name in counts and value is not None and value < 1:

@@ -319,8 +319,8 @@ def test_text_that_cannot_be_stored_is_stored_escaped_and_judged(tmp_path: Path)
     store = SampleStore(RunFolder(tmp_path / "run"))
     assert [(p.id, p.prompt) for p in store.problems()] == [("\\udfff", "half \\ud800?")]
     right, other = store.samples()
-    assert (right.text, right.verdict.status) == ("\ufffd \\boxed{5}", "correct")
-    assert other.text == "\\boxed{\ufffd}"
+    assert (right.text, right.verdict.status) == ("\\ud800 \\boxed{5}", "correct")
+    assert other.text == "\\boxed{\\ud800}"
     assert other.verdict.status != "correct"
 
 

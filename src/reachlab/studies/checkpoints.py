@@ -51,7 +51,7 @@ def run_checkpoints(config: CheckpointsConfig, tell: Callable[[str], None] = lam
     """
     folder = RunFolder(config.run)
     config = replace(config, out=config.out or f"{config.run.rstrip('/')}-checkpoints")
-    check_study(config.out)
+    check_study(config.out, "samples/*/run.json")
     beside = tuple(pinned(model, config.out, tell) for model in config.beside)
     base = pinned(config.base, config.out, tell) if config.base else ""
     config, places = resolve(replace(config, base=base, beside=beside), folder)

@@ -73,7 +73,7 @@ def recipe_stages(recipe: Recipe, config: DemoConfig | VisualConfig) -> list[Sta
 def run_recipe(recipe: Recipe, config: DemoConfig | VisualConfig, title: str, notes: Sequence[str] = ()) -> Path:
     """Run every stage that is not finished, compare the models, print the table and the notes, write the report."""
     began = time.monotonic()
-    check_study(config.out)
+    check_study(config.out, *(f"{name}/run.json" for name in MODELS))
     seconds = run_stages(recipe_stages(recipe, config), cores=len(os.sched_getaffinity(0)))
     folders = [RunFolder(f"{config.out}/samples/{name}") for name in runs_of(recipe)]
     comparison = compare([SampleStore(folder).outcomes() for folder in folders], seed=config.seed)

@@ -45,7 +45,7 @@ def run_regime(config: RegimeConfig) -> Path:
     Raises:
         ReachlabError: settings out of range, or a file of measured runs that cannot be read.
     """
-    check_study(config.out, mark="regime.json")
+    check_study(config.out, "regime.json")
     world = World(alpha=config.alpha, beta=config.beta, noise=config.noise)
     schedule = Schedule(prompts=config.prompts, steps=config.steps, seeds=config.seeds, seed=config.seed)
     rows = _read_measured(Path(config.measured)) if config.measured else []

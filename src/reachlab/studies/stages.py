@@ -40,9 +40,9 @@ def pinned(model: str, out: str, tell: Tell = lambda _: None) -> str:
     return locate(model, (RunFolder(path.parent) for path in sorted(Path(out).rglob("run.json"))), tell).name
 
 
-def check_study(out: str, *, mark: str = "run.json") -> None:
-    """Refuse a folder that is neither a study's nor new, before anything is loaded. A study's holds its runs, or a
-    file `mark`.
+def check_study(out: str, *marks: str) -> None:
+    """Refuse a folder that is neither this study's nor new, before anything is loaded. A study's holds a file that one
+    of the patterns `marks` names: what it writes, or the run.json of a run of its own.
 
     Raises:
         ReachlabError: such a folder, or one that is not on a local disk.
@@ -50,8 +50,7 @@ def check_study(out: str, *, mark: str = "run.json") -> None:
     folder = RunFolder(out)
     if not folder.is_local:
         raise ReachlabError(f"{out}: studies live on a local disk; copy them away when they are done")
-    begun = (mark, "*/run.json", *(f"{place}/*/run.json" for place in ("samples", "entropy")))
-    if not any(folder.glob(pattern) for pattern in begun):
+    if not any(folder.glob(pattern) for pattern in marks):
         folder.check_free()
 
 

@@ -122,7 +122,7 @@ def run_sweep(sweep: Sweep, config: SweepConfig, tell: Tell = lambda _: None) ->
     Raises:
         ReachlabError: a stage failed.
     """
-    check_study(config.out)
+    check_study(config.out, "base/run.json", "samples/base/run.json", f"{sweep.folder}*/run.json")
     config = replace(config, base=pinned(config.base, config.out, tell) if config.base else "")
     run_stages(sweep_stages(sweep, config, len(os.sched_getaffinity(0))), at_once())
 

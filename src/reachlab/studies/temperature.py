@@ -39,7 +39,7 @@ def run_temperature(config: TemperatureConfig, tell: Tell = lambda _: None) -> P
     Raises:
         ReachlabError: a stage failed, for one because no temperature gives a model its base's entropy.
     """
-    check_study(config.out)
+    check_study(config.out, "entropy/*/run.json", "samples/*/run.json")
     base, *models = (pinned(model, config.out, tell) for model in (config.base, *config.model))
     config = replace(config, base=base, model=tuple(models))
     out, labels = Path(config.out), label([config.base, *config.model])

@@ -49,7 +49,7 @@ def run_own(config: OwnConfig, tell: Callable[[str], None] = lambda _: None) -> 
         ReachlabError: too little time, a folder that holds another study, a stage that failed.
     """
     began = time.monotonic()
-    check_study(config.out)
+    check_study(config.out, "run.json")
     teacher = pinned(config.teacher_model, config.out, tell) if config.teacher_model else ""
     config = replace(config, model=pinned(config.model, config.out, tell), teacher_model=teacher)
     plan = _plan(config, tell)
