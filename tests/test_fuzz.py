@@ -45,7 +45,7 @@ from reachlab.types import Sample, Verdict
 TASK = "countdown,numbers=3"
 DEEP = "[" * 200_000
 JUNK = bytes(Random(0).randrange(256) for _ in range(3000))
-FAST = ("--resamples", "20")
+FAST = ("--resamples", "40")
 Damage = Callable[[bytes], bytes | None]
 """From a file's bytes to others; None puts a folder in its place."""
 
@@ -167,7 +167,7 @@ WORDS: dict[str, tuple[Any, Callable[[Path], tuple[str | Path, ...]]]] = {
 }
 """Every command but import: what it takes, and words with which nothing is wrong but that its model is not there."""
 
-WHOLE, REAL = (10**12, -(10**12), 2**70, 10**5000), (float("nan"),)
+WHOLE, REAL = (10**12, -(10**12), 2**70, 10**4000), (float("nan"),)
 PAIRS = ("band", "reward_range")
 
 
@@ -434,8 +434,10 @@ READERS: dict[str, tuple[str, ...]] = {
     "verify": ("verify", "{r}"),
     "guess": ("guess", "{r}", "--json", "--shuffles", "1"),
 }
-EQUAL = ("compare", "evidence", "perplexity", "power", "guess")
-"""What must say the same of a run whose damage is none."""
+
+
+EACH = 25
+"""Damages of a file that a command meets, others for every command: a command takes a while."""
 
 
 @pytest.fixture(scope="module")
@@ -460,7 +462,8 @@ def test_damaged_files_of_a_run(
     code, wanted, err = command(*words)
     assert code == 0, err
     wrong = {}
-    for what, damage in DAMAGES[file].items():
+    cases = sorted(DAMAGES[file].items())
+    for what, damage in Random(f"{file} {name}").sample(cases, min(EACH, len(cases))):
         shutil.rmtree(run)
         shutil.copytree(guessed, run)
         found = sorted(run.glob(file))[0]

@@ -51,6 +51,10 @@ Shrink = Callable[[pa.Table], pa.Table]
 """Makes a smaller table of a part's; `problem_id` and `sample` stay."""
 
 
+class NoChainsError(ReachlabError):
+    """A run of whose steps nothing can be counted, for what it is and not for damage."""
+
+
 class SampleStore:
     """The problems and samples of one run folder."""
 
@@ -274,7 +278,7 @@ class SampleStore:
 
     def _adaptive_outcomes(self, plan: Plan, chain: bool) -> Outcomes:
         if chain:
-            raise ReachlabError(
+            raise NoChainsError(
                 f"{self.folder.url}: drawn with --adaptive, which stops at right answers whatever their steps; "
                 "CoT-pass@k needs a run without it"
             )
@@ -301,12 +305,12 @@ class SampleStore:
     def _check_chains(self, table: pa.Table) -> None:
         """Refuse chain outcomes of samples whose steps nobody checked: counted as wrong or left out, they mislead."""
         if old := self.older_than("steps"):
-            raise ReachlabError(
+            raise NoChainsError(
                 f"{self.folder.url}: {old:,} samples are older than the checks of steps; "
                 f"`reachlab verify {self.folder.url}` checks them"
             )
         if table["steps"].null_count == len(table):
-            raise ReachlabError(f"{self.folder.url}: its task checks no steps")
+            raise NoChainsError(f"{self.folder.url}: its task checks no steps")
 
     def older_than(self, column: str) -> int:
         """How many stored samples lie in parts that were written before there was this column.
