@@ -266,6 +266,8 @@ def check_page(out: str | Path) -> None:
         if path.is_dir():
             raise ReachlabError(f"{path}: a folder; --out is a file, e.g. {path / 'report.html'}")
         begins = _beginning(path)
+        if not next(folder for folder in path.absolute().parents if folder.exists()).is_dir():
+            raise ReachlabError(f"{path}: no file can be here, for what is above it is no folder")
     except (OSError, ValueError) as error:
         raise ReachlabError(f"{path}: not readable: {getattr(error, 'strerror', None) or error}") from error
     if begins and not begins.startswith((b"<!doctype html", b"<html")):
