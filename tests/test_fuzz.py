@@ -198,7 +198,9 @@ def test_numbers_that_no_option_takes(name: str, command: Command, world: Path) 
     cases = [case[1:] for case in numbered() if case[0] == name]
     for owner, field, value in cases:
         hints = get_type_hints(owner)
-        given = {f.name: () if "tuple" in str(hints[f.name]) else "x" for f in fields(owner) if f.default is MISSING}
+        given: dict[str, Any] = {
+            f.name: () if "tuple" in str(hints[f.name]) else "x" for f in fields(owner) if f.default is MISSING
+        }
         whole = getattr(owner, field, None)
         given[field] = (value,) * max(1, len(whole)) if isinstance(whole, tuple) else value
         with pytest.raises(ReachlabError, match=rf"^{field}=.* (must be|is no number)") as error:
@@ -276,7 +278,7 @@ WRITERS = ["sample", "entropy", "reference", "pretrain", "distill", "rl", *(n fo
 @pytest.mark.parametrize("name", WRITERS)
 def test_folders_that_are_not_a_runs(name: str, command: Command, world: Path) -> None:
     before, rest = state(world), WORDS[name][1](world)
-    outs = ["/", world / "notes", world / "file.txt", "foo://x"]
+    outs: list[str | Path] = ["/", world / "notes", world / "file.txt", "foo://x"]
     if not name.startswith("study"):  # whose command lines take a while to read
         outs += [world, world / "file.txt" / "x", "s3://bucket/x", *([""] if name != "entropy" else [])]
     rest = tuple(w for at, w in enumerate(rest) if w != "--out" and (at == 0 or rest[at - 1] != "--out"))

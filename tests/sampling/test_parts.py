@@ -14,7 +14,6 @@ from tests.tiny import in_a_fork
 from reachlab.errors import ReachlabError
 from reachlab.report.picks import pick
 from reachlab.runs import RunFolder
-from reachlab.sampling import store as store_module
 from reachlab.sampling.parts import opened, read_schema, write_parquet
 from reachlab.sampling.store import SampleStore
 from reachlab.types import Judged, Verdict
@@ -88,13 +87,13 @@ def test_a_footer_that_is_long(tmp_path: Path) -> None:
 
 def _slowly(store: SampleStore, work: str) -> None:
     """Add a column, or verdicts, with a pause between reading and writing."""
-    write = store_module.write_parquet
+    write = RunFolder.write
 
-    def slow(table: pa.Table) -> bytes:
+    def slow(folder: RunFolder, name: str, data: bytes | str) -> None:
         time.sleep(0.3)
-        return write(table)
+        write(folder, name, data)
 
-    store_module.write_parquet = slow
+    RunFolder.write = slow  # type: ignore[method-assign]
     (part,) = store.parts()
     if work == "verdicts":
         store.rejudge(part, {at: Judged(Verdict.correct()) for at in range(10)})

@@ -19,7 +19,7 @@ from typing import Literal, cast
 import numpy as np
 
 from reachlab.errors import ReachlabError
-from reachlab.limits import MOST_SAMPLES
+from reachlab.limits import MOST, MOST_SAMPLES
 from reachlab.models.checkpoint import hash_model, load_tokenizer
 from reachlab.models.dtypes import DTYPES
 from reachlab.models.pinning import locate
@@ -266,10 +266,10 @@ class _Work:
         if not self.folder.exists("part.json"):
             size = self.crew.part_size(self.decoding, self.longest)
             self.folder.write("part.json", f'{{"samples": {size}}}\n')
-        size = self.folder.read_json("part.json").get("samples")
-        if not isinstance(size, int) or size < 1:
-            raise ReachlabError(f"{self.folder.file('part.json')}: no number of samples; delete it")
-        return size
+        found = self.folder.read_json("part.json").get("samples")
+        if not isinstance(found, int) or not 1 <= found <= MOST:
+            raise ReachlabError(f"{self.folder.file('part.json')}: says no number of samples; delete it")
+        return found
 
     def draw(self, parts: Sequence[Sequence[Key]], advance: Advance) -> Iterator[Finished]:
         """Draw these samples, and store them as they come: a part at once, or smaller pieces a few together."""
