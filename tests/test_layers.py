@@ -11,6 +11,7 @@ import reachlab
 FLOORS = {
     **dict.fromkeys(("errors", "types", "boundary", "moe", "rl"), 1),
     # The second floor's files without a room, which its rooms use.
+    **dict.fromkeys(("limits", "locks", "storable"), 1.4),
     **dict.fromkeys(("runs", "progress", "threads"), 1.5),
     "hub": 1.6,
     "pictures": 1.75,

@@ -1,6 +1,8 @@
 import json
+import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,10 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tiny import names
+from tests.tiny import in_a_fork, names
 
 from reachlab.errors import ReachlabError
-from reachlab.runs import RunFolder, differences, kept_at, provenance, training_step, write_atomically
+from reachlab.runs import RunFolder, check_page, differences, kept_at, provenance, training_step, write_atomically
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
@@ -229,3 +231,78 @@ def test_provenance_names_versions_and_the_commit() -> None:
     assert {"reachlab", "torch", "numpy"} <= set(found["versions"])
     assert found["commit"] is None or len(found["commit"]) == 40
     assert found["dirty"] in (True, False, None)
+
+
+def test_a_folder_that_is_somebody_elses_is_not_claimed(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    for out, says in (
+        (tmp_path, "not empty .it holds notes.txt"),
+        (tmp_path / "notes.txt", "a file"),
+        (Path("/"), "not empty"),
+    ):
+        with pytest.raises(ReachlabError, match=says):
+            RunFolder(out).claim("sample", {})
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".gitkeep").touch()
+    RunFolder(tmp_path / "empty").claim("sample", {})
+    (tmp_path / "empty" / "notes.txt").touch()
+    RunFolder(tmp_path / "empty").claim("sample", {})
+
+
+@pytest.mark.parametrize("url", ["foo://x", "foo://x/y"])
+def test_urls_of_no_known_kind(url: str) -> None:
+    with pytest.raises(ReachlabError, match=f"'{url}': no folder or file that can be opened"):
+        RunFolder(url)
+
+
+def test_a_claimed_folder_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.claim("sample", {})
+    run.write("samples/part-1.parquet", b"1")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    with pytest.raises(ReachlabError, match=r"its run\.json is gone while the run goes on"):
+        run.write("samples/part-2.parquet", b"2")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_killed_writers_left_is_swept_and_a_living_ones_file_stays(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.claim("sample", {})
+    run.write("samples/part-1.parquet", b"1")
+    host, dead = socket.gethostname().replace(".", "_"), in_a_fork(int)
+    os.waitpid(dead, 0)
+    kept = [
+        f".part-2.parquet.{host}-{os.getpid()}-01234567.tmp",
+        ".part-3.parquet.elsewhere-5-01234567.tmp",
+        ".notes.tmp",
+    ]
+    swept = [
+        f".part-4.parquet.{host}-{dead}-01234567.tmp",
+        ".part-5.parquet.elsewhere-6-01234567.tmp",
+        ".a.89abcdef.tmp",
+    ]
+    for name in (*kept, *swept):
+        (tmp_path / "run" / "samples" / name).touch()
+    for name in swept[1:]:
+        os.utime(tmp_path / "run" / "samples" / name, (0, 0))
+    RunFolder(tmp_path / "run").claim("sample", {})
+    assert sorted(names(tmp_path / "run" / "samples")) == sorted([*kept, "part-1.parquet"])
+
+
+@pytest.mark.parametrize("part", ["config", "facts", "provenance"])
+def test_a_description_with_a_part_of_another_kind(tmp_path: Path, part: str) -> None:
+    (tmp_path / "run.json").write_text(f'{{"{part}": [1]}}')
+    with pytest.raises(ReachlabError, match=rf"run\.json: {part} is not a JSON object"):
+        RunFolder(tmp_path).read_json("run.json")
+
+
+def test_only_an_older_page_is_replaced(tmp_path: Path) -> None:
+    page, other = tmp_path / "page.html", tmp_path / "run.json"
+    check_page(page)
+    page.write_text("\n \n<!DOCTYPE html>")
+    check_page(page)
+    other.write_text("{}")
+    for out in (tmp_path, other, "", "s3://bucket/x.html", other / "x"):
+        with pytest.raises(ReachlabError):
+            check_page(out)

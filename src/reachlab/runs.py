@@ -12,10 +12,13 @@ import os
 import platform
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +27,8 @@ from typing import IO, Any
 import fsspec
 
 from reachlab.errors import ReachlabError
+from reachlab.locks import locked, locked_remotely
+from reachlab.storable import encoded, parse_json, storable
 
 PACKAGES = (
     "reachlab",
@@ -38,13 +43,25 @@ PACKAGES = (
 )
 
 
+TEMPORARY = re.compile(r"\..+\.(?:(?P<host>[^.]*)-(?P<process>\d+)-)?[0-9a-f]{8}\.tmp")
+"""What a file is called until it is whole: who writes it stands in the name."""
+ABANDONED_S = 3600.0
+"""A temporary file that nobody has written to for so long is nobody's any more, whoever's it was."""
+
+
 class RunFolder:
     """One run's folder, on a local disk or behind any fsspec URL."""
 
     def __init__(self, path: str | Path):
+        """Nothing is read or made yet.
+
+        Raises:
+            ReachlabError: a URL of a kind that nothing here can open.
+        """
         self.url = str(path)
-        self.fs, self.path = fsspec.core.url_to_fs(self.url)
+        self.fs, self.path = open_url(self.url)
         self.is_local = "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
+        self.claimed = False
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -67,18 +84,21 @@ class RunFolder:
         # The folder's own name may hold what a pattern gives a meaning, such as brackets.
         return sorted(str(p) for p in self.fs.glob(f"{glob.escape(self.path)}/{pattern}"))
 
-    def write(self, name: str, data: bytes) -> None:
-        """Put a whole file in place, or nothing.
+    def write(self, name: str, data: bytes | str) -> None:
+        """Put a whole file in place, or nothing; text as UTF-8.
 
         Raises:
-            ReachlabError: the disk is full or the folder cannot be written; what was stored before is untouched.
+            ReachlabError: the disk is full or the folder cannot be written; what was stored before is untouched. Or the
+                run was claimed, and somebody has taken its folder away since: it is not made anew.
         """
-        final = self.file(name)
+        final, content = self.file(name), encoded(data) if isinstance(data, str) else data
+        if self.claimed:
+            self.check_there()
         if self.is_local:
-            write_atomically(Path(final), data)
+            write_atomically(Path(final), content)
             return
         try:
-            self.fs.pipe_file(final, data)
+            self.fs.pipe_file(final, content)
         except OSError as error:
             raise ReachlabError(f"{self.url}/{name}: not written: {error.strerror or error}") from error
 
@@ -91,6 +111,8 @@ class RunFolder:
         with tempfile.TemporaryFile() as kept:
             kept.writelines(lines)
             kept.seek(0)
+            if self.claimed:
+                self.check_there()
             if self.is_local:
                 write_atomically(Path(self.file(name)), kept)
                 return
@@ -101,20 +123,90 @@ class RunFolder:
                 raise ReachlabError(f"{self.url}/{name}: not written: {error.strerror or error}") from error
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Read one JSON object of the run."""
+        """Read one JSON object of the run.
+
+        Raises:
+            ReachlabError: it is not there or not readable, or no JSON object.
+        """
+        found = parse_json(self.read(name), self.file(name))
+        if not isinstance(found, dict):
+            raise ReachlabError(f"{self.file(name)}: not a JSON object")
+        for part in ("config", "facts", "provenance") if name == "run.json" else ():
+            if not isinstance(found.get(part, {}), dict):
+                raise ReachlabError(f"{self.file(name)}: {part} is not a JSON object")
+        return found
+
+    def read(self, name: str) -> bytes:
+        """The whole of a file of the run.
+
+        Raises:
+            ReachlabError: it is not there or not readable.
+        """
         try:
-            found = json.loads(self.fs.cat_file(self.file(name)))
+            return bytes(self.fs.cat_file(self.file(name)))
         except FileNotFoundError as error:
             raise ReachlabError(f"{self.url}: not a run folder (no {name})") from error
         except OSError as error:
             raise ReachlabError(f"{self.file(name)}: not readable: {error.strerror or error}") from error
-        except json.JSONDecodeError as error:
-            raise ReachlabError(f"{self.file(name)}: line {error.lineno}: not JSON ({error.msg})") from error
-        except UnicodeDecodeError as error:
-            raise ReachlabError(f"{self.file(name)}: not UTF-8 at byte {error.start}") from error
-        if not isinstance(found, dict):
-            raise ReachlabError(f"{self.file(name)}: not a JSON object")
-        return found
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Held by whoever reads a file of the run, changes it and puts it back; others wait.
+
+        Raises:
+            ReachlabError: on entering: the folder cannot be written.
+        """
+        return locked(Path(self.path)) if self.is_local else locked_remotely(self.fs, self.path)
+
+    def check_free(self) -> None:
+        """Refuse a folder that is neither a run's nor new: what lies there is somebody else's. Hidden files alone, such
+        as .gitkeep, are nothing.
+
+        Raises:
+            ReachlabError: such a folder, or no folder at all.
+        """
+        if not self.url:
+            raise ReachlabError("--out is empty: name a folder, e.g. runs/base")
+        if self.exists("run.json"):
+            return
+        if self.glob("samples/*.parquet") or self.exists("metrics.jsonl"):
+            raise ReachlabError(f"{self.url} holds results but no run.json; give another --out")
+        try:
+            there = [name for path in self.fs.ls(self.path, detail=False) if not (name := _base(path)).startswith(".")]
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ReachlabError(f"{self.url}: not a folder to write to: {error.strerror or error}") from error
+        if there and not self.fs.isdir(self.path):
+            raise ReachlabError(f"{self.url}: a file; --out is a folder")
+        if there:
+            raise ReachlabError(
+                f"{self.url} is no run's folder and not empty (it holds {min(there)}); give another --out"
+            )
+
+    def make(self) -> None:
+        """Have the folder on the disk; one that was claimed is there, or gone for good."""
+        if self.is_local and not self.claimed:
+            try:
+                Path(self.path).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ReachlabError(f"{self.url}: no folder to write to: {error.strerror or error}") from error
+
+    def check_there(self) -> None:
+        """Notice that the folder of a run that goes on has been taken away.
+
+        Raises:
+            ReachlabError: its run.json is gone.
+        """
+        if not self.exists("run.json"):
+            raise ReachlabError(f"{self.url}: its run.json is gone while the run goes on; was the folder moved?")
+
+    def sweep(self) -> None:
+        """Clear away what writers left that were killed in the middle of a file. A living one's file stays."""
+        if self.is_local:
+            for file in [*Path(self.path).glob(".*.tmp"), *Path(self.path).glob("samples/.*.tmp")]:
+                if file.is_file() and _is_abandoned(file):
+                    with contextlib.suppress(OSError):
+                        file.unlink()
 
     def claim(self, kind: str, config: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> None:
         """Make this folder the run of `config`, or check that it already is.
@@ -122,9 +214,10 @@ class RunFolder:
         `config` is everything the result depends on; `facts` are worth keeping but may differ when a run goes on.
 
         Raises:
-            ReachlabError: the folder holds a run with another configuration; the message shows the difference.
+            ReachlabError: the folder holds a run with another configuration; the message shows the difference. Or it is
+                somebody else's, or cannot be written.
         """
-        mine = json.loads(json.dumps({"kind": kind, "config": config}))
+        mine = json.loads(json.dumps(storable({"kind": kind, "config": config})))
         if self.exists("run.json"):
             theirs = self.read_json("run.json")
             changed = list(differences({k: theirs.get(k) for k in mine}, mine))
@@ -133,11 +226,13 @@ class RunFolder:
                     f"{self.url} holds a run with another configuration: {'; '.join(changed)}. "
                     "Give the same settings to go on with it, or another --out"
                 )
+            self.sweep()
+            self.claimed = True
             return
-        if self.glob("samples/*.parquet") or self.exists("metrics.jsonl"):
-            raise ReachlabError(f"{self.url} holds results but no run.json; give another --out")
-        document = {**mine, "facts": dict(facts or {}), "provenance": provenance()}
-        self.write("run.json", (json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
+        self.check_free()
+        document = {**mine, "facts": storable(facts or {}), "provenance": provenance()}
+        self.write("run.json", json.dumps(document, indent=2, sort_keys=True) + "\n")
+        self.claimed = True
 
     def kept(self) -> dict[int, str]:
         """Paths of the checkpoints that a training run kept on its way, by step, in order."""
@@ -149,9 +244,10 @@ class RunFolder:
         if not self.exists("metrics.jsonl"):
             return []
         rows = []
-        for line in self.fs.cat_file(self.file("metrics.jsonl")).decode().splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                rows.append(json.loads(line))
+        for line in self.read("metrics.jsonl").splitlines():
+            with contextlib.suppress(ReachlabError):
+                row = parse_json(line, "")
+                rows += [row] if isinstance(row, dict) and isinstance(row.get("step"), int) else []
         return rows
 
 
@@ -166,9 +262,55 @@ def training_step(path: str | Path) -> int | None:
     return int(found[1]) if found else None
 
 
+def open_url(url: str) -> tuple[Any, str]:
+    """The file system behind a path or URL, and the path there.
+
+    Raises:
+        ReachlabError: nothing here opens URLs of this kind.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(url)
+    except (ValueError, ImportError, OSError) as error:
+        raise ReachlabError(f"{url!r}: no folder or file that can be opened ({_first_line(error)})") from error
+    return fs, str(path)
+
+
+def check_page(out: str | Path) -> None:
+    """Refuse to write a page where something else lies: only an older page is replaced.
+
+    Raises:
+        ReachlabError: no path of this machine, a folder, or a file that is no HTML.
+    """
+    path = Path(out)
+    if not str(out) or "://" in str(out):
+        raise ReachlabError(f"--out {str(out)!r}: a file of this machine is wanted, e.g. report.html")
+    try:
+        if path.is_dir():
+            raise ReachlabError(f"{path}: a folder; --out is a file, e.g. {path / 'report.html'}")
+        begins = _beginning(path)
+        if not next(folder for folder in path.absolute().parents if folder.exists()).is_dir():
+            raise ReachlabError(f"{path}: no file can be here, for what is above it is no folder")
+    except (OSError, ValueError) as error:
+        raise ReachlabError(f"{path}: not readable: {getattr(error, 'strerror', None) or error}") from error
+    if begins and not begins.startswith((b"<!doctype html", b"<html")):
+        raise ReachlabError(f"{path}: there is a file already, and it is no page; give another --out")
+
+
+def _beginning(path: Path) -> bytes:
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        return file.read(4096).lstrip().lower()
+
+
 def write_atomically(path: Path, data: bytes | IO[bytes]) -> None:
-    """Write `data`, or what a file holds, under a temporary name, fsync, rename into place, fsync the folder."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    """Write `data`, or what a file holds, under a temporary name, fsync, rename into place, fsync the folder.
+
+    Raises:
+        ReachlabError: the disk is full or the folder cannot be written; what was stored before is untouched.
+    """
+    who = f"{socket.gethostname().replace('.', '_')}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    temporary = path.with_name(f".{path.name}.{who}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
@@ -180,10 +322,36 @@ def write_atomically(path: Path, data: bytes | IO[bytes]) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        with contextlib.suppress(OSError, ValueError):
             temporary.unlink(missing_ok=True)
-        raise ReachlabError(f"{path}: not written: {error.strerror or error}") from error
+        raise ReachlabError(f"{path}: not written: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _is_abandoned(file: Path) -> bool:
+    """Whether a temporary file's writer is dead: he was a process of this machine that is gone, or nobody has written
+    to it for long."""
+    found = TEMPORARY.fullmatch(file.name)
+    if found is None:
+        return False
+    with contextlib.suppress(FileNotFoundError):
+        if found["host"] == socket.gethostname().replace(".", "_"):
+            try:
+                os.kill(int(found["process"]), 0)
+            except ProcessLookupError:
+                return True
+            except (PermissionError, OverflowError):
+                return False
+        return time.time() - file.stat().st_mtime > ABANDONED_S
+    return False
+
+
+def _base(path: str) -> str:
+    return str(path).rstrip("/").rpartition("/")[2]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def sync_folder(folder: Path) -> None:

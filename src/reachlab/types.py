@@ -36,9 +36,10 @@ def read_prompt(value: Any) -> Text:
     """
     if isinstance(value, str):
         return value
-    if isinstance(value, Mapping):
-        return Chat(tuple(value["messages"]), dict(value["options"]))
-    return Chat(tuple(value))
+    messages, options = (value["messages"], value["options"]) if isinstance(value, Mapping) else (value, {})
+    if not isinstance(messages, list) or not all(isinstance(message, Mapping) for message in messages):
+        raise TypeError("a prompt is text or a list of messages")
+    return Chat(tuple(messages), dict(options))
 
 
 @dataclass(frozen=True, slots=True)

@@ -314,16 +314,16 @@ def test_an_answer_that_hangs_the_verifier_is_unscored_and_disagrees_with_any_la
     assert [(d.ours, d.theirs) for d in run.disagreements] == [("unscored", False)]
 
 
-def test_text_that_cannot_be_stored_is_stored_with_a_replacement_and_judged(tmp_path: Path) -> None:
+def test_text_that_cannot_be_stored_is_stored_escaped_and_judged(tmp_path: Path) -> None:
     asked = {"question": "half \ud800?", "answer": "5", "id": "\udfff", "is_correct": False}
     file = write(tmp_path / "x.jsonl", {**asked, "text": "\ud800 \\boxed{5}"}, {**asked, "text": "\\boxed{\ud800}"})
     (run,) = import_samples(ImportConfig(file=(file,), out=str(tmp_path / "run"), workers=1))
     assert run.samples == run.labelled == 2
     store = SampleStore(RunFolder(tmp_path / "run"))
-    assert [(p.id, p.prompt) for p in store.problems()] == [("\ufffd", "half \ufffd?")]
+    assert [(p.id, p.prompt) for p in store.problems()] == [("\\udfff", "half \\ud800?")]
     right, other = store.samples()
-    assert (right.text, right.verdict.status) == ("\ufffd \\boxed{5}", "correct")
-    assert other.text == "\\boxed{\ufffd}"
+    assert (right.text, right.verdict.status) == ("\\ud800 \\boxed{5}", "correct")
+    assert other.text == "\\boxed{\\ud800}"
     assert other.verdict.status != "correct"
 
 

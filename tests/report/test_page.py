@@ -179,8 +179,8 @@ def test_half_a_character_is_no_reason_to_fail(tmp_path: Path, make: SimpleNames
     listed = {"id": "p0", "prompt": "b\ud83d", "answer": "c\ud83d", "images": [], "metadata": {}}
     run.write("problems.jsonl", (json.dumps(listed) + "\n").encode())
     found = Page(write(make.measure([run]), tmp_path / "r.html", title="d\ud83d"))
-    assert "d?" in found.flat
-    assert json.loads(found.blocks["chunk-0"])[0]["answer"] == "c?"
+    assert "d\\ud83d" in found.flat
+    assert json.loads(found.blocks["chunk-0"])[0]["answer"] == "c\\ud83d"
 
 
 def test_one_model_one_sample_no_training(tmp_path: Path, make: SimpleNamespace) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from reachlab.sampling.run import sample
 from reachlab.sampling.store import SampleStore
 from reachlab.sampling.verifying import verify
 from reachlab.tasks.registry import FAMILIES, load_task
-from reachlab.types import Prompt, StepCheck
+from reachlab.types import Prompt, Sample, StepCheck
 
 PROBLEMS, SAMPLES = 6, 30
 
@@ -357,3 +358,25 @@ def test_positions_end(
 def test_settings_that_cannot_be(settings: dict[str, Any], change: dict[str, Any], says: str) -> None:
     with pytest.raises(ReachlabError, match=says):
         SampleConfig(**{**settings, **change})
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_folder_that_is_taken_away_meanwhile_is_an_error(
+    last: bool, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, write, written = tmp_path / "run", SampleStore.write_part, list[str]()
+
+    def taking(store: SampleStore, samples: Sequence[Sample]) -> str:
+        written.append(write(store, samples))
+        if len(written) == (2 if last else 1):
+            out.rename(tmp_path / "moved")
+        return written[-1]
+
+    monkeypatch.setattr(SampleStore, "write_part", taking)
+    config = SampleConfig(
+        model=str(checkpoint), task=TASK, out=str(out), problems=2, samples=4, part=4,
+        decoding=DecodingChoice(max_tokens=4),
+    )  # fmt: skip
+    with pytest.raises(ReachlabError, match=r"its run\.json is gone"):
+        sample(config)
+    assert not out.exists()

@@ -40,7 +40,7 @@ class Says(Countdown):
     ("question", "said", "value"),
     [
         ("verify", Verdict.correct(), Verdict.correct()),
-        ("verify", Verdict.wrong(Odd("a\x00\ud800\U0001f600"), 0.5), Verdict.wrong("a\ufffd\ufffd\U0001f600", 0.5)),
+        ("verify", Verdict.wrong(Odd("a\x00\ud800\U0001f600"), 0.5), Verdict.wrong("a\ufffd\\ud800\U0001f600", 0.5)),
         ("verify", Verdict(Odd("wrong"), True, None), Verdict("wrong", 1.0, "None")),  # type: ignore[arg-type]
         ("verify", Verdict.unscored("x" * 1000), Verdict.unscored("x" * 300)),
         ("check_steps", StepCheck(1, 2), StepCheck(1, 2)),
@@ -87,7 +87,7 @@ def test_what_ask_never_gives_is_not_read(question: Question, said: Any) -> None
 
 
 def test_what_is_read_is_clean_whoever_sent_it() -> None:
-    assert read("verify", ["wrong", 0.0, "\ud800" * 999]) == Verdict.wrong("\ufffd" * 300)
+    assert read("verify", ["wrong", 0.0, "\ud800" * 999]) == Verdict.wrong("\\ud800" * 50)
     assert read("final_answer", ["\x00" * 9999]) == "\ufffd" * ANSWER_LENGTH
     assert read("verify", failed("verify", "late")) == Verdict.unscored("late")
     assert read("final_answer", failed("final_answer", "late")) is None

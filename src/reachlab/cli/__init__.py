@@ -4,6 +4,7 @@ Rooms are imported inside the commands, so that `reachlab --help` does not wait 
 `--help`: the pipeline's.
 """
 
+import io
 import sys
 from collections.abc import Callable
 
@@ -41,10 +42,17 @@ app.command(moe.moe, name="moe", help=moe.HELP)
 
 def main() -> None:
     """Run a command; a user's error is one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names and answers may be no text that a terminal has
     try:
         app.cli(prog="reachlab", description="Measure what a training stage added to a language model.")
     except ReachlabError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # A message may quote what stands in a file, over several lines.
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except MemoryError as error:
+        print(f"error: not enough memory ({' '.join(str(error).split())}); ask for less at once", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(1)

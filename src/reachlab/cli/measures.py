@@ -8,6 +8,7 @@ from tyro.conf import OmitArgPrefixes as Flat
 
 from reachlab.cli.shown import print_json, print_table
 from reachlab.errors import ReachlabError
+from reachlab.limits import RESAMPLING, check_numbers
 from reachlab.sampling.config import GuessConfig
 
 
@@ -25,6 +26,9 @@ class PerplexityCommand:
     """Of the bootstrap."""
     json: bool = False
     """Print everything as JSON."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, counts=("resamples",), most=RESAMPLING)
 
 
 def perplexity(config: Flat[PerplexityCommand]) -> None:
@@ -77,6 +81,7 @@ class CompareConfig:
     """Of the bootstrap."""
 
     def __post_init__(self) -> None:
+        check_numbers(self, counts=("resamples", "k"), most=RESAMPLING)
         if self.gap_k < 1:
             raise ReachlabError(f"gap_k={self.gap_k} must be 1 or more")
 
@@ -124,7 +129,9 @@ def report(config: Flat[ReportCommand]) -> None:
     Example: reachlab report runs/base-samples runs/pods-samples --out report.html
     """
     from reachlab.report.page import write_report
+    from reachlab.runs import check_page
 
+    check_page(config.out)
     comparison, folders = _compare(config.compare)
     print(write_report(comparison, folders, config.out, title=config.title))
 
@@ -149,6 +156,9 @@ class PowerCommand:
     """Chance to find it."""
     json: bool = False
     """Print JSON."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, counts=("k", "samples"))
 
 
 def power(config: Flat[PowerCommand]) -> None:
@@ -242,6 +252,9 @@ class EvidenceCommand:
     """Of the bootstrap, and of the subsets drawn for votes."""
     json: bool = False
     """Print JSON."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, counts=("resamples", "k"), most=RESAMPLING)
 
 
 def evidence(config: Flat[EvidenceCommand]) -> None:

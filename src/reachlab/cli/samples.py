@@ -10,6 +10,7 @@ from reachlab.cli.shown import plain, print_json, print_table, remark
 from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
 from reachlab.imports.config import ImportConfig
+from reachlab.limits import check_numbers
 from reachlab.sampling.config import ReferenceConfig, SampleConfig, ScoreConfig, VerifyConfig
 from reachlab.sampling.entropy_config import EntropyConfig
 from reachlab.tasks.asking import AskConfig
@@ -36,6 +37,7 @@ class TasksConfig:
     """Print JSON."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.problems < 1:
             raise ReachlabError(f"problems={self.problems} must be 1 or more")
 

@@ -1,7 +1,7 @@
 """What lies in a file, told from its first bytes: rows of JSON lines, CSV, TSV or Parquet, or one JSON document.
 
 Rows come one after another and are never all in memory; a JSON document is read as a whole. What UTF-8 refuses (half a
-surrogate pair, which JSON can spell) is U+FFFD.
+surrogate pair, which JSON can spell) is escaped (`storable.py`).
 """
 
 import csv
@@ -19,7 +19,8 @@ from typing import IO, Any, Literal, cast
 import fsspec
 
 from reachlab.errors import ReachlabError
-from reachlab.tasks.rows import ESCAPED_SURROGATE, whole
+from reachlab.storable import storable
+from reachlab.tasks.rows import ESCAPED_SURROGATE
 
 Kind = Literal["lines", "table", "parquet", "document", "archive"]
 
@@ -167,7 +168,7 @@ def _parsed(line: str) -> dict[str, Any] | Broken:
     try:
         found = json.loads(line)
         if isinstance(found, dict):
-            return whole(found) if ESCAPED_SURROGATE.search(line) else found
+            return storable(found) if ESCAPED_SURROGATE.search(line) else found
     except json.JSONDecodeError as error:
         return Broken(f"not JSON ({error.msg} at column {error.colno}); is the line truncated?")
     except (ValueError, RecursionError) as error:
@@ -184,7 +185,7 @@ def _document(file: LogFile) -> Iterator[tuple[str, Any]]:
         raise ReachlabError(f"{file.path}:{error.lineno}: not JSON ({error.msg} at column {error.colno})") from error
     except (ValueError, RecursionError) as error:
         raise ReachlabError(f"{file.path}: not readable as JSON ({error})") from error
-    yield file.path, whole(found) if ESCAPED_SURROGATE.search(written) else found
+    yield file.path, storable(found) if ESCAPED_SURROGATE.search(written) else found
 
 
 def _table(file: LogFile) -> Iterator[tuple[str, Any]]:

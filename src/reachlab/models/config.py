@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reachlab.errors import ReachlabError
+from reachlab.limits import check_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ class ModelConfig:
     """Upper bound of the vocabulary."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         for name in (
             "hidden",
             "layers",

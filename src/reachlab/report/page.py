@@ -29,6 +29,7 @@ from reachlab.report.styles import shorten
 from reachlab.report.tables import fold_indices, summarise
 from reachlab.report.texts import cut
 from reachlab.runs import RunFolder, write_atomically
+from reachlab.storable import encoded
 
 HERE = Path(__file__).parent
 SCRIPTS = tuple((HERE / name).read_text("utf-8") for name in ("page.js", "problems.js"))
@@ -94,7 +95,7 @@ def write_report(
         sure=any(e.pair.coverage.surely_gained is not None for e in entries if e.pair),
         tables=_tables(entries, extra or {}),
     )
-    write_atomically(Path(out), html.encode(errors="replace"))
+    write_atomically(Path(out), encoded(html))
     return Path(out)
 
 

@@ -7,7 +7,6 @@ groups alone that hold a chosen row, and become objects only where a row is chos
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -17,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reachlab.errors import ReachlabError
 from reachlab.report.texts import Excerpt, cut
+from reachlab.sampling.parts import opened
 from reachlab.sampling.store import LATER, REPEATING, SampleStore
 from reachlab.types import Status
 
@@ -140,13 +139,15 @@ def _within(group_N: np.ndarray) -> np.ndarray:
 
 def _texts(store: SampleStore, part: str, row_N: np.ndarray) -> Iterator[dict[str, Any]]:
     """What the page shows of these rows of a part (ascending), one after the other."""
-    with _opened(store, part) as file:
+    with opened(store.folder.fs, part) as found:
+        file = found.parquet
         columns = [*TEXTS, *(name for name in LATER.names if name in file.schema_arrow.names)]
         start = 0
         for group in range(file.num_row_groups):
             end = start + file.metadata.row_group(group).num_rows
             inside_N = row_N[(row_N >= start) & (row_N < end)]
             if len(inside_N):
+                found.check(columns, [group])
                 yield from _of_group(file, group, columns, inside_N - start)
             start = end
 
@@ -182,13 +183,3 @@ def _positions(values: Any, among: pa.Array) -> np.ndarray:
         place = pc.index_in(chunk.dictionary, among).fill_null(-1).to_numpy()
         place_N.append(place[chunk.indices.to_numpy()])
     return np.concatenate(place_N).astype(np.int64) if place_N else np.empty(0, np.int64)
-
-
-@contextmanager
-def _opened(store: SampleStore, part: str) -> Iterator[pq.ParquetFile]:
-    try:
-        with store.folder.fs.open(part, "rb") as handle:
-            yield pq.ParquetFile(handle, pre_buffer=False)  # as in the store
-    except (pa.ArrowException, OSError) as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ReachlabError(f"{part}: not a readable part ({first}); delete it and draw its samples again") from error

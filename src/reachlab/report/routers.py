@@ -24,6 +24,7 @@ from reachlab.report.figures import Line, layout, name_y, plain
 from reachlab.report.page import HERE, policy, script_json
 from reachlab.report.styles import Style
 from reachlab.runs import write_atomically
+from reachlab.storable import encoded
 
 MOST_LAYERS = 12
 """Layers that get a square of experts by experts each; beyond, as many evenly spaced ones."""
@@ -129,7 +130,7 @@ def write_routers(
         fidelity=fidelity or {},
         methods=methods,
     )
-    write_atomically(Path(out), html.encode())
+    write_atomically(Path(out), encoded(html))
     return Path(out)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from reachlab.errors import ReachlabError
+from reachlab.limits import check_numbers
 from reachlab.tasks.asking import AskConfig
 
 
@@ -55,6 +56,7 @@ class Decoding(DecodingChoice):
     """Strings that end an answer (and are cut off it)."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not 0 <= self.temperature < float("inf"):
             raise ReachlabError(f"temperature={self.temperature} must be 0 or more")
         if not 0 < self.top_p <= 1:
@@ -81,6 +83,7 @@ class Adaptive:
     """Answers a problem before any is stopped; 0 takes 1/32 of --samples, 8 at least."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not self.on and (self.target_width is not None or self.enough != 1 or self.first_look):
             raise ReachlabError("target_width, enough and first_look are for adaptive sampling; add --adaptive")
         if self.target_width is not None and not 0 < self.target_width < 1:
@@ -109,10 +112,9 @@ class Servers:
     """Environment variable that holds the servers' key, if they want one."""
 
     def __post_init__(self) -> None:
+        check_numbers(self, positive=("request_timeout", "patience"))
         if self.concurrency < 1:
             raise ReachlabError(f"concurrency={self.concurrency} must be 1 or more")
-        if not (self.request_timeout > 0 and self.patience > 0):
-            raise ReachlabError("request_timeout and patience must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,7 @@ class Cluster:
     """Ray: cores of a worker."""
 
     def __post_init__(self) -> None:
+        check_numbers(self, positive=("worker_cpus",))
         if self.workers < 0 or self.worker_cpus <= 0 or (self.worker_gpus or 0) < 0:
             raise ReachlabError("workers and worker_gpus must be 0 or more, worker_cpus above 0")
         if not self.ray and (self.workers or self.worker_gpus is not None or self.worker_cpus != 1):
@@ -191,6 +194,7 @@ class SampleConfig:
     """Read all of the weights for their hash, though it is known for files of these sizes and times."""
 
     def __post_init__(self) -> None:
+        check_numbers(self, positive=("verify_timeout",))
         if self.samples < 1:
             raise ReachlabError(f"samples={self.samples} must be 1 or more")
         if self.problems is not None and self.problems < 1:
@@ -203,8 +207,6 @@ class SampleConfig:
             raise ReachlabError("--vllm-args is for --engine vllm; add it")
         if self.engine == "transformers" and not (self.request_seeds and self.logprobs):
             raise ReachlabError("--no-request-seeds and --no-logprobs are for --engine vllm and openai")
-        if not self.verify_timeout > 0:
-            raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
         if max(self.adaptive.enough, self.adaptive.first_look) > self.samples:
             raise ReachlabError(
                 f"enough={self.adaptive.enough} and first_look={self.adaptive.first_look} must be at most "
@@ -237,6 +239,9 @@ class VerifyConfig:
     workers: int | None = None
     """Verifier processes; default one a core."""
 
+    def __post_init__(self) -> None:
+        check_numbers(self, positive=("timeout",), counts=("workers",))
+
 
 @dataclass(frozen=True, kw_only=True)
 class GuessConfig:
@@ -256,12 +261,11 @@ class GuessConfig:
     """Verifier processes; default one a core."""
 
     def __post_init__(self) -> None:
+        check_numbers(self, positive=("timeout",), counts=("workers",), most={"shuffles": 10_000})
         if self.shuffles < 1:
             raise ReachlabError(f"shuffles={self.shuffles} must be 1 or more")
         if self.samples < 0:
             raise ReachlabError(f"samples={self.samples} must be 0 (all) or more")
-        if not self.timeout > 0:
-            raise ReachlabError(f"timeout={self.timeout} must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,6 +293,7 @@ class ScoreConfig:
     """Read all of the weights for their hash, though it is known for files of these sizes and times."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not self.runs:
             raise ReachlabError("name at least one run folder")
         for name in ("samples", "tokens", "threads"):
@@ -314,7 +319,6 @@ class ReferenceConfig:
     """CPU seconds a verifier may take for one solution."""
 
     def __post_init__(self) -> None:
+        check_numbers(self, positive=("verify_timeout",))
         if self.problems is not None and self.problems < 1:
             raise ReachlabError(f"problems={self.problems} must be 1 or more")
-        if not self.verify_timeout > 0:
-            raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")

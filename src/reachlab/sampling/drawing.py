@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import sample_seed
 from reachlab.sampling.engines.engine import Answer, Engine, Told
+from reachlab.storable import storable
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.types import Problem, Sample
@@ -54,12 +55,13 @@ class Drawer:
         Raises:
             ReachlabError: the judge cannot start.
         """
-        judged = self.judge.judge([(self.problems[p], a.text) for (p, _), a in zip(keys, answers, strict=True)])
+        texts = [storable(answer.text) for answer in answers]  # judged as it is stored
+        judged = self.judge.judge([(self.problems[p], text) for (p, _), text in zip(keys, texts, strict=True)])
         return [
             Sample(
                 problem_id=self.problems[key[0]].id,
                 index=key[1],
-                text=answer.text,
+                text=text,
                 tokens=answer.tokens,
                 finish=answer.finish,
                 logprob=answer.logprob,
@@ -69,7 +71,7 @@ class Drawer:
                 steps=said.steps,
                 final_answer=said.final_answer,
             )
-            for key, answer, said in zip(keys, answers, judged, strict=True)
+            for key, answer, text, said in zip(keys, answers, texts, judged, strict=True)
         ]
 
     def close(self) -> None:

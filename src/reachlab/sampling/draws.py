@@ -12,12 +12,14 @@ import hashlib
 
 import numpy as np
 
+from reachlab.storable import encoded
+
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
 def sample_seed(run_seed: int, problem_id: str, index: int) -> int:
     """The 63-bit seed of one sample."""
-    key = f"{run_seed}\x1f{problem_id}\x1f{index}".encode()
+    key = encoded(f"{run_seed}\x1f{problem_id}\x1f{index}")
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") >> 1
 
 

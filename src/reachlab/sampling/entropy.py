@@ -273,7 +273,7 @@ class _Notes:
 
     def _write(self) -> None:
         if self.folder is not None:
-            self.folder.write("entropy.json", (json.dumps(self.document) + "\n").encode())
+            self.folder.write("entropy.json", json.dumps(self.document) + "\n")
 
 
 @dataclass
@@ -317,6 +317,8 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
         ReachlabError: a model or task that cannot be used, a folder with another measurement, no matching temperature.
     """
     folder = RunFolder(config.out) if config.out else None
+    if folder is not None:
+        folder.check_free()
     runs = [] if folder is None else [folder]
     model = locate(config.model, runs, tell)
     match = locate(config.match, runs, tell, fact="match") if config.match else None

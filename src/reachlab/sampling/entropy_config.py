@@ -6,6 +6,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from reachlab.errors import ReachlabError
+from reachlab.limits import check_numbers
 from reachlab.tasks.asking import AskConfig
 
 
@@ -53,6 +54,7 @@ class EntropyConfig:
     """Read all of the weights for their hash, though it is known for files of these sizes and times."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         for name in ("problems", "samples"):
             if getattr(self, name) < 1:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")

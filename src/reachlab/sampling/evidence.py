@@ -32,7 +32,7 @@ from reachlab.errors import ReachlabError
 from reachlab.sampling.doubts import Doubts, read_doubts
 from reachlab.sampling.duplicates import Duplicates, find_duplicates
 from reachlab.sampling.guessing import Guess, read_guess
-from reachlab.sampling.store import SampleStore, codes_of, verdicts
+from reachlab.sampling.store import NoChainsError, SampleStore, codes_of, verdicts
 
 Floats = NDArray[np.float64]
 
@@ -230,7 +230,7 @@ class _Reading:
         """CoT-pass@k."""
         try:
             outcomes = self.store.outcomes(chain=True)
-        except ReachlabError as error:
+        except NoChainsError as error:
             self.notes["chain"] = str(error).removeprefix(f"{self.store.folder.url}: ")
             return None
         return self.passing(outcomes) if outcomes.n_P.any() else None
@@ -280,7 +280,8 @@ class _Reading:
     def duplicates(self) -> Duplicates:
         """Distinct texts and copies, unscored samples included."""
         run = self.store.folder
-        decoding = run.read_json("run.json").get("config", {}).get("decoding") if run.exists("run.json") else None
+        known = run.read_json("run.json").get("config", {}).get("decoding") if run.exists("run.json") else None
+        decoding = known if isinstance(known, dict) else None
         return find_duplicates(self.store, decoding, self.ks(self.fewest), self.below)
 
     def distinct(self, duplicates: Duplicates, table_PM: Floats) -> Line | None:

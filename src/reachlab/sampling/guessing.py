@@ -19,6 +19,7 @@ from reachlab.progress import track
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import GuessConfig
 from reachlab.sampling.store import SampleStore, hash_problems
+from reachlab.storable import encoded
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
@@ -122,6 +123,7 @@ def guess(config: GuessConfig) -> Guess:
     settings = {name: getattr(config, name) for name in ("shuffles", "samples", "seed", "timeout")}
     depends = {**_depends(store, problems), "settings": settings}
     kept = _kept(store)
+    store.folder.sweep()
     if kept is not None and kept[0] == depends:
         return kept[1]
     found = _judge(store, load_task(spec), problems, config)
@@ -134,7 +136,7 @@ def guess(config: GuessConfig) -> Guess:
         "right": found.c_SP.tolist(),
         "unscored": found.unscored_SP.tolist(),
     }
-    store.folder.write(FILE, (json.dumps(document) + "\n").encode())
+    store.folder.write(FILE, json.dumps(document) + "\n")
     return found
 
 
@@ -165,7 +167,7 @@ def _depends(store: SampleStore, problems: list[Problem]) -> dict[str, str]:
     names = "\n".join(path.rsplit("/", 1)[-1] for path in store.parts())
     run = json.dumps(store.folder.read_json("run.json").get("config"), sort_keys=True)
     return {
-        "samples": hashlib.blake2b(f"{names}\n{run}".encode(), digest_size=16).hexdigest(),
+        "samples": hashlib.blake2b(encoded(f"{names}\n{run}"), digest_size=16).hexdigest(),
         "problems": hash_problems(problems),
     }
 
@@ -179,11 +181,13 @@ def _kept(store: SampleStore) -> tuple[Mapping[str, Any], Guess] | None:
         tables = [np.array(found[name], np.int64) for name in ("partner", "scored", "right", "unscored")]
         if any(table.ndim != 2 or table.shape != (len(tables[0]), len(spaces)) for table in tables):
             raise ValueError("tables of different shapes")
+        if not isinstance(found["depends"], dict):
+            raise TypeError("depends is no object")
         partner_SP, n_SP, c_SP, unscored_SP = tables
         return found["depends"], Guess(
             spaces=spaces, partner_SP=partner_SP, n_SP=n_SP, c_SP=c_SP, unscored_SP=unscored_SP
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ReachlabError(
             f"{store.folder.file(FILE)}: not what `reachlab guess` keeps ({error}); delete it"
         ) from error

@@ -50,6 +50,8 @@ def write_reference(config: ReferenceConfig) -> ReferenceRun:
     Raises:
         ReachlabError: a task that cannot be used or knows no solution, or a folder that holds another run.
     """
+    folder = RunFolder(config.out)
+    folder.check_free()
     task = load_task(config.task)
     split: Split = ("all" if task.finite else "test") if config.split == "auto" else config.split
     problems = task.problems(split, config.problems, config.problem_seed)
@@ -61,7 +63,6 @@ def write_reference(config: ReferenceConfig) -> ReferenceRun:
     if not solved:
         raise ReachlabError(f"{config.task}: it knows no solution to any of these {len(problems)} problems")
 
-    folder = RunFolder(config.out)
     identity = {
         "task": config.task,
         "task_hash": hash_problems(problems),

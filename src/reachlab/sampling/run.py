@@ -19,6 +19,7 @@ from typing import Literal, cast
 import numpy as np
 
 from reachlab.errors import ReachlabError
+from reachlab.limits import MOST, MOST_SAMPLES
 from reachlab.models.checkpoint import hash_model, load_tokenizer
 from reachlab.models.dtypes import DTYPES
 from reachlab.models.pinning import locate
@@ -65,6 +66,7 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
         ReachlabError: a model, task or folder that cannot be used; what is stored stays.
     """
     folder = RunFolder(config.out)
+    folder.check_free()
     remarks: list[str] = []
     facts = {"model_path": config.model}
     if not _is_served(config):
@@ -76,6 +78,11 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     problems = task.problems(split, config.problems, config.problem_seed)
     if not problems:
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
+    if len(problems) * config.samples > MOST_SAMPLES:
+        raise ReachlabError(
+            f"{len(problems):,} problems with {config.samples:,} samples each are more than the {MOST_SAMPLES:,} that "
+            "one run may hold; ask for fewer --problems or --samples"
+        )
     if asked.remark:
         remarks.append(asked.remark)
     decoding = config.decoding.settled(task.decoding)
@@ -113,7 +120,10 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
             drawn, ended = _sample_all(work), ""
     finally:
         work.close()
+    folder.check_there()
     stored = len(store.read_encoded([]))
+    if stored < drawn:
+        raise ReachlabError(f"{folder.url}: holds {stored:,} samples, and {drawn:,} were drawn now: parts are gone")
     return SamplingResult(drawn, stored, ended, read_doubts(store, task) if stored else None)
 
 
@@ -166,7 +176,8 @@ def _fit(
     said = config.decoding.max_tokens is not None
     if _is_served(config) and not said and folder.exists("run.json"):
         # Servers may have been started anew, with another limit: a run keeps to what it began with.
-        kept = folder.read_json("run.json").get("config", {}).get("decoding", {}).get("max_tokens")
+        begun = folder.read_json("run.json").get("config", {}).get("decoding")
+        kept = begun.get("max_tokens") if isinstance(begun, dict) else None
         if isinstance(kept, int) and 1 <= kept <= decoding.max_tokens:
             return replace(decoding, max_tokens=kept)
     if not model.counted:
@@ -254,8 +265,11 @@ class _Work:
             return self.config.part
         if not self.folder.exists("part.json"):
             size = self.crew.part_size(self.decoding, self.longest)
-            self.folder.write("part.json", f'{{"samples": {size}}}\n'.encode())
-        return int(self.folder.read_json("part.json")["samples"])
+            self.folder.write("part.json", f'{{"samples": {size}}}\n')
+        found = self.folder.read_json("part.json").get("samples")
+        if not isinstance(found, int) or not 1 <= found <= MOST:
+            raise ReachlabError(f"{self.folder.file('part.json')}: says no number of samples; delete it")
+        return found
 
     def draw(self, parts: Sequence[Sequence[Key]], advance: Advance) -> Iterator[Finished]:
         """Draw these samples, and store them as they come: a part at once, or smaller pieces a few together."""
@@ -322,7 +336,7 @@ def _sample_adaptively(plan: Plan, work: _Work, tell: Callable[[str], None]) -> 
         tell(say(plan, looks[-1]))
     document = {"looks": [look.to_dict() for look in looks], "ended": ending(plan, looks)}
     if not store.folder.exists("adaptive.json") or store.folder.read_json("adaptive.json") != document:
-        store.folder.write("adaptive.json", (json.dumps(document, indent=2) + "\n").encode())
+        store.folder.write("adaptive.json", json.dumps(document, indent=2) + "\n")
     return drawn, sum_up(plan, looks)
 
 

@@ -143,9 +143,10 @@ class _Run:
             ReachlabError: not a run of samples, or another model's scores under the judge's name.
         """
         self.store, self.judge, self.tell = store, judge, tell
+        store.folder.sweep()
         self.problems = {p.id: p for p in store.problems()}
         document = store.folder.read_json("run.json") if store.folder.exists("run.json") else {}
-        decoding: Mapping[str, Any] = document.get("config", {}).get("decoding") or {}
+        decoding: Mapping[str, Any] = _object(document.get("config", {}).get("decoding"))
         self.open_ended = bool(decoding.get("stop"))
         self.pending: dict[str, list[int]] = {}
         self.asked = 0
@@ -316,6 +317,10 @@ class _Run:
                     )
 
 
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 class _Columns:
     """The two columns of one part while they are filled."""
 
@@ -343,7 +348,6 @@ class _Columns:
         """Rewrite the part with what there is."""
         logprobs = pa.array(self.logprob_N.astype(np.float32), mask=np.isnan(self.logprob_N))
         tokens = pa.array(self.tokens_N.astype(np.int32), mask=self.tokens_N < 0)
-        self.store.add_columns(
-            self.part, {self.judge.logprob: logprobs, self.judge.tokens: tokens}, self.judge.identity
-        )
+        columns = {self.judge.logprob: logprobs, self.judge.tokens: tokens}
+        self.store.add_columns(self.part, columns, self.judge.identity, fill=True)
         self.saved = time.monotonic()

@@ -1,29 +1,28 @@
 """The store: a run's problems and samples, as Parquet that any reader can open.
 
-Parts are immutable and appear whole or not at all, so several writers need no lock: each writes parts of its own, named
-by what they hold. Two writers that drew the same samples write the same part twice, or parts that overlap; a reader
-keeps each (problem, index) once.
+Parts appear whole or not at all, each named by what it holds. Two writers that drew the same samples write the same
+part, of which the first stays, or parts that overlap; a reader keeps each (problem, index) once. What rewrites a part,
+to put columns beside those that are there, holds the run's lock and reads the part anew.
 """
 
 import hashlib
-import io
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.errors import ReachlabError
-from reachlab.pictures.reference import fingerprint
 from reachlab.runs import RunFolder
 from reachlab.sampling.adaptive import Ledger, Plan, read_plan
-from reachlab.types import Judged, Problem, Sample, StepCheck, Verdict, read_prompt, written_prompt
+from reachlab.sampling.parts import opened, read_schema, write_parquet
+from reachlab.sampling.problems import hash_problems as hash_problems
+from reachlab.sampling.problems import read_problem, write_problem
+from reachlab.storable import encoded, parse_json, storable
+from reachlab.types import Judged, Problem, Sample, StepCheck, Verdict
 
 SCHEMA = pa.schema(
     [
@@ -52,6 +51,10 @@ Shrink = Callable[[pa.Table], pa.Table]
 """Makes a smaller table of a part's; `problem_id` and `sample` stay."""
 
 
+class NoChainsError(ReachlabError):
+    """A run of whose steps nothing can be counted, for what it is and not for damage."""
+
+
 class SampleStore:
     """The problems and samples of one run folder."""
 
@@ -65,27 +68,31 @@ class SampleStore:
         self.folder.write_lines("problems.jsonl", map(problem_line, problems))
 
     def problems(self) -> list[Problem]:
-        """The run's problems, in order."""
-        path = self.folder.file("problems.jsonl")
+        """The run's problems, in order.
+
+        Raises:
+            ReachlabError: no run of samples, or a list that is damaged.
+        """
         if not self.folder.exists("problems.jsonl"):
             raise ReachlabError(f"{self.folder.url}: not a run of samples (no problems.jsonl)")
-        rows = []
-        for number, line in enumerate(self.folder.fs.cat_file(path).decode().removesuffix("\n").split("\n"), 1):
-            try:
-                row = json.loads(line)
-                prompt = row.pop("prompt")
-                images = tuple(row.pop("images"))
-                row.pop("image_hashes", None)
-                rows.append(Problem(prompt=read_prompt(prompt), images=images, **row))
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise ReachlabError(f"{path}:{number}: not a problem ({error})") from error
-        return rows
+        found = [read_problem(line, place) for place, line in self._lines()]
+        if len({problem.id for problem in found}) < len(found):
+            raise ReachlabError(f"{self.folder.file('problems.jsonl')}: holds a problem twice")
+        return found
 
     def image_hashes(self) -> dict[str, list[str]]:
         """The hashes of the problems' pictures, as they were when the run was begun; of problems that have any."""
-        lines = self.folder.fs.cat_file(self.folder.file("problems.jsonl")).decode().split("\n")
-        rows = [json.loads(line) for line in lines if '"image_hashes"' in line]
+        rows = [parse_json(line, place) for place, line in self._lines() if '"image_hashes"' in line]
         return {row["id"]: row["image_hashes"] for row in rows}
+
+    def _lines(self) -> Iterator[tuple[str, str]]:
+        path = self.folder.file("problems.jsonl")
+        try:
+            text = self.folder.read("problems.jsonl").decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ReachlabError(f"{path}: not UTF-8 at byte {error.start}") from error
+        for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
+            yield f"{path}:{number}", line.removesuffix("\r")
 
     # -- samples ----------------------------------------------------------------------------------------------------
 
@@ -95,36 +102,43 @@ class SampleStore:
 
     def write_part(self, samples: Sequence[Sample]) -> str:
         """Store samples as one immutable part and return its name. A second write of the same samples changes
-        nothing."""
+        nothing, whoever wrote them first and whatever stands beside them since.
+
+        Raises:
+            ReachlabError: they cannot be stored, or not there.
+        """
         name = part_name([(s.problem_id, s.index) for s in samples])
         rows = [
             {
-                "problem_id": s.problem_id,
+                "problem_id": storable(s.problem_id),
                 "sample": s.index,
-                "text": s.text,
+                "text": storable(s.text),
                 "tokens": s.tokens,
                 "finish": s.finish,
                 "logprob": s.logprob,
                 "seed": s.seed,
-                "engine": s.engine,
+                "engine": storable(s.engine),
             }
             for s in samples
         ]
-        table = pa.Table.from_pylist(rows, schema=pa.schema(list(SCHEMA)[:8]))
+        try:
+            table = pa.Table.from_pylist(rows, schema=pa.schema(list(SCHEMA)[:8]))
+        except (pa.ArrowException, OverflowError) as error:
+            raise ReachlabError(f"{self.folder.url}: samples that cannot be stored ({error})") from error
         for column, values in _judged_columns([Judged(s.verdict, s.steps, s.final_answer) for s in samples]).items():
             table = table.append_column(column, values)
-        self._write_table(name, table)
+        if self.folder.claimed:
+            self.folder.check_there()
+        self.folder.make()
+        with self.folder.lock():
+            if not self.folder.exists(name):
+                self.folder.write(name, write_parquet(table))
         return name
 
     def find_part(self, keys: Sequence[tuple[str, int]]) -> str | None:
         """The path of the part that holds just these samples, None where it has not been written."""
         name = part_name(keys)
         return self.folder.file(name) if self.folder.exists(name) else None
-
-    def _write_table(self, name: str, table: pa.Table) -> None:
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer, compression="zstd")
-        self.folder.write(name, buffer.getvalue())
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All samples as one Arrow table, each (problem, index) once, in no promised order.
@@ -180,28 +194,22 @@ class SampleStore:
         Raises:
             ReachlabError: not readable Parquet with the columns of every part.
         """
-        try:
-            with self.folder.fs.open(part, "rb") as file:
-                metadata = pq.read_metadata(file)
-                schema = metadata.schema.to_arrow_schema()
-                for field in (*SCHEMA, *(f for f in LATER if f.name in schema.names)):
-                    if field.name not in schema.names or _plain(schema.field(field.name).type) != field.type:
-                        raise ValueError(f"no column {field.name} of type {field.type}")
-                # A column of a later day may be in some parts only; elsewhere it is null.
-                wanted = None if columns is None else [c for c in columns if c in schema.names]
-                found = [c for c in encoded if c in schema.names]
-                # Not read ahead: a thread of Arrow's could hold the file as the interpreter ends: it aborts.
-                parquet = pq.ParquetFile(file, metadata=metadata, read_dictionary=found, pre_buffer=False)
-                # One thread: a part is small, and handing its columns out costs more than it saves.
-                table = parquet.read(wanted, use_threads=False)
+        with opened(self.folder.fs, part, encoded) as found:
+            schema = found.parquet.metadata.schema.to_arrow_schema()
+            for field in (*SCHEMA, *(f for f in LATER if f.name in schema.names)):
+                if field.name not in schema.names or _plain(schema.field(field.name).type) != field.type:
+                    raise ValueError(f"no column {field.name} of type {field.type}")
+            # A column of a later day may be in some parts only; elsewhere it is null.
+            wanted = None if columns is None else [c for c in columns if c in schema.names]
+            found.check(wanted)
+            # One thread: a part is small, and handing its columns out costs more than it saves.
+            table = found.parquet.read(wanted, use_threads=False)
             for at, field in enumerate(table.schema):
                 if pa.types.is_dictionary(field.type) and field.name not in encoded:
                     table = table.set_column(at, field.name, table.column(at).cast(field.type.value_type))
             for name in ("problem_id", "sample"):
                 if name in table.column_names and table[name].null_count:
                     raise ValueError(f"a row without {name}")
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise _damaged(part, error) from error
         return table
 
     def schema(self, part: str) -> pa.Schema:
@@ -210,11 +218,7 @@ class SampleStore:
         Raises:
             ReachlabError: not readable Parquet.
         """
-        try:
-            with self.folder.fs.open(part, "rb") as file:
-                return pq.read_schema(file)
-        except (pa.ArrowException, OSError) as error:
-            raise _damaged(part, error) from error
+        return read_schema(self.folder.fs, part)
 
     def drawn(self) -> dict[str, set[int]]:
         """Which sample indices each problem has."""
@@ -278,7 +282,7 @@ class SampleStore:
 
     def _adaptive_outcomes(self, plan: Plan, chain: bool) -> Outcomes:
         if chain:
-            raise ReachlabError(
+            raise NoChainsError(
                 f"{self.folder.url}: drawn with --adaptive, which stops at right answers whatever their steps; "
                 "CoT-pass@k needs a run without it"
             )
@@ -305,12 +309,12 @@ class SampleStore:
     def _check_chains(self, table: pa.Table) -> None:
         """Refuse chain outcomes of samples whose steps nobody checked: counted as wrong or left out, they mislead."""
         if old := self.older_than("steps"):
-            raise ReachlabError(
+            raise NoChainsError(
                 f"{self.folder.url}: {old:,} samples are older than the checks of steps; "
                 f"`reachlab verify {self.folder.url}` checks them"
             )
         if table["steps"].null_count == len(table):
-            raise ReachlabError(f"{self.folder.url}: its task checks no steps")
+            raise NoChainsError(f"{self.folder.url}: its task checks no steps")
 
     def older_than(self, column: str) -> int:
         """How many stored samples lie in parts that were written before there was this column.
@@ -328,58 +332,75 @@ class SampleStore:
         """The samples of one part, in its row order."""
         return [_sample(row) for row in self.read_part(path).to_pylist()]
 
-    def rejudge(self, part: str, judged: Sequence[Judged]) -> None:
-        """Replace what was said of the answers of one part (in its row order); the part changes whole or not at all."""
-        self.add_columns(part, _judged_columns(judged))
+    def rejudge(self, part: str, judged: Sequence[Judged] | Mapping[int, Judged]) -> None:
+        """Replace what was said of all rows of one part, or of some; what stands there of others stays, and so does
+        what another command writes meanwhile. The part changes whole or not at all."""
+        rows = judged if isinstance(judged, Mapping) else dict(enumerate(judged))
+
+        def change(table: pa.Table) -> pa.Table:
+            if not isinstance(judged, Mapping) and len(judged) != len(table):
+                raise ReachlabError(f"{part}: holds {len(table)} samples, and {len(judged)} were judged")
+            # Where each row of the new columns comes from: the old one, or behind it what was said now.
+            at_N = np.arange(len(table))
+            at_N[list(rows)] = len(table) + np.arange(len(rows))
+            for name, said in _judged_columns(list(rows.values())).items():
+                old = table[name].combine_chunks() if name in table.column_names else pa.nulls(len(table), said.type)
+                both = pa.concat_arrays([old, said])
+                table = _with_column(table, pa.field(name, said.type), both.take(pa.array(at_N)))
+            return table
+
+        self._change(part, change)
 
     def add_columns(
-        self, part: str, columns: Mapping[str, pa.Array], metadata: Mapping[str, str] | None = None
+        self,
+        part: str,
+        columns: Mapping[str, pa.Array],
+        metadata: Mapping[str, str] | None = None,
+        *,
+        fill: bool = False,
     ) -> None:
         """Put columns beside those of one part, in its row order; one of the same name is replaced.
 
-        The part changes whole or not at all. `metadata` is written into each of these columns' fields.
+        With `fill`, a null stands for "as it is there". The part changes whole or not at all, and what another command
+        adds meanwhile stays. `metadata` is written into each of these columns' fields.
+
+        Raises:
+            ReachlabError: with `fill`, the part has a column of this name with other metadata.
         """
-        table = self.read_part(part)
-        for name, values in columns.items():
-            field = pa.field(name, values.type, metadata=metadata)
-            at = table.schema.get_field_index(name)
-            table = table.append_column(field, values) if at < 0 else table.set_column(at, field, values)
-        self._write_table(part.removeprefix(f"{self.folder.path}/"), table)
 
+        def change(table: pa.Table) -> pa.Table:
+            for name, values in columns.items():
+                field = pa.field(name, values.type, metadata=metadata)
+                if fill and name in table.column_names:
+                    if table.schema.field(name).metadata != field.metadata:
+                        raise ReachlabError(f"{part}: another command has written {name!r} of another model meanwhile")
+                    values = pc.coalesce(values, table[name].combine_chunks())
+                table = _with_column(table, field, values)
+            return table
 
-def _damaged(part: str, error: Exception) -> ReachlabError:
-    return ReachlabError(
-        f"{part}: not a readable part ({next(iter(str(error).splitlines()), type(error).__name__)}); "
-        "delete it and run the same command to draw its samples again"
-    )
+        self._change(part, change)
+
+    def _change(self, part: str, change: Callable[[pa.Table], pa.Table]) -> None:
+        """Rewrite one part. It is read with the run's lock held, so nothing is lost that another command wrote."""
+        with self.folder.lock():
+            table = change(self.read_part(part))
+            self.folder.write(part.removeprefix(f"{self.folder.path}/"), write_parquet(table))
 
 
 def part_name(keys: Sequence[tuple[str, int]]) -> str:
     """The name of the part that holds these samples, (problem, index) each, in this order."""
     text = "\n".join(f"{problem}\t{index}" for problem, index in keys)
-    return f"samples/part-{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}.parquet"
+    return f"samples/part-{hashlib.blake2b(encoded(text), digest_size=8).hexdigest()}.parquet"
 
 
 def problem_line(problem: Problem) -> bytes:
     """A problem as a line of problems.jsonl."""
-    return json.dumps(_row(problem), sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    return encoded(f"{write_problem(problem)}\n")
 
 
-def _row(problem: Problem) -> dict[str, Any]:
-    """A problem as it is kept: of pictures a reference each, and a hash that tells whether one has changed."""
-    hashes = {"image_hashes": [fingerprint(reference) for reference in problem.images]} if problem.images else {}
-    # Not asdict: it copies what lies inside, and a log may have a million problems.
-    own = {field.name: getattr(problem, field.name) for field in fields(problem)}
-    return own | {"prompt": written_prompt(problem.prompt), "images": list(problem.images)} | hashes
-
-
-def hash_problems(problems: Sequence[Problem]) -> str:
-    """A hash of what is asked and what counts as right; part of a run's identity."""
-    digest = hashlib.blake2b(digest_size=16)
-    for p in problems:
-        asked = [p.id, written_prompt(p.prompt), p.answer, *map(fingerprint, p.images)]
-        digest.update(json.dumps(asked, sort_keys=True, default=str).encode())
-    return digest.hexdigest()
+def _with_column(table: pa.Table, field: pa.Field, values: pa.Array) -> pa.Table:
+    at = table.schema.get_field_index(field.name)
+    return table.append_column(field, values) if at < 0 else table.set_column(at, field, values)
 
 
 def _judged_columns(judged: Sequence[Judged]) -> dict[str, pa.Array]:
@@ -387,10 +408,10 @@ def _judged_columns(judged: Sequence[Judged]) -> dict[str, pa.Array]:
     values = {
         "verdict": [j.verdict.status for j in judged],
         "score": [j.verdict.score for j in judged],
-        "reason": [j.verdict.reason for j in judged],
+        "reason": [storable(j.verdict.reason) for j in judged],
         "valid_steps": [None if j.steps is None else j.steps.valid for j in judged],
         "steps": [None if j.steps is None else j.steps.steps for j in judged],
-        "final_answer": [j.final_answer for j in judged],
+        "final_answer": [storable(j.final_answer) for j in judged],
     }
     types = {field.name: field.type for field in (*SCHEMA, *LATER)}
     return {name: pa.array(column, types[name]) for name, column in values.items()}

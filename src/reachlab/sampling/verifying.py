@@ -25,7 +25,7 @@ def verify(config: VerifyConfig) -> dict[str, int]:
         ReachlabError: not a run of samples, or its task is not known.
     """
     folder = RunFolder(config.run)
-    about = folder.read_json("run.json")["config"]
+    about = folder.read_json("run.json").get("config", {})
     if about.get("verdicts") == "file":
         raise ReachlabError(
             f"{config.run}: its verdicts are the log's own, which judging again would destroy; import the log again "
@@ -36,8 +36,9 @@ def verify(config: VerifyConfig) -> dict[str, int]:
         raise ReachlabError(f"{config.run}: its log holds no right answers; say by which task with --task")
     if not spec:
         raise ReachlabError(f"{config.run}: the run does not say its task; give --task")
-    task = load_task(spec)
+    task = load_task(str(spec))
     store = SampleStore(folder)
+    folder.sweep()
     problems = {p.id: p for p in store.problems()}
     changes: Counter[str] = Counter()
     parts = store.parts()
@@ -50,9 +51,9 @@ def verify(config: VerifyConfig) -> dict[str, int]:
             if strange := next((r.problem_id for r in rows if r.problem_id not in problems), None):
                 raise ReachlabError(f"{part}: problem {strange!r} is not in the run's problems.jsonl")
             judged = _judge(judge, rows, problems, only_unscored=config.only_unscored)
-            for row, said in zip(rows, judged, strict=True):
-                if row.verdict.status != said.verdict.status:
-                    changes[f"{row.verdict.status} -> {said.verdict.status}"] += 1
+            for i, said in judged.items():
+                if rows[i].verdict.status != said.verdict.status:
+                    changes[f"{rows[i].verdict.status} -> {said.verdict.status}"] += 1
             store.rejudge(part, judged)
             advance()
     return dict(changes)
@@ -60,19 +61,19 @@ def verify(config: VerifyConfig) -> dict[str, int]:
 
 def _judge(
     judge: Judge, rows: Sequence[Sample], problems: Mapping[str, Problem], *, only_unscored: bool
-) -> list[Judged]:
-    """Judge the chosen rows. Of the others, what the task did not say (or was not asked in its day) is asked again."""
-    judged = [Judged(r.verdict, r.steps, r.final_answer) for r in rows]
+) -> dict[int, Judged]:
+    """What is said of the chosen rows. Of the others, what the task did not say (or was not asked in its day) is asked
+    again; those of which nothing is new are not among them."""
     pairs = [(problems[r.problem_id], r.text) for r in rows]
     there = [i for i, r in enumerate(rows) if r.verdict.reason != NOT_ANSWERED]
     chosen = [i for i in there if not only_unscored or rows[i].verdict.status == "unscored"]
-    for i, said in zip(chosen, judge.judge(pairs[i] for i in chosen), strict=True):
-        judged[i] = said
-    rest = set(there) - set(chosen)
-    unchecked = sorted(i for i in rest if rows[i].steps is None)
+    judged = dict(zip(chosen, judge.judge(pairs[i] for i in chosen), strict=True))
+    rest = [i for i in there if i not in judged]
+    known = {i: Judged(rows[i].verdict, rows[i].steps, rows[i].final_answer) for i in rest}
+    unchecked = [i for i in rest if rows[i].steps is None]
     for i, steps in zip(unchecked, judge.check_steps(pairs[i] for i in unchecked), strict=True):
-        judged[i] = replace(judged[i], steps=steps)
-    unread = sorted(i for i in rest if rows[i].final_answer is None)
+        judged[i] = replace(known[i], steps=steps)
+    unread = [i for i in rest if rows[i].final_answer is None]
     for i, answer in zip(unread, judge.final_answers(pairs[i] for i in unread), strict=True):
-        judged[i] = replace(judged[i], final_answer=answer)
+        judged[i] = replace(judged.get(i, known[i]), final_answer=answer)
     return judged

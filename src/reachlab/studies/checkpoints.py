@@ -22,7 +22,7 @@ from reachlab.runs import RunFolder, kept_at, write_atomically
 from reachlab.sampling.config import Decoding
 from reachlab.studies.config import CheckpointsConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
-from reachlab.studies.stages import Stage, at_once, pinned, run_stages
+from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages
 from reachlab.tasks.asking import AskConfig
 from reachlab.training.corpus.sources import is_text
 
@@ -51,6 +51,7 @@ def run_checkpoints(config: CheckpointsConfig, tell: Callable[[str], None] = lam
     """
     folder = RunFolder(config.run)
     config = replace(config, out=config.out or f"{config.run.rstrip('/')}-checkpoints")
+    check_study(config.out, "samples/*/run.json")
     beside = tuple(pinned(model, config.out, tell) for model in config.beside)
     base = pinned(config.base, config.out, tell) if config.base else ""
     config, places = resolve(replace(config, base=base, beside=beside), folder)

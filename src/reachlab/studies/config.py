@@ -6,6 +6,7 @@ from typing import Literal
 from tyro.conf import Positional, UseAppendAction
 
 from reachlab.errors import ReachlabError
+from reachlab.limits import check_numbers
 from reachlab.tasks.asking import AskConfig
 from reachlab.training.rl_config import AlgorithmName
 
@@ -24,6 +25,7 @@ class RecipeConfig:
     """Multiplies the training steps; below 1 is quicker and shows less."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.problems < 1 or self.samples < 1:
             raise ReachlabError(f"problems={self.problems} and samples={self.samples} must be 1 or more")
         if not 0 < self.scale < float("inf"):
@@ -74,6 +76,7 @@ class SweepConfig:
     """More words for `reachlab rl`, e.g. "--rule max_variance --keep 4"."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         for name in ("seeds", "steps", "prompts", "max_tokens", "problems", "samples"):
             if getattr(self, name) < 1:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
@@ -104,6 +107,7 @@ class RolloutsConfig(SweepConfig):
     """What learns from them."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         super().__post_init__()
         _check_values(self.values)
         if min(self.values) < 1:
@@ -123,6 +127,7 @@ class KLConfig(SweepConfig):
     """Rollouts a problem."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         super().__post_init__()
         _check_values(self.values)
         if not all(0 <= value < float("inf") for value in self.values):
@@ -171,6 +176,7 @@ class CheckpointsConfig:
     """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.samples < 1 or (self.problems is not None and self.problems < 1):
             raise ReachlabError(f"problems={self.problems} and samples={self.samples} must be 1 or more")
         if self.temperature is not None and not 0 <= self.temperature < float("inf"):
@@ -218,6 +224,7 @@ class TemperatureConfig:
     """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not self.model:
             raise ReachlabError("--model is needed: a model trained from the base; give it again for more")
         if len({self.base, *self.model}) <= len(self.model):
@@ -264,6 +271,7 @@ class RegimeConfig:
     """Stop generating for a problem whose kept rollouts cannot get better."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not self.widths or min(self.widths) < 2 or not self.ratios or min(self.ratios) <= 0 or self.keep < 1:
             raise ReachlabError("widths must be 2 or more, ratios above 0, keep 1 or more")
 
@@ -300,6 +308,7 @@ class InspectConfig:
     """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         for name in ("tokens", "batch"):
             if getattr(self, name) < 1:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")

@@ -17,7 +17,7 @@ from reachlab.report.tables import print_comparison
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
 from reachlab.studies.config import DemoConfig, VisualConfig
-from reachlab.studies.stages import Stage, run_stages
+from reachlab.studies.stages import Stage, check_study, run_stages
 
 MODELS = ("base", "grpo", "pods", "distilled")
 MADE_BY = {"base": "pretrain base", "grpo": "RL, GRPO 16", "pods": "RL, PODS 64 to 16", "distilled": "distil"}
@@ -73,6 +73,7 @@ def recipe_stages(recipe: Recipe, config: DemoConfig | VisualConfig) -> list[Sta
 def run_recipe(recipe: Recipe, config: DemoConfig | VisualConfig, title: str, notes: Sequence[str] = ()) -> Path:
     """Run every stage that is not finished, compare the models, print the table and the notes, write the report."""
     began = time.monotonic()
+    check_study(config.out, *(f"{name}/run.json" for name in MODELS))
     seconds = run_stages(recipe_stages(recipe, config), cores=len(os.sched_getaffinity(0)))
     folders = [RunFolder(f"{config.out}/samples/{name}") for name in runs_of(recipe)]
     comparison = compare([SampleStore(folder).outcomes() for folder in folders], seed=config.seed)

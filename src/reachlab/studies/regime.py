@@ -21,6 +21,7 @@ from reachlab.report.figures import plain
 from reachlab.rl.regime import Costs, Plan, RegimeMap, Schedule, World, race, regime_map
 from reachlab.runs import write_atomically
 from reachlab.studies.config import RegimeConfig
+from reachlab.studies.stages import check_study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ def run_regime(config: RegimeConfig) -> Path:
     Raises:
         ReachlabError: settings out of range, or a file of measured runs that cannot be read.
     """
+    check_study(config.out, "regime.json")
     world = World(alpha=config.alpha, beta=config.beta, noise=config.noise)
     schedule = Schedule(prompts=config.prompts, steps=config.steps, seeds=config.seeds, seed=config.seed)
     rows = _read_measured(Path(config.measured)) if config.measured else []

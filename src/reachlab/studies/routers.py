@@ -21,6 +21,7 @@ from reachlab.moe.fidelity import CANDIDATES, Batch, Fidelity, compare
 from reachlab.moe.instruments import Reading, Recorder, unused_warnings
 from reachlab.progress import track
 from reachlab.report.routers import labels, write_routers
+from reachlab.runs import check_page
 from reachlab.studies.config import InspectConfig
 from reachlab.tasks.registry import load_task
 from reachlab.training.corpus.sources import is_text
@@ -84,6 +85,8 @@ def inspect_routers(config: InspectConfig) -> Inspection:
     Raises:
         ReachlabError: no checkpoint, a dense model or one whose family is refused, data that cannot be read.
     """
+    if config.out:
+        check_page(config.out)
     device = choose_device(config.device)
     located = locate(config.model)
     config = replace(config, model=located.folder)

@@ -40,6 +40,20 @@ def pinned(model: str, out: str, tell: Tell = lambda _: None) -> str:
     return locate(model, (RunFolder(path.parent) for path in sorted(Path(out).rglob("run.json"))), tell).name
 
 
+def check_study(out: str, *marks: str) -> None:
+    """Refuse a folder that is neither this study's nor new, before anything is loaded. A study's holds a file that one
+    of the patterns `marks` names: what it writes, or the run.json of a run of its own.
+
+    Raises:
+        ReachlabError: such a folder, or one that is not on a local disk.
+    """
+    folder = RunFolder(out)
+    if not folder.is_local:
+        raise ReachlabError(f"{out}: studies live on a local disk; copy them away when they are done")
+    if not any(folder.glob(pattern) for pattern in marks):
+        folder.check_free()
+
+
 @dataclass(frozen=True)
 class Stage:
     """A command of `reachlab`, with a name and the names of the stages that must be finished first."""

@@ -30,7 +30,7 @@ from reachlab.report.page import write_report
 from reachlab.runs import RunFolder, write_atomically
 from reachlab.sampling.store import SampleStore
 from reachlab.studies.config import SweepConfig
-from reachlab.studies.stages import Stage, Tell, at_once, pinned, run_stages
+from reachlab.studies.stages import Stage, Tell, at_once, check_study, pinned, run_stages
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -122,6 +122,7 @@ def run_sweep(sweep: Sweep, config: SweepConfig, tell: Tell = lambda _: None) ->
     Raises:
         ReachlabError: a stage failed.
     """
+    check_study(config.out, "base/run.json", "samples/base/run.json", f"{sweep.folder}*/run.json")
     config = replace(config, base=pinned(config.base, config.out, tell) if config.base else "")
     run_stages(sweep_stages(sweep, config, len(os.sched_getaffinity(0))), at_once())
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from reachlab.runs import RunFolder, write_atomically
 from reachlab.studies.config import TemperatureConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
-from reachlab.studies.stages import Stage, Tell, at_once, pinned, run_stages
+from reachlab.studies.stages import Stage, Tell, at_once, check_study, pinned, run_stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ def run_temperature(config: TemperatureConfig, tell: Tell = lambda _: None) -> P
     Raises:
         ReachlabError: a stage failed, for one because no temperature gives a model its base's entropy.
     """
+    check_study(config.out, "entropy/*/run.json", "samples/*/run.json")
     base, *models = (pinned(model, config.out, tell) for model in (config.base, *config.model))
     config = replace(config, base=base, model=tuple(models))
     out, labels = Path(config.out), label([config.base, *config.model])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reachlab.errors import ReachlabError
+from reachlab.limits import check_numbers
 from reachlab.tasks.rows import read_jsonl
 from reachlab.tasks.templates import TEMPLATES, Template
 
@@ -37,6 +38,7 @@ class AskConfig:
     """Worked examples of your own instead: JSON lines with question and answer; all of them unless --shots says."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not self.template:
             raise ReachlabError("--template is empty; auto, a name or a file")
         if self.shots < 0:
@@ -86,7 +88,7 @@ class AskConfig:
         """
         try:
             found = json.loads(self.chat_template_kwargs or "{}")
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ReachlabError(f"--chat-template-kwargs: not JSON: {error}") from error
         if not isinstance(found, dict):
             raise ReachlabError("--chat-template-kwargs: a JSON object is wanted, e.g. '{\"enable_thinking\": false}'")

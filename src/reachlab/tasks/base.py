@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from reachlab.errors import ReachlabError
+from reachlab.storable import encoded
 from reachlab.types import Problem, StepCheck, Verdict
 
 Split = Literal["train", "test", "all"]
@@ -26,7 +27,7 @@ def split_of(key: str) -> Literal["train", "test"]:
     `key` is the problem's identity: two problems that are the same question must have the same key, whatever seed,
     order or difficulty setting produced them. That is what keeps train and test apart by construction.
     """
-    digest = hashlib.blake2b(" ".join(key.casefold().split()).encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(encoded(" ".join(key.casefold().split())), digest_size=8).digest()
     return "test" if int.from_bytes(digest, "big") < TEST_SHARE * 2**64 else "train"
 
 

@@ -66,7 +66,10 @@ def some_problems(task: Task, split: Split, n: int, seed: int) -> list[Problem]:
     """
     if n < 1:
         raise ReachlabError(f"problems={n} must be 1 or more")
-    return task.problems(split)[:n] if task.finite else task.problems(split, n, seed)
+    found = task.problems(split)[:n] if task.finite else task.problems(split, n, seed)
+    if not found:
+        raise ReachlabError(f"{task.spec}: no problem in split {split!r}; --split all shows those that there are")
+    return found
 
 
 def rows_of(task: Task, problems: Sequence[Problem], seed: int, folder: str = "") -> list[dict[str, Any]]:

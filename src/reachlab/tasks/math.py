@@ -164,7 +164,11 @@ def gold_answer(value: Any, *, worked: bool, where: str) -> str:
     """
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
         value = ", ".join(value)  # OlympiadBench: one answer, or all that there are
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+    if (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and (isinstance(value, int) or math.isfinite(value))
+    ):
         return str(int(value) if value == int(value) else value)
     if not isinstance(value, str):
         raise ReachlabError(f"{where}: text or a number wanted, found {value!r:.60}")

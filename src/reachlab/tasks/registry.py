@@ -47,7 +47,7 @@ def parse_spec(spec: str) -> tuple[str, str | None, dict[str, Any]]:
         key, _, value = pair.partition("=")
         try:
             settings[key] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             settings[key] = value
     return family, argument or None, settings
 

@@ -1,11 +1,13 @@
 """Rows of a benchmark's file or data set, each with the place that an error message names: ``FILE:LINE``.
 
-Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes U+FFFD in `read_rows`: what it gives can be kept.
+Half a surrogate pair, which JSON can spell and UTF-8 cannot, is escaped in `read_rows` (`storable.py`): what it gives
+can be kept.
 """
 
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +15,7 @@ import fsspec
 
 from reachlab.errors import ReachlabError
 from reachlab.hub import fetch_file
+from reachlab.storable import storable
 
 Row = tuple[str, dict[str, Any]]
 """Where a row stands (``FILE:LINE``) and its fields."""
@@ -28,7 +31,6 @@ no scripts any more; files are files."""
 HUB_FILES = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+))?/(?P<files>.+)")
 
 ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_rows(path: str) -> Iterator[Row]:
@@ -88,7 +90,7 @@ def _document(path: str) -> Iterator[Row]:
             found = _json(file.read())
     except FileNotFoundError as error:
         raise ReachlabError(f"{path}: no such file") from error
-    except (ValueError, RecursionError, OSError) as error:
+    except (ValueError, RecursionError, OSError, ImportError) as error:
         raise ReachlabError(f"{path}: not readable as JSON ({error})") from error
     rows = list(found.values()) if isinstance(found, dict) else found
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
@@ -104,11 +106,11 @@ def _parquet(path: str) -> Iterator[Row]:
     try:
         with fsspec.open(path, "rb") as file:
             # Not read ahead: one of Arrow's own threads could hold the file as the interpreter ends: it aborts.
-            table = pq.read_table(file, pre_buffer=False)
+            table = pq.read_table(file, pre_buffer=False, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise ReachlabError(f"{path}: no such file") from error
-    except (pa.ArrowException, OSError) as error:
-        raise ReachlabError(f"{path}: not readable as Parquet ({str(error).splitlines()[0]})") from error
+    except (pa.ArrowException, OSError, ValueError, ImportError) as error:
+        raise ReachlabError(f"{path}: not readable as Parquet ({next(iter(str(error).splitlines()), '')})") from error
     if not len(table):
         raise ReachlabError(f"{path}: no rows")
     for number, row in enumerate(table.to_pylist(), 1):
@@ -136,8 +138,10 @@ def read_jsonl(path: str, *, storable: bool = False) -> Iterator[Row]:
         raise ReachlabError(f"{path}: not UTF-8 text ({error.reason}); JSON lines are wanted") from error
     except (EOFError, gzip.BadGzipFile) as error:
         raise ReachlabError(f"{path}: damaged or truncated archive ({error}); fetch it again") from error
-    except OSError as error:
-        raise ReachlabError(f"{path}: not readable: {error.strerror or error}") from error
+    except (OSError, zlib.error) as error:
+        raise ReachlabError(f"{path}: not readable: {getattr(error, 'strerror', None) or error}") from error
+    except (ValueError, ImportError) as error:
+        raise ReachlabError(f"{path}: no file that can be opened ({error})") from error
     if empty:
         raise ReachlabError(f"{path}: empty file; one JSON object a line is wanted")
 
@@ -155,18 +159,7 @@ def _json_object(line: str, place: str, storable: bool) -> dict[str, Any]:
 
 def _json(text: str) -> Any:
     found = json.loads(text)
-    return whole(found) if ESCAPED_SURROGATE.search(text) else found
-
-
-def whole(value: Any) -> Any:
-    """The same, in all its texts U+FFFD for each half of a surrogate pair."""
-    if isinstance(value, str):
-        return SURROGATE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [whole(item) for item in value]
-    if isinstance(value, dict):
-        return {whole(key): whole(item) for key, item in value.items()}
-    return value
+    return storable(found) if ESCAPED_SURROGATE.search(text) else found
 
 
 def shape(row: Mapping[str, Any]) -> str:

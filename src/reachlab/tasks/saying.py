@@ -1,14 +1,14 @@
 """What a task says of an answer, as plain, short values that can be sent, stored and shown.
 
 A verifier may return or raise anything, and a process in which one ran may send anything. `ask` lets nothing out, and
-`read` nothing in, that JSON, UTF-8 or Parquet could not hold: half a surrogate pair or a NUL becomes U+FFFD, what is
-long is cut.
+`read` nothing in, that JSON, UTF-8 or Parquet could not hold: half a surrogate pair is escaped (`storable.py`), a NUL
+becomes U+FFFD, what is long is cut.
 """
 
 import hashlib
-import re
 from typing import Any, Literal
 
+from reachlab.storable import storable
 from reachlab.tasks.base import Task
 from reachlab.types import Problem, StepCheck, Verdict
 
@@ -26,7 +26,6 @@ ANSWER_LENGTH = 1000
 SHOWN_LENGTH = 200
 MOST_STEPS = 2**31 - 1
 STATUSES = ("correct", "wrong", "unscored")
-UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 
 def ask(task: Task, question: Question, problem: Problem, text: str) -> Said:
@@ -79,8 +78,8 @@ def read(question: Question, said: Said) -> Value:
 
 
 def clean(text: str, most: int | None = None) -> str:
-    """The first `most` characters of `text` (None is all), with U+FFFD for what cannot be stored."""
-    return UNFIT.sub("\ufffd", text[:most])
+    """The first `most` characters of `text` (None is all), as they can be stored."""
+    return str(storable(text[:most].replace("\x00", "\ufffd")))[:most]
 
 
 def _verdict(verdict: Verdict, *, bounded: bool) -> Said:

@@ -158,4 +158,7 @@ def _reference(value: Any, base: Path | None) -> str:
         raise ReachlabError(f"a picture or the path of one wanted, found {value!r:.60}")
     if "://" in value or base is None:
         return value
-    return str((base / value).resolve())
+    try:
+        return str((base / value).resolve())
+    except (OSError, ValueError) as error:  # a NUL, or a name that leads in circles
+        raise ReachlabError(f"{value!r:.60}: no path of a picture ({error})") from error

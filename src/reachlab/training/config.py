@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from reachlab.errors import ReachlabError
+from reachlab.limits import check_numbers
 from reachlab.models.config import ModelConfig
 from reachlab.tasks.asking import AskConfig
 
@@ -32,6 +33,7 @@ class OptimizerChoice:
     """Largest norm of the gradient; 0 does not clip."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         for name in ("lr", "muon_lr", "weight_decay", "warmup", "clip"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
@@ -93,6 +95,7 @@ class LoopConfig:
     """Trackers that the metrics also go to; W&B stays offline unless WANDB_MODE says otherwise."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.steps < 0 or self.save_every < 1:
             raise ReachlabError(
                 f"steps={self.steps} must be 0 (the recipe's) or more, save_every={self.save_every} 1 or more"
@@ -117,6 +120,7 @@ class WeightsConfig:
     """What the passes compute in; the weights and the optimizer stay float32."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.lora_rank < 0 or self.lora_alpha < 0:
             raise ReachlabError(f"lora_rank={self.lora_rank} and lora_alpha={self.lora_alpha} must be 0 or more")
 
@@ -140,6 +144,7 @@ class RoutingConfig:
     """Share of the tokens that also visit an expert they were not routed to (shrunk, probed, linear)."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not 0 < self.probe_share <= 1:
             raise ReachlabError(f"probe_share={self.probe_share} must be above 0 and at most 1")
 
@@ -154,6 +159,7 @@ class BalanceConfig:
     """Weight of the z-loss, which keeps the routers' logits small."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.balance is not None and not 0 <= self.balance < float("inf"):
             raise ReachlabError(f"balance={self.balance} must be 0 or more")
         if not 0 <= self.z_loss < float("inf"):
@@ -177,6 +183,7 @@ class TextConfig:
     it has finished."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not 0 <= self.held_out < 1:
             raise ReachlabError(f"held_out={self.held_out} is a share of the documents: 0 up to 1")
         if self.eval_every < 0 or self.eval_tokens < 0:
@@ -210,6 +217,7 @@ class PretrainConfig:
     """What the model computes in; weights, optimizer and loss stay float32."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not self.loop.steps or not self.batch:
             raise ReachlabError("steps=0 and batch=0 take a recipe's, and pretraining has none: give 1 or more")
         _check_batch(self.batch, self.length, self.accumulate)
@@ -250,6 +258,7 @@ class DistillConfig:
     """Read all of the weights for their hash, though it is known for files of these sizes and times."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not 0 <= self.guard < float("inf"):
             raise ReachlabError(f"guard={self.guard} must be 0 (off) or more")
         _check_batch(self.batch, self.length, self.accumulate)

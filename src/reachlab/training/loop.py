@@ -52,6 +52,19 @@ def identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Any
     return found
 
 
+def run_folder(out: str) -> RunFolder:
+    """The folder that a training run is to live in, before anything is loaded for it.
+
+    Raises:
+        ReachlabError: it is not on a local disk, or holds what is no run.
+    """
+    folder = RunFolder(out)
+    if not folder.is_local:
+        raise ReachlabError(f"{folder.url}: training runs live on a local disk; copy them away when they are done")
+    folder.check_free()
+    return folder
+
+
 class TrainingRun:
     """A model on its way: the folder, the weights, the optimizers, the step reached.
 
@@ -74,8 +87,6 @@ class TrainingRun:
         is called even when the run resumes; `beside` gets that model, on its device and with the weights it begins
         with, and returns what else is trained.
         """
-        if not folder.is_local:
-            raise ReachlabError(f"{folder.url}: training runs live on a local disk; copy them away when they are done")
         check_trackers(loop.track)
         self.folder, self.claim, self.loop, self.optimizer_config = folder, claim, loop, optimizer
         self.path = Path(os.fspath(folder))
@@ -280,7 +291,7 @@ class TrainingRun:
             if (training_step(kept) or 0) > step or kept.name.startswith(".step-"):
                 shutil.rmtree(kept, ignore_errors=True)
         rows = [r for r in self.folder.metrics() if r["step"] <= step]
-        self.folder.write("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in rows).encode())
+        self.folder.write("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in rows))
 
 
 def _training_seconds(metrics: Mapping[str, Any]) -> float:

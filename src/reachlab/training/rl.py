@@ -42,7 +42,7 @@ from reachlab.tasks.reward import Rewarded, hash_reward
 from reachlab.training.config import OptimizerConfig
 from reachlab.training.critic import Critic
 from reachlab.training.guard import check
-from reachlab.training.loop import Metrics, TrainingRun, identity
+from reachlab.training.loop import Metrics, TrainingRun, identity, run_folder
 from reachlab.training.lora import adapt
 from reachlab.training.passes import Batch, Passes, Seen
 from reachlab.training.policy_engine import PolicyEngine
@@ -82,7 +82,7 @@ def learner(config: RLConfig) -> Iterator["Learner"]:
     Raises:
         ReachlabError: as `train_rl`.
     """
-    folder, remarks = RunFolder(config.out), list[str]()
+    folder, remarks = run_folder(config.out) if config.out else RunFolder(""), list[str]()
     model = locate(config.model, [folder] if config.out else (), remarks.append)
     config = replace(config, model=model.folder)
     origin = origin_of(find_checkpoint(config.model))

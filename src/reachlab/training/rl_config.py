@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reachlab.errors import ReachlabError
+from reachlab.limits import check_numbers
 from reachlab.tasks.asking import AskConfig
 from reachlab.training.config import LoopConfig, OptimizerChoice, RoutingConfig, WeightsConfig
 
@@ -44,6 +45,7 @@ class ObjectiveConfig:
     """Learning rate of PPO's critic."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         for name in ("clip_low", "clip_high", "kl", "overlong", "critic_lr", "full_credit"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
@@ -69,6 +71,9 @@ class SelectionConfig:
     """Of the kept rollouts, this many are drawn by lot and all are weighted so that the gradient is that of all
     rollouts, unbiased; 0 does not weight. Needs --normalise all."""
 
+    def __post_init__(self) -> None:
+        check_numbers(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetConfig:
@@ -90,6 +95,7 @@ class BudgetConfig:
     default 3 for dapo and 0 for the others."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.rollouts < 0 or self.wave < 0:
             raise ReachlabError(f"rollouts={self.rollouts} and wave={self.wave} must be 0 (chosen for you) or more")
         if self.rollouts:
@@ -128,6 +134,7 @@ class EvaluationConfig:
     starting weights."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if self.eval_every < 0:
             raise ReachlabError(f"eval_every={self.eval_every} must be 0 or more")
         for name in ("eval_problems", "eval_samples"):
@@ -178,6 +185,7 @@ class RLConfig:
     """Read all of the weights for their hash, though it is known for files of these sizes and times."""
 
     def __post_init__(self) -> None:
+        check_numbers(self, positive=("verify_timeout",))
         for name in ("prompts", "max_tokens"):
             if getattr(self, name) < 0:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more, or 0 (chosen for you)")
@@ -186,8 +194,6 @@ class RLConfig:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
         if not 0 <= self.guard < float("inf"):
             raise ReachlabError(f"guard={self.guard} must be 0 (off) or more")
-        if not self.verify_timeout > 0:
-            raise ReachlabError(f"verify_timeout={self.verify_timeout} must be above 0")
         if not 0 < self.temperature < float("inf"):
             raise ReachlabError(f"temperature={self.temperature} must be above 0: greedy rollouts teach nothing")
         if self.prompts % self.updates:

@@ -40,7 +40,7 @@ from reachlab.training.corpus.sources import is_text
 from reachlab.training.corpus.survey import survey
 from reachlab.training.corpus.windows import window_batches, windows_in_order
 from reachlab.training.guard import SEQUENCES, check
-from reachlab.training.loop import Metrics, TrainingRun, identity
+from reachlab.training.loop import Metrics, TrainingRun, identity, run_folder
 from reachlab.training.lora import adapt
 from reachlab.training.processes import Processes
 from reachlab.training.recipes import say, settle_distill, settled_optimizer
@@ -72,6 +72,7 @@ def pretrain(config: PretrainConfig, tell: Callable[[str], None] = lambda _: Non
     Raises:
         ReachlabError: data that cannot be read, a shape that cannot be, a folder that holds another run.
     """
+    run_folder(config.out)
     with _processes(config) as processes:
         (_pretrain_on_text if is_text(config.data) else _pretrain_on_task)(config, processes, tell)
         return processes.main
@@ -160,7 +161,7 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
     Raises:
         ReachlabError: no checkpoint, no teacher, nothing right to learn from, a folder that holds another run.
     """
-    folder, remarks = RunFolder(config.out), list[str]()
+    folder, remarks = run_folder(config.out), list[str]()
     found = locate(config.model, [folder], remarks.append)
     config = replace(config, model=found.folder)
     origin = origin_of(find_checkpoint(config.model))

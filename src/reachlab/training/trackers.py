@@ -88,7 +88,7 @@ class Trackers:
             if name == "tensorboard" and name not in known:
                 tracker.store_init_configuration(flatten(config))
             self.trackers.append(tracker)
-        RunFolder(folder).write(FILE, json.dumps({"key": key, "trackers": sorted(known | set(names))}).encode())
+        RunFolder(folder).write(FILE, json.dumps({"key": key, "trackers": sorted(known | set(names))}))
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Metrics of `step`; those that are not finite are left out."""

@@ -102,7 +102,7 @@ def test_a_study_that_measures_first(asked: Path, tmp_path: Path, one_after_the_
     assert set(plan["plan"]["seconds"]) >= {"distil", "continue", "sample base", "RL, PODS"}
     assert sum(plan["measured"]["drawn"]) == 64
     assert plan["measured"]["prompt_tokens"] > 5
-    assert not (tmp_path / "own" / "measure").exists()
+    assert not (tmp_path / "own" / ".measure").exists()
 
 
 def test_too_little_time_says_how_much_it_takes(asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import fsspec
 from reachlab.errors import ReachlabError
 from reachlab.imports.formats.base import Placed
 from reachlab.imports.formats.inspect_ai import of_model
-from reachlab.tasks.rows import whole
+from reachlab.storable import storable
 
 ZSTD = 93
 LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -36,7 +36,7 @@ def read_archive(path: str) -> Iterator[Placed]:
                 raise ReachlabError(f"{path}: a zip without samples/*.json: no inspect_ai log, or one without samples")
             head = _head(raw, log)
             for name in names:
-                sample = whole(json.loads(_member(raw, log, name)))
+                sample = storable(json.loads(_member(raw, log, name)))
                 yield f"{path}: {name}", next(of_model([sample], head))
     except NotImplementedError as error:
         raise ReachlabError(

@@ -33,7 +33,7 @@ def vllm_arguments(text: str) -> dict[str, Any]:
     """
     try:
         arguments = json.loads(text or "{}")
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ReachlabError(f"--vllm-args: not JSON: {error}") from error
     if not isinstance(arguments, dict):
         raise ReachlabError("--vllm-args: a JSON object is wanted, e.g. '{\"tensor_parallel_size\": 2}'")

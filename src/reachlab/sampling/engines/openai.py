@@ -29,7 +29,7 @@ from reachlab.pictures.reference import data_url
 from reachlab.sampling.config import Decoding, SampleConfig, Servers
 from reachlab.sampling.engines.concurrent import ConcurrentEngine
 from reachlab.sampling.engines.engine import Answer
-from reachlab.tasks.rows import whole
+from reachlab.storable import storable
 from reachlab.types import Chat, Finish, Illustrated, Prompt
 
 NEUTRAL: dict[str, Any] = {"min_p": 0.0, "repetition_penalty": 1.0}
@@ -339,7 +339,7 @@ def _answer(found: Any, decoding: Decoding) -> Answer:
         )
     cuts = [at for stop in decoding.stop if (at := text.find(stop)) >= 0]
     return Answer(
-        text=whole(text[: min(cuts)] if cuts else text),  # some servers leave the stop string on
+        text=storable(text[: min(cuts)] if cuts else text),  # some servers leave the stop string on
         tokens=tokens,
         finish=cast(Finish, reason),
         logprob=float(sum(logprobs)) if logprobs is not None and len(logprobs) == tokens else None,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reachlab.errors import ReachlabError
+from reachlab.limits import check_numbers
 from reachlab.tasks.asking import AskConfig
 
 SIZES = ("max_tokens", "problems", "samples", "steps", "pods_steps", "distill_steps")
@@ -66,6 +67,7 @@ class OwnConfig:
     """More words for every `reachlab distill`."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not 0 < self.hours < float("inf"):
             raise ReachlabError(f"hours={self.hours} must be above 0")
         for name in (*SIZES, "prompts", "rollouts"):

@@ -51,7 +51,7 @@ def measure(config: OwnConfig, machine: Plan) -> Measured:
         ReachlabError: a command failed, or none of the base's answers came to an end.
     """
     began = time.monotonic()
-    out = Path(config.out) / "measure"
+    out = Path(config.out) / ".measure"
     shutil.rmtree(out, ignore_errors=True)
     small = replace(config, out=str(out))
     longest = config.max_tokens or _tried(config)

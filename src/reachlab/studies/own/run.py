@@ -30,7 +30,7 @@ from reachlab.studies.own.plan import MODELS, Measured, Plan, Sizes, decide, fix
 from reachlab.studies.own.stages import own_stages
 from reachlab.studies.own.telling import describe, hours_up, in_hours, print_plan
 from reachlab.studies.own.words import controlled, verdicts
-from reachlab.studies.stages import at_once, pinned, run_stages
+from reachlab.studies.stages import at_once, check_study, pinned, run_stages
 from reachlab.tasks.base import Split, Task
 from reachlab.tasks.registry import load_task
 
@@ -49,6 +49,7 @@ def run_own(config: OwnConfig, tell: Callable[[str], None] = lambda _: None) -> 
         ReachlabError: too little time, a folder that holds another study, a stage that failed.
     """
     began = time.monotonic()
+    check_study(config.out, "run.json")
     teacher = pinned(config.teacher_model, config.out, tell) if config.teacher_model else ""
     config = replace(config, model=pinned(config.model, config.out, tell), teacher_model=teacher)
     plan = _plan(config, tell)
@@ -102,7 +103,7 @@ def _plan(config: OwnConfig, tell: Callable[[str], None]) -> Plan:
     print_plan(config, plan)
     claim()
     document = {"plan": asdict(plan), "measured": None if measured is None else asdict(measured)}
-    folder.write("plan.json", (json.dumps(document, indent=2) + "\n").encode())
+    folder.write("plan.json", json.dumps(document, indent=2) + "\n")
     return plan
 
 
