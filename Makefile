@@ -19,7 +19,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --d
 
 help:
 	@echo "make demo    pretrain, RL, distil, sample, compare: runs/demo/report.html, in minutes, nothing downloaded but packages"
-	@echo "make real    the paper's experiment on a real model, SmolLM2-135M: runs/real/report.html; planned for half an hour"
+	@echo "make real    the paper's experiment on a real model, SmolLM2-135M: runs/real/report.html; half an hour"
 	@echo "make test    lint, format check, types, tests"
 	@echo "make lint | format | types | tests    one of these alone; format also mends"
 	@echo "make slow    the long tests: kills, attacks, several processes, simulations, Ray, vLLM and the real model where they are"
