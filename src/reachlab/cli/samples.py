@@ -1,5 +1,6 @@
 """Commands that pose problems, draw answers or bring them in, judge them and score them."""
 
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -128,8 +129,14 @@ def import_(config: Flat[ImportCommand]) -> None:
     from reachlab.imports.run import import_samples
     from reachlab.progress import track_count
 
-    with track_count("import") as tell:
-        runs = import_samples(config.samples, tell)
+    with track_count("import") as tell, ExitStack() as first:
+        reading = first.enter_context(track_count("read"))
+
+        def judged(done: int, total: int) -> None:
+            first.close()  # a terminal shows one bar at a time
+            tell(done, total)
+
+        runs = import_samples(config.samples, judged, reading)
     if config.json:
         print_json([asdict(r) | {"agreement": r.agreement} for r in runs])
         return

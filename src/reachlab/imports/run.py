@@ -40,6 +40,8 @@ from reachlab.types import NOT_ANSWERED, Judged, Problem, Sample, Verdict
 
 PART_SIZE = 2048
 """Answers that are judged and stored at a time."""
+TOLD_EVERY = 1000
+"""Rows after which it is told how many were read."""
 MOST_LISTED = 1000
 """Disagreements and skipped rows that are kept in words."""
 KEPT_IN_MEMORY = 1 << 20
@@ -68,20 +70,22 @@ class Skipped:
     reasons: list[str] = field(default_factory=list)
 
 
-def import_samples(config: ImportConfig, progress: Progress | None = None) -> list[ImportedRun]:
+def import_samples(
+    config: ImportConfig, progress: Progress | None = None, reading: Progress | None = None
+) -> list[ImportedRun]:
     """Import files as one run, or as one a match of ``*``, or a step; done again, only what is missing.
 
-    `progress` is told how many answers are judged and how many there are.
+    `progress` is told how many answers are judged and how many there are, `reading` how many rows are checked before.
 
     Raises:
         ReachlabError: input that cannot be read (nothing is written then), or a folder that holds another run.
     """
     with closing(Log(config)) as log:
-        return _import(log, config, progress)
+        return _import(log, config, progress, reading)
 
 
-def _import(log: "Log", config: ImportConfig, progress: Progress | None) -> list[ImportedRun]:
-    scans = log.scan()
+def _import(log: "Log", config: ImportConfig, progress: Progress | None, reading: Progress | None) -> list[ImportedRun]:
+    scans = log.scan(reading)
     out = config.out or f"runs/{run_name(log.paths)}"
     runs = []
     for name, scan in scans.items():
@@ -175,7 +179,10 @@ class Log:
             raise ReachlabError(f"files of several formats ({', '.join(names)}); import each by itself")
         self.format: Format = formats[0].look_through(self._all_rows(formats[0]))
         self.read = Overrides(self.format, config)
-        self.hashes = [hash_file(path) for path in self.paths]
+        hashes, lines = zip(*map(hash_file, self.paths), strict=True)
+        self.hashes = list(hashes)
+        self.lines = sum(lines) if all(file.kind == "lines" for file in self.files) else 0
+        """Rows at most, where a row is a line."""
         self.skipped = Skipped()
         self.scans: dict[str, Scan] = {}
         self.gold = self.labelled = False
@@ -201,14 +208,16 @@ class Log:
         for scan in self.scans.values():
             scan.lines.close()
 
-    def scan(self) -> dict[str, Scan]:
-        """Read and check every row.
+    def scan(self, reading: Progress | None = None) -> dict[str, Scan]:
+        """Read and check every row; `reading` is told how many there were of how many.
 
         Raises:
             ReachlabError: one cannot be read, unless they are skipped; no answer at all.
         """
         scans = self.scans
-        for record, problem, new, answers in self._rows(note=True):
+        for number, (record, problem, new, answers) in enumerate(self._rows(note=True), 1):
+            if reading and not number % TOLD_EVERY and number < self.lines:
+                reading(number, self.lines)
             scan = scans.setdefault(record.run, Scan())
             if new:
                 scan.add(problem, record.position)
