@@ -50,7 +50,7 @@ def test_rows_with_other_values(command: Command, tmp_path: Path) -> None:
         *(("--workers", n) for n in ("0", "-1")),
         *((f"--verify-timeout={t}",) for t in ("-1", "0", "nan", "inf")),
         *(("--task", "countdown", f"--problem-seed={n}") for n in ("-1", str(2**64))),
-        *(("--task", "countdown", f"--problems={n}") for n in ("-1", "0", "1000000000000")),
+        *(("--task", "countdown", f"--problems={n}") for n in ("-1", "0")),
         *(("--out", out) for out in ("/", "{w}", "{w}/rows.jsonl", "foo://x", "")),
         *(("--task", task) for task in ("nothing", "math:foo://x", "math:{w}", "")),
         ("--text", "*.*"),
