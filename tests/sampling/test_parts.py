@@ -93,7 +93,7 @@ def _slowly(store: SampleStore, work: str) -> None:
         time.sleep(0.3)
         write(folder, name, data)
 
-    RunFolder.write = slow  # type: ignore[method-assign, assignment]
+    pytest.MonkeyPatch().setattr(RunFolder, "write", slow)
     (part,) = store.parts()
     if work == "verdicts":
         store.rejudge(part, {at: Judged(Verdict.correct()) for at in range(10)})

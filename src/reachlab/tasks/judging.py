@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self, cast
 
+from reachlab.errors import ReachlabError
 from reachlab.tasks.base import Task
 from reachlab.tasks.lanes import Item, Lanes
 from reachlab.tasks.overseer import Overseer
@@ -34,6 +35,9 @@ class Judge:
         timeout_s: CPU seconds that one answer may take in an `isolated` task; a task may need more (`verify_limit_s`).
         wall_s: seconds on the clock that it may take; None is 20 times as many, and at least a minute.
         memory_bytes: address space that a worker may take.
+
+    Raises:
+        ReachlabError: workers or seconds that cannot be.
     """
 
     def __init__(
@@ -45,6 +49,10 @@ class Judge:
         wall_s: float | None = None,
         memory_bytes: int = MEMORY_BYTES,
     ):
+        if workers is not None and workers < 1:
+            raise ReachlabError(f"workers={workers} must be 1 or more")
+        if not 0 < timeout_s < float("inf"):
+            raise ReachlabError(f"timeout={timeout_s} must be above 0: CPU seconds for one answer")
         self.task = task
         cpu_s = max(timeout_s, task.verify_limit_s)
         wall = max(WALL_FACTOR * cpu_s, LEAST_WALL_S) if wall_s is None else wall_s
