@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Command
-from tests.test_fuzz import ANY_FILE, ANY_JSON, refused, runs_or_refuses, state
+from tests.test_fuzz import ANY_FILE, ANY_JSON, BAD, refused, runs_or_refuses, state
 
 ROW: Mapping[str, Any] = {"question": "1+1?", "answer": "2", "text": "It is \\boxed{2}.", "is_correct": True}
 WORKERS = ("--workers", "1")
@@ -34,15 +34,25 @@ def test_damaged_files(ending: str, command: Command, tmp_path: Path) -> None:
     assert not {what: found for what, found in wrong.items() if found}
 
 
+def test_rows_with_other_values(command: Command, tmp_path: Path) -> None:
+    wrong, file = {}, tmp_path / "rows.jsonl"
+    for name in (*ROW, "id", "sample"):
+        for what, value in BAD.items():
+            file.write_text(json.dumps({**ROW, name: value}) + "\n")
+            words = ("import", file, *WORKERS, "--out", tmp_path / f"{name} {what}")
+            wrong[f"{name} {what}"] = runs_or_refuses(command, words, "")
+    assert not {what: found for what, found in wrong.items() if found}
+
+
 @pytest.mark.parametrize(
     "words",
     [
         *(("--workers", n) for n in ("0", "-1")),
         *((f"--verify-timeout={t}",) for t in ("-1", "0", "nan", "inf")),
         *(("--task", "countdown", f"--problem-seed={n}") for n in ("-1", str(2**64))),
-        *(("--task", "countdown", f"--problems={n}") for n in ("-1", "0")),
-        *(("--out", out) for out in ("foo://x",)),
-        *(("--task", task) for task in ("nothing", "math:foo://x", "math:{w}")),
+        *(("--task", "countdown", f"--problems={n}") for n in ("-1", "0", "1000000000000")),
+        *(("--out", out) for out in ("/", "{w}", "{w}/rows.jsonl", "foo://x", "")),
+        *(("--task", task) for task in ("nothing", "math:foo://x", "math:{w}", "")),
         ("--text", "*.*"),
         ("--text", "none"),
     ],
@@ -63,7 +73,7 @@ def test_files_that_are_not_there(file: str, command: Command, tmp_path: Path) -
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("number", [-1, 0.5, "1e400", float("nan")])
+@pytest.mark.parametrize("number", [2**31, 2**40, 2**63, 2**70, 10**400, -1, 0.5, "1e400", float("nan")])
 def test_sample_numbers_that_no_column_holds(number: Any, command: Command, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(json.dumps({**ROW, "sample_index": number}) + "\n")
     assert not refused(command, ("import", tmp_path / "rows.jsonl", *WORKERS, "--out", tmp_path / "new"))

@@ -7,6 +7,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from reachlab.errors import ReachlabError
+from reachlab.limits import check_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,10 @@ class ImportConfig:
     """Processes that judge; default one a core."""
 
     def __post_init__(self) -> None:
+        check_numbers(self, positive=("verify_timeout",), counts=("workers", "problems"))
+        for name in ("out", "task"):
+            if getattr(self, name) == "":
+                raise ReachlabError(f"--{name} is empty; leave it out, or name one")
         if self.threshold is not None and not math.isfinite(self.threshold):
             raise ReachlabError(f"--threshold {self.threshold}: a number wanted")
         for name in ("text", "question", "answer", "id", "index", "label"):

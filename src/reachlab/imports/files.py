@@ -120,7 +120,7 @@ def _said(path: str) -> Iterator[None]:
         raise ReachlabError(f"{path}: not UTF-8 text ({error.reason})") from error
     except (EOFError, gzip.BadGzipFile) as error:
         raise ReachlabError(f"{path}: damaged or truncated archive ({error}); fetch it again") from error
-    except (OSError, ValueError) as error:  # ValueError: a scheme that fsspec does not know
+    except (OSError, ValueError, ImportError) as error:  # a scheme that fsspec does not know, or lacks a package for
         reason = (getattr(error, "strerror", None) or str(error)).splitlines()[0]
         raise ReachlabError(f"{path}: not readable: {reason}") from error
 

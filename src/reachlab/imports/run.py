@@ -85,8 +85,11 @@ def import_samples(
 
 
 def _import(log: "Log", config: ImportConfig, progress: Progress | None, reading: Progress | None) -> list[ImportedRun]:
-    scans = log.scan(reading)
     out = config.out or f"runs/{run_name(log.paths)}"
+    root = RunFolder(out)
+    if not root.glob("*/run.json"):  # else it holds the runs of a log with several
+        root.check_free()  # before long reading
+    scans = log.scan(reading)
     runs = []
     for name, scan in scans.items():
         folder = RunFolder(out if not name else f"{out}/{folder_name(name)}")
