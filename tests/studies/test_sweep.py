@@ -107,7 +107,7 @@ def test_weights_of_the_kl_are_swept(parsed: Parse) -> None:
         (lambda: RolloutsConfig(values=()), "give at least one"),
         (lambda: RolloutsConfig(values=(0, 4)), "numbers of rollouts: 1 or more"),
         (lambda: KLConfig(values=(-0.1, 1.0)), "weights: 0 or more"),
-        (lambda: KLConfig(values=(float("nan"),)), "weights: 0 or more"),
+        (lambda: KLConfig(values=(float("nan"),)), "values=nan is no number"),
         (lambda: KLConfig(rollouts=0), "rollouts=0 must be 1 or more"),
         (lambda: AlgorithmsConfig(rollouts=0), "rollouts=0 must be 1 or more"),
         (lambda: AlgorithmsConfig(seeds=0), "seeds=0 must be 1 or more"),

@@ -88,11 +88,11 @@ def test_without_a_gradient_the_norm_is_zero() -> None:
 @pytest.mark.parametrize("field", ["lr", "muon_lr", "weight_decay", "warmup", "clip"])
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf])
 def test_settings_that_cannot_be(field: str, value: float) -> None:
-    with pytest.raises(ReachlabError, match=rf"optimizer\.{field}={value} must be 0 or more"):
+    with pytest.raises(ReachlabError, match=rf"{field}={value} (must be 0 or more|is no number)"):
         OptimizerConfig(**{field: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.1, math.nan])
 def test_a_decay_is_a_share(decay: float) -> None:
-    with pytest.raises(ReachlabError, match=r"optimizer\.decay=.* is a share of the steps: 0 to 1"):
+    with pytest.raises(ReachlabError, match=r"decay=.* is (a share of the steps: 0 to 1|no number)"):
         OptimizerConfig(schedule="wsd", decay=decay)

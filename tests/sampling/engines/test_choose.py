@@ -146,7 +146,7 @@ def test_logits_that_are_not_numbers(temperature: float) -> None:
     [
         ({"temperature": -1.0}, "temperature=-1.0 must be 0 or more"),
         ({"temperature": math.inf}, "temperature=inf must be 0 or more"),
-        ({"temperature": math.nan}, "temperature=nan must be 0 or more"),
+        ({"temperature": math.nan}, "temperature=nan is no number"),
         ({"top_p": 0.0}, "top_p=0.0 must be above 0"),
         ({"top_p": 1.1}, "top_p=1.1 must be above 0 and at most 1"),
         ({"top_k": -1}, r"top_k=-1 must be 0 \(off\) or more"),
