@@ -36,7 +36,7 @@ ID_NAMES = ("problem_id", "unique_id", "task_id", "question_id", "id", "idx", "u
 INDEX_NAMES = ("sample_index", "sample_id", "sample")
 LABEL_NAMES = (
     "is_correct", "correct", "correctness", "passed", "is_right", "acc", "accuracy", "symbolic_correct",
-    "judge_correct", "accs", "labels",
+    "judge_correct", "accs", "labels", "score", "scores", "result",
 )  # fmt: skip
 MODEL_NAMES = ("model", "model_name", "model_id", "model_name_or_path", "generator", "checkpoint")
 
