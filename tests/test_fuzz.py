@@ -548,19 +548,23 @@ def test_rows_of_a_task_with_other_values(kind: str, command: Command, tmp_path:
     assert not {what: failing for what, failing in wrong.items() if failing}
 
 
+def put(file: Path, data: bytes | None) -> None:
+    """What a damage makes of a file: other bytes, or a folder."""
+    if file.is_dir():
+        file.rmdir()
+    file.unlink(missing_ok=True)
+    if data is None:
+        file.mkdir()
+    else:
+        file.write_bytes(data)
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "json", "parquet", "jsonl.gz"])
 def test_damaged_files_of_a_task(ending: str, command: Command, tmp_path: Path) -> None:
     file, wrong = tmp_path / f"rows.{ending}", {}
     whole = b'{"question": "1+1?", "answer": "2"}\n{"question": "2+2?", "answer": "4"}\n'
     for what, damage in {**ANY_FILE, **ANY_JSON}.items():
-        data = damage(whole)
-        if file.is_dir():
-            file.rmdir()
-        file.unlink(missing_ok=True)
-        if data is None:
-            file.mkdir()
-        else:
-            file.write_bytes(data)
+        put(file, damage(whole))
         wrong[what] = runs_or_refuses(command, ("tasks", f"math:{file}", "--split", "all"), "")
     assert not {what: failing for what, failing in wrong.items() if failing}
 
@@ -570,13 +574,6 @@ def test_damaged_files_of_asking(option: str, command: Command, tmp_path: Path) 
     file, wrong = tmp_path / "file.jsonl", {}
     whole = b'{"question": "1+1?", "answer": "2"}\n'
     for what, damage in {**ANY_FILE, **ANY_JSON, **typed([("question",), ("answer",)])}.items():
-        data = damage(whole)
-        if file.is_dir():
-            file.rmdir()
-        file.unlink(missing_ok=True)
-        if data is None:
-            file.mkdir()
-        else:
-            file.write_bytes(data)
+        put(file, damage(whole))
         wrong[what] = runs_or_refuses(command, ("tasks", TASK, option, str(file)), "")
     assert not {what: failing for what, failing in wrong.items() if failing}

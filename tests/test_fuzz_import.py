@@ -7,21 +7,10 @@ from typing import Any
 
 import pytest
 from tests.conftest import Command
-from tests.test_fuzz import ANY_FILE, ANY_JSON, BAD, refused, runs_or_refuses, state
+from tests.test_fuzz import ANY_FILE, ANY_JSON, BAD, put, refused, runs_or_refuses, state
 
 ROW: Mapping[str, Any] = {"question": "1+1?", "answer": "2", "text": "It is \\boxed{2}.", "is_correct": True}
 WORKERS = ("--workers", "1")
-
-
-def put(file: Path, data: bytes | None) -> None:
-    """What a damage makes of a file: other bytes, or a folder."""
-    if file.is_dir():
-        file.rmdir()
-    file.unlink(missing_ok=True)
-    if data is None:
-        file.mkdir()
-    else:
-        file.write_bytes(data)
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "json", "csv", "parquet", "jsonl.gz"])

@@ -168,3 +168,12 @@ def test_a_problem_without_a_right_answer_is_judged_by_nobody(tmp_path: Path) ->
     assert (run.correct, run.wrong, run.unscored) == (1, 0, 1)
     verify(VerifyConfig(run=str(tmp_path / "run"), workers=1))
     assert [status for _, status in stored(tmp_path / "run").values()] == ["correct", "unscored"]
+
+
+def test_a_switch_that_would_change_nothing_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "x.jsonl", row(0), row(1))
+    with pytest.raises(ReachlabError, match="--filter strict: logs of the format fields have no filters"):
+        import_samples(ImportConfig(file=(file,), filter="strict", out=str(tmp_path / "run"), workers=1))
+    for more in ({"problems": 3}, {"split": "test"}, {"problem_seed": 1}):
+        with pytest.raises(ReachlabError, match="which problems of a --task"):
+            ImportConfig(file=(file,), **more)

@@ -60,6 +60,10 @@ class ImportConfig:
         for name in ("out", "task"):
             if getattr(self, name) == "":
                 raise ReachlabError(f"--{name} is empty; leave it out, or name one")
+        if self.task is None and (self.problems is not None or self.split != "auto" or self.problem_seed):
+            raise ReachlabError(
+                "--problems, --split and --problem-seed say which problems of a --task were asked; name one"
+            )
         if self.threshold is not None and not math.isfinite(self.threshold):
             raise ReachlabError(f"--threshold {self.threshold}: a number wanted")
         for name in ("text", "question", "answer", "id", "index", "label"):

@@ -9,7 +9,7 @@ TAIL_LENGTH = 200
 SHOWN = 20
 """Disagreements and skipped rows that a person is told."""
 MOST_LISTED = 1000
-"""Disagreements that are kept; all are counted."""
+"""Disagreements, and skipped rows, that are kept in words; all are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)

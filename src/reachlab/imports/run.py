@@ -27,7 +27,7 @@ from reachlab.imports.names import folder_name, run_name
 from reachlab.imports.overrides import Overrides
 from reachlab.imports.problems import OwnProblems, TaskProblems, digest
 from reachlab.imports.record import Record, Said
-from reachlab.imports.result import ImportedRun, Tally
+from reachlab.imports.result import MOST_LISTED, ImportedRun, Tally
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore, problem_line
 from reachlab.tasks.base import Task
@@ -42,8 +42,6 @@ PART_SIZE = 2048
 """Answers that are judged and stored at a time."""
 TOLD_EVERY = 1000
 """Rows after which it is told how many were read."""
-MOST_LISTED = 1000
-"""Disagreements and skipped rows that are kept in words."""
 KEPT_IN_MEMORY = 1 << 20
 UNANSWERED = Judged(Verdict.unscored(NOT_ANSWERED))
 
@@ -180,6 +178,8 @@ class Log:
         names = list(dict.fromkeys(f.name for f in formats))
         if len(names) > 1:
             raise ReachlabError(f"files of several formats ({', '.join(names)}); import each by itself")
+        if config.filter and not formats[0].filters:
+            raise ReachlabError(f"--filter {config.filter}: logs of the format {names[0]} have no filters")
         self.format: Format = formats[0].look_through(self._all_rows(formats[0]))
         self.read = Overrides(self.format, config)
         hashes, lines = zip(*map(hash_file, self.paths), strict=True)

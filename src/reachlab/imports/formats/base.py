@@ -28,6 +28,8 @@ class Format(ABC):
     """Who writes it."""
     narrow: ClassVar[bool] = True
     """Whether only its own rows are recognised, not any object."""
+    filters: ClassVar[bool] = False
+    """Whether --filter chooses among its scores."""
     positional: ClassVar[bool] = False
     """Whether the n-th row answers the n-th problem of a task."""
 

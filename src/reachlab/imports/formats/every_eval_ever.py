@@ -26,6 +26,7 @@ class EveryEvalEver(Format):
     """The lines of one metric."""
 
     name = "every-eval-ever"
+    filters = True
     tool = "Every Eval Ever, instance-level data"
 
     chosen: str = ""

@@ -41,6 +41,7 @@ class LmEval(Format):
     """The rows of one filter."""
 
     name = "lm-eval"
+    filters = True
     tool = "lm-evaluation-harness --log_samples"
 
     chosen: str | None = None
