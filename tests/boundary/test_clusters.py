@@ -13,7 +13,6 @@ def test_without_labels_every_problem_is_its_own() -> None:
     found = Clusters(5)
     assert (found.count, found.single) == (5, True)
     assert found.sums(VALUES_PK) is VALUES_PK
-    assert found.pseudo_values(VALUES_PK) is VALUES_PK
     assert found.drawn(np.ones((3, 5), np.float32)).tolist() == [5, 5, 5]
 
 
@@ -40,19 +39,6 @@ def test_a_resample_draws_whole_clusters_and_divides_by_what_it_holds() -> None:
     assert (weights_BP[:, 0] == weights_BP[:, 2]).all()
     assert found.drawn(weights_BG) == pytest.approx(weights_BP.sum(axis=1))
     assert weights_BP @ VALUES_PK == pytest.approx(weights_BG @ found.sums(VALUES_PK))
-
-
-def test_pseudo_values_have_the_mean_of_the_problems_and_the_spread_of_the_ratio() -> None:
-    rng = np.random.default_rng(0)
-    sizes = rng.integers(1, 9, 400)
-    labels = np.repeat(np.arange(400), sizes).astype(str).tolist()
-    values_P1 = (rng.normal(size=400).repeat(sizes) + rng.normal(size=sizes.sum()))[:, None]
-    found = Clusters(len(labels), labels)
-    pseudo_G = found.pseudo_values(values_P1)[:, 0]
-    assert pseudo_G.mean() == pytest.approx(values_P1.mean())
-    weights_BG = resampling_weights(400, 4000)
-    means_B = (weights_BG @ found.sums(values_P1))[:, 0] / found.drawn(weights_BG)
-    assert pseudo_G.std() / 400**0.5 == pytest.approx(means_B.std(), rel=0.05)
 
 
 def test_refuses() -> None:

@@ -127,7 +127,8 @@ def test_one_skewed_problem_does_not_skew_the_interval_of_samples() -> None:
     one = outcomes("one", [0.5] + [0.0] * 59, n=64)
     curve = compare([one], ks=[1], resamples=4000, over="samples").models[0].curve
     below, above = curve.values[0] - curve.low[0], curve.high[0] - curve.values[0]
-    assert below == pytest.approx(above, rel=0.2)
+    # A share near 0 is taken for normal in log-odds, which makes its upper side a little longer.
+    assert below < above < 1.4 * below
 
 
 @pytest.mark.parametrize(("problems", "level"), [(1, 0.95), (2, 0.99), (3, 0.999)])

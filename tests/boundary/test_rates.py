@@ -26,17 +26,18 @@ def test_posterior_means_are_those_of_the_population(n: int) -> None:
     c_P = rng.binomial(n, rng.beta(0.5, 2, 20_000))
     found = Rates(outcomes(n, c_P.tolist()))
     mean_P = (found.weight_UG @ found.values_G)[found.row_P]
-    assert mean_P == pytest.approx((0.5 + c_P) / (2.5 + n), abs=0.02)
+    # A prior without a shape knows the rarest problems less well than the true one.
+    assert mean_P == pytest.approx((0.5 + c_P) / (2.5 + n), abs=0.03)
     failing_P = (found.weight_UG @ (1 - found.values_G) ** n)[found.row_P]
     expected_P = np.exp(betaln(0.5 + c_P, 2 + 2 * n - c_P) - betaln(0.5 + c_P, 2 + n - c_P))
-    assert failing_P == pytest.approx(expected_P, abs=0.03)
+    assert failing_P == pytest.approx(expected_P, abs=0.05)
 
 
 def test_what_was_right_once_is_not_impossible_and_what_was_wrong_once_not_certain() -> None:
     found = Rates(outcomes(8, [0] * 10 + [1, 7] + [8] * 10))
     weight_PG = found.weight_UG[found.row_P]
     assert weight_PG[10, 0] == weight_PG[11, -1] == 0
-    assert weight_PG[0, 0] > 0.1
+    assert weight_PG[0, found.values_G < 0.02].sum() > 0.3
 
 
 def test_draws_follow_the_weights() -> None:

@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.bootstrap import Floats, Weights
+from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.signflip import even, flip, random_signs
 from reachlab.boundary.stopping import Stopping
 

@@ -2,13 +2,19 @@
 
 q is the `level` quantile, over resamples, of max_k |d*(k) − d(k)| / se(k): the largest studentised deviation anywhere
 on the curve, and on the curves of all pairs that are looked at together. An interval at one k answers a question about
-that k; whoever looks for the k, or the pair, at which two models differ needs this. t(k) has the tail of q, but is
-Student's: se(k) is known from few problems, clusters or seeds (`seeds`), with the degrees of freedom of its parts.
+that k; whoever looks for the k, or the pair, at which two models differ needs this. The half width is
+
+    h(k)² = t_{G−1}² U(k) + t_ν² V(k),
+
+with U the variance over the G problems (clusters) that are drawn and V that over seeds, each with Student's quantile
+for its own degrees of freedom, at the tail of q: a few seeds that came out alike by luck do not hide behind many
+problems. Where nothing is known of seeds, V = 0.
 
 Where fewer than `FEW` problems differ, a resample says nothing, and the edges are at least as far out as the share of
 problems that may differ unseen (`bootstrap.unseen`).
 
-Source: the sup-t band (Montiel Olea and Plagborg-Møller 2019, *Simultaneous Confidence Bands*).
+Source: the sup-t band (Montiel Olea and Plagborg-Møller 2019, *Simultaneous Confidence Bands*); squared half widths
+that add up, Zou and Donner 2008 (MOVER). The intervals at one k are Student's, of a share in log-odds (Newcombe 2001).
 """
 
 from collections.abc import Sequence
@@ -21,6 +27,10 @@ from reachlab.boundary.bootstrap import Floats, Weights, unseen
 from reachlab.boundary.outcomes import Ints
 from reachlab.boundary.seeds import SeedSpread, satterthwaite
 
+TINY = 1e-9
+"""Shares nearer to 0 or 1, and widths below it, are those of problems that all came out the same."""
+FARTHEST = 12.0
+"""Deviations beyond so many standard errors all count as so many."""
 FEW = 6
 """Where fewer problems differ, a resample holds so few that its studentised deviation says nothing: q is not taken
 from there."""
@@ -72,44 +82,73 @@ class Band:
 
     def edges(self, q: float, level: float) -> tuple[Floats, Floats]:
         """The band's two edges, (low_K, high_K), with the q of all bands that are looked at together."""
-        se_K, t_K = self._student(q)
-        half_K = t_K * se_K
-        low_K, high_K = self._mean_K - half_K, self._mean_K + half_K
-        if self._drawn is not None:
-            for at in np.flatnonzero(self._differing_K < FEW):
-                unknown = unseen(self._drawn, level, int(self._differing_K[at]))
-                low_K[at], high_K[at] = min(low_K[at], -unknown), max(high_K[at], unknown)
-        return low_K, high_K
+        half_K = self._half(np.full(len(self._mean_K), q))
+        return self._with_unseen(self._mean_K - half_K, self._mean_K + half_K, level)
 
     def interval(self, level: float) -> tuple[Floats, Floats]:
-        """Student's interval at each k by itself: (low_K, high_K)."""
-        se_K, t_K = self._student(normal(level))
-        return self._mean_K - t_K * se_K, self._mean_K + t_K * se_K
+        """The interval of a difference at each k by itself: (low_K, high_K)."""
+        half_K = self._half(np.full(len(self._mean_K), normal(level)))
+        low_K, high_K = self._with_unseen(self._mean_K - half_K, self._mean_K + half_K, level)
+        return np.maximum(low_K, -1), np.minimum(high_K, 1)
+
+    def share_interval(self, level: float) -> tuple[Floats, Floats]:
+        """The interval of a share at each k by itself: (low_K, high_K). Its log-odds are what is taken for normal.
+
+        Where all problems came out the same, it is as wide as what may be unseen among others, so that 0 of 10 is 0 to
+        31 %.
+        """
+        half_K = self._half(np.full(len(self._mean_K), normal(level)))
+        inner_K = np.clip(self._mean_K, TINY, 1 - TINY)
+        far_K = half_K / (inner_K * (1 - inner_K))
+        low_K, high_K = special.expit(special.logit(inner_K) - far_K), special.expit(special.logit(inner_K) + far_K)
+        alike_K = half_K <= TINY
+        unknown = 0.0 if self._drawn is None else unseen(self._drawn, level)
+        low_K = np.where(alike_K, (1 - unknown) * self._mean_K, low_K)
+        high_K = np.where(alike_K, self._mean_K + unknown * (1 - self._mean_K), high_K)
+        return low_K, high_K
 
     def p(self, most_B: Weights) -> Floats:
         """How often the largest deviation of all bands together reaches the difference at k: (K,).
 
         It is at most 1 − level just where the band at that level excludes 0.
         """
-        total_K, ν_K = self._variance()
-        t_K = np.divide(np.abs(self._mean_K), np.sqrt(total_K), out=np.zeros(len(total_K)), where=total_K > 0)
-        z_K = np.where(np.isfinite(ν_K), -special.ndtri(np.maximum(special.stdtr(ν_K, -t_K), 1e-300)), t_K)
+        low_K, high_K = np.zeros(len(self._mean_K)), np.full(len(self._mean_K), FARTHEST)
+        for _ in range(40):
+            z_K = (low_K + high_K) / 2
+            inside_K = self._half(z_K) <= np.abs(self._mean_K)
+            low_K, high_K = np.where(inside_K, z_K, low_K), np.where(inside_K, high_K, z_K)
         sorted_B = np.sort(most_B)
-        reached_K = len(sorted_B) - np.searchsorted(sorted_B, z_K)
-        alone_K = 2 * special.ndtr(-z_K)
+        reached_K = len(sorted_B) - np.searchsorted(sorted_B, low_K)
+        alone_K = 2 * special.ndtr(-low_K)
         found_K: Floats = np.minimum(np.maximum((reached_K + 1) / (len(sorted_B) + 1), alone_K), 1.0)
         return found_K
 
-    def _variance(self) -> tuple[Floats, Floats]:
+    def _half(self, z_K: Floats) -> Floats:
+        """Half the width at k of the interval with the normal z's own tail: each part's, squared and summed."""
+        tail_K = special.ndtr(-z_K)
         known = np.inf if self._drawn is None or self._drawn < 2 else self._drawn - 1
-        parts = [self._variance_K, *(s.variance_K for s in self._seeds)]
-        return satterthwaite(parts, [known, *(s.degrees for s in self._seeds)])
+        squares_K = student(known, tail_K) ** 2 * self._variance_K
+        if self._seeds:
+            variance_K, ν_K = satterthwaite([s.variance_K for s in self._seeds], [s.degrees for s in self._seeds])
+            squares_K = squares_K + student(ν_K, tail_K) ** 2 * variance_K
+        half_K: Floats = np.sqrt(squares_K)
+        return half_K
 
-    def _student(self, q: float) -> tuple[Floats, Floats]:
-        """The standard error, and the quantile of Student's with the normal q's own tail."""
-        total_K, ν_K = self._variance()
-        t_K = np.where(np.isfinite(ν_K), -special.stdtrit(np.minimum(ν_K, 1e9), special.ndtr(-q)), q)
-        return np.sqrt(total_K), t_K
+    def _with_unseen(self, low_K: Floats, high_K: Floats, level: float) -> tuple[Floats, Floats]:
+        """The ends, no nearer to 0 than what may differ unseen where few problems do."""
+        if self._drawn is not None:
+            for at in np.flatnonzero(self._differing_K < FEW):
+                unknown = unseen(self._drawn, level, int(self._differing_K[at]))
+                low_K[at], high_K[at] = min(low_K[at], -unknown), max(high_K[at], unknown)
+        return low_K, high_K
+
+
+def student(degrees: float | Floats, tail_K: Floats) -> Floats:
+    """Student's quantile with so much beyond it, normal where the degrees of freedom are infinite: (K,)."""
+    ν_K = np.broadcast_to(np.asarray(degrees, np.float64), tail_K.shape)
+    normal_K = -special.ndtri(tail_K)
+    found_K: Floats = np.where(np.isinf(ν_K), normal_K, -special.stdtrit(np.where(np.isinf(ν_K), 1.0, ν_K), tail_K))
+    return found_K
 
 
 def normal(level: float) -> float:

@@ -50,17 +50,6 @@ class Clusters:
         found: Floats = np.add.reduceat(values_PK[order_P], starts_G, axis=0)
         return found
 
-    def pseudo_values(self, values_PK: Floats) -> Floats:
-        """Values, one a cluster, whose mean is the mean over problems and whose spread is that of the clusters: (G, K).
-
-        They are mean + (S_g − mean · m_g) G / P.
-        """
-        if self.single:
-            return values_PK
-        mean_K = values_PK.mean(axis=0)
-        found: Floats = mean_K + (self.sums(values_PK) - self.size_G[:, None] * mean_K) * (self.count / self.problems)
-        return found
-
     def by_problem(self, weights_BG: Weights) -> Weights:
         """How often each problem is drawn: (B, P)."""
         return weights_BG if self.single and labels_in_order(self.of_P) else weights_BG[:, self.of_P]

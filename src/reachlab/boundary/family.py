@@ -1,8 +1,8 @@
 """The models of a comparison and its pairs, resampled and tested as one family.
 
-Each mean, a model's pass@k or a pair's difference, gets an interval at each k: from the resamples (BCa, `bootstrap`),
-or Student's where seeds are a part of it (`seeds`). All pairs share one q of their bands (`bands`) and one largest z of
-every flip (`signflip`), so that the words about all of them together are wrong in at most 1 − level.
+Each mean, a model's pass@k or a pair's difference, gets an interval at each k (`bands`). All pairs share one q of their
+bands and one largest z of every flip (`signflip`), so that the words about all of them together are wrong in at most
+1 − level.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reachlab.boundary.bands import Band, critical, largest
-from reachlab.boundary.bootstrap import SHARE, Ends, Floats, Weights
+from reachlab.boundary.bootstrap import Floats, Weights
 from reachlab.boundary.clusters import Clusters
 from reachlab.boundary.comparison import Curve, Pair
 from reachlab.boundary.coverage import coverage
@@ -25,9 +25,6 @@ from reachlab.boundary.resampled import Resampled
 from reachlab.boundary.seeds import SeedSpread
 from reachlab.boundary.signflip import Flips, even, flip, random_signs
 from reachlab.boundary.verdict import Difference, surely, verdict
-
-DIFFERENCE: Ends = (-1.0, 1.0)
-"""The ends of a difference of two shares."""
 
 
 class Family:
@@ -59,12 +56,9 @@ class Family:
         self, pairs: Sequence[tuple[int, int]], gap_k: int, same_within: float
     ) -> tuple[list[Curve], list[Pair]]:
         """Every model's curve, and every pair of positions (model, base)."""
-        curves = [
-            _Mean(self, table_PK, [spread], SHARE) for table_PK, spread in zip(self.tables, self.spreads, strict=True)
-        ]
+        curves = [_Mean(self, table_PK, [spread]) for table_PK, spread in zip(self.tables, self.spreads, strict=True)]
         differences = [
-            _Difference(self, self.tables[i] - self.tables[j], [self.spreads[i], self.spreads[j]], DIFFERENCE)
-            for i, j in pairs
+            _Difference(self, self.tables[i] - self.tables[j], [self.spreads[i], self.spreads[j]]) for i, j in pairs
         ]
         for rows, means in self.drawn.blocks(self.tables, self.ks):
             for (i, j), difference in zip(pairs, differences, strict=True):
@@ -76,7 +70,7 @@ class Family:
             self._pair(i, j, difference, p_K, gap_k, same_within, alone=len(pairs) == 1)
             for (i, j), difference, p_K in zip(pairs, differences, self._p(differences, flips), strict=True)
         ]
-        return [Curve(curve.values_K, *curve.ends()) for curve in curves], found
+        return [Curve(curve.values_K, *curve.band.share_interval(self.level)) for curve in curves], found
 
     def _p(self, differences: "Sequence[_Difference]", flips: Sequence[Flips | None]) -> list[Floats]:
         """Each pair's p-values, and its band, with all pairs looked at."""
@@ -110,7 +104,7 @@ class Family:
         )
         if sets.mid_p is not None and alone and self.clusters.single:
             p_K = np.full(len(self.ks), sets.mid_p)  # one sample of each: the sign-flip test is McNemar's
-        low_K, high_K = mean.ends()
+        low_K, high_K = mean.band.interval(self.level)
         band_low_K, band_high_K = mean.edges
         difference = Difference(
             values=mean.values_K,
@@ -153,57 +147,42 @@ class Family:
         reach_P, reach_B = self.drawn.means_at(base, k)
         single_P, single_B = self.drawn.means_at(trained, 1)
         spreads = [self.drawn.spread(i, self.models[i].tables([at]), self.seed) for i, at in ((base, k), (trained, 1))]
-        mean = _Mean(self, (reach_P - single_P)[:, None], spreads, DIFFERENCE)
+        mean = _Mean(self, (reach_P - single_P)[:, None], spreads)
         mean.add(slice(0, 1), (reach_B - single_B)[None])
-        low_K, high_K = mean.ends()
+        low_K, high_K = mean.band.interval(self.level)
         value = sampling_efficiency_gap(float(reach_P.mean()), float(single_P.mean()))
         return Gap(k, value, float(low_K[0]), float(high_K[0]))
 
 
 class _Mean:
-    """A mean over problems at each k, and its interval."""
+    """A mean over problems at each k."""
 
-    def __init__(self, family: Family, values_PK: Floats, spreads: Sequence[SeedSpread | None], limits: Ends):
+    def __init__(self, family: Family, values_PK: Floats, spreads: Sequence[SeedSpread | None]):
         drawn = family.drawn
         self.spreads = [spread for spread in spreads if spread is not None]
-        self.several = bool(self.spreads)
         self.values_K: Floats = values_PK.mean(axis=0)
         self.differing_K: Ints = drawn.differing(values_PK)
         self.band = Band(self.values_K, self.differing_K, drawn.resamples, drawn.drawn, self.spreads)
-        self._limits, self._level = limits, family.level
-        self._interval = None if self.several else drawn.interval(values_PK, family.level, limits)
 
     def add(self, rows: slice, means_KB: NDArray[np.float32]) -> None:
-        """Take the resampled means of some rows of K; their order is lost."""
-        if self._interval is not None:
-            self._interval.add(rows, means_KB)
-        else:
-            self.band.add(rows, means_KB)
-
-    def ends(self) -> tuple[Floats, Floats]:
-        """The interval, (low_K, high_K)."""
-        if self._interval is not None:
-            return self._interval.low_K, self._interval.high_K
-        low_K, high_K = self.band.interval(self._level)
-        return np.maximum(low_K, self._limits[0]), np.minimum(high_K, self._limits[1])
+        """Take the resampled means of some rows of K."""
+        self.band.add(rows, means_KB)
 
 
 class _Difference(_Mean):
-    """A pair's difference: besides, its band and where it crosses."""
+    """A pair's difference: besides, its band's edges and where it crosses."""
 
     edges: tuple[Floats, Floats]
-    """Of its band, once all pairs have been looked at."""
+    """Once all pairs have been looked at."""
 
-    def __init__(self, family: Family, values_PK: Floats, spreads: Sequence[SeedSpread | None], limits: Ends):
-        super().__init__(family, values_PK, spreads, limits)
+    def __init__(self, family: Family, values_PK: Floats, spreads: Sequence[SeedSpread | None]):
+        super().__init__(family, values_PK, spreads)
+        self.several = bool(self.spreads)
         self.crossings = Crossings(family.drawn.resamples)
 
     def add(self, rows: slice, means_KB: NDArray[np.float32]) -> None:
-        """Take the resampled means of some rows of K; their order is lost."""
-        self.band.add(rows, means_KB)
-        moved_KB = means_KB
+        """Take the resampled differences of some rows of K."""
+        super().add(rows, means_KB)
         for spread in self.spreads:
-            moved_KB = moved_KB + spread.off_KR[rows].astype(np.float32) @ spread.stretched_RB
-        self.crossings.add(rows, moved_KB)
-        if self._interval is not None:
-            self._interval.add(rows, means_KB)
+            means_KB = means_KB + spread.off_KR[rows].astype(np.float32) @ spread.stretched_RB
+        self.crossings.add(rows, means_KB)

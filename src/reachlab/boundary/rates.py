@@ -1,50 +1,55 @@
 """How often a model is right on each problem, given what was seen: p's posterior, on a grid.
 
-The prior is the distribution of p over the problems, fitted to their counts (`averaged_fit`: a share that is never
-solved, and one beta or two), put on a grid of values of p. Given c of n right, a value's weight is its prior times
-p^c (1 − p)^(n − c). So a problem with 0 of n right is not certain to be impossible, nor as hard as a flat prior would
-have it, but what problems of this benchmark are that show 0 of n.
+The prior w over values of p is learned from all problems' counts, whatever shape it has: from w every problem's
+posterior is w_g p_g^c (1 − p_g)^(n − c), and from their mean the next w, with a few problems' worth of Jeffreys' law
+1 / √(p (1 − p)) among them. So a problem with 0 of n right is not certain to be impossible, nor as hard as a flat prior
+would have it, but what problems of this benchmark are that show 0 of n; and what the problems leave open (is it
+impossible, or right once in 3 n?) stays open.
 
-Source: empirical Bayes, Robbins 1956; the fit as in arXiv 2510.05197. The grid is ours.
+Source: Laird 1978, *Nonparametric Maximum Likelihood Estimation of a Mixing Distribution* (the EM iteration); empirical
+Bayes, Robbins 1956. The share of Jeffreys' law is ours: without it few problems say too surely what cannot be.
 """
 
 import numpy as np
-from scipy.special import betainc, expit, logit
+from scipy.special import expit, logit
 
-from reachlab.boundary.averaged_fit import fit_average
 from reachlab.boundary.beta_binomial import distinct
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.stopping import Floats, Ints
 
 POINTS = 240
 """Values of p between impossible and certain, equally far apart in log-odds: neighbours differ by a tenth or less."""
+OPEN = 3.0
+"""Problems' worth of Jeffreys' law in the prior."""
+ITERATIONS = 60
+"""The prior then moves no longer by what would be seen in an interval."""
 
 
 class Rates:
     """The posterior of each problem's p.
 
-    ``values_G`` is the grid; ``cumulative_UG`` the posterior's cumulative weights of each distinct pair (n, c);
-    ``row_P`` says which of them a problem has.
+    ``values_G`` is the grid; ``weight_UG`` the posterior's weights of each distinct pair (n, c); ``row_P`` says which
+    of them a problem has.
     """
 
     def __init__(self, outcomes: Outcomes):
         pairs, self.row_P, counts_U = distinct(outcomes.n_P, outcomes.c_P)
         farthest = logit(5e-3 / max(1, int(outcomes.n_P.max())))
-        edges_E = np.concatenate([[0.0], expit(np.linspace(farthest, -farthest, POINTS + 1)), [1.0]])
-        inner_G = expit((logit(edges_E[1:-2]) + logit(edges_E[2:-1])) / 2)
+        inner_G = expit(np.linspace(farthest, -farthest, POINTS))
         self.values_G: Floats = np.concatenate([[0.0], inner_G, [1.0]])
-        prior_G = np.zeros(len(self.values_G))
-        for model in fit_average(pairs, counts_U[None]).fits():
-            a_J, b_J = model.fit.alpha[:, None], model.fit.beta[:, None]
-            mass_JE = np.diff(betainc(a_J, b_J, edges_E), axis=1)
-            prior_G += model.weight * (1 - model.fit.zero) * (model.fit.share @ mass_JE)
-            prior_G[0] += model.weight * model.fit.zero
+        open_G = np.concatenate([[0.0], np.gradient(np.arcsin(np.sqrt(inner_G))), [0.0]])
+        open_G *= OPEN / open_G.sum()
         with np.errstate(divide="ignore"):
-            log_UG = np.log(prior_G) + _times(pairs.c, np.log(self.values_G))
+            log_UG = _times(pairs.c, np.log(self.values_G))
             log_UG = log_UG + _times(pairs.n - pairs.c, np.log1p(-self.values_G))
-        weight_UG = np.exp(log_UG - log_UG.max(axis=1, keepdims=True))
-        self.weight_UG: Floats = weight_UG / weight_UG.sum(axis=1, keepdims=True)
-        self._cumulative_UG = self.weight_UG.cumsum(axis=1)
+        likely_UG = np.exp(log_UG - log_UG.max(axis=1, keepdims=True))
+        prior_G = np.full(POINTS + 2, 1 / (POINTS + 2))
+        for _ in range(ITERATIONS):
+            weight_UG = likely_UG * prior_G
+            weight_UG /= weight_UG.sum(axis=1, keepdims=True)
+            prior_G = (counts_U @ weight_UG + open_G) / (counts_U.sum() + OPEN)
+        self.weight_UG: Floats = weight_UG
+        self._cumulative_UG = weight_UG.cumsum(axis=1)
 
     def draw(self, problems: Ints, rng: np.random.Generator) -> Ints:
         """A position on the grid for each of these problems, by its posterior."""

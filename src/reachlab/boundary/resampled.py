@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reachlab.boundary.bootstrap import CHUNK_ROWS, EQUAL, Floats, Interval, Weights, resampling_weights
+from reachlab.boundary.bootstrap import CHUNK_ROWS, EQUAL, Floats, Weights, resampling_weights
 from reachlab.boundary.clusters import Clusters
 from reachlab.boundary.noise import Noise, Over
 from reachlab.boundary.outcomes import Ints
@@ -68,10 +68,6 @@ class Resampled:
                 means_KB /= self._divisor_B
                 means.append(means_KB)
             yield rows, means
-
-    def interval(self, values_PK: Floats, level: float, ends: tuple[float, float]) -> Interval:
-        """Collects the interval of a mean of these values that resampling says."""
-        return Interval(self.clusters.pseudo_values(values_PK), self.resamples, level, self.fixed, ends)
 
     def differing(self, difference_PK: Floats) -> Ints:
         """How many clusters differ at each k: (K,)."""
