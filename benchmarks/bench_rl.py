@@ -126,7 +126,8 @@ def speedup(reference: Curve, other: Curve) -> dict[str, float]:
     _, seconds = reference.target()
     times, accuracy_SE = other.over_time()
     there = reached(times, reference.at(seconds)[:, None] - accuracy_SE)
-    return {"speedup": seconds / there.at, "low": seconds / there.high, "high": seconds / there.low}
+    found = {"speedup": there.at, "low": there.high, "high": there.low}
+    return {name: seconds / taken if taken else float("inf") for name, taken in found.items()}
 
 
 def summarise(curves: dict[str, Curve], references: tuple[str, str]) -> dict[str, Any]:

@@ -19,7 +19,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reached:
-    """Where, and the ends of the 95 % interval: infinite is never, NaN (of one seed) no interval."""
+    """Where, and the ends of the 95 % interval: infinite is never, NaN (of one seed) no interval.
+
+    A `low` of 0 says that it may have been before the first measurement.
+    """
 
     at: float
     low: float
@@ -29,12 +32,12 @@ class Reached:
 def reached(x_E: Floats, lacking_SE: Floats) -> Reached:
     """The place of the mean over seeds; curves are straight between the E places where they are known.
 
-    The ends of a t-interval bend outwards between two places, so straight ones keep it on the safe side.
+    The ends of a t-interval bend inwards between two places, so straight ones keep it on the safe side.
     """
     mean_E, low_E, high_E = student.interval(lacking_SE)
     if len(lacking_SE) < 2:
         return Reached(first(x_E, mean_E), float("nan"), float("nan"))
-    return Reached(first(x_E, mean_E), first(x_E, low_E), last(x_E, high_E))
+    return Reached(first(x_E, mean_E), first(x_E, low_E) if low_E[0] > 0 else 0.0, last(x_E, high_E))
 
 
 def first(x_E: Floats, lacking_E: Floats) -> float:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from reaching import Reached, first, last, reached
 
+from reaching import Reached, first, last, reached
 from reachlab.boundary import student
 
 X = np.array([1.0, 2.0, 3.0, 4.0])
@@ -25,11 +25,15 @@ def test_places_on_a_straight_line(lacking: list[float], begun: float, stays: fl
 def test_ends_are_where_the_t_interval_leaves_zero() -> None:
     """Seeds that differ by a constant: the ends are the mean's place moved by the t-interval's half."""
     offsets_S = np.array([-0.2, 0.1, 0.4])
-    found = reached(X, 1.5 - X + offsets_S[:, None])
+    found = reached(X, 2.0 - X + offsets_S[:, None])
     mean, low, high = student.interval(offsets_S)
-    assert (found.at, found.high) == pytest.approx((1.5 + mean, 1.5 + high))
-    assert found.low == max(1.0, 1.5 + low)  # not before the first measurement
-    assert found.low <= found.at <= found.high
+    assert (found.at, found.low, found.high) == pytest.approx((2.0 + mean, 2.0 + low, 2.0 + high))
+
+
+def test_what_may_have_been_before_the_first_measurement() -> None:
+    found = reached(X, 1.5 - X + np.array([-0.2, 0.1, 0.4])[:, None])
+    assert found.low == 0
+    assert found.at == pytest.approx(1.6)
 
 
 def test_seeds_that_never_arrive_leave_the_end_open() -> None:
@@ -58,3 +62,4 @@ def test_it_covers_what_it_promises() -> None:
 def test_equal_curves_are_equally_soon() -> None:
     lacking_SE = np.tile([2.0, 1.0, -1.0, -2.0], (3, 1))
     assert reached(X, lacking_SE) == Reached(2.5, 2.5, 2.5)
+    assert reached(X, -1 - lacking_SE**2) == Reached(1.0, 0.0, 1.0)
