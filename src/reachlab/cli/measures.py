@@ -1,12 +1,12 @@
 """Commands that say what samples mean."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.shown import print_json, print_table
+from reachlab.cli.shown import print_json, print_table, remark
 from reachlab.errors import ReachlabError
 from reachlab.limits import RESAMPLING, check_numbers
 from reachlab.sampling.config import GuessConfig
@@ -67,6 +67,9 @@ class CompareConfig:
 
     runs: tyro.conf.Positional[tuple[str, ...]]
     """Run folders; the first is the base that the others are compared with."""
+    match: Literal["id", "question"] = "id"
+    """How problems of different runs are paired: by id, where those of one id have to ask the same; or by question,
+    gold answer and pictures, whatever their ids."""
     resamples: int = 10_000
     """Bootstrap resamples of the problems."""
     level: float = 0.95
@@ -100,16 +103,22 @@ def compare(config: Flat[CompareCommand]) -> None:
 
     Example: reachlab compare runs/base-samples runs/pods-samples --json
     """
+    from reachlab.report.conditions import print_conditions
     from reachlab.report.tables import print_comparison
+    from reachlab.sampling.conditions import conditions
 
-    comparison, folders = _compare(config.compare)
+    comparison, matched = _compare(config.compare)
+    differing = conditions(matched.stores, [o.name for o in matched.outcomes])
     if config.json:
         from reachlab.report.entries import read_entries
         from reachlab.report.findings import gather
 
-        print_json(comparison.to_dict() | gather(comparison, read_entries(comparison, folders)).to_dict())
+        found = gather(comparison, read_entries(comparison, matched.stores)).to_dict()
+        beside = {"matching": matched.to_dict(), "conditions": [one.to_dict() for one in differing]}
+        print_json(comparison.to_dict() | found | beside)
     else:
         print_comparison(comparison)
+        print_conditions(differing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +141,8 @@ def report(config: Flat[ReportCommand]) -> None:
     from reachlab.runs import check_page
 
     check_page(config.out)
-    comparison, folders = _compare(config.compare)
-    print(write_report(comparison, folders, config.out, title=config.title))
+    comparison, matched = _compare(config.compare)
+    print(write_report(comparison, matched.stores, config.out, title=config.title, notes=matched.remarks))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +153,8 @@ class PowerCommand:
     """The base model's run folder."""
     other: tyro.conf.Positional[str]
     """The other model's."""
+    match: Literal["id", "question"] = "id"
+    """How problems are paired: by id, or by question, gold answer and pictures."""
     k: tuple[int, ...] = ()
     """Values of k; default 1 and the smallest number of samples."""
     points: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0)
@@ -169,7 +180,7 @@ def power(config: Flat[PowerCommand]) -> None:
     from reachlab.boundary.power import power_analysis
     from reachlab.report.power import print_power
 
-    base, other = _outcomes((config.base, config.other))[0]
+    base, other = _outcomes((config.base, config.other), config.match).outcomes
     plan = power_analysis(base, other, config.k, config.points, config.samples, config.level, config.power)
     if config.json:
         print_json(plan.to_dict())
@@ -177,17 +188,21 @@ def power(config: Flat[PowerCommand]) -> None:
         print_power(plan)
 
 
-def _outcomes(runs: tuple[str, ...]) -> tuple[list[Any], list[Any]]:
-    """The outcomes of each run, and the folders."""
+def _outcomes(runs: tuple[str, ...], match: Literal["id", "question"]) -> Any:
+    """The runs' outcomes on problems that ask the same, and their stores (`Matched`); remarks are told."""
     from reachlab.runs import RunFolder
+    from reachlab.sampling.matching import match_runs
     from reachlab.sampling.store import SampleStore
 
     folders = [RunFolder(run) for run in runs]
-    outcomes = [SampleStore(folder).outcomes() for folder in folders]
-    if len({o.name for o in outcomes}) < len(outcomes):
+    names = [folder.name for folder in folders]
+    if len(set(names)) < len(names):
         # Folders of one name in different places: the places tell them apart.
-        outcomes = [replace(o, name=folder.url.rstrip("/")) for o, folder in zip(outcomes, folders, strict=True)]
-    return outcomes, folders
+        names = [folder.url.rstrip("/") for folder in folders]
+    matched = match_runs([SampleStore(folder) for folder in folders], names, match)
+    for said in matched.remarks:
+        remark(said)
+    return matched
 
 
 def _compare(config: CompareConfig) -> tuple[Any, Any]:
@@ -195,9 +210,9 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
 
     if not config.runs:
         raise ReachlabError("name at least one run folder")
-    outcomes, folders = _outcomes(config.runs)
+    matched = _outcomes(config.runs, config.match)
     comparison = compare(
-        outcomes,
+        matched.outcomes,
         ks=config.k or None,
         gap_k=config.gap_k,
         resamples=config.resamples,
@@ -205,7 +220,7 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
         over=config.over,
         seed=config.seed,
     )
-    return comparison, folders
+    return comparison, matched
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,8 +50,8 @@ class Entry:
         return found if isinstance(found, dict) else {}
 
 
-def read_entries(comparison: Comparison, runs: Sequence[RunFolder]) -> list[Entry]:
-    """Read every model of the comparison, the base first.
+def read_entries(comparison: Comparison, runs: Sequence[RunFolder | SampleStore]) -> list[Entry]:
+    """Read every model of the comparison, the base first; of a store its problems' ids are those of the comparison.
 
     Raises:
         ReachlabError: there is not one run a model, or a run lacks problems that the comparison has.
@@ -65,8 +65,11 @@ def read_entries(comparison: Comparison, runs: Sequence[RunFolder]) -> list[Entr
     ]
 
 
-def _entry(comparison: Comparison, model: Model, pair: Pair | None, run: RunFolder, style: Style) -> Entry:
-    store, document = SampleStore(run), run.read_json("run.json")
+def _entry(
+    comparison: Comparison, model: Model, pair: Pair | None, given: RunFolder | SampleStore, style: Style
+) -> Entry:
+    store = SampleStore(given) if isinstance(given, RunFolder) else given
+    run, document = store.folder, store.folder.read_json("run.json")
     label, _, verdict = (pair.verdict.sentence if pair else _alone(model, comparison)).partition(": ")
     return Entry(
         name=model.name,
@@ -96,6 +99,7 @@ def read_outcomes(name: str, store: SampleStore, problem_ids: Sequence[str]) -> 
         ReachlabError: the run lacks a problem.
     """
     found = store.outcomes()
-    if missing := next((i for i in problem_ids if i not in set(found.problem_ids)), None):
+    known = set(found.problem_ids)
+    if missing := next((i for i in problem_ids if i not in known), None):
         raise ReachlabError(f"{store.folder.url}: no problem {missing!r} here; the comparison is of other runs")
     return replace(found.select(problem_ids), name=name)

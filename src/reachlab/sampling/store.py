@@ -61,6 +61,10 @@ class SampleStore:
     def __init__(self, folder: RunFolder):
         self.folder = folder
 
+    def original(self) -> "SampleStore":
+        """The run as it lies there, of which a store may be a view (`renamed.py`)."""
+        return self
+
     # -- problems ---------------------------------------------------------------------------------------------------
 
     def write_problems(self, problems: Iterable[Problem]) -> None:
