@@ -38,17 +38,21 @@ def perplexity(config: Flat[PerplexityCommand]) -> None:
     Example: reachlab perplexity runs/base-samples runs/pods-samples runs/reference
     """
     from reachlab.runs import RunFolder
+    from reachlab.sampling.matching import remarks_on
     from reachlab.sampling.perplexities import NOTE_OTHER_TOKENS, READING, perplexity_rows, read_perplexities
     from reachlab.sampling.store import SampleStore
 
     if not config.runs:
         raise ReachlabError("name at least one run folder")
+    stores = [SampleStore(RunFolder(run)) for run in config.runs]
     matrix = read_perplexities(
-        [SampleStore(RunFolder(run)) for run in config.runs],
+        stores,
         resamples=config.resamples,
         level=config.level,
         seed=config.seed,
     )
+    for said in remarks_on(stores, matrix.writers):
+        remark(said)
     if config.json:
         print_json(matrix.to_dict())
         return

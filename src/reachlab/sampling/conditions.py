@@ -51,12 +51,12 @@ class Condition:
     what: str
     values: Mapping[str, str | None]
 
-    def words(self) -> str:
+    def words(self) -> list[str]:
         """The values, each with the runs that have it."""
         runs: dict[str, list[str]] = {}
         for name, value in self.values.items():
             runs.setdefault(NOT_KNOWN if value is None else value, []).append(name)
-        return "; ".join(f"{value} ({', '.join(names)})" for value, names in runs.items())
+        return [f"{value} ({', '.join(names)})" for value, names in runs.items()]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; null: not known."""
@@ -121,8 +121,6 @@ class RunFacts:
     @property
     def verifier(self) -> str | None:
         """Their code and packages."""
-        if self.verdicts != "ours":
-            return "none of ours"
         return None if self.judged is None else " + ".join(dict.fromkeys(map(_verifier, self.judged)))
 
     @property
@@ -185,7 +183,9 @@ def _rows(runs: Mapping[str, RunFacts]) -> Iterator[Condition]:
     yield from (row(name, lambda run, name=name: run.package(name), if_known=True) for name in PACKAGES)  # type: ignore[misc]
     yield row("read from its log", lambda run: run.reading, if_known=True)
     yield row("verdicts", lambda run: run.verdicts)
-    yield row("verifier", lambda run: run.verifier)
+    ours = {name: run.verifier for name, run in runs.items() if run.verdicts == "ours"}
+    if len(set(ours.values())) > 1:
+        yield row("verifier", lambda run: run.verifier if run.verdicts == "ours" else "none of ours")
     yield row("time for a verdict", lambda run: run.timeout, if_known=True)
 
 

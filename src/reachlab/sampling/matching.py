@@ -23,7 +23,7 @@ Match = Literal["id", "question"]
 
 FEW = 0.1
 """A share of a run's problems, of which it is said that they are few."""
-SHOWN, LONG = 3, 70
+SHOWN, LONG = 3, 60
 """Ids that an error shows, and characters of each question there."""
 
 
@@ -100,6 +100,30 @@ def check_runs(runs: Sequence[RunAsks]) -> list[str]:
     return [said for other, agreement in zip(others, found, strict=True) for said in _remarks(first, other, agreement)]
 
 
+def remarks_on(stores: Sequence[SampleStore], names: Sequence[str]) -> list[str]:
+    """What is to be known where runs stand side by side and nothing is paired: which are about other problems than the
+    first.
+
+    Raises:
+        ReachlabError: no run of samples.
+    """
+    if len(stores) < 2:
+        return []
+    first, *others = [RunAsks(store, name) for store, name in zip(stores, names, strict=True)]
+    remarks = []
+    for other in others:
+        found = agreement(first, other)
+        both = f"{first.name} and {other.name}"
+        if not found.shared:
+            remarks.append(f"{both} share no problem: their numbers are of different questions")
+        elif found.differs:
+            remarks.append(
+                f"{both} are about other problems ({found.differs:,} of {found.shared:,} with one id ask something "
+                "else): their numbers are of different questions"
+            )
+    return remarks
+
+
 def _agree(ours: RunAsks, theirs: RunAsks) -> Agreement:
     found = agreement(ours, theirs)
     if not found.shared and not (ours.own and theirs.own and ours.task == theirs.task):
@@ -172,8 +196,9 @@ def _refusal(ours: RunAsks, theirs: RunAsks, found: Agreement) -> str:
         if shown
     )
     return (
-        f"{ours.name} and {theirs.name} are not about the same problems: of {found.shared:,} ids in both, {said}. "
-        "Pair problems by what they ask with --match question, or compare runs of one benchmark"
+        f"{ours.name} and {theirs.name} are not about the same problems: of {found.shared:,} "
+        f"id{'s' * (found.shared > 1)} in both, {said}. Pair problems by what they ask with --match question, or compare "
+        "runs of one benchmark"
     )
 
 
