@@ -2,17 +2,19 @@
 
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.conftest import Command
+from tests.sampling.matching_runs import SAMPLING, asked, stored
 from tests.tiny import ENVIRONMENT, TASK, reachlab, rows_of
 
 from reachlab.runs import RunFolder
@@ -217,6 +219,39 @@ def test_compare_prints_a_table_and_json(command: Command, run: Path, tmp_path: 
     code, out, _ = command("compare", run, other, "--resamples", "100", "--k", "1", "30", "--json")
     assert code == 0
     assert isinstance(json.loads(out), dict)
+
+
+def test_runs_are_compared_on_problems_that_ask_the_same(command: Command, tmp_path: Path) -> None:
+    base, other = tmp_path / "base", tmp_path / "other"
+    problems = asked()
+    stored(base, problems)
+    renamed = [replace(p, id=str(5 - at)) for at, p in enumerate(problems)]
+    stored(other, renamed, right=2, config={"decoding": {**SAMPLING, "temperature": 1.0}})
+    for words in (
+        ("compare", base, other),
+        ("report", base, other, "--out", tmp_path / "r.html"),
+        ("power", base, other),
+    ):
+        code, out, err = command(*words)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "base and other are not about the same problems: of 6 ids in both, 6 with another question" in err
+    code, out, err = command("compare", base, other, "--match", "question", "--resamples", "100")
+    assert code == 0
+    assert err == "note: other: 6 of 6 problems found in base by question\n"
+    assert re.search(r"what differs, and is not the model\s+.*\s+temperature +0.6 \(base\) *\n +1.0 \(other\)", out)
+    code, out, _ = command("compare", base, other, "--match", "question", "--resamples", "100", "--json")
+    found = json.loads(out)
+    assert found["conditions"] == [{"what": "temperature", "values": {"base": "0.6", "other": "1.0"}}]
+    assert found["matching"]["match"] == "question"
+    assert found["problem_ids"] == [str(i) for i in range(6)]
+    assert code == command("power", base, other, "--match", "question")[0] == 0
+    page = tmp_path / "r.html"
+    assert command("report", base, other, "--match", "question", "--resamples", "100", "--out", page)[0] == 0
+    html = page.read_text()
+    told = [
+        html.index(text) for text in ("6 of 6 problems found", "What differs, and is not the model", 'id="summary"')
+    ]
+    assert told == sorted(told)
 
 
 def test_report_writes_a_page(command: Command, run: Path, tmp_path: Path) -> None:

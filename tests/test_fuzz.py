@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from tests.conftest import Command
 
-from reachlab.cli.measures import CompareConfig, EvidenceCommand, PerplexityCommand, PowerCommand
+from reachlab.cli.comparing import CompareConfig, PowerCommand
+from reachlab.cli.measures import EvidenceCommand, PerplexityCommand
 from reachlab.cli.samples import TasksConfig
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
-    from reachlab.boundary.compare import Comparison
+    from reachlab.boundary.comparison import Comparison
 
 __version__ = "0.1.0"
 

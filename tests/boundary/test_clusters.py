@@ -20,6 +20,9 @@ def test_sums_are_over_each_cluster() -> None:
     found = Clusters(5, LABELS)
     assert (found.count, found.single) == (3, False)
     assert found.size_G.tolist() == [1, 3, 1]
+    # One cluster is nearly all of the variance: (1 + 9 + 1)² / (1 + 81 + 1) would count.
+    assert found.degrees == pytest.approx(121 / 83 - 1)
+    assert Clusters(6, list("aabbcc")).degrees == pytest.approx(2)
     assert found.sums(VALUES_PK).tolist() == [[2, 3], [12, 15], [6, 7]]
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reachlab.boundary.compare import Comparison, compare
+from reachlab.boundary.compare import compare
+from reachlab.boundary.comparison import Comparison
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.passk import pass_at_k
 from reachlab.boundary.stopping import Stopping

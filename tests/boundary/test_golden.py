@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Command
 
 import reachlab
-from reachlab.boundary.compare import Comparison
+from reachlab.boundary.comparison import Comparison
 
 CRUXEVAL = (
     "0a1a000aa0aa050a70000000aa057aa00000aa0aa0080500aa0300409a0aaa0a000a0000a040000a0000030002aa30aa9910"

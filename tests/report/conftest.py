@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reachlab.boundary.compare import Comparison, compare
+from reachlab.boundary.compare import compare
+from reachlab.boundary.comparison import Comparison
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
 from reachlab.types import Problem, Sample, Verdict

@@ -44,6 +44,7 @@ class Band:
         resamples: B.
         drawn: how many problems (clusters) are resampled; None where they are fixed.
         seeds: of the sides that have several runs.
+        degrees: of freedom of their variance; None: one fewer than are drawn.
     """
 
     def __init__(
@@ -53,8 +54,12 @@ class Band:
         resamples: int,
         drawn: int | None,
         seeds: Sequence[SeedSpread] = (),
+        degrees: float | None = None,
     ):
         self._mean_K, self._differing_K, self._drawn, self._seeds = mean_K, differing_K, drawn, seeds
+        self._known = np.inf
+        if drawn is not None and drawn > 1:
+            self._known = drawn - 1 if degrees is None else degrees
         self._variance_K = np.zeros(len(mean_K))
         # A resample of G spreads by √((G − 1) / G) of what it should.
         self._stretch = 1.0 if drawn is None or drawn < 2 else drawn / (drawn - 1)
@@ -126,8 +131,7 @@ class Band:
     def _half(self, z_K: Floats) -> Floats:
         """Half the width at k of the interval with the normal z's own tail: each part's, squared and summed."""
         tail_K = special.ndtr(-z_K)
-        known = np.inf if self._drawn is None or self._drawn < 2 else self._drawn - 1
-        squares_K = student(known, tail_K) ** 2 * self._variance_K
+        squares_K = student(self._known, tail_K) ** 2 * self._variance_K
         if self._seeds:
             variance_K, ν_K = satterthwaite([s.variance_K for s in self._seeds], [s.degrees for s in self._seeds])
             squares_K = squares_K + student(ν_K, tail_K) ** 2 * variance_K

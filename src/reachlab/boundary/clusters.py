@@ -4,8 +4,11 @@ A mean over P problems in G clusters is a ratio, Σ_g w_g S_g / Σ_g w_g m_g, wi
 problems and w_g how often it was drawn. Its influence values are S_g − mean · m_g. Without clusters every problem is
 one of its own, and all of this is the plain mean.
 
+A cluster's part of the variance goes with m_g², so that (Σ m²)² / Σ m⁴ clusters of one size would know it as well; that
+many, less one, are the degrees of freedom of Student's quantile.
+
 Source: Cameron, Gelbach and Miller 2008, *Bootstrap-Based Improvements for Inference with Clustered Errors*; for
-evaluations Miller 2024 (arXiv 2411.00640), section 2.2.
+evaluations Miller 2024 (arXiv 2411.00640), section 2.2; clusters that count, Carter, Schnepel and Steigerwald 2017.
 """
 
 from collections.abc import Sequence
@@ -39,6 +42,8 @@ class Clusters:
                 raise ReachlabError("clusters: all problems are in one cluster, and from one nothing can be told")
         self.size_G = np.bincount(self.of_P).astype(np.float64)
         self.count = len(self.size_G)
+        self.degrees: float = (self.size_G**2).sum() ** 2 / (self.size_G**4).sum() - 1
+        """Of freedom: G − 1 for clusters of one size, fewer where a few large ones are most of the variance."""
         self.single = self.count == problems
 
     def sums(self, values_PK: Floats) -> Floats:

@@ -12,9 +12,7 @@ import numpy as np
 
 from reachlab.boundary import gap
 from reachlab.boundary.clusters import Clusters
-from reachlab.boundary.comparison import Comparison as Comparison
-from reachlab.boundary.comparison import Curve, Model
-from reachlab.boundary.comparison import Pair as Pair
+from reachlab.boundary.comparison import Comparison, Curve, Model
 from reachlab.boundary.family import Family
 from reachlab.boundary.histogram import accuracy_histogram
 from reachlab.boundary.noise import Over

@@ -162,7 +162,9 @@ class _Mean:
         self.spreads = [spread for spread in spreads if spread is not None]
         self.values_K: Floats = values_PK.mean(axis=0)
         self.differing_K: Ints = drawn.differing(values_PK)
-        self.band = Band(self.values_K, self.differing_K, drawn.resamples, drawn.drawn, self.spreads)
+        self.band = Band(
+            self.values_K, self.differing_K, drawn.resamples, drawn.drawn, self.spreads, family.clusters.degrees
+        )
 
     def add(self, rows: slice, means_KB: NDArray[np.float32]) -> None:
         """Take the resampled means of some rows of K."""

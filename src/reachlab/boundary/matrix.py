@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reachlab.boundary.compare import Comparison, compare
+from reachlab.boundary.compare import compare
+from reachlab.boundary.comparison import Comparison
 from reachlab.boundary.outcomes import Ints, Outcomes
 from reachlab.errors import ReachlabError
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import tyro
 
-from reachlab.cli import measures, moe, samples, studies, training
+from reachlab.cli import comparing, measures, moe, samples, studies, training
 from reachlab.errors import ReachlabError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -28,9 +28,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "reference": samples.reference,
     "score": samples.score,
     "perplexity": measures.perplexity,
-    "compare": measures.compare,
-    "report": measures.report,
-    "power": measures.power,
+    "compare": comparing.compare,
+    "report": comparing.report,
+    "power": comparing.power,
     "study": studies.study,
 }
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from reachlab.errors import ReachlabError
 from reachlab.exports.problems import Problems
 from reachlab.runs import RunFolder
+from reachlab.sampling.judged import read_judged
 from reachlab.sampling.store import LATER, SCHEMA, SampleStore, codes_of
 
 JUDGED = ("verdict", "score", "reason", "final_answer", "steps", "valid_steps")
@@ -85,7 +86,9 @@ class Rows:
         found = folder.read_json("run.json")
         if not isinstance(found.get("config"), dict) or not isinstance(found.get("kind"), str):
             raise ReachlabError(f"{folder.file('run.json')}: not what a run says of itself (kind, config)")
-        document = {"kind": found["kind"], "config": found["config"], "facts": found.get("facts") or {}}
+        document = {"kind": found["kind"], "config": found["config"], "facts": dict(found.get("facts") or {})}
+        if (judged := read_judged(folder)) is not None:
+            document["facts"]["judged"] = judged
         self.origin = Origin(folder.name, document, found.get("provenance") or {})
         self.store = SampleStore(folder)
         self.problems = Problems(folder)

@@ -29,6 +29,7 @@ from reachlab.imports.problems import OwnProblems, TaskProblems, digest
 from reachlab.imports.record import Record, Said
 from reachlab.imports.result import MOST_LISTED, ImportedRun, Tally
 from reachlab.runs import RunFolder
+from reachlab.sampling.judged import note_judged
 from reachlab.sampling.store import SampleStore, problem_line
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
@@ -91,7 +92,7 @@ def _import(log: "Log", config: ImportConfig, progress: Progress | None, reading
     runs = []
     for name, scan in scans.items():
         folder = RunFolder(out if not name else f"{out}/{folder_name(name)}")
-        runs.append(_Run(name, folder, scan, log.exported.get("columns", {})))
+        runs.append(_Run(name, folder, scan, log.exported.get("columns", {}), log.judges))
     if len({run.folder.path for run in runs}) < len(runs):
         raise ReachlabError(f"two runs in the log give the same folder name: {', '.join(scans)}")
     for run in runs:
@@ -202,6 +203,11 @@ class Log:
     def task(self) -> Task:
         """What judges: the task that was named; else math, where the log holds a right answer."""
         return self._task or load_task("math" if self.gold and not self.exported else "logged")
+
+    @property
+    def judges(self) -> bool:
+        """Whether verdicts are given here, and not the log's or an exported run's."""
+        return self.config.verdicts == "judge" and not self.exported and self.task.spec != "logged"
 
     def _all_rows(self, format: Format) -> Iterator[Placed]:
         return chain.from_iterable(read_rows(file, format) for file in self.files)
@@ -326,11 +332,12 @@ class Log:
 class _Run:
     """One run on its way into its folder."""
 
-    def __init__(self, name: str, folder: RunFolder, scan: Scan, further: Mapping[str, Any]):
+    def __init__(self, name: str, folder: RunFolder, scan: Scan, further: Mapping[str, Any], judged_here: bool):
         self.name, self.folder, self.scan, self.further = name, folder, scan, further
         self.store = SampleStore(folder)
         self.waiting: list[Answer] = []
         self.tally = Tally()
+        self.judged_here, self.noted = judged_here, False
 
     def finish_part(self, judge: Judge, config: ImportConfig, progress: Callable[[int], None]) -> int:
         """Judge and store what waits, unless the folder holds it; how many answers these were."""
@@ -338,6 +345,9 @@ class _Run:
         keys = [(a.problem.id, a.index) for a in answers]
         part = self.store.find_part(keys)
         if part is None:
+            if self.judged_here and not self.noted:
+                note_judged(self.folder, judge.task, config.verify_timeout)
+                self.noted = True
             judged = _judge(answers, judge, config, progress)
             self.store.write_part([_sample(a, j) for a, j in zip(answers, judged, strict=True)])
             verdicts = [j.verdict for j in judged]

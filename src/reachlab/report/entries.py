@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from reachlab.boundary.compare import Comparison, Model, Pair
+from reachlab.boundary.comparison import Comparison, Model, Pair
 from reachlab.boundary.outcomes import Outcomes
+from reachlab.boundary.recipe import Recipe
 from reachlab.errors import ReachlabError
 from reachlab.report.lineage import Training, ancestors
 from reachlab.report.styles import Style
@@ -15,13 +16,19 @@ from reachlab.report.tables import percent
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import SampleStore
 
+Runs = RunFolder | SampleStore | Sequence[SampleStore]
+"""Where a model's samples are: one run, or several of a recipe."""
 SELDOM = 1e-6
 """The accuracy of a problem that is solved more seldom than can be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One model, as the page speaks of it: `label` and `verdict` are its sentence; the base has no `pair`."""
+    """One model, as the page speaks of it: `label` and `verdict` are its sentence; the base has no `pair`.
+
+    Of a recipe of several runs `outcomes` holds the samples of all; the samples that the page shows, and what it has to
+    say beyond the curves, are those of the first run, `store`.
+    """
 
     name: str
     style: Style
@@ -50,8 +57,8 @@ class Entry:
         return found if isinstance(found, dict) else {}
 
 
-def read_entries(comparison: Comparison, runs: Sequence[RunFolder]) -> list[Entry]:
-    """Read every model of the comparison, the base first.
+def read_entries(comparison: Comparison, runs: Sequence[Runs]) -> list[Entry]:
+    """Read every model of the comparison, the base first; of a store its problems' ids are those of the comparison.
 
     Raises:
         ReachlabError: there is not one run a model, or a run lacks problems that the comparison has.
@@ -65,8 +72,12 @@ def read_entries(comparison: Comparison, runs: Sequence[RunFolder]) -> list[Entr
     ]
 
 
-def _entry(comparison: Comparison, model: Model, pair: Pair | None, run: RunFolder, style: Style) -> Entry:
-    store, document = SampleStore(run), run.read_json("run.json")
+def _entry(comparison: Comparison, model: Model, pair: Pair | None, given: Runs, style: Style) -> Entry:
+    several = given if isinstance(given, Sequence) else (given,)
+    stores = [SampleStore(one) if isinstance(one, RunFolder) else one for one in several]
+    outcomes = [read_outcomes(store.folder.name, store, comparison.problem_ids) for store in stores]
+    store = stores[0]
+    run, document = store.folder, store.folder.read_json("run.json")
     label, _, verdict = (pair.verdict.sentence if pair else _alone(model, comparison)).partition(": ")
     return Entry(
         name=model.name,
@@ -75,7 +86,7 @@ def _entry(comparison: Comparison, model: Model, pair: Pair | None, run: RunFold
         verdict=verdict,
         model=model,
         pair=pair,
-        outcomes=read_outcomes(model.name, store, comparison.problem_ids),
+        outcomes=Recipe(model.name, tuple(outcomes)).pooled,
         store=store,
         document=document,
         trainings=ancestors(document, run),
@@ -96,6 +107,7 @@ def read_outcomes(name: str, store: SampleStore, problem_ids: Sequence[str]) -> 
         ReachlabError: the run lacks a problem.
     """
     found = store.outcomes()
-    if missing := next((i for i in problem_ids if i not in set(found.problem_ids)), None):
+    known = set(found.problem_ids)
+    if missing := next((i for i in problem_ids if i not in known), None):
         raise ReachlabError(f"{store.folder.url}: no problem {missing!r} here; the comparison is of other runs")
     return replace(found.select(problem_ids), name=name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reachlab.boundary.compare import Comparison
+from reachlab.boundary.comparison import Comparison
 from reachlab.boundary.cover import Cover, CoverDifference, cover, cover_difference
 from reachlab.boundary.extrapolation import Extrapolation, extrapolate
 from reachlab.boundary.outcomes import Outcomes
@@ -65,7 +65,8 @@ def gather(comparison: Comparison, entries: Sequence[Entry]) -> Findings:
     settings: dict[str, Any] = {"level": comparison.level, "seed": comparison.seed}
     resampled = settings | {"resamples": comparison.resamples}
     stores = [e.store for e in entries]
-    extrapolations = tuple(_extrapolation(e.outcomes, settings) for e in entries)
+    # Samples of several runs are not of one chance a problem, which is what is extrapolated.
+    extrapolations = tuple(_extrapolation(e.outcomes, settings) if len(e.model.runs) == 1 else None for e in entries)
     fits = [found.fits if found else () for found in extrapolations]
 
     def moved(i: int) -> CoverDifference | None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from reachlab.boundary.compare import Comparison
+from reachlab.boundary.comparison import Comparison
 from reachlab.report import figures, words
 from reachlab.report.data import Data
 from reachlab.report.entries import Entry

@@ -20,15 +20,17 @@ import jinja2
 from plotly.offline import get_plotlyjs
 
 from reachlab import __version__
-from reachlab.boundary.compare import Comparison
+from reachlab.boundary.comparison import Comparison
 from reachlab.report import beyond, gallery, problems, settings, words
 from reachlab.report.blocks import packed
-from reachlab.report.entries import Entry, read_entries
+from reachlab.report.entries import Entry, Runs, read_entries
 from reachlab.report.findings import gather
+from reachlab.report.footnotes import footnotes
 from reachlab.report.styles import shorten
 from reachlab.report.tables import fold_indices, summarise
 from reachlab.report.texts import cut
-from reachlab.runs import RunFolder, write_atomically
+from reachlab.runs import write_atomically
+from reachlab.sampling import conditions
 from reachlab.storable import encoded
 
 HERE = Path(__file__).parent
@@ -39,12 +41,13 @@ LISTED = 20_000
 
 def write_report(
     comparison: Comparison,
-    runs: Sequence[RunFolder],
+    runs: Sequence[Runs],
     out: str | Path,
     *,
     title: str = "What training added",
     extra: Mapping[str, str] | None = None,
     remarks: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Path:
     """Write the report of a comparison as one HTML file, and return its path.
 
@@ -56,6 +59,7 @@ def write_report(
         title: the page's heading.
         extra: more that was run, such as the time of every stage, as name and text.
         remarks: what a study concludes, in sentences; they come before everything else.
+        notes: what is to be known of how problems were matched; they stand below the verdicts.
 
     Raises:
         ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
@@ -80,6 +84,8 @@ def write_report(
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         title=title,
         remarks=remarks,
+        notes=[*notes, *footnotes(comparison)],
+        conditions=_conditions(entries),
         comparison=comparison,
         words=words,
         models=entries,
@@ -157,6 +163,14 @@ def _engines(entry: Entry) -> str:
     """Which samples came from where: every engine of the run, and how many it drew."""
     counts = entry.store.read_encoded(["engine"])["engine"].value_counts().to_pylist()
     return " · ".join(sorted(f"{found['values']} {found['counts']:,}" for found in counts))
+
+
+def _conditions(entries: Sequence[Entry]) -> settings.Settings | None:
+    """What differs between the runs, and is not the model."""
+    names = [e.name for e in entries]
+    found = conditions.conditions([e.store for e in entries], names)
+    rows = ((one.what, tuple(one.values[name] or conditions.NOT_KNOWN for name in names)) for one in found)
+    return settings.Settings(conditions.HEADING, tuple(names), tuple(rows)) if found else None
 
 
 def _tables(entries: Sequence[Entry], extra: Mapping[str, str]) -> list[settings.Settings]:

@@ -6,7 +6,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from reachlab.boundary.compare import Comparison
+from reachlab.boundary.comparison import Comparison
 from reachlab.boundary.support import Share, Support, support
 
 COLUMNS = ("kept", "grown", "shrunk", "out of both", "SRR", "NDR", "SDS", "NSCR")

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reachlab.boundary.compare import Comparison, Pair
+from reachlab.boundary.comparison import Comparison, Pair
 from reachlab.boundary.crossing import Crossing
+from reachlab.report.footnotes import footnotes
 from reachlab.report.support import support_table, supports_of
 
 WIDE, NARROW_KS = 120, 3
@@ -93,9 +94,16 @@ def _versus(pair: Pair, ks: np.ndarray) -> list[Cell]:
     return [
         crossing_cell(pair.crossing, ks) if np.any(pair.difference.values) else Cell("–"),
         Cell(percent(gap.value), f"{100 * gap.low:.1f} to {100 * gap.high:.1f}"),
-        Cell(str(len(sets.gained)), "" if sets.surely_gained is None else f"{len(sets.surely_gained)} surely"),
-        Cell(str(len(sets.lost)), "" if sets.surely_lost is None else f"{len(sets.surely_lost)} surely"),
+        _changed(sets.gained, None if sets.chance is None else sets.chance.gained, sets.surely_gained),
+        _changed(sets.lost, None if sets.chance is None else sets.chance.lost, sets.surely_lost),
     ]
+
+
+def _changed(ids: Sequence[str], chance: float | None, sure: Sequence[str] | None) -> Cell:
+    """So many problems; how many of them two equal models would have shown, and how many are sure."""
+    if chance is None or sure is None:
+        return Cell(str(len(ids)))
+    return Cell(str(len(ids)), f"{chance:.0f} by chance, {len(sure)} surely")
 
 
 NUMBERED = re.compile(r"(|.*[^\W\d]|.*[_/#:])(0|[1-9][0-9]{0,17})", re.DOTALL)
@@ -150,13 +158,16 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     console.print(table)
     for line in _verdicts(comparison):
         console.print(line, highlight=False)
+    for line in footnotes(comparison):
+        console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
     if comparison.pairs:
         console.print(support_table(supports_of(comparison)))
 
 
 def _title(comparison: Comparison) -> str:
+    clusters = "" if comparison.clusters is None else f" in {comparison.clusters:,} clusters"
     return (
-        f"{len(comparison.problem_ids):,} problems, k up to {comparison.ks[-1]:,}, "
+        f"{len(comparison.problem_ids):,} problems{clusters}, k up to {comparison.ks[-1]:,}, "
         f"base {escape(comparison.base)}; {100 * comparison.level:g}% intervals over {OVER[comparison.over]}"
     )
 
@@ -164,3 +175,10 @@ def _title(comparison: Comparison) -> str:
 def _verdicts(comparison: Comparison) -> Iterator[str]:
     for pair in comparison.pairs:
         yield f"[bold]{escape(pair.name)}[/bold] is {escape(pair.verdict.sentence)}"
+    for pair in comparison.others:
+        yield f"[bold]{escape(pair.name)}[/bold] against {escape(pair.base)} is {escape(against(pair))}"
+
+
+def against(pair: Pair) -> str:
+    """The verdict of a pair whose other model is no base."""
+    return pair.verdict.sentence.replace("the base", pair.base)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from reachlab.boundary.compare import Comparison
+from reachlab.boundary.comparison import Comparison
 from reachlab.report.entries import Entry
 from reachlab.report.lineage import Training
 from reachlab.report.problems import Shelf

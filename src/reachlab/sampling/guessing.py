@@ -142,6 +142,7 @@ def guess(config: GuessConfig) -> Guess:
 
 def read_guess(store: SampleStore) -> tuple[Guess | None, str]:
     """What `guess` has kept of this run, or None and why."""
+    store = store.original()
     kept = _kept(store)
     if kept is None:
         return None, f"not measured; `reachlab guess {store.folder.url}` does"

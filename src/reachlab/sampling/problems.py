@@ -37,7 +37,9 @@ def read_problem(line: str, place: str) -> Problem:
         prompt = read_prompt(row.pop("prompt"))
         images = row.pop("images")
         row.pop("image_hashes", None)
-        problem = Problem(prompt=prompt, images=tuple(images), **storable(row))
+        # Only JSON's escapes can spell half a surrogate pair; looking for it in every text takes most of the time.
+        escaped = "\\ud" in line or "\\uD" in line
+        problem = Problem(prompt=prompt, images=tuple(images), **(storable(row) if escaped else row))
         if not isinstance(problem.id, str) or not isinstance(problem.metadata, Mapping):
             raise TypeError("id is no text" if not isinstance(problem.id, str) else "metadata is no object")
         if not isinstance(images, list) or not all(isinstance(image, str) for image in images):

@@ -14,6 +14,7 @@ from reachlab.errors import ReachlabError
 from reachlab.progress import track
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import ReferenceConfig
+from reachlab.sampling.judged import note_judged
 from reachlab.sampling.store import SampleStore, hash_problems
 from reachlab.tasks.base import Split
 from reachlab.tasks.judging import Judge
@@ -76,6 +77,8 @@ def write_reference(config: ReferenceConfig) -> ReferenceRun:
         store.write_problems(problems)
     drawn = store.drawn()
     missing = [(p, text) for p, text in solved if p.id not in drawn]
+    if missing:
+        note_judged(folder, task, config.verify_timeout)
     with (
         Judge(task, timeout_s=config.verify_timeout) as judge,
         track("reference", len(solved), len(solved) - len(missing)) as advance,

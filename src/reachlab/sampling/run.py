@@ -35,6 +35,7 @@ from reachlab.sampling.doubts import Doubts, read_doubts
 from reachlab.sampling.drawing import Drawer, Key
 from reachlab.sampling.engines import open_engine
 from reachlab.sampling.engines.limits import engine_positions, served_prompts
+from reachlab.sampling.judged import note_judged
 from reachlab.sampling.pace import Pace
 from reachlab.sampling.prompts import check_prompts, fit_answers
 from reachlab.sampling.ray_crew import RayCrew
@@ -277,6 +278,7 @@ class _Work:
         if not parts:
             return
         self.gather()  # its start is none of the pace
+        note_judged(self.folder, self.task, self.config.verify_timeout)
         pace, stored = Pace(sum(map(len, parts)), self.decoding.max_tokens), time.monotonic()
 
         def told(samples: int, tokens: int) -> None:

@@ -61,6 +61,10 @@ class SampleStore:
     def __init__(self, folder: RunFolder):
         self.folder = folder
 
+    def original(self) -> "SampleStore":
+        """The run as it lies there, of which a store may be a view (`renamed.py`)."""
+        return self
+
     # -- problems ---------------------------------------------------------------------------------------------------
 
     def write_problems(self, problems: Iterable[Problem]) -> None:
@@ -175,12 +179,16 @@ class SampleStore:
         Raises:
             ReachlabError: as of `read`; no sample at all, or samples of problems that the run does not list.
         """
-        ids = pa.array([p.id for p in self.problems()], pa.string())
+        return self._numbered([p.id for p in self.problems()], columns, shrink)
+
+    def _numbered(
+        self, ids: Sequence[str], columns: Sequence[str] | None, shrink: Shrink | None = None
+    ) -> tuple[pa.Table, NDArray[np.int64]]:
         table = _joined(self._read_parts(columns, shrink), columns)
         if not len(table):
             raise ReachlabError(f"{self.folder.url}: holds no sample yet")
         places_N, known = codes_of(table["problem_id"])
-        place = pc.index_in(known, ids)
+        place = pc.index_in(known, pa.array(ids, pa.string()))
         rows_N = place.fill_null(-1).to_numpy().astype(np.int64)[places_N]
         if rows_N.min() < 0:
             raise ReachlabError(f"{self.folder.url}: samples of problems that problems.jsonl does not list")
@@ -256,7 +264,8 @@ class SampleStore:
         plan = self.plan()
         if plan is not None:
             return self._adaptive_outcomes(plan, chain)
-        table, row_N = self.numbered(["verdict", *(("valid_steps", "steps") if chain else ())])
+        ids = tuple(p.id for p in self.problems())
+        table, row_N = self._numbered(ids, ["verdict", *(("valid_steps", "steps") if chain else ())])
         if chain:
             self._check_chains(table)
         correct_N, wrong_N, unscored_N = verdicts(table)
@@ -266,7 +275,6 @@ class SampleStore:
             unscored_N = unscored_N | (correct_N & unknown_N)
             wrong_N = wrong_N | (correct_N & ~unknown_N & ~holds.fill_null(False).to_numpy())
             correct_N = correct_N & holds.fill_null(False).to_numpy()
-        ids = tuple(p.id for p in self.problems())
 
         def tally(chosen_N: NDArray[np.bool_]) -> NDArray[np.int64]:
             return np.bincount(row_N[chosen_N], minlength=len(ids))

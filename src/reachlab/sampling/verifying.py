@@ -12,6 +12,7 @@ from reachlab.errors import ReachlabError
 from reachlab.progress import track
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import VerifyConfig
+from reachlab.sampling.judged import note_judged
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
@@ -42,6 +43,8 @@ def verify(config: VerifyConfig) -> dict[str, int]:
     problems = {p.id: p for p in store.problems()}
     changes: Counter[str] = Counter()
     parts = store.parts()
+    if parts:
+        note_judged(folder, task, config.timeout)  # before: a killed command has judged some
     with (
         Judge(task, workers=config.workers, timeout_s=config.timeout) as judge,
         track("verify", len(parts)) as advance,
@@ -56,6 +59,8 @@ def verify(config: VerifyConfig) -> dict[str, int]:
                     changes[f"{rows[i].verdict.status} -> {said.verdict.status}"] += 1
             store.rejudge(part, judged)
             advance()
+    if parts and not config.only_unscored:
+        note_judged(folder, task, config.timeout, alone=True)
     return dict(changes)
 
 

@@ -7,7 +7,8 @@ control explains a gain as far as the two cannot be told apart.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from reachlab.boundary.compare import Comparison, Pair, compare
+from reachlab.boundary.compare import compare
+from reachlab.boundary.comparison import Comparison, Pair
 from reachlab.boundary.outcomes import Outcomes
 
 NAMES = {

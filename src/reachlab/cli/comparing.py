@@ -1,0 +1,225 @@
+"""Commands that hold models against each other: compare, report, power."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes as Flat
+
+from reachlab.cli.shown import print_json, remark
+from reachlab.errors import ReachlabError
+from reachlab.limits import RESAMPLING, check_numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig:
+    """Compare runs of samples on the problems they share."""
+
+    runs: tyro.conf.Positional[tuple[str, ...]]
+    """Models: RUN, NAME=RUN, or NAME=RUN,RUN,RUN, several runs of one recipe, a seed each, whose verdict is then about
+    the recipe. The first is the base that the others are compared with."""
+    matrix: tuple[str, ...] = ()
+    """Instead of runs: .npz, .npy or .csv files of 0 and 1, a row a problem and a column a sample; a key of an .npz or
+    a file is a model, the first the base. A page needs runs."""
+    match: Literal["id", "question"] = "id"
+    """How problems of different runs are paired: by id, where those of one id have to ask the same; or by question,
+    gold answer and pictures, whatever their ids."""
+    pairs: Literal["base", "all"] = "base"
+    """Compare each model with the base, or all with each other. Words hold for all pairs together."""
+    cluster: str = ""
+    """Problems that belong together, such as those of one template: a field of their metadata, or a .json or .csv file
+    of ids and clusters. Whole clusters are then resampled."""
+    over: Literal["problems", "samples", "both"] = "problems"
+    """What intervals are over: other problems like these; these very problems answered again; both."""
+    same_within: float = 3.0
+    """Points of pass@k within which two models count as the same."""
+    resamples: int = 10_000
+    """Bootstrap resamples of the problems."""
+    level: float = 0.95
+    """Level of the intervals."""
+    k: tuple[int, ...] = ()
+    """Values of k; default every one up to the smallest number of samples."""
+    gap_k: int = 256
+    """k of the sampling-efficiency gap, ΔSE = pass@k(base) − pass@1(model); with fewer samples, their number."""
+    seed: int = 0
+    """Of the bootstrap."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, counts=("resamples", "k"), most=RESAMPLING)
+        if self.gap_k < 1:
+            raise ReachlabError(f"gap_k={self.gap_k} must be 1 or more")
+        if not 0 < self.same_within < 100:
+            raise ReachlabError(f"same_within={self.same_within:g} must be above 0 and below 100 points")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareCommand:
+    """Compare runs of samples."""
+
+    compare: Flat[CompareConfig]
+    json: bool = False
+    """Print everything as JSON."""
+
+
+def compare(config: Flat[CompareCommand]) -> None:
+    """Compare models by their samples: pass@k with intervals, crossing, problems gained and lost, a verdict.
+
+    Example: reachlab compare runs/base-samples runs/pods-samples --json
+
+    Example: reachlab compare base=runs/base-samples rl=runs/rl-0-samples,runs/rl-1-samples,runs/rl-2-samples
+
+    Example: reachlab compare --matrix right.npz
+    """
+    from reachlab.report.conditions import print_conditions
+    from reachlab.report.tables import print_comparison
+    from reachlab.sampling.conditions import conditions
+
+    comparison, compared = _compare(config.compare)
+    differing = [] if compared is None else conditions(compared.matched.stores, compared.names)
+    if config.json:
+        print_json(_document(comparison, compared, differing))
+        return
+    print_comparison(comparison)
+    print_conditions(differing)
+
+
+def _document(comparison: Any, compared: Any, differing: Sequence[Any]) -> dict[str, Any]:
+    """All of a comparison as JSON has it; of tables there is less."""
+    from reachlab.report.entries import read_entries
+    from reachlab.report.findings import gather
+    from reachlab.report.support import supports_of
+
+    document: dict[str, Any] = comparison.to_dict()
+    if compared is None:
+        return document | {"support": [None, *(x.to_dict() for x in supports_of(comparison))]}
+    found = gather(comparison, read_entries(comparison, compared.stores)).to_dict()
+    beside = {"matching": compared.matched.to_dict(), "conditions": [one.to_dict() for one in differing]}
+    return document | found | beside
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCommand:
+    """Write the report of a comparison."""
+
+    compare: Flat[CompareConfig]
+    out: str = "report.html"
+    """The page, one file that opens offline."""
+    title: str = "What training added"
+    """Its heading."""
+
+
+def report(config: Flat[ReportCommand]) -> None:
+    """Compare models by their samples and write one HTML page that opens offline.
+
+    Example: reachlab report runs/base-samples runs/pods-samples --out report.html
+    """
+    from reachlab.report.page import write_report
+    from reachlab.runs import check_page
+
+    if config.compare.matrix:
+        raise ReachlabError("report: a page shows samples, which tables do not hold; `reachlab compare --matrix` does")
+    check_page(config.out)
+    comparison, compared = _compare(config.compare)
+    notes = compared.matched.remarks
+    print(write_report(comparison, compared.stores, config.out, title=config.title, notes=notes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerCommand:
+    """Plan a comparison from two runs of samples."""
+
+    base: tyro.conf.Positional[str] = ""
+    """The base model's run folder."""
+    other: tyro.conf.Positional[str] = ""
+    """The other model's."""
+    matrix: tuple[str, ...] = ()
+    """Instead of runs: two tables, as of `reachlab compare --matrix`."""
+    match: Literal["id", "question"] = "id"
+    """How problems are paired: by id, or by question, gold answer and pictures."""
+    k: tuple[int, ...] = ()
+    """Values of k; default 1, the smallest number of samples n, and n / 2, where noise is half of what it is at n."""
+    points: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0)
+    """Differences to find, in percentage points."""
+    samples: tuple[int, ...] = ()
+    """Samples of each problem to plan with; default a quarter of the present ones, these, and four times as many."""
+    level: float = 0.95
+    """Of the verdict that is to say it."""
+    power: float = 0.8
+    """Chance to find it."""
+    json: bool = False
+    """Print JSON."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, counts=("k", "samples"))
+
+
+def power(config: Flat[PowerCommand]) -> None:
+    """Say how many problems, and samples of each, would show a difference of so many points between two models.
+
+    Example: reachlab power runs/base-samples runs/pods-samples --points 1 2 5 --k 1 256
+    """
+    from reachlab.boundary.power import power_analysis
+    from reachlab.report.power import print_power
+
+    recipes, _ = _models(tuple(run for run in (config.base, config.other) if run), config.matrix, config.match)
+    if len(recipes) != 2:
+        raise ReachlabError(f"power: takes two models, and {len(recipes)} are named")
+    if several := next((recipe.name for recipe in recipes if len(recipe.runs) > 1), None):
+        raise ReachlabError(f"power: plans from one run of each model, and {several} has more")
+    base, other = (recipe.pooled for recipe in recipes)
+    plan = power_analysis(base, other, config.k, config.points, config.samples, config.level, config.power)
+    if config.json:
+        print_json(plan.to_dict())
+    else:
+        print_power(plan)
+
+
+def _models(runs: tuple[str, ...], matrix: tuple[str, ...], match: Literal["id", "question"]) -> tuple[list[Any], Any]:
+    """The models as recipes, and where they came from (`Compared`); tables have no runs. Remarks are told."""
+    from reachlab.boundary.recipe import Recipe
+
+    if matrix:
+        from reachlab.imports.matrix import read_matrices
+
+        if runs:
+            raise ReachlabError(f"{runs[0]}: runs or --matrix, not both; put the tables behind --matrix")
+        if match != "id":
+            raise ReachlabError("--match question: tables hold no questions")
+        return [Recipe.of(outcomes) for outcomes in read_matrices(matrix)], None
+    from reachlab.sampling.compared import read_compared
+
+    compared = read_compared(runs, match)
+    for said in compared.matched.remarks:
+        remark(said)
+    return list(compared.recipes), compared
+
+
+def _compare(config: CompareConfig) -> tuple[Any, Any]:
+    """The comparison, and what was compared (`Compared`, None of tables)."""
+    from reachlab.boundary.compare import compare
+
+    recipes, compared = _models(config.runs, config.matrix, config.match)
+    clusters = None
+    if config.cluster:
+        from reachlab.sampling.clusters import read_clusters
+
+        clusters = read_clusters(config.cluster, None if compared is None else compared.stores[0][0].problems())
+    comparison = compare(
+        recipes,
+        ks=config.k or None,
+        gap_k=config.gap_k,
+        resamples=config.resamples,
+        level=config.level,
+        over=config.over,
+        clusters=clusters,
+        pairs=config.pairs,
+        same_within=config.same_within / 100,
+        seed=config.seed,
+    )
+    for model in comparison.models if compared is None else ():
+        if left := model.not_shared:
+            remark(f"{model.name}: {left:,} of its problems left out, which another table lacks")
+        if left := model.not_scored:
+            remark(f"{model.name}: {left:,} of the shared problems have no scored sample, and are left out for all")
+    return comparison, compared

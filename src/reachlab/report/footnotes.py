@@ -1,0 +1,48 @@
+"""What must be known of a comparison's numbers, a line each: under the terminal's tables, under the page's verdicts."""
+
+from collections.abc import Iterator
+
+from reachlab.boundary.comparison import Comparison, Model, Pair
+
+FEW = 4
+"""Samples of a problem up to which the posterior is said beside pass@1."""
+
+
+def footnotes(comparison: Comparison) -> Iterator[str]:
+    """Lines without a full stop."""
+    yield from _seeds(comparison.models)
+    for pair in (*comparison.pairs, *comparison.others):
+        yield from _of_pair(comparison, pair)
+    for model in comparison.models:
+        if model.posterior is not None and model.mean_n <= FEW:
+            value, low, high = (100 * x[0] for x in (model.posterior.values, model.posterior.low, model.posterior.high))
+            yield (
+                f"{model.name}: few samples; of these very problems its pass@1 is {value:.1f}% [{low:.1f}, {high:.1f}], a "
+                "posterior over all answers it might have given"
+            )
+
+
+def _seeds(models: tuple[Model, ...]) -> Iterator[str]:
+    if all(len(model.runs) == 1 for model in models):
+        return
+    for model in models:
+        if len(model.runs) > 1:
+            yield (
+                f"{model.name} is a recipe: the mean over {len(model.runs)} runs ({', '.join(model.runs)}), with "
+                "intervals that hold for other seeds; which problems are solved, and what is beyond the curves, is of "
+                "these runs' samples"
+            )
+        else:
+            yield f"{model.name} is one run: what is said of it is of this very model, and says nothing of other seeds"
+
+
+def _of_pair(comparison: Comparison, pair: Pair) -> Iterator[str]:
+    sets, both = pair.coverage, f"{pair.name} and {pair.base}"
+    if sets.thinned:
+        counts = {model.name: f"{model.mean_n:,.6g}" for model in comparison.models}
+        yield (
+            f"{both}: gained and lost are counted on as many samples of both, drawn by lot from those of the one that "
+            f"has more ({counts[pair.name]} and {counts[pair.base]} a problem)"
+        )
+    if sets.mid_p is not None:
+        yield f"{both}: one sample of each, McNemar's mid-p is {sets.mid_p:.3g}"
