@@ -1,14 +1,15 @@
 """All count-based statistics of a large comparison: 8 models x 500 problems x 1,024 samples, 10,000 resamples.
 
-Curves with BCa intervals, paired differences with simultaneous bands and sign-flip tests, crossings, solved sets with
-exact tests, gaps and verdicts, at every k. The named peer is the same work done per model and k with
-`scipy.stats.bootstrap` (BCa, vectorised over resamples) on a few of the 1,024 values of k, scaled; it gives the
+Curves with intervals, paired differences with simultaneous bands and sign-flip tests, crossings, solved sets with
+exact tests, gaps and verdicts, at every k, the pairs as one family. The named peer is the same work done per model and
+k with `scipy.stats.bootstrap` (BCa, vectorised over resamples) on a few of the 1,024 values of k, scaled; it gives the
 intervals of the curves alone. Memory is the process's peak.
 
 Run: python benchmarks/bench_compare.py
 """
 
 import resource
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -18,6 +19,7 @@ from reachlab.boundary.outcomes import Outcomes
 from timing import machine, seconds
 
 MODELS, PROBLEMS, SAMPLES, RESAMPLES = 8, 500, 1024, 10_000
+CLUSTERS = 25
 PEER_KS = (1, 32, 1024)
 
 
@@ -43,10 +45,17 @@ def main() -> None:
 
     print(machine(2))
     print(f"{MODELS} models x {PROBLEMS} problems x {SAMPLES} samples, every k, {RESAMPLES} resamples")
-    for over in ("problems", "both"):
-        spent = seconds(lambda over=over: compare(outcomes, resamples=RESAMPLES, over=over), repeats=3)  # type: ignore[misc]
+    clusters = {str(i): str(i % CLUSTERS) for i in range(PROBLEMS)}
+    settings: dict[str, dict[str, Any]] = {
+        "7 pairs with the base": {},
+        f"{CLUSTERS} clusters": {"clusters": clusters},
+        "28 pairs, all with all": {"pairs": "all"},
+        "over both": {"over": "both"},
+    }
+    for name, setting in settings.items():
+        spent = seconds(lambda setting=setting: compare(outcomes, resamples=RESAMPLES, **setting), repeats=3)  # type: ignore[misc]
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(f"  over {over:<9} {spent:6.2f} s, peak memory {memory:.2f} GB")
+        print(f"  {name:<24} {spent:6.2f} s, peak memory {memory:.2f} GB")
     scaled = seconds(peer, repeats=1) * MODELS * SAMPLES / len(PEER_KS)
     print(f"  scipy.stats.bootstrap, curves alone, scaled from {len(PEER_KS)} values of k: {scaled:.0f} s")
 

@@ -18,11 +18,11 @@ LLMs Beyond the Base Model?* (arXiv 2504.13837); the test and the chance are our
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import gammaln
 
 from reachlab.boundary.bootstrap import Floats
 from reachlab.boundary.exact import fisher_p, holm, mid_p_mcnemar
 from reachlab.boundary.outcomes import Outcomes
-from reachlab.boundary.passk import none_right
 from reachlab.boundary.signflip import even
 
 
@@ -112,13 +112,12 @@ def coverage(base: Outcomes, other: Outcomes, level: float = 0.95, *, pooled: bo
 
 def by_chance(base: Outcomes, other: Outcomes) -> Chance:
     """What names dealt at random to all samples would gain and lose, in the mean over all ways to deal."""
-    n_P, c_P = base.n_P + other.n_P, base.c_P + other.c_P
+    c_P = base.c_P + other.c_P
     some_P = c_P > 0
-    gained, lost = (
-        sum(
-            float(none_right(np.array([n]), np.array([c]), np.array([own]))[0, 0])
-            for n, c, own in zip(n_P[some_P], c_P[some_P], o.n_P[some_P], strict=True)
-        )
-        for o in (base, other)
-    )
+    # C(n of the one that has some, c) / C(n of both, c).
+    has_P, total_P, c_P = np.stack([other.n_P, base.n_P])[:, some_P], (base.n_P + other.n_P)[some_P], c_P[some_P]
+    enough_P = has_P >= c_P
+    log_P = gammaln(has_P + 1) - gammaln(np.where(enough_P, has_P - c_P, 0) + 1)
+    log_P = log_P - (gammaln(total_P + 1) - gammaln(total_P - c_P + 1))
+    gained, lost = np.where(enough_P, np.exp(log_P), 0.0).sum(axis=1).tolist()
     return Chance(gained=gained, lost=lost)

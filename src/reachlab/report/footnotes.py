@@ -17,8 +17,8 @@ def footnotes(comparison: Comparison) -> Iterator[str]:
         if model.posterior is not None and model.mean_n <= FEW:
             value, low, high = (100 * x[0] for x in (model.posterior.values, model.posterior.low, model.posterior.high))
             yield (
-                f"{model.name}: few samples; of these very problems its pass@1 is {value:.1f}% [{low:.1f}, {high:.1f}], a "
-                "posterior over all answers it might have given"
+                f"{model.name}: few samples; pass@1 of these very problems is {value:.1f}% [{low:.1f}, {high:.1f}], "
+                "a posterior over all answers it might have given"
             )
 
 
