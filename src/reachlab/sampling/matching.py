@@ -197,8 +197,8 @@ def _refusal(ours: RunAsks, theirs: RunAsks, found: Agreement) -> str:
     )
     return (
         f"{ours.name} and {theirs.name} are not about the same problems: of {found.shared:,} "
-        f"id{'s' * (found.shared > 1)} in both, {said}. Pair problems by what they ask with --match question, or compare "
-        "runs of one benchmark"
+        f"id{'s' * (found.shared > 1)} in both, {said}. Pair problems by what they ask with --match question, or "
+        "compare runs of one benchmark"
     )
 
 
