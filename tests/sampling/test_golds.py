@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from reachlab.sampling import golds
 from reachlab.sampling.golds import gold_key, other_golds
 from reachlab.sampling.questions import Asks
 
@@ -56,6 +57,14 @@ def test_an_entry_of_reasoning_gym_holds_its_answer() -> None:
 def test_an_option_is_its_letter() -> None:
     pair = {"p": (asks("B", ("red", "blue")), asks("blue")), "q": (asks("B", ("red", "blue")), asks("red"))}
     assert other_golds(("math", "math"), pair) == (["q"], [])
+
+
+def test_algebra_is_asked_until_some_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golds, "JUDGED", 2)
+    same = {f"s{i}": (asks(f"x+{i}"), asks(f"{i}+x")) for i in range(2, 5)}
+    assert other_golds(("math", "math"), same) == ([], [])
+    first = {"a": (asks("x+1"), asks("x+2")), "b": (asks("y+1"), asks("1+y")), **same}
+    assert other_golds(("math", "math"), first) == (["a", *same], [])
 
 
 def test_one_spelling() -> None:

@@ -74,11 +74,6 @@ class RunFacts:
         self.facts: Mapping[str, Any] = document.get("facts") or {}
         self.versions: Mapping[str, Any] = _object((document.get("provenance") or {}).get("versions"))
 
-    @property
-    def drawn_here(self) -> bool:
-        """Whether a model was asked by us (and not by whoever wrote a log)."""
-        return self.kind == "sample" or "exported" in self.config
-
     @cached_property
     def engine(self) -> str | None:
         """Who drew the samples, and in which numbers."""
@@ -150,8 +145,8 @@ class RunFacts:
         return ", ".join(f"{name} {_said(value)}" for name, value in found.items()) or "as it stands"
 
     def package(self, name: str) -> str | None:
-        """The version of a package when the run was begun, of a run whose samples we drew."""
-        return _said(self.versions.get(name)) if self.drawn_here else None
+        """The version of a package when the run was begun; an import's is that of whoever read the log."""
+        return _said(self.versions.get(name)) if self.kind == "sample" else None
 
 
 def conditions(stores: Sequence[SampleStore], names: Sequence[str]) -> list[Condition]:
