@@ -33,6 +33,10 @@ class Logged(FiniteTask):
         """The question, or the id where the log does not hold it."""
         return str(problem.metadata.get("question") or problem.id)
 
+    def question(self, problem: Problem) -> str:
+        """The question, where the log holds it apart from the prompt."""
+        return str(problem.metadata.get("question") or self.bare(problem))
+
     def gold(self, problem: Problem) -> None:
         """Nothing is held against a gold answer."""
 
