@@ -1,6 +1,6 @@
 """Commands that say what samples mean."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import tyro
@@ -79,6 +79,8 @@ class CompareConfig:
     """k of the sampling-efficiency gap, ΔSE = pass@k(base) − pass@1(model); with fewer samples, their number."""
     seed: int = 0
     """Of the bootstrap."""
+    memory: tuple[str, ...] = ()
+    """Runs of `reachlab sample --prefix` by the compared models, as RUN or NAME=RUN: reach or memory?"""
 
     def __post_init__(self) -> None:
         check_numbers(self, counts=("resamples", "k"), most=RESAMPLING)
@@ -100,16 +102,20 @@ def compare(config: Flat[CompareCommand]) -> None:
 
     Example: reachlab compare runs/base-samples runs/pods-samples --json
     """
+    from reachlab.report.memory import print_memories
     from reachlab.report.tables import print_comparison
 
     comparison, folders = _compare(config.compare)
+    memories = _memories(config.compare, comparison, folders)
     if config.json:
         from reachlab.report.entries import read_entries
         from reachlab.report.findings import gather
 
-        print_json(comparison.to_dict() | gather(comparison, read_entries(comparison, folders)).to_dict())
+        found = gather(comparison, read_entries(comparison, folders)).to_dict()
+        print_json(comparison.to_dict() | found | {"memory": [asdict(memory) for memory in memories]})
     else:
         print_comparison(comparison)
+        print_memories(memories)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +139,8 @@ def report(config: Flat[ReportCommand]) -> None:
 
     check_page(config.out)
     comparison, folders = _compare(config.compare)
-    print(write_report(comparison, folders, config.out, title=config.title))
+    memories = _memories(config.compare, comparison, folders)
+    print(write_report(comparison, folders, config.out, title=config.title, memories=memories))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +213,14 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
         seed=config.seed,
     )
     return comparison, folders
+
+
+def _memories(config: CompareConfig, comparison: Any, folders: Any) -> Any:
+    """How the compared models complete questions, where runs say."""
+    from reachlab.report.memory import read_memories
+
+    models = [(model.name, folder) for model, folder in zip(comparison.models, folders, strict=True)]
+    return read_memories(config.memory, models, comparison.problem_ids, config.level)
 
 
 @dataclass(frozen=True, kw_only=True)

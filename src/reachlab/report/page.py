@@ -21,7 +21,7 @@ from plotly.offline import get_plotlyjs
 
 from reachlab import __version__
 from reachlab.boundary.compare import Comparison
-from reachlab.report import beyond, gallery, problems, settings, words
+from reachlab.report import beyond, gallery, memory, problems, settings, words
 from reachlab.report.blocks import packed
 from reachlab.report.entries import Entry, read_entries
 from reachlab.report.findings import gather
@@ -29,6 +29,7 @@ from reachlab.report.styles import shorten
 from reachlab.report.tables import fold_indices, summarise
 from reachlab.report.texts import cut
 from reachlab.runs import RunFolder, write_atomically
+from reachlab.sampling.completions import Memory
 from reachlab.storable import encoded
 
 HERE = Path(__file__).parent
@@ -45,6 +46,7 @@ def write_report(
     title: str = "What training added",
     extra: Mapping[str, str] | None = None,
     remarks: Sequence[str] = (),
+    memories: Sequence[Memory] = (),
 ) -> Path:
     """Write the report of a comparison as one HTML file, and return its path.
 
@@ -56,6 +58,7 @@ def write_report(
         title: the page's heading.
         extra: more that was run, such as the time of every stage, as name and text.
         remarks: what a study concludes, in sentences; they come before everything else.
+        memories: how the models complete questions; they stand beside the verdicts.
 
     Raises:
         ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
@@ -80,6 +83,8 @@ def write_report(
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         title=title,
         remarks=remarks,
+        memories=memory.tabulate(memories),
+        meaning=memory.meaning(memories),
         comparison=comparison,
         words=words,
         models=entries,
