@@ -17,7 +17,8 @@ def benchmark(path: Path, n: int) -> Path:
     for _ in range(n):
         name, other = rng.sample(NAMES, 2)
         a, b = rng.randint(100, 499), rng.randint(100, 499)
-        question = f"{name} has {a} {rng.choice(THINGS)}. On day {rng.randint(10, 99)} {other} brings {b} more. How many?"
+        thing, day = rng.choice(THINGS), rng.randint(10, 99)
+        question = f"{name} has {a} {thing}. On day {day} {other} brings {b} more. How many?"
         rows[question] = f"It is {a + b}.\n#### {a + b}"
     path.write_text("".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in rows.items()))
     return path

@@ -102,7 +102,7 @@ def tabulate(memories: Sequence[Memory]) -> Summary:
             Cell(f"{m.exact:,} = {share}", f"{100 * m.low:.1f}–{100 * m.high:.1f}"),
             Cell("–" if m.rouge_l is None else f"{m.rouge_l:.2f}"),
             Cell(f"{m.right:,} of {m.answers:,}" if m.answers else "–"),
-            Cell(f"{m.words:,.0f}"),
+            Cell(f"{m.words:g}"),
         )
         rows.append(Row(m.model, cells))
     return Summary(COLUMNS, tuple(rows))

@@ -50,7 +50,8 @@ class Memory:
         """In words."""
         said = f"exact completions: {self.exact:,} of {self.questions:,} questions"
         said += f" ({100 * self.low:.1f}–{100 * self.high:.1f} %)"
-        said += f", {self.words:,.0f} words each in the median, after the first {100 * self.share:g} %"
+        said += f" after the first {100 * self.share:g} % of each"
+        said += f", {self.words:g} {'word' if self.words == 1 else 'words'} left in the median"
         said += "" if self.rouge_l is None else f"; ROUGE-L {self.rouge_l:.2f}"
         said += f"; right answers: {self.right:,} of {self.answers:,}" if self.answers else ""
         return said + (f"; {self.missing:,} without a completion" if self.missing else "")
