@@ -159,8 +159,8 @@ def test_the_commands_of_the_docs(tmp_path: Path, command: Command, monkeypatch:
     for seed, name in enumerate(("base", "grpo")):
         model = loud(build_model(tiny_config(), tokenizer, seed=0), scale=0.3 + 0.1 * seed)
         save_model(Path("runs/demo") / name, model, tokenizer)
-        words = f"--task countdown,division=0.2 --problems 6 --samples 4 --max-tokens 8 --out runs/demo/samples/{name}"
-        code, _, err = command("sample", "--model", f"runs/demo/{name}", *words.split())
+        asked = f"--task countdown,division=0.2 --problems 6 --samples 4 --max-tokens 8 --out runs/demo/samples/{name}"
+        code, _, err = command("sample", "--model", f"runs/demo/{name}", *asked.split())
         assert code == 0, err
     commands = [line for line in SECTION.splitlines() if line.startswith("reachlab ")]
     assert len(commands) == 4
