@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
-from reachlab.boundary.bands import Band
+from reachlab.boundary.bands import Band, critical, largest
 from reachlab.boundary.bootstrap import Floats, resampled_means, resampling_weights
 
 
 def band(values_PK: Floats, resamples: int = 2000, level: float = 0.95, seed: int = 0) -> tuple[Floats, Floats]:
     differing_K = np.count_nonzero(values_PK, axis=0)
-    found = Band(values_PK.mean(axis=0), differing_K, resamples)
+    found = Band(values_PK.mean(axis=0), differing_K, resamples, len(values_PK))
     for rows, means_KB in resampled_means(values_PK, resampling_weights(len(values_PK), resamples, seed)):
         found.add(rows, means_KB)
-    return found.result(level, len(values_PK))
+    return found.edges(critical([found], level), level)
 
 
 def test_one_k_is_the_normal_interval() -> None:
@@ -45,7 +45,43 @@ def test_a_k_at_which_one_problem_differs_does_not_widen_the_rest() -> None:
     assert low_K[1] < values_PK[:, 1].mean() < high_K[1]
 
 
-def test_no_difference_has_no_width() -> None:
+def test_no_difference_is_as_wide_as_what_may_differ_unseen() -> None:
     low_K, high_K = band(np.zeros((10, 3)), 50)
-    assert not low_K.any()
-    assert not high_K.any()
+    # 0 of 10 differ: at 95 %, up to 30.8 % of others may (Clopper and Pearson).
+    assert high_K == pytest.approx([0.3085] * 3, abs=1e-4)
+    assert low_K == pytest.approx(-high_K)
+
+
+def test_fixed_problems_leave_nothing_unseen() -> None:
+    found = Band(np.zeros(3), np.zeros(3, np.int64), 50, None)
+    for rows, means_KB in resampled_means(np.zeros((10, 3)), resampling_weights(10, 50)):
+        found.add(rows, means_KB)
+    assert not np.any(found.edges(critical([found], 0.95), 0.95))
+
+
+def test_two_curves_looked_at_together_take_more() -> None:
+    rng, found = np.random.default_rng(4), []
+    weights_BP = resampling_weights(400, 2000)
+    for _ in range(2):
+        values_PK = rng.normal(size=(400, 30))
+        found.append(Band(values_PK.mean(axis=0), np.full(30, 400), 2000, 400))
+        for rows, means_KB in resampled_means(values_PK, weights_BP):
+            found[-1].add(rows, means_KB)
+    alone, together = critical(found[:1], 0.95), critical(found, 0.95)
+    # Of 30 and of 60 independent normal deviations: the quantiles at 0.95^(1/30) and 0.95^(1/60).
+    assert (alone, together) == pytest.approx((3.13, 3.33), abs=0.12)
+    assert found[0].p(largest(found))[3] >= found[0].p(found[0].most_B)[3]
+
+
+def test_p_is_small_just_where_the_band_excludes_0() -> None:
+    rng, weights_BP = np.random.default_rng(5), resampling_weights(50, 999)
+    values_PK = rng.normal(size=(50, 40)) + np.linspace(0, 1, 40)
+    found = Band(values_PK.mean(axis=0), np.full(40, 50), 999, 50)
+    for rows, means_KB in resampled_means(values_PK, weights_BP):
+        found.add(rows, means_KB)
+    low_K, high_K = found.edges(critical([found], 0.95), 0.95)
+    apart_K = (low_K > 0) | (high_K < 0)
+    p_K = found.p(found.most_B)
+    assert 0 < apart_K.sum() < 40
+    assert p_K[apart_K].max() <= 0.051
+    assert p_K[~apart_K].min() >= 0.049

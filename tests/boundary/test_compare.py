@@ -65,7 +65,9 @@ def test_a_model_against_itself_gains_no_word() -> None:
     assert pair.verdict.label == "undecided"
     assert pair.crossing.k == 1
     assert not pair.difference.differing.any()
-    assert not pair.difference.high.any()
+    # None of 120 problems differs: of others up to 3 % may.
+    assert pair.difference.high == pytest.approx(np.full(64, 0.0303), abs=1e-4)
+    assert pair.difference.low == pytest.approx(-pair.difference.high)
 
 
 def test_only_shared_and_scored_problems_count() -> None:
@@ -125,7 +127,8 @@ def test_one_skewed_problem_does_not_skew_the_interval_of_samples() -> None:
     one = outcomes("one", [0.5] + [0.0] * 59, n=64)
     curve = compare([one], ks=[1], resamples=4000, over="samples").models[0].curve
     below, above = curve.values[0] - curve.low[0], curve.high[0] - curve.values[0]
-    assert below == pytest.approx(above, rel=0.2)
+    # A share near 0 is taken for normal in log-odds, which makes its upper side a little longer.
+    assert below < above < 1.4 * below
 
 
 @pytest.mark.parametrize(("problems", "level"), [(1, 0.95), (2, 0.99), (3, 0.999)])
@@ -145,7 +148,7 @@ def test_what_was_not_sampled_by_one_rule_gets_no_word() -> None:
     assert mixed.verdict.label == "undecided"
     assert (mixed.difference.p == 1).all()
     alike = replace(adaptive, name="other", c_P=np.ones(40, np.int64))
-    assert compare([alike, adaptive], resamples=200).pairs[0].verdict.label == "sharper only"
+    assert compare([alike, adaptive], resamples=200).pairs[0].verdict.label == "sharper"
 
 
 def test_samples_drawn_again_leave_the_estimate_inside_at_every_k() -> None:

@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from reachlab.boundary.coverage import coverage
+from reachlab.boundary.coverage import by_chance, coverage
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.stopping import Stopping
 
@@ -96,3 +97,43 @@ def test_adaptive_samples_have_no_exact_test() -> None:
     assert found.surely_gained is None
     assert found.surely_lost is None
     assert found.p is None
+
+
+def test_both_are_counted_on_as_many_samples() -> None:
+    """The base was asked twice as often, and both solve each problem in one of 32: it seems to have lost some."""
+    rng = np.random.default_rng(0)
+    lost = []
+    for seed in range(200):
+        base = outcomes("base", rng.binomial(32, 1 / 32, 40).tolist(), 32)
+        other = outcomes("other", rng.binomial(16, 1 / 32, 40).tolist(), 16)
+        found = coverage(base, other, seed=seed)
+        assert found.thinned
+        assert set(found.lost) <= {i for i, c in zip(base.problem_ids, base.c_P, strict=True) if c}
+        assert found.chance is not None
+        lost.append((len(found.gained), len(found.lost), found.chance.lost))
+    gained, lost_mean, chance = np.mean(lost, axis=0)
+    either = 40 * (31 / 32) ** 16 * (1 - (31 / 32) ** 16)
+    assert (gained, lost_mean, chance) == pytest.approx((either, either, either), rel=0.05)
+    assert not coverage(base, base).thinned
+
+
+def test_chance_is_that_of_all_ways_to_deal_the_names() -> None:
+    base, other = outcomes("base", [1, 0, 3, 0], 4), outcomes("other", [0, 2, 4, 0], 4)
+    found = coverage(base, other).chance
+    # One right of eight: either has it. Two: both have one with 16 of 28. Seven: neither can have none.
+    assert found is not None
+    assert (found.gained, found.lost) == pytest.approx((1 / 2 + 6 / 28, 1 / 2 + 6 / 28))
+    uneven = by_chance(outcomes("base", [1], 2), outcomes("other", [0], 6))
+    assert (uneven.gained, uneven.lost) == pytest.approx((6 / 8, 2 / 8))
+
+
+def test_runs_that_are_pooled_have_no_exact_test() -> None:
+    found = coverage(outcomes("base", [0, 9], 16), outcomes("other", [9, 0], 48), pooled=True)
+    assert (found.p, found.chance, found.surely_gained, found.mid_p) == (None, None, None, None)
+
+
+def test_one_sample_of_each_is_mcnemars() -> None:
+    found = coverage(outcomes("base", [0] * 9 + [1] * 3, 1), outcomes("other", [1] * 9 + [0] * 1 + [1] * 2, 1))
+    assert (len(found.gained), len(found.lost)) == (9, 1)
+    assert found.mid_p == pytest.approx(2 * (1 + 10 / 2) / 2**10)
+    assert coverage(outcomes("base", [1], 2), outcomes("other", [0], 2)).mid_p is None

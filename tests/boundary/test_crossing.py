@@ -15,7 +15,7 @@ def find_crossing(difference_PK: Floats, ks: Ints, weights_BP: Weights, level: f
     crossings = Crossings(len(weights_BP))
     for rows, means_KB in resampled_means(difference_PK, weights_BP):
         crossings.add(rows, means_KB)
-    return crossings.result(difference_PK, ks, level)
+    return crossings.result(difference_PK.mean(axis=0), ks, level, len(difference_PK))
 
 
 def brute_force(difference_K: list[int], ks: list[int]) -> int | None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reachlab.boundary.exact import fisher_p, holm
+from reachlab.boundary.exact import fisher_p, holm, mid_p_mcnemar
 
 counts = st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
 
@@ -45,3 +45,25 @@ def test_holm_is_the_step_down(p: list[float], alpha: float) -> None:
             break
         rejected.add(i)
     assert set(np.flatnonzero(holm(np.array(p)) <= alpha).tolist()) == rejected
+
+
+def test_mid_p_leaves_half_of_the_seen_split_out() -> None:
+    for gained, lost in ((9, 1), (0, 6), (3, 4), (700, 900)):
+        total, fewest = gained + lost, min(gained, lost)
+        expected = 2 * (stats.binom.cdf(fewest, total, 0.5) - stats.binom.pmf(fewest, total, 0.5) / 2)
+        assert mid_p_mcnemar(gained, lost) == pytest.approx(expected)
+        assert mid_p_mcnemar(lost, gained) == mid_p_mcnemar(gained, lost)
+    assert mid_p_mcnemar(0, 0) == mid_p_mcnemar(5, 5) == 1
+
+
+def test_mid_p_keeps_its_level() -> None:
+    """Over all that chance can deal to models that differ on so many problems; a word also takes six that differ."""
+    told = [
+        stats.binom.pmf(np.arange(total + 1), total, 0.5)
+        @ np.array([mid_p_mcnemar(i, total - i) <= 0.05 for i in range(total + 1)])
+        for total in range(6, 121)
+    ]
+    for problems in (20, 40, 120):
+        for differing in np.arange(1, 10) / 10:
+            chance = stats.binom.pmf(np.arange(6, problems + 1), problems, differing)
+            assert chance @ told[: problems - 5] <= 0.053

@@ -3,9 +3,16 @@ import itertools
 import numpy as np
 import pytest
 
+from reachlab.boundary.bootstrap import Floats, Weights
 from reachlab.boundary.outcomes import Outcomes
-from reachlab.boundary.signflip import adjusted_p, even, random_signs
+from reachlab.boundary.signflip import even, flip, random_signs
 from reachlab.boundary.stopping import Stopping
+
+
+def adjusted_p(difference_PK: Floats, signs_BP: Weights) -> Floats:
+    """Of one pair."""
+    flips = flip(difference_PK, signs_BP)
+    return flips.p(flips.most_B)
 
 
 def test_equals_all_flips() -> None:

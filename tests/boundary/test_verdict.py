@@ -7,6 +7,7 @@ from reachlab.boundary.crossing import Crossing
 from reachlab.boundary.verdict import Difference, surely, verdict
 
 UP, EVEN, DOWN = (0.10, 0.05, 0.15), (0.01, -0.04, 0.06), (-0.24, -0.30, -0.18)
+SAME = (0.005, -0.02, 0.029)
 Ends = tuple[float, float, float]
 
 
@@ -30,13 +31,15 @@ def difference(*ends: Ends, p: float = 0.01, level: float = 0.95) -> Difference:
     ("first", "last", "label"),
     [
         (UP, UP, "wider"),
-        (UP, EVEN, "sharper only"),
+        (UP, EVEN, "sharper"),
+        (UP, SAME, "sharper only"),
         (UP, DOWN, "narrower"),
         (EVEN, UP, "wider"),
         (EVEN, EVEN, "undecided"),
         (EVEN, DOWN, "narrower"),
         (DOWN, UP, "wider"),
-        (DOWN, EVEN, "blunter only"),
+        (DOWN, EVEN, "blunter"),
+        (DOWN, SAME, "blunter only"),
         (DOWN, DOWN, "narrower"),
     ],
 )
@@ -54,6 +57,20 @@ def test_the_whole_sentence() -> None:
         "narrower: more often right at k=1 (+10.0 points [+5.0, +15.0]) but solves fewer problems at k=256 "
         "(−24.0 points [−30.0, −18.0]); the base catches up at k=9 [8, beyond 256]"
     )
+
+
+def test_only_is_said_of_a_reach_that_is_the_same() -> None:
+    ks, crossing = np.array([1, 256]), Crossing(9, 8, 11)
+    assert verdict(ks, difference(UP, EVEN), crossing).sentence == (
+        "sharper; reach undecided: more often right at k=1 (+10.0 points [+5.0, +15.0]), no sure difference at k=256 "
+        "(+1.0 points [−4.0, +6.0]); the base catches up at k=9 [8, 11]"
+    )
+    assert verdict(ks, difference(UP, SAME), crossing).sentence == (
+        "sharper only: more often right at k=1 (+10.0 points [+5.0, +15.0]) but the same within 3 points at k=256 "
+        "(+0.5 points [−2.0, +2.9]); the base catches up at k=9 [8, 11]"
+    )
+    assert verdict(ks, difference(UP, SAME), crossing, same_within=0.02).label == "sharper"
+    assert verdict(ks, difference(UP, EVEN), crossing, same_within=0.07).label == "sharper only"
 
 
 def test_ahead_at_both_ends_is_not_ahead_at_every_k() -> None:
@@ -78,7 +95,7 @@ def test_one_differing_problem_is_one() -> None:
 
 def test_one_sample_a_problem_says_nothing_about_reach() -> None:
     found = verdict(np.array([1]), difference(DOWN), Crossing(1, 1, 1))
-    assert found.label == "blunter only"
+    assert found.label == "blunter"
     assert "nothing about reach" in found.sentence
 
 
@@ -86,8 +103,8 @@ def test_zero_has_no_negative_sign() -> None:
     nothing = (-0.0, -0.0001, 0.0)  # points are shown with one decimal
     found = verdict(np.array([1, 8]), difference(nothing, nothing), Crossing(1, 1, 1))
     assert found.sentence == (
-        "undecided: no sure difference at k=1 (+0.0 points [+0.0, +0.0]) "
-        "and no sure difference at k=8 (+0.0 points [+0.0, +0.0])"
+        "undecided: no sure difference at k=1 (+0.0 points [+0.0, +0.0]) and the same within 3 points at k=8 "
+        "(+0.0 points [+0.0, +0.0]); the same within 3 points at every k"
     )
 
 

@@ -11,6 +11,9 @@ that few problems do not pretend to be many.
 
 Source: Efron 1987, *Better Bootstrap Confidence Intervals*; the wider z is that of Hesterberg 2015 (arXiv 1411.5279,
 section 3.5). The ends are order statistics without interpolation, rounded outwards.
+
+Where all problems came out the same, no resample differs, and the interval is not of no width for that: a share u =
+1 − (α/2)^(1/P) of other problems may be anything (Clopper and Pearson 1934), so that 0 of 10 is 0 to 31 %.
 """
 
 from collections.abc import Iterator
@@ -28,6 +31,9 @@ EQUAL = 1e-6
 
 Floats = NDArray[np.float64]
 Weights = NDArray[np.float32]
+Ends = tuple[float, float]
+SHARE: Ends = (0.0, 1.0)
+"""The ends of a share."""
 
 
 def resampling_weights(problems: int, resamples: int, seed: int = 0) -> Weights:
@@ -94,12 +100,15 @@ class Interval:
     Args:
         values_PK: the problems' own values.
         resamples: B. level: of the interval.
+        ends: the least and the largest that a value can be, where that is known (see `unseen`).
         fixed: the problems are not resampled, only their samples: how problems differ then says nothing of the
             mean's skewness, and few of them do not make it less sure (a = 0, and z is the normal one).
     """
 
-    def __init__(self, values_PK: Floats, resamples: int, level: float, fixed: bool = False):
+    def __init__(self, values_PK: Floats, resamples: int, level: float, fixed: bool = False, ends: Ends | None = None):
         self.low_K, self.high_K = np.empty((2, values_PK.shape[1]))
+        self._ends, self._unseen = None if fixed else ends, unseen(len(values_PK), level)
+        self._alike_K = np.ptp(values_PK, axis=0) <= EQUAL
         self._mean_K = values_PK.mean(axis=0)
         off_PK = values_PK - self._mean_K
         # Of unit length first: the cube of a tiny deviation (pass^k at large k) is below what float64 has.
@@ -138,11 +147,24 @@ class Interval:
                 above_B = means_B[low + 1 :]
                 above_B.partition(high - low - 1)
             self.high_K[at] = means_B[high]
+            if self._ends is not None and self._alike_K[at]:
+                least, most = self._ends
+                self.low_K[at] -= self._unseen * (self._mean_K[at] - least)
+                self.high_K[at] += self._unseen * (most - self._mean_K[at])
 
 
-def bootstrap_interval(values_PK: Floats, weights_BP: Weights, level: float = 0.95) -> tuple[Floats, Floats]:
-    """The interval of each column's mean over problems: (low_K, high_K)."""
-    found = Interval(values_PK, len(weights_BP), level)
+def unseen(problems: int, level: float, differing: int = 0) -> float:
+    """The largest share of problems that differ of which P drawn ones may have shown so few (Clopper and Pearson)."""
+    if differing >= problems:
+        return 1.0
+    return float(special.betaincinv(differing + 1, problems - differing, (1 + level) / 2))
+
+
+def bootstrap_interval(
+    values_PK: Floats, weights_BP: Weights, level: float = 0.95, ends: Ends | None = None
+) -> tuple[Floats, Floats]:
+    """The interval of each column's mean over problems: (low_K, high_K). `ends` as of `Interval`."""
+    found = Interval(values_PK, len(weights_BP), level, ends=ends)
     for rows, means_KB in resampled_means(values_PK, weights_BP):
         found.add(rows, means_KB)
     return found.low_K, found.high_K

@@ -36,10 +36,13 @@ class Crossings:
         last_B = ((means_KB > EQUAL) * np.arange(rows.start + 1, rows.stop + 1)[:, None]).max(axis=0)
         np.maximum(self.ahead_B, last_B, out=self.ahead_B)
 
-    def result(self, difference_PK: Floats, ks: Ints, level: float) -> Crossing:
-        """The crossing, and the interval that holds `level` of the resamples' crossings."""
+    def result(self, difference_K: Floats, ks: Ints, level: float, problems: int | None) -> Crossing:
+        """The crossing, and the interval that holds `level` of the resamples' crossings.
+
+        A little more where few `problems` were resampled; None where they were fixed.
+        """
         ahead_B = np.sort(self.ahead_B)
-        low, high = tail_positions(len(ahead_B), tail(level, len(difference_PK)))
-        ahead = np.flatnonzero(difference_PK.mean(axis=0) > EQUAL)
+        low, high = tail_positions(len(ahead_B), tail(level, problems or 1))
+        ahead = np.flatnonzero(difference_K > EQUAL)
         found = [int(ahead[-1]) + 1 if ahead.size else 0, int(ahead_B[low]), int(ahead_B[high])]
         return Crossing(*(int(ks[i]) if i < len(ks) else None for i in found))

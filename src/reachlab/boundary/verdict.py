@@ -1,10 +1,14 @@
 """One sentence on what a model gained or lost against its base, in words that the intervals support.
 
 A word about reach (*wider*, *narrower*) rests on the paired difference of pass@k at the largest k, a word about
-accuracy (*sharper only*, *blunter only*) on the one at the smallest k. A difference is sure where the simultaneous
-band over all k excludes 0 (`bands`) and the sign-flip test, which is exact for two equal models, agrees (`signflip`).
-So two equal models get a word other than *undecided* in at most 1 − level of all comparisons, whatever is said about
-k = 1, the largest k and every k between. The intervals in the sentence are the band's.
+accuracy (*sharper*, *blunter*) on the one at the smallest k. A difference is sure where the simultaneous band over all
+k excludes 0 (`bands`) and the sign-flip test, which is exact for two equal models, agrees (`signflip`). So equal models
+get a word other than *undecided* in at most 1 − level of all comparisons, whatever is said about k = 1, the largest k
+and every k between, and about every pair that is compared. The intervals in the sentence are the band's.
+
+That no difference was found is not that there is none. *Sharper only* says that the reach is the same, and that is said
+only where the band at the largest k lies inside ±δ (an equivalence test, Schuirmann 1987); else it is *sharper*, and
+the reach is undecided.
 """
 
 from dataclasses import dataclass
@@ -16,7 +20,10 @@ from reachlab.boundary.bootstrap import EQUAL, Floats
 from reachlab.boundary.crossing import Crossing
 from reachlab.boundary.outcomes import Ints
 
-Label = Literal["wider", "narrower", "sharper only", "blunter only", "undecided"]
+Label = Literal["wider", "narrower", "sharper only", "sharper", "blunter only", "blunter", "undecided"]
+
+SAME_WITHIN = 0.03
+"""δ: pass@k that differ by less than this count as the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +73,39 @@ def surely(band_low_K: Floats, band_high_K: Floats, p_K: Floats, level: float) -
     return np.where(p_K <= 1 - level + 1e-12, apart_K, 0)
 
 
-def verdict(ks: Ints, difference: Difference, crossing: Crossing) -> Verdict:
-    """Put the comparison of one model with its base into words."""
+def verdict(ks: Ints, difference: Difference, crossing: Crossing, same_within: float = SAME_WITHIN) -> Verdict:
+    """Put the comparison of one model with its base into words; δ is `same_within`, a share."""
     first, last = int(difference.sign[0]), int(difference.sign[-1])
     accuracy = f"{_ACCURACY[first]} at k={ks[0]} ({difference.words(0)})"
     if len(ks) == 1:
-        label = _SHARPNESS[first]
+        label = _ACCURATE[first]
         return Verdict(label, f"{label}: {accuracy}; one value of k says nothing about reach")
-    reach = f"{_REACH[last]} at k={ks[-1]} ({difference.words(-1)})"
-    label = _WIDTH[last] if last else _SHARPNESS[first]
+    alike_K = (difference.band_low > -same_within) & (difference.band_high < same_within)
+    same = f"the same within {100 * same_within:g} points"
+    reach = f"{same if not last and alike_K[-1] else _REACH[last]} at k={ks[-1]} ({difference.words(-1)})"
     if last and (difference.sign == last).all():
+        label = _WIDTH[last]
         return Verdict(label, f"{label} at every k: {accuracy}, {reach}")
-    sentence = f"{label}: {accuracy} {'and' if first == last else 'but'} {reach}"
+    joined = f"{accuracy} {'and' if first == last else 'but'} {reach}"
+    if last or not first:
+        label = _WIDTH[last] if last else "undecided"
+        sentence = f"{label}: {joined}"
+        if not last and alike_K.all():
+            sentence += f"; {same} at every k"
+    elif alike_K[-1]:
+        label = _ONLY[first]
+        sentence = f"{label}: {joined}"
+    else:
+        label = _ACCURATE[first]
+        sentence = f"{label}; reach undecided: {accuracy}, {reach}"
     if first > 0 >= last and crossing.k is not None:
         sentence += f"; the base catches up at {_interval(crossing, int(ks[-1]))}"
     return Verdict(label, sentence)
 
 
 _WIDTH: dict[int, Label] = {1: "wider", -1: "narrower"}
-_SHARPNESS: dict[int, Label] = {1: "sharper only", 0: "undecided", -1: "blunter only"}
+_ACCURATE: dict[int, Label] = {1: "sharper", 0: "undecided", -1: "blunter"}
+_ONLY: dict[int, Label] = {1: "sharper only", -1: "blunter only"}
 _ACCURACY = {1: "more often right", 0: "no sure difference", -1: "less often right"}
 _REACH = {1: "solves more problems", 0: "no sure difference", -1: "solves fewer problems"}
 
