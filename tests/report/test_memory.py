@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -27,15 +28,16 @@ from reachlab.types import Problem, Sample, Verdict
 PAGE = (Path(__file__).parents[2] / "docs" / "boundary.md").read_text()
 SECTION = PAGE[PAGE.index("\n## Reach or memory?\n") : PAGE.index("\n## Along training")]
 TASK = "countdown,prefix=0.5"
+Models = list[tuple[str, list[SampleStore]]]
 
 
-def compared(folder: Path, weights: str, problems: list[Problem]) -> tuple[str, RunFolder]:
+def compared(folder: Path, weights: str, problems: list[Problem]) -> tuple[str, list[SampleStore]]:
     """A run of answers by a model."""
     run = samples(folder, np.array([[True, False]] * len(problems)), problems=problems)
     document = run.read_json("run.json")
     document["config"]["model"] = weights
     run.write("run.json", json.dumps(document))
-    return folder.name, run
+    return folder.name, [SampleStore(run)]
 
 
 def completed(folder: Path, weights: str, exact: list[bool], seed: int = 0) -> str:
@@ -62,19 +64,17 @@ def completed(folder: Path, weights: str, exact: list[bool], seed: int = 0) -> s
 
 
 @pytest.fixture
-def models(tmp_path: Path) -> list[tuple[str, RunFolder]]:
+def models(tmp_path: Path) -> Models:
     """Two models, asked four questions."""
     problems = load_task("countdown").problems("test", 4)
     return [compared(tmp_path / name, f"weights of {name}", problems) for name in ("base", "rl")]
 
 
-def ids(models: list[tuple[str, RunFolder]]) -> list[str]:
-    return [p.id for p in SampleStore(models[0][1]).problems()]
+def ids(models: Models) -> list[str]:
+    return [p.id for p in models[0][1][0].problems()]
 
 
-def test_runs_are_found_by_weights_and_questions_by_their_words(
-    models: list[tuple[str, RunFolder]], tmp_path: Path
-) -> None:
+def test_runs_are_found_by_weights_and_questions_by_their_words(models: Models, tmp_path: Path) -> None:
     runs = [
         completed(tmp_path / "b", "weights of rl", [True, False, True, False, True, True]),
         completed(tmp_path / "a", "weights of base", [True, False]),
@@ -90,7 +90,7 @@ def test_runs_are_found_by_weights_and_questions_by_their_words(
     assert read_memories([], models, ids(models), 0.95) == []
 
 
-def test_problems_that_are_not_compared_are_others(models: list[tuple[str, RunFolder]], tmp_path: Path) -> None:
+def test_problems_that_are_not_compared_are_others(models: Models, tmp_path: Path) -> None:
     run = completed(tmp_path / "a", "weights of base", [True, False])
     (row,) = read_memories([run], models, ids(models)[2:], 0.95)
     assert (row.compared, row.questions) == (False, 2)
@@ -105,14 +105,14 @@ def test_the_same_ids_with_other_questions_are_others(tmp_path: Path) -> None:
     assert meaning([row]) == ELSEWHERE
 
 
-def test_a_model_may_be_named(models: list[tuple[str, RunFolder]], tmp_path: Path) -> None:
+def test_a_model_may_be_named(models: Models, tmp_path: Path) -> None:
     run = completed(tmp_path / "a=b", "of elsewhere", [True])
     with pytest.raises(ReachlabError, match=r"its model is none of those compared \(base, rl\).*--memory base="):
         read_memories([run], models, ids(models), 0.95)
     (row,) = read_memories([f"rl={run}"], models, ids(models), 0.95)
     assert row.model == "rl"
     with pytest.raises(ReachlabError, match="does not ask for the rest of questions"):
-        read_memories([str(models[0][1].url)], models, ids(models), 0.95)
+        read_memories([models[0][1][0].folder.url], models, ids(models), 0.95)
 
 
 def test_models_of_the_same_weights_share_a_row(tmp_path: Path) -> None:
@@ -139,6 +139,11 @@ def test_the_table() -> None:
         [("40 others", "2 without a completion"), ("60%", ""), ("0 = 0.0%", "0.0–8.8"), ("0.50", ""),
          ("3 of 39", ""), ("12.5", "")],
     ]  # fmt: skip
+
+
+def test_several_runs_of_a_model_are_told_apart() -> None:
+    rows = [row("base", 1), replace(row("base", 2), run="s"), row("rl", 0)]
+    assert [r.name for r in tabulate(rows).rows] == ["base (r)", "base (s)", "rl"]
 
 
 def test_what_it_means() -> None:

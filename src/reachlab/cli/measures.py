@@ -218,8 +218,9 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
 def _memories(config: CompareConfig, comparison: Any, folders: Any) -> Any:
     """How the compared models complete questions, where runs say."""
     from reachlab.report.memory import read_memories
+    from reachlab.sampling.store import SampleStore
 
-    models = [(model.name, folder) for model, folder in zip(comparison.models, folders, strict=True)]
+    models = [(model.name, [SampleStore(folder)]) for model, folder in zip(comparison.models, folders, strict=True)]
     return read_memories(config.memory, models, comparison.problem_ids, config.level)
 
 

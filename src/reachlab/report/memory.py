@@ -33,14 +33,14 @@ ELSEWHERE = "None of these questions is compared, so they say nothing of these v
 
 
 def read_memories(
-    runs: Sequence[str], models: Sequence[tuple[str, RunFolder]], problem_ids: Sequence[str], level: float
+    runs: Sequence[str], models: Sequence[tuple[str, Sequence[SampleStore]]], problem_ids: Sequence[str], level: float
 ) -> list[Memory]:
     """The rows: of each run the compared questions, then the others.
 
     Args:
         runs: folders of runs that asked for the rest of questions, each of a model that has its weights, or as
             NAME=FOLDER.
-        models: names of the compared models and their runs, the base first.
+        models: names of the compared models and their runs of answers, the base first.
         problem_ids: of the problems that are compared.
         level: of the intervals.
 
@@ -49,7 +49,7 @@ def read_memories(
     """
     if not runs:
         return []
-    among = _questions(SampleStore(models[0][1]), problem_ids)
+    among = _questions(models[0][1][0], problem_ids)
     rows: list[tuple[int, Memory]] = []
     for run in runs:
         name, folder = _named(run, [name for name, _ in models])
@@ -73,14 +73,14 @@ def _named(run: str, names: Sequence[str]) -> tuple[str, str]:
     return (name, folder) if mark and name in names else ("", run)
 
 
-def _of(weights: str, models: Sequence[tuple[str, RunFolder]]) -> list[int]:
-    """Which of the compared runs are of these weights."""
+def _of(weights: str, models: Sequence[tuple[str, Sequence[SampleStore]]]) -> list[int]:
+    """Which of the compared models have these weights, in one of their runs."""
 
-    def own(folder: RunFolder) -> str:
-        config = folder.read_json("run.json").get("config")
+    def own(store: SampleStore) -> str:
+        config = store.folder.read_json("run.json").get("config")
         return str(config.get("model") or "") if isinstance(config, dict) else ""
 
-    return [i for i, (_, folder) in enumerate(models) if weights and own(folder) == weights]
+    return [i for i, (_, stores) in enumerate(models) if weights and weights in map(own, stores)]
 
 
 def _questions(store: SampleStore, problem_ids: Sequence[str]) -> frozenset[str]:
@@ -92,6 +92,7 @@ def _questions(store: SampleStore, problem_ids: Sequence[str]) -> frozenset[str]
 def tabulate(memories: Sequence[Memory]) -> Summary:
     """One row each, for the page and the terminal."""
     rows = []
+    several = {m.model for m in memories for other in memories if m.model == other.model and m.run != other.run}
     for m in memories:
         kind = "compared" if m.compared else "others"
         missing = f"{m.missing:,} without a completion" if m.missing else ""
@@ -104,7 +105,7 @@ def tabulate(memories: Sequence[Memory]) -> Summary:
             Cell(f"{m.right:,} of {m.answers:,}" if m.answers else "–"),
             Cell(f"{m.words:g}"),
         )
-        rows.append(Row(m.model, cells))
+        rows.append(Row(f"{m.model} ({m.run})" if m.model in several else m.model, cells))
     return Summary(COLUMNS, tuple(rows))
 
 

@@ -31,7 +31,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
     ),
     "visual": ("reachlab.tasks.visual:Visual", "math questions with pictures, free-form: visual:FILE"),
     "math": ("reachlab.tasks.math:Math", "math benchmarks from JSONL (GSM8K, MATH, AIME shapes): math:FILE"),
-    "logged": ("reachlab.tasks.logged:Logged", "of imported samples whose log holds no right answers; judges nothing"),
+    "logged": (
+        "reachlab.tasks.logged:Logged",
+        "questions of which no right answer is known; judges nothing: logged:FILE",
+    ),
 }
 
 
