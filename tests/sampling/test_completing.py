@@ -9,6 +9,7 @@ from tests.tiny import TASK, kill_again_and_again, rows_of, touches
 
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
+from reachlab.sampling.completing import longest_rest
 from reachlab.sampling.completions import Memory, read_completions
 from reachlab.sampling.config import Adaptive, DecodingChoice, SampleConfig, VerifyConfig
 from reachlab.sampling.doubts import read_doubts
@@ -68,6 +69,13 @@ def test_room_is_made_for_the_rest_and_an_answer(settings: dict[str, Any]) -> No
     longest = max(len(p.answer["rest"]) for p in SampleStore(RunFolder(settings["out"])).problems())
     assert document(settings["out"])["config"]["decoding"]["max_tokens"] == 64 - shown
     assert f"answers may take {64 - shown} tokens and not {longest + 8 + 256}" in heard[1]
+
+
+def test_servers_are_asked_with_room_for_half_the_characters(settings: dict[str, Any]) -> None:
+    problems = load_task(CUT).problems("test", 6)
+    longest = max(len(p.answer["rest"]) for p in problems)
+    assert longest_rest(SampleConfig(**settings), problems, served=True) == longest // 2
+    assert longest_rest(SampleConfig(**settings), problems, served=False) == longest  # a token a character
 
 
 def test_more_samples_and_warmth_where_they_are_said(settings: dict[str, Any]) -> None:

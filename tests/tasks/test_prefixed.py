@@ -157,6 +157,13 @@ def test_options_and_tests_are_no_part_of_the_question(tmp_path: Path) -> None:
         assert bare_task(spec).question(load_task(spec).problems("all")[0]) == question
 
 
+def test_a_benchmark_by_name_is_asked_bare_and_greedily(file: Path) -> None:
+    task = load_task(f"math500:{file},prefix=0.6")
+    assert load_task(f"math500:{file}").decoding["temperature"] == 0.6
+    assert dict(task.decoding) == {"temperature": 0.0}
+    assert task.problems("all")[0].prompt == "Ann has 3 apples and 4 pears. How many"
+
+
 def test_pictures_are_left_out(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     (tmp_path / "x.jsonl").write_text(json.dumps({"question": "How long is a?", "answer": "1", "image": "x.png"}))
