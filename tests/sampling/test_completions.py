@@ -65,6 +65,15 @@ def test_in_words(store: SampleStore) -> None:
     )
 
 
+def test_problems_that_were_not_cut(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "cut")
+    folder.claim("sample", {"task": TASK, "model": "weights"})
+    store = SampleStore(folder)
+    store.write_problems(load_task("countdown").problems("test", 1))
+    with pytest.raises(ReachlabError, match="is no question that was cut"):
+        read_completions(store)
+
+
 def test_a_run_of_answers_is_none(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.claim("sample", {"task": "countdown"})

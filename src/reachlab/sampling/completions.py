@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from reachlab.boundary.binomial import exact_interval
 from reachlab.errors import ReachlabError
 from reachlab.sampling.store import SampleStore, verdicts
+from reachlab.tasks.base import Task
 from reachlab.tasks.registry import bare_task, prefix_of
+from reachlab.types import Problem
 
 ANSWERED = "answered"
 """The column that says whether the answer that comes with a completion is right: a verdict of the task itself."""
@@ -118,24 +120,32 @@ def read_completions(store: SampleStore) -> Completions:
             f"{store.folder.url}: does not ask for the rest of questions; `reachlab sample --prefix 0.6` draws a run "
             "that does"
         )
-    task, problems = bare_task(spec), store.problems()
+    asked = [_question(bare_task(spec), problem, store.folder.url) for problem in store.problems()]
     table, row_N = store.numbered(["verdict", "score", ANSWERED])
     right_N, wrong_N, _ = verdicts(table)
     first_N = np.flatnonzero(table["sample"].to_numpy() == 0)
-    at_P = np.full(len(problems), -1)
+    at_P = np.full(len(asked), -1)
     at_P[row_N[first_N]] = first_N  # the last row stands for a question without a sample, which is not judged
     said = table[ANSWERED].to_pylist() if ANSWERED in table.column_names else [None] * len(table)
     return Completions(
         run=store.folder.name,
         weights=str(store.folder.read_json("run.json")["config"].get("model") or ""),
         share=share,
-        questions=tuple(one_line(task.question(problem)) for problem in problems),
+        questions=tuple(question for question, _ in asked),
         judged_P=(at_P >= 0) & (right_N | wrong_N)[at_P],
         exact_P=right_N[at_P],
         rouge_P=table["score"].to_numpy().astype(np.float64)[at_P],
-        words_P=np.array([len(str(problem.answer["rest"]).split()) for problem in problems]),
+        words_P=np.array([words for _, words in asked]),
         answered_P=np.array([said[at] or "" for at in at_P.tolist()], np.str_),
     )
+
+
+def _question(task: Task, problem: Problem, url: str) -> tuple[str, int]:
+    """The whole question, and how many words of it were left out."""
+    try:
+        return one_line(task.question(problem)), len(str(problem.answer["rest"]).split())
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ReachlabError(f"{url}: problem {problem.id!r} is no question that was cut ({error!r:.100})") from error
 
 
 def one_line(question: str) -> str:
