@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from scipy import stats
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reachlab.boundary import student
 from reachlab.models.build import build_model
 from reachlab.models.config import ModelConfig
 from reachlab.models.tokenizer import train_tokenizer
@@ -95,11 +95,8 @@ def measure(
 
 def interval(values_S: np.ndarray) -> tuple[float, float, float]:
     """Mean and the ends of its 95 % t-interval; one value has no interval."""
-    mean = float(values_S.mean())
-    if len(values_S) < 2:
-        return mean, math.nan, math.nan
-    half = float(stats.t.ppf(0.975, len(values_S) - 1) * values_S.std(ddof=1) / len(values_S) ** 0.5)
-    return mean, mean - half, mean + half
+    mean, low, high = (float(end) for end in student.interval(values_S))
+    return mean, low, high
 
 
 def summarise(found: dict[str, list[dict[str, list[Fidelity]]]]) -> dict[str, Any]:

@@ -4,8 +4,9 @@ From one base, `reachlab rl` trains every configuration for the same wall-clock 
 it goes; evaluation is not on the clock. Per seed, accuracy is linear in time between two evaluations; the curve of a
 configuration is the mean over seeds, not smoothed otherwise. A reference's target is 99 % of its curve's highest value;
 the speed-up of a configuration is the reference's time to that target over its own (0 where it never gets there).
-Intervals: 95 %, bootstrap over seeds, the same resample for all configurations; with 3 seeds there are only 10
-different resamples, so they are rough.
+Intervals: 95 %, Student's t over seeds (`boundary/student.py`), paired by seed; of a speed-up, all times at which the
+mean may, by such an interval, be where the reference is at its own time to the target (`reaching.py`), which is not
+resampled. One seed has none.
 
 On a CPU each run has one thread and as many runs go side by side as there are cores, which slows all of them alike.
 Runs are ordinary runs in --out: started again with the same settings, finished ones are read, a killed one goes on.
@@ -26,6 +27,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from reaching import first, reached
+from reachlab.boundary import student
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder, write_atomically
 from reachlab.studies.stages import Stage, run_stages
@@ -91,68 +94,65 @@ class Curve:
 
     runs: tuple[Run, ...]
 
-    def over_time(self, who: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        """Times and mean accuracies of the runs `who`, from the last run's first evaluation to the first one's last."""
-        runs = [self.runs[i] for i in who]
-        begin, end = max(r.seconds_E[0] for r in runs), min(r.seconds_E[-1] for r in runs)
-        times = np.unique(np.concatenate([r.seconds_E for r in runs]))
+    def over_time(self) -> tuple[Floats, Floats]:
+        """Times and each run's accuracies, (S, E), from the last run's first evaluation to the first one's last."""
+        begin, end = max(r.seconds_E[0] for r in self.runs), min(r.seconds_E[-1] for r in self.runs)
+        times = np.unique(np.concatenate([r.seconds_E for r in self.runs]))
         times = times[(times >= begin) & (times <= end)]
-        return times, np.mean([np.interp(times, r.seconds_E, r.accuracy_E) for r in runs], axis=0)
+        return times, self.at(times)
+
+    def at(self, seconds: Floats | float) -> Floats:
+        """Each run's accuracy: (S,), or (S, E) at several times."""
+        return np.array([np.interp(seconds, r.seconds_E, r.accuracy_E) for r in self.runs])
 
     def over_steps(self) -> tuple[NDArray[np.int64], Floats]:
         """Steps at which every run was evaluated, and mean accuracies there."""
         count = min(len(r.steps_E) for r in self.runs)
         return self.runs[0].steps_E[:count], np.mean([r.accuracy_E[:count] for r in self.runs], axis=0)
 
-    def time_to(self, target: float, who: NDArray[np.int64]) -> float:
-        """When the mean first is at `target`; infinite where it never is.
+    def target(self) -> tuple[float, float]:
+        """99 % of the highest mean accuracy, and when the mean first is there.
 
         Where it is there at the first evaluation, that is the answer, and an upper bound.
         """
-        times, mean = self.over_time(who)
-        above = np.flatnonzero(mean >= target)
-        if not len(above):
-            return float("inf")
-        i = int(above[0])
-        if i == 0:
-            return float(times[0])
-        share = (target - mean[i - 1]) / (mean[i] - mean[i - 1])
-        return float(times[i - 1] + share * (times[i] - times[i - 1]))
+        times, accuracy_SE = self.over_time()
+        mean = accuracy_SE.mean(axis=0)
+        target = 0.99 * float(mean.max())
+        return target, first(times, target - mean)
 
 
-def speedup(reference: Curve, other: Curve, who: NDArray[np.int64]) -> float:
-    """t(reference at 99 % of its best mean accuracy) / t(other at the same)."""
-    target = 0.99 * float(reference.over_time(who)[1].max())
-    return reference.time_to(target, who) / other.time_to(target, who)
+def speedup(reference: Curve, other: Curve) -> dict[str, float]:
+    """t(reference at its target) / t(other there), and its interval; 0 where the other never gets there."""
+    _, seconds = reference.target()
+    times, accuracy_SE = other.over_time()
+    there = reached(times, reference.at(seconds)[:, None] - accuracy_SE)
+    found = {"speedup": there.at, "low": there.high, "high": there.low}
+    return {name: seconds / taken if taken else float("inf") for name, taken in found.items()}
 
 
-def with_interval(reference: Curve, other: Curve, resamples: int) -> dict[str, float]:
-    """The speed-up over all seeds, and its interval over resampled ones."""
-    seeds = len(reference.runs)
-    rng = np.random.default_rng(0)
-    found = [speedup(reference, other, rng.integers(seeds, size=seeds)) for _ in range(resamples)]
-    low, high = np.quantile(found, [0.025, 0.975], method="inverted_cdf")
-    return {"speedup": speedup(reference, other, np.arange(seeds)), "low": float(low), "high": float(high)}
-
-
-def summarise(curves: dict[str, Curve], references: tuple[str, str], resamples: int) -> dict[str, Any]:
+def summarise(curves: dict[str, Curve], references: tuple[str, str]) -> dict[str, Any]:
     """Everything that is reported, as plain numbers."""
-    everyone = {name: np.arange(len(c.runs)) for name, c in curves.items()}
-    ends = {name: float(c.over_time(everyone[name])[0][-1]) for name, c in curves.items()}
+    ends = {name: float(c.over_time()[0][-1]) for name, c in curves.items()}
     steps = min(int(c.over_steps()[0][-1]) for c in curves.values())
     seconds = min(ends.values())
     table = {}
     for name, curve in curves.items():
-        times, mean = curve.over_time(everyone[name])
+        times, accuracy_SE = curve.over_time()
+        mean = accuracy_SE.mean(axis=0)
         at_steps, by_steps = curve.over_steps()
+        others = [ref for ref in references if ref != name]
         table[name] = {
             "steps": [int(run.steps_E[-1]) for run in curve.runs],
             "best": float(mean.max()),
             "at_equal_time": float(np.interp(seconds, times, mean)),
             "at_equal_steps": float(np.interp(steps, at_steps, by_steps)),
-            "each_at_equal_time": [float(np.interp(seconds, r.seconds_E, r.accuracy_E)) for r in curve.runs],
+            "each_at_equal_time": curve.at(seconds).tolist(),
             "phases": {key: float(np.mean([r.phases[key] for r in curve.runs])) for key in curve.runs[0].phases},
-            "over": {ref: with_interval(curves[ref], curve, resamples) for ref in references if ref != name},
+            "over": {ref: speedup(curves[ref], curve) for ref in others},
+            "less": {
+                ref: [float(end) for end in student.interval(curve.at(seconds) - curves[ref].at(seconds))]
+                for ref in others
+            },
             "curve": {"seconds": times.tolist(), "accuracy": mean.tolist()},
         }
     return {"equal_seconds": seconds, "equal_steps": steps, "configurations": table}
@@ -166,13 +166,21 @@ def print_summary(summary: dict[str, Any], references: tuple[str, str]) -> None:
     for name in ("steps", "best", *at, "s/step", *(f"over {r}" for r in references)):
         table.add_column(name, justify="right")
     for name, row in summary["configurations"].items():
-        over = [
-            f"{o['speedup']:.2f} ({o['low']:.2f} to {o['high']:.2f})" if o else "" for r in references
-            for o in [row["over"].get(r)]
-        ]  # fmt: skip
+        over = [_cell(*(row["over"][r].values() if r in row["over"] else ()), form=".2f") for r in references]
         accuracies = [f"{row[key]:.1%}" for key in ("best", "at_equal_time", "at_equal_steps")]
         table.add_row(name, f"{np.mean(row['steps']):.0f}", *accuracies, f"{row['phases']['step']:.3g}", *over)
     console.print(table)
+    less = Table(box=None, pad_edge=False, header_style="bold", title_justify="left",
+                 title=f"at {summary['equal_seconds']:.0f} s, percentage points less")  # fmt: skip
+    less.add_column("")
+    for reference in references:
+        less.add_column(reference, justify="right")
+    for name, row in summary["configurations"].items():
+        points = [[100 * value for value in row["less"].get(r, ())] for r in references]
+        less.add_row(name, *(_cell(*values, form="+.1f") for values in points))
+    console.print(less)
+    if len(next(iter(summary["configurations"].values()))["steps"]) == 1:
+        console.print("one seed has no interval: it does not tell what another would do")
     times = Table(box=None, pad_edge=False, header_style="bold", title="median seconds a step", title_justify="left")
     times.add_column("")
     for phase in PHASES:
@@ -180,6 +188,14 @@ def print_summary(summary: dict[str, Any], references: tuple[str, str]) -> None:
     for name, row in summary["configurations"].items():
         times.add_row(name, *(f"{row['phases'][phase]:.3g}" for phase in PHASES))
     console.print(times)
+
+
+def _cell(*values: float, form: str) -> str:
+    """A value and its interval, or the value alone where it has none; nothing of nothing."""
+    if not values:
+        return ""
+    middle, low, high = (format(value, form) for value in values)
+    return middle if np.isnan(values[1]) else f"{middle} ({low} to {high})"
 
 
 def draw(curves: dict[str, Curve]) -> go.Figure:
@@ -194,8 +210,8 @@ def draw(curves: dict[str, Curve]) -> go.Figure:
             figure.add_scatter(
                 x=run.seconds_E, y=run.accuracy_E, line=thin, opacity=0.3, legendgroup=name, showlegend=False, name=name
             )
-        times, mean = curve.over_time(np.arange(len(curve.runs)))
-        figure.add_scatter(x=times, y=mean, line={**line, "width": 3}, legendgroup=name, name=name)
+        times, accuracy_SE = curve.over_time()
+        figure.add_scatter(x=times, y=accuracy_SE.mean(axis=0), line={**line, "width": 3}, legendgroup=name, name=name)
     figure.update_layout(template="plotly_white", xaxis_title="seconds of training, evaluation left out")
     figure.update_yaxes(title="pass@1 on held-out problems", tickformat=".0%", rangemode="tozero")
     return figure
@@ -250,7 +266,6 @@ def main() -> None:
     parser.add_argument("--eval-samples", type=int, default=16)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="runs side by side")
-    parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--only", nargs="*", default=[], help="configurations to run besides plain GRPO, e.g. waves")
     parser.add_argument("--quick", action="store_true", help="2 seeds, 40 s, few problems: shows that it works")
     options = parser.parse_args()
@@ -275,7 +290,7 @@ def main() -> None:
     except ReachlabError as error:
         raise SystemExit(f"error: {error}") from None
     references = (f"GRPO {options.m}", f"GRPO {options.n}")
-    summary = summarise(curves, references, options.resamples)
+    summary = summarise(curves, references)
     where = machine(1) if options.device == "cpu" else options.device
     print(where)
     print_summary(summary, references)

@@ -4,13 +4,14 @@ Every run is an ordinary `reachlab pretrain` on the standard library's source, w
 all methods of a seed, and its validation loss measured as it goes. Reported for every method, against the plain top-k
 router:
 
-    loss     its final validation loss less top-k's, the mean over seeds
+    loss     its final validation loss less top-k's, paired by seed, the mean over seeds
     tokens   the tokens at which its loss first reaches top-k's final one, over all of top-k's: 0.91 is 9 % fewer;
              "never" where it does not get there
-    time     the same in seconds of training (evaluation left out), one run a core
+    time     the same in seconds of training (evaluation left out), one run a core, as shares of top-k's of that seed
 
 The loss is linear in tokens between two measurements; the curve of a method is the mean over seeds. Intervals: 95 %,
-bootstrap over seeds, paired; with 3 seeds there are only 10 different resamples, so they are rough.
+Student's t over seeds (`boundary/student.py`); of tokens and time, all at which the mean may be at top-k's final loss
+by such an interval (`reaching.py`). One seed has none.
 
 Runs lie in --out: started again with the same settings, finished ones are read, a killed one goes on. Writes
 routing.json and routing.html there. Run: python benchmarks/bench_routing.py --out runs/bench-routing
@@ -31,6 +32,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from reaching import Reached, reached
+from reachlab.boundary import student
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder, write_atomically
 from reachlab.studies.stages import Stage, run_stages
@@ -78,53 +81,42 @@ class Run:
         )
 
 
-def reaches(x_E: Floats, loss_E: Floats, target: float) -> float:
-    """Where the curve first comes down to the target, on straight lines between measurements; inf if it does not."""
-    below = np.flatnonzero(loss_E <= target)
-    if not len(below):
-        return float("inf")
-    i = int(below[0])
-    if i == 0:
-        return float(x_E[0])
-    share = (loss_E[i - 1] - target) / (loss_E[i - 1] - loss_E[i])
-    return float(x_E[i - 1] + share * (x_E[i] - x_E[i - 1]))
-
-
-def against(reference: list[Run], other: list[Run], who: NDArray[np.int64]) -> tuple[float, float, float]:
-    """Difference of the final loss; tokens and seconds to the reference's final loss, over the reference's own."""
-
-    def mean(runs: list[Run], what: str) -> Floats:
-        found: Floats = np.mean([getattr(runs[i], what) for i in who], axis=0)
-        return found
-
-    target = float(mean(reference, "loss_E")[-1])
-    losses = mean(other, "loss_E")
-    tokens, seconds = (
-        reaches(mean(other, what), losses, target) / float(mean(reference, what)[-1])
-        for what in ("tokens_E", "seconds_E")
+def against(reference: list[Run], other: list[Run], what: str) -> Reached:
+    """Where the other is at the reference's final loss, in shares of the reference's own tokens or seconds."""
+    at_SE = [getattr(own, what) / getattr(ref, what)[-1] for ref, own in zip(reference, other, strict=True)]
+    begin, end = max(at_E[0] for at_E in at_SE), min(at_E[-1] for at_E in at_SE)
+    x_E = np.unique(np.concatenate(at_SE))
+    x_E = x_E[(x_E >= begin) & (x_E <= end)]
+    return reached(
+        x_E,
+        np.array(
+            [
+                np.interp(x_E, at_E, own.loss_E) - ref.loss_E[-1]
+                for at_E, ref, own in zip(at_SE, reference, other, strict=True)
+            ]
+        ),
     )
-    return float(losses[-1]) - target, tokens, seconds
 
 
-def summarise(runs: dict[str, list[Run]], resamples: int) -> dict[str, Any]:
+def summarise(runs: dict[str, list[Run]]) -> dict[str, Any]:
     """Everything that is reported, as plain numbers; every method against the reference on the seeds both have."""
     reference = next(iter(runs.values()))
-    rng = np.random.default_rng(0)
     table: dict[str, Any] = {}
     for name, own in runs.items():
         seeds = min(len(own), len(reference))
         if not seeds:
             continue
-        whole = against(reference[:seeds], own[:seeds], np.arange(seeds))
-        draws = np.array(
-            [against(reference[:seeds], own[:seeds], rng.integers(seeds, size=seeds)) for _ in range(resamples)]
-        )
-        low, high = np.quantile(draws, [0.025, 0.975], axis=0, method="inverted_cdf")
+        pairs = list(zip(reference[:seeds], own[:seeds], strict=True))
+        places = {
+            key: against(reference[:seeds], own[:seeds], what)
+            for key, what in (("tokens", "tokens_E"), ("time", "seconds_E"))
+        }
         table[name] = {
             "seeds": seeds,
             "final": [float(run.loss_E[-1]) for run in own],
             "step_seconds": float(np.mean([run.seconds_E[-1] / run.tokens_E[-1] for run in own])),
-            **{key: [whole[i], float(low[i]), float(high[i])] for i, key in enumerate(("loss", "tokens", "time"))},
+            "loss": [float(end) for end in student.interval([b.loss_E[-1] - a.loss_E[-1] for a, b in pairs])],
+            **{key: [place.at, place.low, place.high] for key, place in places.items()},
         }
     return table
 
@@ -138,7 +130,7 @@ def print_summary(table: dict[str, Any]) -> None:
 
     def words(values: list[float], form: str) -> str:
         middle, low, high = (format(v, form) if np.isfinite(v) else "never" for v in values)
-        return f"{middle} ({low} to {high})"
+        return middle if np.isnan(values[1]) else f"{middle} ({low} to {high})"
 
     for name, row in table.items():
         same = row is first
@@ -152,6 +144,8 @@ def print_summary(table: dict[str, Any]) -> None:
             f"{row['step_seconds'] / first['step_seconds']:.2f}",
         )
     Console(width=140).print(shown)
+    if any(row["seeds"] == 1 for row in table.values()):
+        print("one seed has no interval: it does not tell what another would do")
 
 
 def draw(runs: dict[str, list[Run]]) -> go.Figure:
@@ -231,7 +225,6 @@ def main() -> None:
     parser.add_argument("--evals", type=int, default=25)
     parser.add_argument("--eval-tokens", type=int, default=60_000)
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="runs side by side")
-    parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--only", nargs="*", default=[], help="methods to run besides topk")
     parser.add_argument("--read", action="store_true", help="run nothing: report what has finished")
     options = parser.parse_args()
@@ -255,12 +248,12 @@ def main() -> None:
                 break
     if not next(iter(runs.values())):
         raise SystemExit(f"error: {options.out}: no finished run of topk")
-    table = summarise(runs, options.resamples)
+    table = summarise(runs)
     where = machine(1) if options.device == "cpu" else options.device
     print(where)
     print_summary(table)
     document = {"machine": where, "options": vars(options), "methods": table}
-    text = json.dumps(document, indent=2).replace("Infinity", '"never"')
+    text = json.dumps(document, indent=2).replace("Infinity", '"never"').replace("NaN", "null")
     write_atomically(Path(options.out) / "routing.json", text.encode())
     write_atomically(Path(options.out) / "routing.html", draw(runs).to_html(include_plotlyjs=True).encode())
     print(f"{options.out}/routing.json, {options.out}/routing.html")

@@ -30,7 +30,7 @@ def by_id(sections: Sequence[Section]) -> dict[str, Section]:
 
 def test_sections_that_runs_have_data_for(seen: Seen) -> None:
     found = by_id(beyond.sections(*seen))
-    assert set(found) == {"extrapolation", "cover", "evidence", "copies", "doubts"}
+    assert set(found) == {"support", "extrapolation", "cover", "evidence", "copies", "doubts"}
     # These runs check no steps, know no log-probabilities and vote on nothing.
     assert [p.id for p in found["evidence"].pictures] == ["evidence-all", "evidence-distinct"]
 

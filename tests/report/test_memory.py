@@ -158,6 +158,12 @@ def test_what_it_means() -> None:
     assert console.file.getvalue().count("Reach or memory?") == 1
 
 
+def test_a_table_has_no_questions(command: Command) -> None:
+    code, _, err = command("compare", "--matrix", "right.npz", "--memory", "runs/rest")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--memory goes with runs" in err
+
+
 def test_the_commands_of_the_docs(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     tokenizer = tiny_tokenizer()

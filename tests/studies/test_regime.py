@@ -15,7 +15,7 @@ RUN = {"name": "here <b>", "ratio": 3.0, "width": 4, "speedup": 0.9, "low": 0.7,
 
 
 def quick(tmp_path: Path, **changes: Any) -> RegimeConfig:
-    config = RegimeConfig(out=str(tmp_path / "regime"), keep=4, widths=(2, 4), ratios=(0.5, 3.0), steps=8, seeds=3)
+    config = RegimeConfig(out=str(tmp_path / "regime"), keep=4, widths=(2, 4), ratios=(0.5, 3.0), steps=8, seeds=6)
     return replace(config, prompts=4, **changes)
 
 
@@ -91,3 +91,5 @@ def test_refuses(tmp_path: Path) -> None:
     for bad in ({"widths": (1,)}, {"widths": ()}, {"ratios": (0.0,)}, {"keep": 0}):
         with pytest.raises(ReachlabError, match="widths must"):
             RegimeConfig(**bad)
+    with pytest.raises(ReachlabError, match="seeds=5 must be 6 or more"):
+        RegimeConfig(seeds=5)

@@ -11,10 +11,14 @@ is unbiased for q^m, so W, for whatever n is planned, and B = Var(D) − W are u
 as long as 2k is not more than the samples at hand. For larger k q^m is taken from a fitted distribution of p given
 (n, c) (`averaged_fit`), on which the answer then stands.
 
-A difference x is found with chance `power` by a two-sided test at `level` if x = (z_level + z_power) √((B + W) / P).
-That is the normal approximation: fine for dozens of problems, not for a handful on which the models differ. B and W are
-estimates from the runs at hand, so that few problems give a rough plan. One sample of a problem cannot tell B from W:
-then the plan is for one sample.
+A difference x is found with chance `power` if x = (t + z_power) √((B + W) / P). Found is what a verdict calls sure: the
+band over every k has to exclude 0 (`bands`), so that t has the tail of that band's q, which the runs at hand say, and
+is Student's with P − 1 degrees of freedom. That is fine for dozens of problems, not for a handful on which the models
+differ. B and W are estimates from the runs at hand, so that few problems give a rough plan. One sample of a problem
+cannot tell B from W: then the plan is for one sample.
+
+At k = n the estimate is whether any of n samples was right, and half of its variance is noise that k = n / 2 does not
+have: it is planned beside.
 
 Source: Miller 2024, *Adding Error Bars to Evals* (arXiv 2411.00640), which has k = 1; the U-statistic's variance is
 Hoeffding's (1948), and the estimate of it for pass@k ours.
@@ -26,17 +30,23 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln, ndtri
+from scipy.special import gammaln, ndtr, ndtri
 
 from reachlab.boundary.averaged_fit import WeightedFit, fit_average
+from reachlab.boundary.bands import Band, critical, student
 from reachlab.boundary.beta_binomial import distinct
+from reachlab.boundary.clusters import Clusters
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.passk import none_right
+from reachlab.boundary.recipe import Recipe
+from reachlab.boundary.resampled import Resampled
 from reachlab.boundary.stopping import Floats
 from reachlab.errors import ReachlabError
 
 POINTS = (1.0, 2.0, 5.0, 10.0)
 """Differences asked for unless said otherwise, in percentage points."""
+RESAMPLES, LOOKED_AT = 2000, 64
+"""Resamples, and values of k, that say how wide the band over every k is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +78,11 @@ class PowerAt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
-    """What two runs say of the problems and samples that a difference takes; ``samples`` is the fewest of a problem."""
+    """What two runs say of the problems and samples that a difference takes.
+
+    ``samples`` is the fewest of a problem; ``critical`` the standard errors that the band over every k is wide to
+    either side, for many problems.
+    """
 
     base: str
     other: str
@@ -77,6 +91,7 @@ class Power:
     points: tuple[float, ...]
     level: float
     power: float
+    critical: float
     ks: tuple[PowerAt, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,11 +113,11 @@ def power_analysis(
     Args:
         base: one model's outcomes.
         other: the other's.
-        ks: values of k; without any, 1 and the fewest samples of a problem.
+        ks: values of k; without any, 1, the fewest samples of a problem, and half of these.
         points: differences to show, in percentage points.
         samples: samples of a problem to plan with; without any, a quarter of the present ones, these, and four times
             as many. Those below k are left out.
-        level: of the two-sided test.
+        level: of the verdict.
         power: the chance to find the difference.
 
     Raises:
@@ -126,11 +141,11 @@ def power_analysis(
             )
     both = [o.select(_common(base, other)) for o in (base, other)]
     n = min(o.largest_k for o in both)
-    ks = sorted(set(ks)) or sorted({1, n})
+    ks = sorted(set(ks)) or sorted({1, max(1, n // 2), n})
     if bad := [k for k in ks if not 1 <= k <= n]:
         raise ReachlabError(f"power: k = {bad[0]} is outside 1 to {n}, the fewest scored samples of a common problem")
     planned = sorted(set(samples)) or sorted({max(1, n // 4), n, 4 * n})
-    z = float(ndtri((1 + level) / 2) + ndtri(power))
+    z = _band_width(both, n, level)
     sides = [_Side(o, 2 * max(ks) > n > 1) for o in both]
     return Power(
         base=base.name,
@@ -140,8 +155,44 @@ def power_analysis(
         points=tuple(float(x) for x in points),
         level=level,
         power=power,
-        ks=tuple(_at(both, sides, k, n, planned, [x / 100 for x in points], z) for k in ks),
+        critical=z,
+        ks=tuple(_at(both, sides, k, n, planned, [x / 100 for x in points], _Test(z, power)) for k in ks),
     )
+
+
+def _band_width(both: Sequence[Outcomes], n: int, level: float) -> float:
+    """q of the band that a verdict on these two rests on."""
+    ks = np.unique(np.geomspace(1, n, LOOKED_AT).round().astype(np.int64))
+    clusters = Clusters(len(both[0].problem_ids))
+    drawn = Resampled([Recipe.of(o) for o in both], clusters, RESAMPLES, "problems", 0)
+    base_PK, other_PK = (o.pass_at_k(ks) for o in both)
+    difference_PK = other_PK - base_PK
+    band = Band(difference_PK.mean(axis=0), drawn.differing(difference_PK), RESAMPLES, clusters.count)
+    for rows, (base_KB, other_KB) in drawn.blocks([base_PK, other_PK], ks):
+        band.add(rows, other_KB - base_KB)
+    return critical([band], level)
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """What a difference has to reach, in standard errors, to be found with chance `power`."""
+
+    q: float
+    power: float
+
+    def errors(self, problems: float) -> float:
+        """t + z_power."""
+        degrees = max(1.0, problems - 1)
+        return float(student(degrees, ndtr(np.array([-self.q])))[0] + ndtri(self.power))
+
+    def problems(self, variance: float, difference: float) -> int:
+        """The fewest problems that show the difference."""
+        if variance == 0:
+            return 1
+        found = self.errors(math.inf) ** 2 * variance / difference**2
+        for _ in range(50):  # few problems take a larger t, which takes more problems
+            found = self.errors(max(found, 2.0)) ** 2 * variance / difference**2
+        return max(1, math.ceil(found))
 
 
 def _common(base: Outcomes, other: Outcomes) -> list[str]:
@@ -203,7 +254,7 @@ def _at(
     n: int,
     planned: Sequence[int],
     differences: Sequence[float],
-    z: float,
+    test: _Test,
 ) -> PowerAt:
     base_P, other_P = (o.pass_at_k([k])[:, 0] for o in both)
     now = total = float((other_P - base_P).var(ddof=1))
@@ -223,9 +274,9 @@ def _at(
         between=None if between is None else math.sqrt(between),
         within=None if within is None else math.sqrt(within),
         fitted=fitted,
-        detectable=z * math.sqrt(now / len(base_P)),
+        detectable=test.errors(len(base_P)) * math.sqrt(now / len(base_P)),
         needed=tuple(
-            Needed(samples=m, problems=tuple(max(1, math.ceil(z * z * variance / (x * x))) for x in differences))
+            Needed(samples=m, problems=tuple(test.problems(variance, x) for x in differences))
             for m, variance in variances
         ),
     )

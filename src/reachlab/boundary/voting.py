@@ -60,6 +60,18 @@ class Ballots:
         n_P: Ints = votes_P.astype(np.int64) + self.silent_P
         return n_P
 
+    def select(self, rows_P: Ints) -> "Ballots":
+        """The ballots of these problems, in this order."""
+        place_P = np.full(len(self.silent_P), -1)
+        place_P[rows_P] = np.arange(len(rows_P))
+        kept_C = place_P[self.row_C] >= 0
+        return Ballots(
+            row_C=place_P[self.row_C[kept_C]],
+            votes_C=self.votes_C[kept_C],
+            right_C=self.right_C[kept_C],
+            silent_P=self.silent_P[rows_P],
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Votes:

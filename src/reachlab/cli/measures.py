@@ -6,7 +6,7 @@ from typing import Any, Literal
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.shown import print_json, print_table
+from reachlab.cli.shown import print_json, print_table, remark
 from reachlab.errors import ReachlabError
 from reachlab.limits import RESAMPLING, check_numbers
 from reachlab.sampling.config import GuessConfig
@@ -67,6 +67,9 @@ class CompareConfig:
 
     runs: tyro.conf.Positional[tuple[str, ...]]
     """Run folders; the first is the base that the others are compared with."""
+    matrix: tuple[str, ...] = ()
+    """Instead of runs: .npz, .npy or .csv files of 0 and 1, a row a problem and a column a sample; a key of an .npz or
+    a file is a model, the first the base. A page needs runs."""
     resamples: int = 10_000
     """Bootstrap resamples of the problems."""
     level: float = 0.95
@@ -86,6 +89,8 @@ class CompareConfig:
         check_numbers(self, counts=("resamples", "k"), most=RESAMPLING)
         if self.gap_k < 1:
             raise ReachlabError(f"gap_k={self.gap_k} must be 1 or more")
+        if self.memory and self.matrix:
+            raise ReachlabError("--memory goes with runs: a table does not hold what was asked, nor of which model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +106,19 @@ def compare(config: Flat[CompareCommand]) -> None:
     """Compare models by their samples: pass@k with intervals, crossing, problems gained and lost, a verdict.
 
     Example: reachlab compare runs/base-samples runs/pods-samples --json
+
+    Example: reachlab compare --matrix right.npz
     """
     from reachlab.report.memory import print_memories
     from reachlab.report.tables import print_comparison
 
     comparison, folders = _compare(config.compare)
     memories = _memories(config.compare, comparison, folders)
-    if config.json:
+    if config.json and config.compare.matrix:
+        from reachlab.report.support import supports_of
+
+        print_json(comparison.to_dict() | {"support": [None, *(x.to_dict() for x in supports_of(comparison))]})
+    elif config.json:
         from reachlab.report.entries import read_entries
         from reachlab.report.findings import gather
 
@@ -137,6 +148,8 @@ def report(config: Flat[ReportCommand]) -> None:
     from reachlab.report.page import write_report
     from reachlab.runs import check_page
 
+    if config.compare.matrix:
+        raise ReachlabError("report: a page shows samples, which tables do not hold; `reachlab compare --matrix` does")
     check_page(config.out)
     comparison, folders = _compare(config.compare)
     memories = _memories(config.compare, comparison, folders)
@@ -147,10 +160,12 @@ def report(config: Flat[ReportCommand]) -> None:
 class PowerCommand:
     """Plan a comparison from two runs of samples."""
 
-    base: tyro.conf.Positional[str]
+    base: tyro.conf.Positional[str] = ""
     """The base model's run folder."""
-    other: tyro.conf.Positional[str]
+    other: tyro.conf.Positional[str] = ""
     """The other model's."""
+    matrix: tuple[str, ...] = ()
+    """Instead of runs: two tables, as of `reachlab compare --matrix`."""
     k: tuple[int, ...] = ()
     """Values of k; default 1 and the smallest number of samples."""
     points: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0)
@@ -176,7 +191,11 @@ def power(config: Flat[PowerCommand]) -> None:
     from reachlab.boundary.power import power_analysis
     from reachlab.report.power import print_power
 
-    base, other = _outcomes((config.base, config.other))[0]
+    runs = tuple(run for run in (config.base, config.other) if run)
+    outcomes, _ = _outcomes(runs, config.matrix)
+    if len(outcomes) != 2:
+        raise ReachlabError(f"power: takes two models, and {len(outcomes)} are named")
+    base, other = outcomes
     plan = power_analysis(base, other, config.k, config.points, config.samples, config.level, config.power)
     if config.json:
         print_json(plan.to_dict())
@@ -184,8 +203,14 @@ def power(config: Flat[PowerCommand]) -> None:
         print_power(plan)
 
 
-def _outcomes(runs: tuple[str, ...]) -> tuple[list[Any], list[Any]]:
-    """The outcomes of each run, and the folders."""
+def _outcomes(runs: tuple[str, ...], matrix: tuple[str, ...] = ()) -> tuple[list[Any], list[Any]]:
+    """The outcomes of each run, and the folders; or those of tables, which have none."""
+    if matrix:
+        from reachlab.imports.matrix import read_matrices
+
+        if runs:
+            raise ReachlabError(f"{runs[0]}: runs or --matrix, not both; put the tables behind --matrix")
+        return read_matrices(matrix), []
     from reachlab.runs import RunFolder
     from reachlab.sampling.store import SampleStore
 
@@ -200,9 +225,9 @@ def _outcomes(runs: tuple[str, ...]) -> tuple[list[Any], list[Any]]:
 def _compare(config: CompareConfig) -> tuple[Any, Any]:
     from reachlab.boundary.compare import compare
 
-    if not config.runs:
+    if not config.runs and not config.matrix:
         raise ReachlabError("name at least one run folder")
-    outcomes, folders = _outcomes(config.runs)
+    outcomes, folders = _outcomes(config.runs, config.matrix)
     comparison = compare(
         outcomes,
         ks=config.k or None,
@@ -212,11 +237,18 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
         over=config.over,
         seed=config.seed,
     )
+    for model in comparison.models if config.matrix else ():
+        if left := model.not_shared:
+            remark(f"{model.name}: {left:,} of its problems left out, which another table lacks")
+        if left := model.not_scored:
+            remark(f"{model.name}: {left:,} of the shared problems have no scored sample, and are left out for all")
     return comparison, folders
 
 
 def _memories(config: CompareConfig, comparison: Any, folders: Any) -> Any:
     """How the compared models complete questions, where runs say."""
+    if not config.memory:
+        return []
     from reachlab.report.memory import read_memories
     from reachlab.sampling.store import SampleStore
 
@@ -274,8 +306,8 @@ class EvidenceCommand:
 
 
 def evidence(config: Flat[EvidenceCommand]) -> None:
-    """Read what runs say beyond pass@k: whole chains, majority votes, the best of k, distinct solutions, copies that a
-    broken seed would leave, and luck where `reachlab guess` has measured it.
+    """Read what runs say beyond pass@k: whole chains, majority votes, the entropy of final answers, the best of k,
+    distinct solutions, copies that a broken seed would leave, and luck where `reachlab guess` has measured it.
 
     Example: reachlab evidence runs/base-samples runs/pods-samples
     """

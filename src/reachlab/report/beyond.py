@@ -6,12 +6,14 @@ import numpy as np
 
 from reachlab.boundary.perplexity import Perplexity
 from reachlab.report import figures
+from reachlab.report.answers import of_answers
 from reachlab.report.data import Data
 from reachlab.report.entries import Entry
 from reachlab.report.figures import Line
 from reachlab.report.findings import Findings
 from reachlab.report.gallery import Picture, Section
 from reachlab.report.settings import Settings
+from reachlab.report.support import COLUMNS, HOW_TO_READ, support_rows
 from reachlab.report.texts import cut
 from reachlab.report.words import DOUBTS
 from reachlab.sampling.contradictions import KINDS, Kind
@@ -24,8 +26,29 @@ K_COLUMNS = ("model", "k", "value", "low", "high")
 
 def sections(entries: Sequence[Entry], findings: Findings) -> list[Section]:
     """The sections that these runs have data for, in order."""
-    made = (of_extrapolation, of_cover, of_evidence, of_luck, of_copies, of_doubts, of_perplexity)
+    made = (
+        of_support,
+        of_extrapolation,
+        of_cover,
+        of_evidence,
+        of_answers,
+        of_luck,
+        of_copies,
+        of_doubts,
+        of_perplexity,
+    )
     return [section for make in made if (section := make(entries, findings))]
+
+
+def of_support(entries: Sequence[Entry], findings: Findings) -> Section | None:
+    """Problems kept, grown and shrunk."""
+    found = [support for support in findings.supports if support is not None]
+    if not found:
+        return None
+    table = Settings("Against the base", COLUMNS, tuple(support_rows(found)))
+    return Section(
+        id="support", heading="Kept, grown, shrunk", lead=HOW_TO_READ, models=[], pictures=[], tables=[table]
+    )
 
 
 def of_extrapolation(entries: Sequence[Entry], findings: Findings) -> Section | None:

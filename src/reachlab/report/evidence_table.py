@@ -30,7 +30,11 @@ def print_evidence(evidence: Evidence, level: float, console: Console | None = N
         "best@k, the same per token": evidence.best_mean,
         "luck@k": evidence.luck,
     }
-    counts = {"distinct texts": evidence.distinct, "distinct right texts": evidence.distinct_correct}
+    counts = {
+        "distinct texts": evidence.distinct,
+        "distinct right texts": evidence.distinct_correct,
+        "answer entropy, nats": evidence.answer_entropy,
+    }
     lines = {name: line for name, line in (shares | counts).items() if line is not None}
     ks = _shown(sorted({k for line in lines.values() for k in line.ks}))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
@@ -38,7 +42,8 @@ def print_evidence(evidence: Evidence, level: float, console: Console | None = N
     for k in ks:
         table.add_column(f"{k:,}", justify="right")
     for name, line in lines.items():
-        table.add_row(name, *(_cell(line, k, 100 if name in shares else 1) for k in ks))
+        digits = 2 if line is evidence.answer_entropy else 1
+        table.add_row(name, *(_cell(line, k, 100 if name in shares else 1, digits) for k in ks))
     console.print(table)
     for remark in _remarks(evidence):
         console.print(escape(remark), highlight=False)
@@ -50,12 +55,12 @@ def _shown(ks: Sequence[int]) -> list[int]:
     return [ks[i] for i in at]
 
 
-def _cell(line: Line, k: int, times: int) -> str:
+def _cell(line: Line, k: int, times: int, digits: int) -> str:
     """A value, and its interval below it."""
     if k not in line.ks:
         return "–"
     i = line.ks.index(k)
-    value, low, high = (f"{times * x:,.1f}" for x in (line.values[i], line.low[i], line.high[i]))
+    value, low, high = (f"{times * x:,.{digits}f}" for x in (line.values[i], line.low[i], line.high[i]))
     return value if low == high else f"{value}\n[dim]{low}–{high}[/dim]"
 
 
@@ -71,6 +76,9 @@ def _remarks(evidence: Evidence) -> Iterator[str]:
     yield from _doubts(evidence.doubts)
     if evidence.votes_error is not None and evidence.votes_error.any():
         yield f"maj@k counts drawn subsets, which adds a standard error of {100 * evidence.votes_error.max():.2f}"
+    if evidence.answers is not None and (silent := evidence.answers.silent):
+        state = "1 sample states" if silent == 1 else f"{silent:,} samples state"
+        yield f"{state} no final answer: one more answer of the entropy, no vote"
     if evidence.guess is not None and evidence.luck is not None:
         yield from _luck(evidence.guess, evidence.luck.ks[-1])
     yield from (why if name == "adaptive" else f"no {name}: {why}" for name, why in evidence.notes.items())

@@ -15,7 +15,10 @@ from reachlab.boundary.cover import Cover, CoverDifference, cover, cover_differe
 from reachlab.boundary.extrapolation import Extrapolation, extrapolate
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.perplexity import PerplexityMatrix
+from reachlab.boundary.support import Support
 from reachlab.report.entries import Entry
+from reachlab.report.support import supports_of
+from reachlab.sampling.answers import EntropyDifference, entropy_difference
 from reachlab.sampling.evidence import Evidence, read_evidence
 from reachlab.sampling.perplexities import judges_of, read_perplexities
 
@@ -34,6 +37,10 @@ class Findings:
     """Each model's Cover@τ less the base's, which has none itself."""
     extrapolations: tuple[Extrapolation | None, ...]
     evidence: tuple[Evidence, ...]
+    entropy_differences: tuple[EntropyDifference | None, ...]
+    """Each model's answer-level entropy less the base's, which has none itself."""
+    supports: tuple[Support | None, ...]
+    """Each model's problems kept, grown and shrunk against the base, which has none itself."""
     perplexities: PerplexityMatrix | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -43,6 +50,8 @@ class Findings:
             "cover_difference": [found and _plain(asdict(found)) for found in self.cover_differences],
             "extrapolation": [found and _plain(asdict(found)) for found in self.extrapolations],
             "evidence": [found.to_dict() for found in self.evidence],
+            "answer_entropy_difference": [found and _plain(asdict(found)) for found in self.entropy_differences],
+            "support": [found and found.to_dict() for found in self.supports],
             "perplexity": self.perplexities and self.perplexities.to_dict(),
         }
 
@@ -65,6 +74,14 @@ def gather(comparison: Comparison, entries: Sequence[Entry]) -> Findings:
             return None
         return cover_difference(base, other, fits=(fits[0], fits[i]), **resampled)
 
+    evidence = tuple(read_evidence(store, **resampled) for store in stores)
+
+    def narrowed(i: int) -> EntropyDifference | None:
+        base, other = evidence[0].answers, evidence[i].answers
+        if i == 0 or base is None or other is None:
+            return None
+        return entropy_difference(entries[i].name, base, other, comparison.problem_ids, **resampled)
+
     return Findings(
         covers=tuple(
             cover(e.outcomes, fits=own, **resampled) if e.outcomes.stopping is None else None
@@ -72,7 +89,9 @@ def gather(comparison: Comparison, entries: Sequence[Entry]) -> Findings:
         ),
         cover_differences=tuple(map(moved, range(len(entries)))),
         extrapolations=extrapolations,
-        evidence=tuple(read_evidence(store, **resampled) for store in stores),
+        evidence=evidence,
+        entropy_differences=tuple(map(narrowed, range(len(entries)))),
+        supports=(None, *supports_of(comparison)),
         perplexities=read_perplexities(stores, **resampled) if any(map(judges_of, stores)) else None,
     )
 

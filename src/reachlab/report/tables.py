@@ -13,6 +13,7 @@ from rich.table import Table
 
 from reachlab.boundary.compare import Comparison, Pair
 from reachlab.boundary.crossing import Crossing
+from reachlab.report.support import support_table, supports_of
 
 WIDE, NARROW_KS = 120, 3
 """A terminal of fewer columns shows this many values of k."""
@@ -149,6 +150,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     console.print(table)
     for line in _verdicts(comparison):
         console.print(line, highlight=False)
+    if comparison.pairs:
+        console.print(support_table(supports_of(comparison)))
 
 
 def _title(comparison: Comparison) -> str:

@@ -37,6 +37,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
 
 from reachlab.errors import ReachlabError
 from reachlab.rl.algorithm import Scored
@@ -267,12 +268,19 @@ class Race:
         return min(self.speedups(costs))
 
     def intervals(self, costs: Sequence[Costs], level: float = 0.95, resamples: int = 200, seed: int = 0) -> Floats:
-        """Percentile intervals of `over_better`, (costs, 2), from resampled seeds; all courses are resampled alike."""
+        """Percentile intervals of `over_better`, (costs, 2), from resampled seeds; all courses are resampled alike.
+
+        The percentiles are those of Student's t, Φ(∓√(S / (S − 1)) t): of 16 seeds plain ones hold a mean in 92 %, not
+        in 95 %. Of one seed, and of few, they are too narrow whatever is done; `RegimeConfig` asks for 6.
+        """
         seeds = len(self.few.accuracy_ST)
+        tail = (1 - level) / 2
+        if seeds > 1:
+            tail = float(ndtr(stdtrit(seeds - 1, tail) * (seeds / (seeds - 1)) ** 0.5))
         rng = np.random.default_rng(seed)
         reached = [self._reached(rng.integers(seeds, size=seeds)) for _ in range(resamples)]
         found = [[min(self._speedups(r, c)) for c in costs] for r in reached]
-        ends = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf")
+        ends = np.quantile(found, [tail, 1 - tail], axis=0, method="inverted_cdf")
         return np.asarray(ends.T, dtype=float)
 
     def _reached(self, who: NDArray[np.int64] | None = None) -> list[tuple[float, float]]:

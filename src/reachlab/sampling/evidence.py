@@ -4,6 +4,7 @@ Each is a mean over problems at several k with its bootstrap interval, beside pa
 
     CoT-pass@k   a sample counts if its whole chain holds (`SampleStore.outcomes(chain=True)`)
     maj@k        a vote on final answers (`boundary/voting.py`)
+    entropy      of a problem's final answers, as far as k samples show it (`boundary/answer_entropy.py`)
     pass^k       all of k samples are right (`boundary/allk.py`)
     best@k       the sample with the highest log-probability, whole or per token (`boundary/bestof.py`)
     distinct     different texts, and different right ones, among k samples (`boundary/duplicates.py`)
@@ -24,11 +25,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from reachlab.boundary.allk import pass_hat_k
+from reachlab.boundary.answer_entropy import answer_entropy, frequency_entropy
 from reachlab.boundary.bestof import best_of_k
 from reachlab.boundary.bootstrap import Weights, bootstrap_interval, resampling_weights
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.voting import Ballots, majority_at_k
 from reachlab.errors import ReachlabError
+from reachlab.sampling.answers import Answers
 from reachlab.sampling.doubts import Doubts, read_doubts
 from reachlab.sampling.duplicates import Duplicates, find_duplicates
 from reachlab.sampling.guessing import Guess, read_guess
@@ -61,7 +64,8 @@ class Evidence:
     """All that is known of one run; ``notes`` says of what is missing why, by its name in `to_dict`.
 
     ``problems`` have a scored sample. ``votes_error`` is what drawing subsets adds to the standard error of the vote,
-    at each k; 0 where all subsets were counted.
+    at each k; 0 where all subsets were counted. ``frequency_entropy`` is what `answer_entropy` replaces: that of the
+    frequencies, the mean over problems. ``answers`` is how the samples come down to final answers.
     """
 
     name: str
@@ -73,6 +77,9 @@ class Evidence:
     chain: Line | None = None
     votes: Line | None = None
     votes_error: Floats | None = None
+    answers: Answers | None = None
+    answer_entropy: Line | None = None
+    frequency_entropy: float | None = None
     best_sum: Line | None = None
     best_mean: Line | None = None
     distinct: Line | None = None
@@ -92,6 +99,9 @@ class Evidence:
         votes = plain(self.votes)
         if votes is not None and self.votes_error is not None:
             votes["error"] = self.votes_error.tolist()
+        entropy = plain(self.answer_entropy)
+        if entropy is not None and self.answers is not None:
+            entropy |= {"frequencies": self.frequency_entropy, "silent": self.answers.silent}
         return {
             "name": self.name,
             "problems": self.problems,
@@ -101,6 +111,7 @@ class Evidence:
             "all_right": plain(self.all_right),
             "chain": plain(self.chain),
             "votes": votes,
+            "answer_entropy": entropy,
             "best_of": None
             if self.best_sum is None
             else {"logprob": plain(self.best_sum), "logprob_per_token": plain(self.best_mean)},
@@ -138,9 +149,10 @@ def read_evidence(
     outcomes = store.outcomes()
     if not outcomes.n_P.any():
         raise ReachlabError(f"{store.folder.url}: no sample is scored")
-    reading = _Reading(store, ks, _Intervals(resamples, level, seed), seed)
+    reading = _Reading(store, outcomes.problem_ids, ks, _Intervals(resamples, level, seed), seed)
     chain = reading.chain()
-    votes, votes_error = reading.votes()
+    answers = reading.answers()
+    votes, votes_error = reading.votes(answers)
     best_sum, best_mean = reading.best_of()
     duplicates = reading.duplicates()
     guess, luck = reading.luck()
@@ -157,6 +169,9 @@ def read_evidence(
         chain=chain,
         votes=votes,
         votes_error=votes_error,
+        answers=answers,
+        answer_entropy=reading.entropy(answers),
+        frequency_entropy=None if answers is None else float(frequency_entropy(answers.ballots).mean()),
         best_sum=best_sum,
         best_mean=best_mean,
         distinct=reading.distinct(duplicates, duplicates.distinct_PM),
@@ -188,7 +203,9 @@ class _Intervals:
 class _Reading:
     """One run on its way to be evidence. Its samples are the scored ones, its problems those that have some."""
 
-    def __init__(self, store: SampleStore, ks: Sequence[int] | None, intervals: _Intervals, seed: int):
+    def __init__(
+        self, store: SampleStore, ids: Sequence[str], ks: Sequence[int] | None, intervals: _Intervals, seed: int
+    ):
         self.store, self.intervals, self.seed, self._ks = store, intervals, seed, ks
         self.notes: dict[str, str] = {}
         self.below: int | None = None
@@ -203,7 +220,8 @@ class _Reading:
         chosen_N = (right_N | wrong_N) & early_N
         self.table = table.filter(pa.array(chosen_N))
         self.right_N = right_N[chosen_N]
-        self.row_N = np.unique(row_N[chosen_N], return_inverse=True)[1]
+        rows_P, self.row_N = np.unique(row_N[chosen_N], return_inverse=True)
+        self.problem_ids = tuple(ids[row] for row in rows_P)
         if not len(self.row_N):
             raise ReachlabError(f"{store.folder.url}: no sample before the first look is scored")
         self.n_P = np.bincount(self.row_N)
@@ -235,19 +253,32 @@ class _Reading:
             return None
         return self.passing(outcomes) if outcomes.n_P.any() else None
 
-    def votes(self) -> tuple[Line | None, Floats | None]:
-        """maj@k, and the error that drawing subsets adds."""
+    def answers(self) -> Answers | None:
+        """How the samples come down to final answers."""
         if old := self.store.older_than("final_answer"):
             self.notes["votes"] = (
                 f"{old:,} samples are older than final answers; `reachlab verify {self.store.folder.url}` reads them"
             )
-            return None, None
+            return None
         if self.table["final_answer"].null_count == len(self.table):
             self.notes["votes"] = "no text comes down to a final answer"
+            return None
+        return Answers(self.problem_ids, self._ballots())
+
+    def votes(self, answers: Answers | None) -> tuple[Line | None, Floats | None]:
+        """maj@k, and the error that drawing subsets adds."""
+        if answers is None:
             return None, None
         ks = self.ks(int(self.n_P.min()))
-        found = majority_at_k(self._ballots(), ks, seed=self.seed)
+        found = majority_at_k(answers.ballots, ks, seed=self.seed)
         return self.intervals.line(found.table_PK, ks), found.error_K
+
+    def entropy(self, answers: Answers | None) -> Line | None:
+        """Answer-level entropy."""
+        ks = self.ks(int(self.n_P.min()))
+        if answers is None or ks[-1] == 1:
+            return None
+        return self.intervals.line(answer_entropy(answers.ballots, ks), ks)
 
     def _ballots(self) -> Ballots:
         """Samples by final answer; an answer is right where most of its samples are."""

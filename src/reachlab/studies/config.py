@@ -264,7 +264,7 @@ class RegimeConfig:
     steps: int = 100
     """Steps of GRPO on m rollouts; 99 % of what it gains in them is the target."""
     seeds: int = 16
-    """Simulated runs, whose mean is looked at."""
+    """Simulated runs, whose mean is looked at; 6 or more, since fewer have no 95 % interval by resampling."""
     seed: int = 0
     """Decides every draw."""
     waves: bool = False
@@ -274,6 +274,8 @@ class RegimeConfig:
         check_numbers(self)
         if not self.widths or min(self.widths) < 2 or not self.ratios or min(self.ratios) <= 0 or self.keep < 1:
             raise ReachlabError("widths must be 2 or more, ratios above 0, keep 1 or more")
+        if self.seeds < 6:
+            raise ReachlabError(f"seeds={self.seeds} must be 6 or more: fewer have no 95 % interval by resampling")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtri
 
+from reachlab.boundary import student
 from reachlab.boundary.compare import compare
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.errors import ReachlabError
@@ -211,12 +212,12 @@ def stretch(seeds: int) -> float:
     """√(S / (S − 1)) t / z: how much further S seeds have to move a mean than drawing S of them with replacement does.
 
     Such a mean spreads by √((S − 1) / S) of what it should, and a few seeds do not know their own spread: t is
-    Student's quantile with S − 1 degrees of freedom, z the normal one. One seed says nothing of others.
+    Student's quantile with S − 1 degrees of freedom, z the normal one. One seed says nothing of others. Where problems
+    add nothing, the percentiles of such means hold the truth in 95 % for 3 seeds and more, in 93 % for 2 (simulated).
     """
     if seeds < 2:
         return 0.0
-    upper = (1 + LEVEL) / 2
-    return float((seeds / (seeds - 1)) ** 0.5 * stdtrit(seeds - 1, upper) / ndtri(upper))
+    return float((seeds / (seeds - 1)) ** 0.5 * student.quantile(seeds, LEVEL) / ndtri((1 + LEVEL) / 2))
 
 
 def _resampled(
