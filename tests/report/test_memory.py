@@ -188,6 +188,9 @@ def test_the_commands_of_the_docs(tmp_path: Path, command: Command, monkeypatch:
     assert UNSEEN in page
     assert page.index('id="memory"') < page.index('id="summary"')
     assert "194 others" in page
+    code, _, err = command("compare", "runs/demo/samples/base", "runs/rest/grpo")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "these are other questions" in err
     words = [*shlex.split(commands[2])[1:], "--resamples", "100", "--json"]
     code, out, _ = command(*words)
     assert code == 0

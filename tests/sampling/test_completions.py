@@ -5,7 +5,7 @@ import pytest
 from reachlab.boundary.binomial import exact_interval
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
-from reachlab.sampling.completions import Memory, one_line, read_completions
+from reachlab.sampling.completions import Memory, check_same_part, one_line, read_completions
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.types import NOT_ANSWERED, Sample, Verdict
@@ -72,6 +72,21 @@ def test_problems_that_were_not_cut(tmp_path: Path) -> None:
     store.write_problems(load_task("countdown").problems("test", 1))
     with pytest.raises(ReachlabError, match="is no question that was cut"):
         read_completions(store)
+
+
+def test_runs_of_one_kind_are_compared(tmp_path: Path) -> None:
+    stores = []
+    for name, task in (("a", "countdown"), ("b", TASK), ("c", "countdown,prefix=0.6"), ("d", TASK)):
+        folder = RunFolder(tmp_path / name)
+        folder.claim("sample", {"task": task})
+        stores.append(SampleStore(folder))
+    a, b, c, d = stores
+    check_same_part([b, d])
+    check_same_part([a])
+    with pytest.raises(ReachlabError, match=r"a asks whole questions, and \S+b asks for the rest .*prefix=0\.5"):
+        check_same_part([a, b])
+    with pytest.raises(ReachlabError, match=r"prefix=0\.5\), and \S+c asks for the rest of questions \(prefix=0\.6\)"):
+        check_same_part([b, d, c])
 
 
 def test_a_run_of_answers_is_none(tmp_path: Path) -> None:

@@ -212,9 +212,11 @@ def _outcomes(runs: tuple[str, ...], matrix: tuple[str, ...] = ()) -> tuple[list
             raise ReachlabError(f"{runs[0]}: runs or --matrix, not both; put the tables behind --matrix")
         return read_matrices(matrix), []
     from reachlab.runs import RunFolder
+    from reachlab.sampling.completions import check_same_part
     from reachlab.sampling.store import SampleStore
 
     folders = [RunFolder(run) for run in runs]
+    check_same_part([SampleStore(folder) for folder in folders])
     outcomes = [SampleStore(folder).outcomes() for folder in folders]
     if len({o.name for o in outcomes}) < len(outcomes):
         # Folders of one name in different places: the places tell them apart.

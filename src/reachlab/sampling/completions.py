@@ -4,6 +4,7 @@ A question is one trial, however many samples it has: its first one counts, so t
 (`boundary/binomial.py`) is one over other questions like these.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,6 +139,27 @@ def read_completions(store: SampleStore) -> Completions:
         words_P=np.array([words for _, words in asked]),
         answered_P=np.array([said[at] or "" for at in at_P.tolist()], np.str_),
     )
+
+
+def check_same_part(stores: Sequence[SampleStore]) -> None:
+    """See that runs that are to be compared show the same part of their questions: all of it, or one share.
+
+    A log's prompt holds the part of a question as it holds the whole, so what a run says of itself decides.
+
+    Raises:
+        ReachlabError: two do not.
+    """
+    shares = [prefix_of(store.spec()) for store in stores]
+    for store, share in zip(stores[1:], shares[1:], strict=True):
+        if share != shares[0]:
+            raise ReachlabError(
+                f"{stores[0].folder.url} {_kind(shares[0])}, and {store.folder.url} {_kind(share)}: these are other "
+                "questions; beside verdicts, --memory shows how questions are completed"
+            )
+
+
+def _kind(share: float | None) -> str:
+    return "asks whole questions" if share is None else f"asks for the rest of questions (prefix={share})"
 
 
 def _question(task: Task, problem: Problem, url: str) -> tuple[str, int]:
