@@ -1,7 +1,7 @@
 """Commands that hold models against each other: compare, report, power."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import tyro
@@ -44,9 +44,13 @@ class CompareConfig:
     """k of the sampling-efficiency gap, ΔSE = pass@k(base) − pass@1(model); with fewer samples, their number."""
     seed: int = 0
     """Of the bootstrap."""
+    memory: tuple[str, ...] = ()
+    """Runs of `reachlab sample --prefix` by the compared models, as RUN or NAME=RUN: reach or memory?"""
 
     def __post_init__(self) -> None:
         check_numbers(self, counts=("resamples", "k"), most=RESAMPLING)
+        if self.memory and self.matrix:
+            raise ReachlabError("--memory goes with runs: a table does not hold what was asked, nor of which model")
         if self.gap_k < 1:
             raise ReachlabError(f"gap_k={self.gap_k} must be 1 or more")
         if not 0 < self.same_within < 100:
@@ -72,19 +76,22 @@ def compare(config: Flat[CompareCommand]) -> None:
     Example: reachlab compare --matrix right.npz
     """
     from reachlab.report.conditions import print_conditions
+    from reachlab.report.memory import print_memories
     from reachlab.report.tables import print_comparison
     from reachlab.sampling.conditions import conditions
 
     comparison, compared = _compare(config.compare)
+    memories = _memories(config.compare, comparison, compared)
     differing = [] if compared is None else conditions(compared.matched.stores, compared.names)
     if config.json:
-        print_json(_document(comparison, compared, differing))
+        print_json(_document(comparison, compared, differing, memories))
         return
     print_comparison(comparison)
     print_conditions(differing)
+    print_memories(memories)
 
 
-def _document(comparison: Any, compared: Any, differing: Sequence[Any]) -> dict[str, Any]:
+def _document(comparison: Any, compared: Any, differing: Sequence[Any], memories: Sequence[Any]) -> dict[str, Any]:
     """All of a comparison as JSON has it; of tables there is less."""
     from reachlab.report.entries import read_entries
     from reachlab.report.findings import gather
@@ -94,8 +101,15 @@ def _document(comparison: Any, compared: Any, differing: Sequence[Any]) -> dict[
     if compared is None:
         return document | {"support": [None, *(x.to_dict() for x in supports_of(comparison))]}
     found = gather(comparison, read_entries(comparison, compared.stores)).to_dict()
-    beside = {"matching": compared.matched.to_dict(), "conditions": [one.to_dict() for one in differing]}
-    return document | found | beside
+    return (
+        document
+        | found
+        | {
+            "matching": compared.matched.to_dict(),
+            "conditions": [one.to_dict() for one in differing],
+            "memory": [asdict(memory) for memory in memories],
+        }
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +135,15 @@ def report(config: Flat[ReportCommand]) -> None:
         raise ReachlabError("report: a page shows samples, which tables do not hold; `reachlab compare --matrix` does")
     check_page(config.out)
     comparison, compared = _compare(config.compare)
-    notes = compared.matched.remarks
-    print(write_report(comparison, compared.stores, config.out, title=config.title, notes=notes))
+    page = write_report(
+        comparison,
+        compared.stores,
+        config.out,
+        title=config.title,
+        notes=compared.matched.remarks,
+        memories=_memories(config.compare, comparison, compared),
+    )
+    print(page)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,3 +244,13 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
         if left := model.not_scored:
             remark(f"{model.name}: {left:,} of the shared problems have no scored sample, and are left out for all")
     return comparison, compared
+
+
+def _memories(config: CompareConfig, comparison: Any, compared: Any) -> Any:
+    """How the compared models complete questions, where runs say."""
+    if not config.memory:
+        return []
+    from reachlab.report.memory import read_memories
+
+    models = [(model.name, stores) for model, stores in zip(comparison.models, compared.stores, strict=True)]
+    return read_memories(config.memory, models, comparison.problem_ids, config.level)

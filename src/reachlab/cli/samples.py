@@ -85,6 +85,8 @@ def sample(config: Flat[SampleConfig]) -> None:
         print(result.ended)
     for line in result.doubts.lines() if result.doubts else ():
         print(line)
+    if result.completions is not None and (memory := result.completions.memory()) is not None:
+        print(memory.line())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from plotly.offline import get_plotlyjs
 
 from reachlab import __version__
 from reachlab.boundary.comparison import Comparison
-from reachlab.report import beyond, gallery, problems, settings, words
+from reachlab.report import beyond, gallery, memory, problems, settings, words
 from reachlab.report.blocks import packed
 from reachlab.report.entries import Entry, Runs, read_entries
 from reachlab.report.findings import gather
@@ -31,6 +31,7 @@ from reachlab.report.tables import fold_indices, summarise
 from reachlab.report.texts import cut
 from reachlab.runs import write_atomically
 from reachlab.sampling import conditions
+from reachlab.sampling.completions import Memory
 from reachlab.storable import encoded
 
 HERE = Path(__file__).parent
@@ -48,6 +49,7 @@ def write_report(
     extra: Mapping[str, str] | None = None,
     remarks: Sequence[str] = (),
     notes: Sequence[str] = (),
+    memories: Sequence[Memory] = (),
 ) -> Path:
     """Write the report of a comparison as one HTML file, and return its path.
 
@@ -60,6 +62,7 @@ def write_report(
         extra: more that was run, such as the time of every stage, as name and text.
         remarks: what a study concludes, in sentences; they come before everything else.
         notes: what is to be known of how problems were matched; they stand below the verdicts.
+        memories: how the models complete questions; they stand beside the verdicts.
 
     Raises:
         ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
@@ -86,6 +89,8 @@ def write_report(
         remarks=remarks,
         notes=[*notes, *footnotes(comparison)],
         conditions=_conditions(entries),
+        memories=memory.tabulate(memories),
+        meaning=memory.meaning(memories),
         comparison=comparison,
         words=words,
         models=entries,

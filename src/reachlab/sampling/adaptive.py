@@ -64,7 +64,7 @@ def make_plan(config: SampleConfig) -> Plan | None:
     if not asked.on:
         return None
     return Plan(
-        looks=choose_looks(config.samples, asked.first_look), enough=asked.enough, target_width=asked.target_width
+        looks=choose_looks(config.answers, asked.first_look), enough=asked.enough, target_width=asked.target_width
     )
 
 

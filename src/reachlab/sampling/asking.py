@@ -20,7 +20,7 @@ from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.runs import RunFolder
 from reachlab.tasks.asked import Asked
 from reachlab.tasks.asking import AskConfig, Asking
-from reachlab.tasks.registry import chosen_template, load_task, own_template
+from reachlab.tasks.registry import chosen_template, load_task, own_template, prefix_of
 from reachlab.tasks.templates import TEMPLATES, template_named
 
 TRAINED = ("rl", "distill")
@@ -57,6 +57,9 @@ def asked_task(spec: str, config: AskConfig, model: str) -> AskedTask:
         ReachlabError: choices that contradict each other, or that this model's chat template does not take.
     """
     chosen = chosen_template(spec, config)
+    if (share := prefix_of(spec)) is not None:
+        how = f"shown the first {100 * share:g} % of each question in plain text, and asked for the rest"
+        return AskedTask(load_task(spec, config.settled(chosen)), how, True)
     served = not Path(model).is_dir()
     tokenizer = None if served else load_tokenizer(model)
     asking = config.settled(chosen) if chosen else _auto(config, model, tokenizer)

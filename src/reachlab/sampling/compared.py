@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from reachlab.boundary.recipe import Recipe
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
+from reachlab.sampling.completions import check_same_part
 from reachlab.sampling.matching import Match, Matched, match_runs
 from reachlab.sampling.store import SampleStore
 
@@ -76,7 +77,9 @@ def read_compared(texts: Sequence[str], match: Match = "id") -> Compared:
         names += [model.name] if model.name and len(own) == 1 else own
     if len(set(names)) < len(names):
         raise ReachlabError(f"two models have the same name; rename one of: {', '.join(names)}")
-    matched = match_runs([SampleStore(folder) for folder in folders], names, match)
+    runs = [SampleStore(folder) for folder in folders]
+    check_same_part(runs)
+    matched = match_runs(runs, names, match)
     recipes, stores, start = [], [], 0
     for model in models:
         own_runs = slice(start, start + len(model.runs))

@@ -166,8 +166,12 @@ class SampleConfig:
     """Which problems; auto is test for a generated task and all for a file."""
     problems: int | None = None
     """How many problems; default all of a file, 200 of a generated task."""
-    samples: int = 256
-    """Answers a problem; with --adaptive, of a problem that never has enough right ones."""
+    samples: int | None = None
+    """Answers a problem; with --adaptive, of a problem that never has enough right ones. Default 256; with --prefix
+    1."""
+    prefix: float | None = None
+    """Ask for the rest of each question, of which this share is shown, e.g. 0.6: a model that goes on word for word has
+    seen it. In plain text, greedily, one sample, unless said otherwise (docs/boundary.md)."""
     adaptive: Adaptive = Adaptive()
     ask: AskConfig = AskConfig()
     decoding: DecodingChoice = DecodingChoice()
@@ -195,8 +199,10 @@ class SampleConfig:
 
     def __post_init__(self) -> None:
         check_numbers(self, positive=("verify_timeout",))
-        if self.samples < 1:
+        if self.answers < 1:
             raise ReachlabError(f"samples={self.samples} must be 1 or more")
+        if self.prefix is not None and not 0 < self.prefix < 1:
+            raise ReachlabError(f"prefix={self.prefix} must be above 0 and below 1: the share of a question to show")
         if self.problems is not None and self.problems < 1:
             raise ReachlabError(f"problems={self.problems} must be 1 or more")
         if self.rows < 0 or self.part < 0:
@@ -207,14 +213,19 @@ class SampleConfig:
             raise ReachlabError("--vllm-args is for --engine vllm; add it")
         if self.engine == "transformers" and not (self.request_seeds and self.logprobs):
             raise ReachlabError("--no-request-seeds and --no-logprobs are for --engine vllm and openai")
-        if max(self.adaptive.enough, self.adaptive.first_look) > self.samples:
+        if max(self.adaptive.enough, self.adaptive.first_look) > self.answers:
             raise ReachlabError(
                 f"enough={self.adaptive.enough} and first_look={self.adaptive.first_look} must be at most "
-                f"samples={self.samples}"
+                f"samples={self.answers}"
             )
         if self.adaptive.on and self.worker()[1] > 1:
             raise ReachlabError("--shard does not go with --adaptive: each look waits for all samples; leave it out")
         self.worker()
+
+    @property
+    def answers(self) -> int:
+        """Answers a problem."""
+        return 256 if self.samples is None else self.samples
 
     def worker(self) -> tuple[int, int]:
         """(i, n) of `shard`."""

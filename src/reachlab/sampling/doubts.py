@@ -17,7 +17,7 @@ from reachlab.errors import ReachlabError
 from reachlab.sampling.contradictions import KINDS, NONE, Kind, find_contradictions
 from reachlab.sampling.store import SampleStore, codes_of, verdicts
 from reachlab.tasks.base import Task
-from reachlab.tasks.registry import bare_task
+from reachlab.tasks.registry import bare_task, prefix_of
 from reachlab.types import Problem, Status
 
 NAMED = 3
@@ -105,6 +105,8 @@ def read_doubts(store: SampleStore, task: Task | None = None) -> Doubts:
     right_N, wrong_N, _ = verdicts(table)
     finish_N, finishes = codes_of(table["finish"])
     cut_N = right_N & np.isin(finish_N, [i for i, name in enumerate(finishes.to_pylist()) if name == "length"])
+    if prefix_of(store.spec()) is not None:
+        cut_N[:] = False  # the rest of a question is complete, whatever came after it
     problems = store.problems()
     golds: list[str | None] = [None] * len(problems)
     kind_N, kinds, note = np.full(len(table), NONE), None, ""
@@ -175,11 +177,11 @@ class _Rows:
 
 def _task_of(store: SampleStore) -> tuple[Task | None, str]:
     """The run's task with nothing read, or None and what is not looked for then."""
-    spec = store.folder.read_json("run.json").get("config", {}).get("task") if store.folder.exists("run.json") else None
+    spec = store.spec()
     if not spec:
         return None, "the run does not say its task, so final answers are not held against gold answers"
     try:
-        return bare_task(str(spec)), ""
+        return bare_task(spec), ""
     except ReachlabError as error:
         return None, f"final answers are not held against gold answers: {error}"
 

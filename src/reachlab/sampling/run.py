@@ -29,6 +29,17 @@ from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder
 from reachlab.sampling.adaptive import Plan, ending, make_plan, say, sum_up
 from reachlab.sampling.asking import asked_task
+from reachlab.sampling.completing import (
+    ANSWER,
+    SLACK,
+    check_room,
+    judge_answers,
+    left_out,
+    longest_rest,
+    prefixed,
+    settled,
+)
+from reachlab.sampling.completions import Completions, read_completions
 from reachlab.sampling.config import Decoding, SampleConfig
 from reachlab.sampling.crew import Alone, Crew, Finished
 from reachlab.sampling.doubts import Doubts, read_doubts
@@ -52,12 +63,13 @@ STORE_EVERY_S = 30.0
 @dataclass(frozen=True)
 class SamplingResult:
     """What `sample` did: samples drawn now, samples the run holds, how an adaptive run ended, in words, and which
-    verdicts to look at; None where the run holds none."""
+    verdicts to look at, or how questions were completed; None where the run holds none."""
 
     drawn: int
     stored: int
     ended: str = ""
     doubts: Doubts | None = None
+    completions: Completions | None = None
 
 
 def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: None) -> SamplingResult:
@@ -66,6 +78,7 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     Raises:
         ReachlabError: a model, task or folder that cannot be used; what is stored stays.
     """
+    config = settled(config)
     folder = RunFolder(config.out)
     folder.check_free()
     remarks: list[str] = []
@@ -76,19 +89,29 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     asked = asked_task(config.task, config.ask, config.model)
     task = asked.task
     split: Split = ("all" if task.finite else "test") if config.split == "auto" else config.split
-    problems = task.problems(split, config.problems, config.problem_seed)
+    cut = prefixed(task)
+    if cut is None:
+        problems = task.problems(split, config.problems, config.problem_seed)
+    else:
+        problems, uncut = cut.posed(split, config.problems, config.problem_seed)
+        remarks += left_out(uncut, len(problems))
     if not problems:
         raise ReachlabError(f"{config.task}: no problem in split {split!r}")
-    if len(problems) * config.samples > MOST_SAMPLES:
+    if len(problems) * config.answers > MOST_SAMPLES:
         raise ReachlabError(
-            f"{len(problems):,} problems with {config.samples:,} samples each are more than the {MOST_SAMPLES:,} that "
+            f"{len(problems):,} problems with {config.answers:,} samples each are more than the {MOST_SAMPLES:,} that "
             "one run may hold; ask for fewer --problems or --samples"
         )
     if asked.remark:
         remarks.append(asked.remark)
     decoding = config.decoding.settled(task.decoding)
     model = _meet(config, facts["model_path"], problems, remarks.append)
+    longest = longest_rest(config, problems, _is_served(config)) if cut is not None else 0
+    if cut is not None and config.decoding.max_tokens is None:
+        decoding = replace(decoding, max_tokens=longest + SLACK + ANSWER)
     decoding = _fit(config, decoding, model, folder, remarks.append)
+    if not _is_served(config):
+        check_room(config, decoding.max_tokens, longest)
     config = replace(config, dtype=_begun_in(folder, config.dtype))
     identity = {
         "model": model.weights,
@@ -97,7 +120,7 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
         "ask": asked.identity,
         "split": split,
         "problems": len(problems),
-        "samples": config.samples,
+        "samples": config.answers,
         "decoding": asdict(decoding),
         "seed": config.seed,
     }
@@ -125,6 +148,9 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
     stored = len(store.read_encoded([]))
     if stored < drawn:
         raise ReachlabError(f"{folder.url}: holds {stored:,} samples, and {drawn:,} were drawn now: parts are gone")
+    if cut is not None and stored:
+        judge_answers(store, cut, timeout_s=config.verify_timeout)
+        return SamplingResult(drawn, stored, completions=read_completions(store))
     return SamplingResult(drawn, stored, ended, read_doubts(store, task) if stored else None)
 
 
@@ -311,7 +337,7 @@ def _sample_all(work: _Work) -> int:
     config, problems = work.config, work.problems
     done = work.store.drawn()
     worker, workers = config.worker()
-    parts = _parts(len(problems), config.samples, work.part_size)
+    parts = _parts(len(problems), config.answers, work.part_size)
     mine = [part for i, part in enumerate(parts) if i % workers == worker]
     missing = [[(p, s) for p, s in part if s not in done.get(problems[p].id, ())] for part in mine]
     total, left = sum(map(len, mine)), sum(map(len, missing))

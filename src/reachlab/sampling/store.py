@@ -84,6 +84,13 @@ class SampleStore:
             raise ReachlabError(f"{self.folder.file('problems.jsonl')}: holds a problem twice")
         return found
 
+    def spec(self) -> str:
+        """The run's task, as its run.json says; nothing where it says none."""
+        if not self.folder.exists("run.json"):
+            return ""
+        config = self.folder.read_json("run.json").get("config")
+        return str(config.get("task") or "") if isinstance(config, dict) else ""
+
     def image_hashes(self) -> dict[str, list[str]]:
         """The hashes of the problems' pictures, as they were when the run was begun; of problems that have any."""
         rows = [parse_json(line, place) for place, line in self._lines() if '"image_hashes"' in line]

@@ -11,11 +11,12 @@ from dataclasses import replace
 from reachlab.errors import ReachlabError
 from reachlab.progress import track
 from reachlab.runs import RunFolder
+from reachlab.sampling.completing import judge_answers, prefixed
 from reachlab.sampling.config import VerifyConfig
 from reachlab.sampling.judged import note_judged
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.judging import Judge
-from reachlab.tasks.registry import load_task
+from reachlab.tasks.registry import load_task, prefix_of
 from reachlab.types import NOT_ANSWERED, Judged, Problem, Sample
 
 
@@ -37,6 +38,7 @@ def verify(config: VerifyConfig) -> dict[str, int]:
         raise ReachlabError(f"{config.run}: its log holds no right answers; say by which task with --task")
     if not spec:
         raise ReachlabError(f"{config.run}: the run does not say its task; give --task")
+    _check_asked(config.run, str(about.get("task") or ""), str(spec))
     task = load_task(str(spec))
     store = SampleStore(folder)
     folder.sweep()
@@ -61,7 +63,21 @@ def verify(config: VerifyConfig) -> dict[str, int]:
             advance()
     if parts and not config.only_unscored:
         note_judged(folder, task, config.timeout, alone=True)
+    if (cut := prefixed(task)) is not None and not config.only_unscored:
+        judge_answers(store, cut, timeout_s=config.timeout, workers=config.workers, again=True)
     return dict(changes)
+
+
+def _check_asked(run: str, asked: str, spec: str) -> None:
+    """See that what a run holds is what the task `spec` judges: answers, or the rest of questions.
+
+    Raises:
+        ReachlabError: it is not.
+    """
+    own = prefix_of(asked) if asked else None
+    if prefix_of(spec) != own:
+        holds = "answers to whole questions" if own is None else f"the rest of questions, cut at prefix={own}"
+        raise ReachlabError(f"{run}: holds {holds}, which {spec} does not judge; leave --task out")
 
 
 def _judge(

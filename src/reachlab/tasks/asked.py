@@ -223,6 +223,10 @@ class Asked(Task):
         """The task's."""
         return self.task.bare(problem)
 
+    def question(self, problem: Problem) -> str:
+        """The task's."""
+        return self.task.question(problem)
+
     def shown_answer(self, problem: Problem) -> Any:
         """The task's."""
         return self.task.shown_answer(problem)

@@ -120,6 +120,10 @@ class Task(ABC):
         """The bare question of a problem, however it is asked (`asked.py`)."""
         return str(problem.metadata.get("bare", problem.prompt))
 
+    def question(self, problem: Problem) -> str:
+        """The question in its own words, as it was published: without options, tests or requests put below it."""
+        return self.bare(problem)
+
     def shown_answer(self, problem: Problem) -> Any:
         """What a person is shown as the right answer: what the verifier compares with, as a rule."""
         return problem.answer

@@ -66,6 +66,10 @@ class Blinded(Task):
         """The task's."""
         return self.task.bare(problem)
 
+    def question(self, problem: Problem) -> str:
+        """The task's."""
+        return self.task.question(problem)
+
     def instructed(self, problem: Problem) -> str:
         """The task's."""
         return self.task.instructed(problem)

@@ -12,7 +12,7 @@ The question is asked with its options below it, each behind its letter.
 import hashlib
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,5 +128,13 @@ def _choice(question: str, options: list[str], right: int, place: str) -> Choice
         raise ReachlabError(f"{place}: {len(options)} options; at most {MOST_OPTIONS} can be told apart by letters")
     if len(set(options)) < len(options) and options.count(options[right]) > 1:
         raise ReachlabError(f"{place}: two options are the right one: {options[right]!r:.60}")
-    listed = "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
-    return Choice(f"{question.strip()}\n\n{listed}", tuple(options), LETTERS[right])
+    return Choice(f"{question.strip()}{_listed(options)}", tuple(options), LETTERS[right])
+
+
+def unlisted(question: str, options: Sequence[str]) -> str:
+    """A question with its options below it, without these."""
+    return question.removesuffix(_listed(options)) if options else question
+
+
+def _listed(options: Sequence[str]) -> str:
+    return "\n\n" + "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))

@@ -75,6 +75,10 @@ class CodeTask(FiniteTask):
         """What is asked, without the template around it."""
         return str(problem.metadata.get("question", problem.prompt))
 
+    def question(self, problem: Problem) -> str:
+        """What is asked, without the tests or the request below it."""
+        return str(problem.metadata.get("question") or self.bare(problem))
+
     def instructed(self, problem: Problem) -> str:
         """What is to be written, the beginning of a program in a block of its own, and that a whole one is wanted."""
         begins = str(problem.metadata.get("begins", ""))

@@ -17,7 +17,7 @@ from reachlab.tasks.answers.grading import Gold, Graded, gold_of, grade, read
 from reachlab.tasks.answers.kinds.choice import options_in
 from reachlab.tasks.answers.reasoning import REASONING, Marks
 from reachlab.tasks.base import FiniteTask, Split
-from reachlab.tasks.choice_rows import choice_of
+from reachlab.tasks.choice_rows import choice_of, unlisted
 from reachlab.tasks.rows import Once, read_rows, shape
 from reachlab.tasks.templates import BOXED, CHOICE
 from reachlab.types import Problem, Verdict
@@ -63,6 +63,10 @@ class Math(FiniteTask):
     def bare(self, problem: Problem) -> str:
         """The question, which every problem keeps."""
         return str(problem.metadata.get("question", problem.prompt))
+
+    def question(self, problem: Problem) -> str:
+        """The question without the options below it."""
+        return unlisted(self.bare(problem), tuple(map(str, problem.metadata.get("choices", ()))))
 
     def instructed(self, problem: Problem) -> str:
         """The question and a request for a box, or for a letter where there are options."""

@@ -16,7 +16,8 @@ from reachlab.tasks.asking import AskConfig, Asking
 from reachlab.tasks.base import Task
 from reachlab.tasks.benchmarks import BENCHMARKS
 from reachlab.tasks.blind import Blinded
-from reachlab.tasks.templates import Template, template_named
+from reachlab.tasks.prefixed import Prefixed
+from reachlab.tasks.templates import TEMPLATES, Template, template_named
 
 FAMILIES: dict[str, tuple[str, str]] = {
     "countdown": ("reachlab.tasks.countdown:Countdown", "reach a target from four numbers, in steps"),
@@ -30,7 +31,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
     ),
     "visual": ("reachlab.tasks.visual:Visual", "math questions with pictures, free-form: visual:FILE"),
     "math": ("reachlab.tasks.math:Math", "math benchmarks from JSONL (GSM8K, MATH, AIME shapes): math:FILE"),
-    "logged": ("reachlab.tasks.logged:Logged", "of imported samples whose log holds no right answers; judges nothing"),
+    "logged": (
+        "reachlab.tasks.logged:Logged",
+        "questions of which no right answer is known; judges nothing: logged:FILE",
+    ),
 }
 
 
@@ -55,7 +59,8 @@ def parse_spec(spec: str) -> tuple[str, str | None, dict[str, Any]]:
 def load_task(spec: str, asking: Asking | None = None) -> Asked:
     """Build the task that `spec` names, asked as `asking` says.
 
-    In any family, ``blind=true`` shows noise for each picture and ``template=NAME`` is what stands around a question.
+    In any family, ``blind=true`` shows noise for each picture, ``prefix=0.6`` asks for the rest of each question, in
+    plain text (`prefixed.py`), and ``template=NAME`` is what stands around a question.
     Without it, and without a template in `asking`, that is the plain form of the family, or a benchmark's own template.
 
     Raises:
@@ -65,8 +70,11 @@ def load_task(spec: str, asking: Asking | None = None) -> Asked:
     blind = settings.pop("blind", False)
     if blind not in (True, False):
         raise ReachlabError(f"task {spec!r}: blind={blind} is neither true nor false")
+    prefix = settings.pop("prefix", None)
     benchmark = BENCHMARKS.get(family)
     asking = asking or Asking()
+    if prefix is not None:
+        asking = _plain_alone(spec, asking)
     if asking.template is None:
         asking = replace(asking, template=chosen_template(spec, AskConfig()) or own_template(spec))
     settings.pop("template", None)
@@ -97,7 +105,46 @@ def load_task(spec: str, asking: Asking | None = None) -> Asked:
     task.spec = spec
     if benchmark is not None:
         task.decoding = dict(benchmark.decoding)
-    return Asked(Blinded(task) if blind else task, asking)
+    task = Blinded(task) if blind else task
+    return Asked(task if prefix is None else Prefixed(task, prefix), asking)
+
+
+def prefix_of(spec: str) -> float | None:
+    """The share of each question that a task's spec shows; None where it asks the whole, or is none."""
+    try:
+        found = parse_spec(spec)[2].get("prefix")
+    except ReachlabError:
+        return None  # what is wrong with it says whoever loads it
+    return found if isinstance(found, float) else None
+
+
+def with_prefix(spec: str, prefix: float) -> str:
+    """The spec of the same task, asked for the rest of its questions.
+
+    Raises:
+        ReachlabError: it says another share itself.
+    """
+    said = parse_spec(spec)[2].get("prefix")
+    if said is None:
+        return f"{spec},prefix={prefix!r}"
+    if said != prefix:
+        raise ReachlabError(f"--prefix {prefix}, and the task says prefix={said}; leave one of them out")
+    return spec
+
+
+def _plain_alone(spec: str, asking: Asking) -> Asking:
+    """How a part of a question is shown: in plain text, with nothing around it.
+
+    Raises:
+        ReachlabError: something is to stand around it.
+    """
+    template = chosen_template(spec, AskConfig()) or asking.template or TEMPLATES["plain"]
+    if template.name not in ("plain", "bare") or asking.system or asking.options or asking.shots or asking.examples:
+        raise ReachlabError(
+            f"task {spec!r}: with a prefix, the first part of a question is shown as plain text, with nothing around "
+            "it; leave templates, system texts and worked examples out"
+        )
+    return Asking(template=TEMPLATES["bare"])
 
 
 def template_of(spec: str) -> str:
@@ -138,11 +185,12 @@ def bare_task(spec: str) -> Task:
     Raises:
         ReachlabError: an unknown family.
     """
-    family, _, _ = parse_spec(spec)
+    family, _, settings = parse_spec(spec)
     benchmark = BENCHMARKS.get(family)
     found = _class_of(family if benchmark is None else benchmark.family)
     bare: Task = found.__new__(found)
-    return bare
+    bare.spec = spec
+    return Prefixed(bare, settings["prefix"]) if "prefix" in settings else bare
 
 
 def _class_of(family: str) -> Any:
