@@ -8,6 +8,7 @@ from reachlab.boundary.compare import compare
 from reachlab.boundary.comparison import Comparison
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.passk import pass_at_k
+from reachlab.boundary.recipe import Recipe
 from reachlab.boundary.stopping import Stopping
 from reachlab.errors import ReachlabError
 
@@ -222,3 +223,82 @@ def test_refuses() -> None:
     stranger = Outcomes("stranger", ("q",), np.array([4]), np.array([1]), np.array([0]))
     with pytest.raises(ReachlabError, match="no problem has a scored sample of each of: base, stranger"):
         compare([BASE, stranger])
+
+
+def seeds(name: str, chances: list[float], shifts: list[float], n: int = 32) -> Recipe:
+    """Runs whose chances are all moved, and each run's samples."""
+    runs = [outcomes(f"{name}{i}", [min(p + x, 1) for p in chances], n, seed=i) for i, x in enumerate(shifts)]
+    return Recipe(name, tuple(runs))
+
+
+def test_a_recipes_curve_is_the_mean_over_its_runs_and_wider_than_one_runs() -> None:
+    base = outcomes("base", [0.2] * 60, 32, seed=9)
+    apart = seeds("apart", [0.2] * 60, [0.0, 0.1, 0.2])
+    found = compare([base, apart], resamples=500)
+    expected_K = np.mean([run.pass_at_k(found.ks).mean(axis=0) for run in apart.runs], axis=0)
+    assert found.models[1].curve.values == pytest.approx(expected_K)
+    assert found.models[1].runs == ("apart0", "apart1", "apart2")
+    # Surely ahead as three models, and not sure of the recipe: t of three seeds is 4.3.
+    one = compare([base, apart.runs[1]], resamples=500).pairs[0]
+    several = found.pairs[0]
+    assert (one.verdict.label, several.verdict.label) == ("sharper", "undecided")
+    assert several.difference.low[0] < 0 < one.difference.low[0]
+    alike = compare([base, seeds("alike", [0.2] * 60, [0.1, 0.1, 0.1])], resamples=500).pairs[0]
+    assert alike.verdict.label == "sharper"
+
+
+def test_a_recipes_problems_have_no_exact_test() -> None:
+    base, recipe = outcomes("base", [0.2] * 30, 32, seed=9), seeds("r", [0.2] * 30, [0.0, 0.1])
+    found = compare([base, recipe], resamples=200)
+    sets = found.pairs[0].coverage
+    assert (sets.surely_gained, sets.chance) == (None, None)
+    assert sets.thinned
+    assert found.models[1].mean_n == 64
+
+
+def test_all_pairs_are_compared_and_held_to_one_standard() -> None:
+    rng = np.random.default_rng(0)
+    models = [outcomes(name, rng.beta(1, 3, 40).tolist(), 16, seed=i) for i, name in enumerate("abcd")]
+    found = compare(models, base=1, resamples=400, pairs="all")
+    assert [(p.name, p.base) for p in found.pairs] == [("a", "b"), ("c", "b"), ("d", "b")]
+    assert [(p.name, p.base) for p in found.others] == [("c", "a"), ("d", "a"), ("d", "c")]
+    alone = compare(models[:2], base=1, resamples=400).pairs[0].difference
+    together = found.pairs[0].difference
+    assert together.values == pytest.approx(alone.values)
+    assert (together.band_low < alone.band_low).all()
+    assert (together.p >= alone.p).all()
+    assert together.low == pytest.approx(alone.low, abs=1e-6)
+
+
+def test_clusters_that_move_together_say_less() -> None:
+    """Of ten templates of 12 problems the model solves six more often, as a whole: 60 problems are six facts."""
+    labels = {f"p{i}": str(i // 12) for i in range(120)}
+    base = outcomes("base", [0.3] * 120)
+    model = outcomes("model", [0.5 if i // 12 < 6 else 0.22 for i in range(120)], seed=1)
+    plain, grouped = (compare([base, model], resamples=500, clusters=c).pairs[0] for c in (None, labels))
+    assert (plain.verdict.label, grouped.verdict.label) == ("sharper", "undecided")
+    assert compare([base, model], resamples=100, clusters=labels).clusters == 10
+    each = compare([base, model], resamples=500, clusters={f"p{i}": str(i) for i in range(120)}).pairs[0]
+    assert each.difference.low == pytest.approx(plain.difference.low, abs=2e-3)
+
+
+def test_none_of_ten_is_not_nothing() -> None:
+    few = Outcomes("few", tuple("abcdefghij"), np.ones(10, int), np.zeros(10, int), np.zeros(10, int))
+    found = compare([few], resamples=100).models[0]
+    assert (found.curve.low[0], found.curve.high[0]) == (0, pytest.approx(0.3085, abs=1e-4))
+    assert found.posterior is not None
+    assert 0.1 < found.posterior.high[0] < 0.31
+    certain = replace(few, c_P=np.ones(10, int))
+    assert compare([certain], resamples=100).models[0].curve.low[0] == pytest.approx(1 - 0.3085, abs=1e-4)
+
+
+def test_what_is_compared_is_refused_in_one_line() -> None:
+    with pytest.raises(ReachlabError, match="problem 'p7' is in no cluster"):
+        compare([BASE, WIDE], resamples=50, clusters={f"p{i}": "c" for i in range(7)})
+    with pytest.raises(ReachlabError, match="all problems are in one cluster"):
+        compare([BASE, WIDE], resamples=50, clusters={f"p{i}": "c" for i in range(120)})
+    with pytest.raises(ReachlabError, match="same_within=3 must be between 0 and 1"):
+        compare([BASE, WIDE], resamples=50, same_within=3)
+    for level in (0, 1, 2, -1):
+        with pytest.raises(ReachlabError, match="level"):
+            compare([BASE], resamples=50, level=level)

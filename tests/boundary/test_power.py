@@ -8,7 +8,7 @@ from scipy.stats import hypergeom, norm, t
 from reachlab.boundary.compare import compare
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.passk import pass_at_k
-from reachlab.boundary.power import Needed, _Side, overlap_chances, power_analysis
+from reachlab.boundary.power import _Side, overlap_chances, power_analysis
 from reachlab.boundary.stopping import Floats, Ints, Stopping
 from reachlab.errors import ReachlabError
 
@@ -158,11 +158,12 @@ def test_one_sample_of_each_is_a_plan_for_one_sample() -> None:
     (at,) = power_analysis(a, b, points=[2], samples=[1, 64]).ks
     assert (at.between, at.within, at.fitted) == (None, None, False)
     deviation = float((b.c_P - a.c_P).std(ddof=1))
+    # At one k the band is an interval, but for what 2,000 resamples know of its width.
     errors = t.ppf(0.975, 199) + norm.ppf(0.8)
-    assert at.detectable == pytest.approx(errors * deviation / 200**0.5)
+    assert at.detectable == pytest.approx(errors * deviation / 200**0.5, rel=0.03)
     (needed,) = at.needed
-    many = t.ppf(0.975, needed.problems[0] - 1) + norm.ppf(0.8)
-    assert needed == Needed(samples=1, problems=(int(np.ceil((many * deviation / 0.02) ** 2)),))
+    assert needed.samples == 1
+    assert needed.problems[0] == pytest.approx((errors * deviation / 0.02) ** 2, rel=0.06)
 
 
 def test_only_common_scored_problems_count() -> None:

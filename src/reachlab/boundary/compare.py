@@ -68,7 +68,9 @@ def compare(
     names = [recipe.name for recipe in recipes]
     if not 0 <= base < len(names):
         raise ReachlabError(f"compare: there is no model at position {base} of {len(names)}")
-    if 0 < level < 1 and resamples * (1 - level) < 2 - 1e-9:
+    if not 0 < level < 1:
+        raise ReachlabError(f"compare: level {level:g} is not between 0 and 1")
+    if resamples * (1 - level) < 2 - 1e-9:
         raise ReachlabError(
             f"compare: {resamples} resamples say nothing at level {level:g}; ask for {round(2 / (1 - level))} or more"
         )

@@ -22,7 +22,7 @@ import numpy as np
 
 from reachlab.boundary.averaged_fit import WeightedFit, fit_average
 from reachlab.boundary.beta_binomial import distinct
-from reachlab.boundary.bootstrap import bootstrap_interval, resampling_weights
+from reachlab.boundary.bootstrap import SHARE, bootstrap_interval, resampling_weights
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.stopping import Floats, Ints
 from reachlab.errors import ReachlabError
@@ -83,7 +83,7 @@ def cover(
     """
     ids = _scored(outcomes)
     covered_PK, smoothed_PK = _tables(outcomes.select(ids), taus, fits)
-    low_K, high_K = bootstrap_interval(covered_PK, resampling_weights(len(ids), resamples, seed), level)
+    low_K, high_K = bootstrap_interval(covered_PK, resampling_weights(len(ids), resamples, seed), level, SHARE)
     return Cover(
         name=outcomes.name,
         taus=np.array(taus, np.float64),
@@ -116,7 +116,7 @@ def cover_difference(
     base_PK, base_smoothed_PK = _tables(base.select(ids), taus, fits[0])
     other_PK, other_smoothed_PK = _tables(other.select(ids), taus, fits[1])
     difference_PK = other_PK - base_PK
-    low_K, high_K = bootstrap_interval(difference_PK, resampling_weights(len(ids), resamples, seed), level)
+    low_K, high_K = bootstrap_interval(difference_PK, resampling_weights(len(ids), resamples, seed), level, (-1, 1))
     return CoverDifference(
         name=other.name,
         base=base.name,

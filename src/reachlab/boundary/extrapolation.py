@@ -27,7 +27,7 @@ import numpy as np
 
 from reachlab.boundary.averaged_fit import Unknown, WeightedFit, fit_average, sum_by
 from reachlab.boundary.beta_binomial import BetaBinomial, distinct, fit_beta_binomial
-from reachlab.boundary.bootstrap import bootstrap_interval, resampling_weights, tail
+from reachlab.boundary.bootstrap import SHARE, bootstrap_interval, resampling_weights, tail
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.stopping import Floats, Ints
 from reachlab.errors import ReachlabError
@@ -133,7 +133,7 @@ def extrapolate(
     if not far.all():
         table_PK = used.pass_at_k(ks_K[~far])
         values_K[~far] = table_PK.mean(axis=0)
-        low_K[~far], high_K[~far] = bootstrap_interval(table_PK, weights_BP, level)
+        low_K[~far], high_K[~far] = bootstrap_interval(table_PK, weights_BP, level, SHARE)
     if far.any():
         unknown = Unknown.of(pairs, ks_K[far], stopped=used.stopping is not None)
         values_K[far] = average.mean(unknown)[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reachlab.boundary.bootstrap import bootstrap_interval, resampling_weights
+from reachlab.boundary.bootstrap import SHARE, bootstrap_interval, resampling_weights
 from reachlab.errors import ReachlabError
 from reachlab.sampling.store import SampleStore
 
@@ -55,7 +55,7 @@ def pass_at_1(store: SampleStore) -> Score:
         error = float(values_P1.std(ddof=1) / np.sqrt(problems))
         value = float(values_P1.mean())
         if problems <= FEW:
-            low, high = bootstrap_interval(values_P1, resampling_weights(problems, RESAMPLES), LEVEL)
+            low, high = bootstrap_interval(values_P1, resampling_weights(problems, RESAMPLES), LEVEL, SHARE)
             interval, method = (float(low[0]), float(high[0])), "BCa bootstrap over problems"
         else:
             interval = (max(0.0, value - QUANTILE * error), min(1.0, value + QUANTILE * error))

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from reachlab.boundary.allk import pass_hat_k
 from reachlab.boundary.answer_entropy import answer_entropy, frequency_entropy
 from reachlab.boundary.bestof import best_of_k
-from reachlab.boundary.bootstrap import Weights, bootstrap_interval, resampling_weights
+from reachlab.boundary.bootstrap import SHARE, Ends, Weights, bootstrap_interval, resampling_weights
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.voting import Ballots, majority_at_k
 from reachlab.errors import ReachlabError
@@ -191,12 +191,12 @@ class _Intervals:
         self.resamples, self.level, self.seed = resamples, level, seed
         self._weights: dict[int, Weights] = {}
 
-    def line(self, table_PK: Floats, ks: tuple[int, ...]) -> Line:
-        """The mean over problems and its interval."""
+    def line(self, table_PK: Floats, ks: tuple[int, ...], ends: Ends | None = SHARE) -> Line:
+        """The mean over problems and its interval; `ends` as of `bootstrap_interval`."""
         problems = len(table_PK)
         if problems not in self._weights:
             self._weights[problems] = resampling_weights(problems, self.resamples, self.seed)
-        low_K, high_K = bootstrap_interval(table_PK, self._weights[problems], self.level)
+        low_K, high_K = bootstrap_interval(table_PK, self._weights[problems], self.level, ends)
         return Line(ks, table_PK.mean(axis=0), low_K, high_K)
 
 
@@ -278,7 +278,7 @@ class _Reading:
         ks = self.ks(int(self.n_P.min()))
         if answers is None or ks[-1] == 1:
             return None
-        return self.intervals.line(answer_entropy(answers.ballots, ks), ks)
+        return self.intervals.line(answer_entropy(answers.ballots, ks), ks, None)
 
     def _ballots(self) -> Ballots:
         """Samples by final answer; an answer is right where most of its samples are."""
@@ -317,7 +317,8 @@ class _Reading:
 
     def distinct(self, duplicates: Duplicates, table_PM: Floats) -> Line | None:
         """Distinct texts among m samples, of the problems that have samples."""
-        return self.intervals.line(table_PM[duplicates.distinct_P > 0], duplicates.ms) if duplicates.ms else None
+        table_PM = table_PM[duplicates.distinct_P > 0]
+        return self.intervals.line(table_PM, duplicates.ms, None) if duplicates.ms else None
 
     def luck(self) -> tuple[Guess | None, Line | None]:
         """What `reachlab guess` found."""
