@@ -27,7 +27,7 @@ from reachlab.report.entries import Entry, Runs, read_entries
 from reachlab.report.findings import gather
 from reachlab.report.footnotes import footnotes
 from reachlab.report.styles import shorten
-from reachlab.report.tables import fold_indices, summarise
+from reachlab.report.tables import against, fold_indices, summarise
 from reachlab.report.texts import cut
 from reachlab.runs import write_atomically
 from reachlab.sampling import conditions
@@ -87,6 +87,7 @@ def write_report(
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         title=title,
         remarks=remarks,
+        others_said=[f"{pair.name} against {pair.base} is {against(pair)}" for pair in comparison.others],
         notes=[*notes, *footnotes(comparison)],
         conditions=_conditions(entries),
         memories=memory.tabulate(memories),

@@ -44,15 +44,22 @@ def parse_model(text: str) -> Given:
     Raises:
         ReachlabError: an empty name of a run, or a run twice.
     """
-    named = None if RunFolder(text).exists("run.json") else NAMED.fullmatch(text)
-    if named is None:
+    named = NAMED.fullmatch(text)
+    if named is None or _is_run(text):
         return Given(name="", runs=(RunFolder(text),))
-    paths = [named[2]] if RunFolder(named[2]).exists("run.json") else named[2].split(",")
+    paths = [named[2]] if _is_run(named[2]) else named[2].split(",")
     if not all(path.strip() for path in paths):
         raise ReachlabError(f"{text}: a run's name is empty; write NAME=RUN,RUN")
     if len(set(paths)) < len(paths):
         raise ReachlabError(f"{text}: names a run twice; a recipe's runs are different ones")
     return Given(name=named[1].strip(), runs=tuple(map(RunFolder, paths)))
+
+
+def _is_run(path: str) -> bool:
+    try:
+        return RunFolder(path).exists("run.json")
+    except ReachlabError:  # a name and a URL are no URL
+        return False
 
 
 def read_compared(texts: Sequence[str], match: Match = "id") -> Compared:

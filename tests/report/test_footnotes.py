@@ -1,0 +1,35 @@
+import numpy as np
+
+from reachlab.boundary.compare import compare
+from reachlab.boundary.outcomes import Outcomes
+from reachlab.boundary.recipe import Recipe
+from reachlab.report.footnotes import footnotes
+
+
+def outcomes(name: str, n: int, c: list[int]) -> Outcomes:
+    ids = tuple(f"p{i}" for i in range(len(c)))
+    return Outcomes(name, ids, np.full(len(c), n), np.array(c), np.zeros(len(c), np.int64))
+
+
+def test_models_sampled_alike_need_none() -> None:
+    assert list(footnotes(compare([outcomes("a", 8, [1, 2]), outcomes("b", 8, [3, 2])], resamples=50))) == []
+
+
+def test_unequal_numbers_of_samples_are_said() -> None:
+    (line,) = footnotes(compare([outcomes("a", 32, [1, 2]), outcomes("b", 16, [3, 2])], resamples=50))
+    assert "b and a: gained and lost are counted on as many samples of both" in line
+    assert "(16 and 32 a problem)" in line
+
+
+def test_what_words_are_about_is_said_where_one_model_is_a_recipe() -> None:
+    recipe = Recipe("rl", (outcomes("rl-0", 8, [1, 2]), outcomes("rl-1", 8, [3, 2])))
+    base, rl, _ = footnotes(compare([outcomes("base", 8, [1, 2]), recipe], resamples=50))
+    assert base.startswith("base is one run")
+    assert rl.startswith("rl is a recipe: the mean over 2 runs (rl-0, rl-1)")
+
+
+def test_one_sample_of_each_has_mcnemars_p_and_a_posterior() -> None:
+    lines = list(footnotes(compare([outcomes("a", 1, [0] * 8), outcomes("b", 1, [1] * 6 + [0] * 2)], resamples=50)))
+    assert lines[0] == "b and a: one sample of each, McNemar's mid-p is 0.0156"
+    assert lines[1].startswith("a: few samples; pass@1 of these very problems is ")
+    assert len(lines) == 3
