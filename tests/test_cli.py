@@ -371,7 +371,7 @@ def test_advice_writes_nothing(
 
 def test_a_small_map_of_when_selection_pays(command: Command, tmp_path: Path) -> None:
     out = tmp_path / "regime"
-    words = ("--keep", "4", "--widths", "2", "4", "--ratios", "0.5", "3", "--steps", "8", "--seeds", "3")
+    words = ("--keep", "4", "--widths", "2", "4", "--ratios", "0.5", "3", "--steps", "8", "--seeds", "6")
     code, printed, err = command("study", "regime", *words, "--prompts", "4", "--out", out)
     assert code == 0, err
     assert "PODS 16 → 4" in printed

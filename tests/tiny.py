@@ -143,9 +143,10 @@ def kill_again_and_again(work: Callable[[], object], most: int, kills: int, seed
     let it end; how often it was hit. Nothing goes by the clock: how fast a machine is must not decide what is tested.
     """
     rng, hits = Random(seed), 0
-    for _ in range(kills):
-        # Not up to the end: where the first attempt ends by itself, nothing is left to kill.
-        process = in_a_fork(partial(_killed, work, rng.randint(1, max(1, int(0.6 * most))), rng.uniform(0, 0.01)))
+    for attempt in range(1, kills + 1):
+        # Not up to the end, and sooner each time: where an attempt ends by itself, nothing is left to kill.
+        last = rng.randint(1, max(1, int(0.6 * most / attempt)))
+        process = in_a_fork(partial(_killed, work, last, rng.uniform(0, 0.01)))
         _, status = os.waitpid(process, 0)
         hits += os.WIFSIGNALED(status)
     _, status = os.waitpid(in_a_fork(work), 0)

@@ -32,11 +32,12 @@ def test_both_tables_and_what_they_stand_on() -> None:
     out = printed(points=(1, 2.5), samples=(16, 1000))
     assert "other against [base]: 40 problems of both, 16 samples or more of each" in out
     assert "level" not in out
-    assert "test at 95%, and is found with chance 80%" in out
+    assert "95% band over every k excludes 0" in " ".join(out.split())
+    assert "is found with chance 80%" in " ".join(out.split())
     assert "1 point " in out
     assert "2.5 points" in out
     assert "1,000" in out
-    assert out.count("however many") == 2
+    assert out.count("however many") == 3
     assert "−" in out
     assert "16*" in out
     assert "* by sampling: from a fitted distribution" in out
@@ -104,4 +105,4 @@ def test_a_setting_that_cannot_be(words: tuple[str, ...], says: str, runs: list[
 def test_one_run_twice(runs: list[Path], command: Command) -> None:
     code, _, err = command("power", runs[0], runs[0])
     assert code == 2
-    assert "it takes two" in err
+    assert "named twice; a run cannot be compared with itself" in err

@@ -38,7 +38,7 @@ def parsed(command: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[[Stage
 
     def note(config: Any, *_: Any) -> SimpleNamespace:
         seen.append(config)
-        return SimpleNamespace(stored=0, drawn=0, ended=0, lines=list, doubts=None)
+        return SimpleNamespace(stored=0, drawn=0, ended=0, lines=list, doubts=None, completions=None)
 
     for work in ("training.rl.train_rl", "training.supervised.pretrain", "sampling.run.sample"):
         monkeypatch.setattr(f"reachlab.{work}", note)

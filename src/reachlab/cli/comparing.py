@@ -183,7 +183,10 @@ def power(config: Flat[PowerCommand]) -> None:
     from reachlab.boundary.power import power_analysis
     from reachlab.report.power import print_power
 
-    recipes, _ = _models(tuple(run for run in (config.base, config.other) if run), config.matrix, config.match)
+    runs = tuple(run for run in (config.base, config.other) if run)
+    if not runs and not config.matrix:
+        raise ReachlabError("power: takes two models, and 0 are named")
+    recipes, _ = _models(runs, config.matrix, config.match)
     if len(recipes) != 2:
         raise ReachlabError(f"power: takes two models, and {len(recipes)} are named")
     if several := next((recipe.name for recipe in recipes if len(recipe.runs) > 1), None):

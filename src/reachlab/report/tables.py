@@ -103,7 +103,7 @@ def _changed(ids: Sequence[str], chance: float | None, sure: Sequence[str] | Non
     """So many problems; how many of them two equal models would have shown, and how many are sure."""
     if chance is None or sure is None:
         return Cell(str(len(ids)))
-    return Cell(str(len(ids)), f"{chance:.0f} by chance, {len(sure)} surely")
+    return Cell(str(len(ids)), f"{chance:.0f} by chance\n{len(sure)} surely")
 
 
 NUMBERED = re.compile(r"(|.*[^\W\d]|.*[_/#:])(0|[1-9][0-9]{0,17})", re.DOTALL)
