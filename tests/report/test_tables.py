@@ -37,7 +37,7 @@ def test_summary_holds_what_the_comparison_holds() -> None:
     assert [cell.text for cell in base.cells[3:]] == ["–", "–", "–", "–", "0"]
     assert rl.cells[4].text == percent(2 / 3 - (1 / 64 + 1) / 3)
     assert [cell.text for cell in rl.cells[5:]] == ["1", "1", "5"]
-    assert [cell.interval for cell in rl.cells[5:7]] == ["1 by chance\n0 surely", "1 by chance\n1 surely"]
+    assert [cell.interval for cell in rl.cells[5:7]] == ["chance 1\nsurely 0", "chance 1\nsurely 1"]
 
 
 @pytest.mark.parametrize(

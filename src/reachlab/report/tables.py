@@ -103,7 +103,7 @@ def _changed(ids: Sequence[str], chance: float | None, sure: Sequence[str] | Non
     """So many problems; how many of them two equal models would have shown, and how many are sure."""
     if chance is None or sure is None:
         return Cell(str(len(ids)))
-    return Cell(str(len(ids)), f"{chance:.0f} by chance\n{len(sure)} surely")
+    return Cell(str(len(ids)), f"chance {chance:.0f}\nsurely {len(sure)}")
 
 
 NUMBERED = re.compile(r"(|.*[^\W\d]|.*[_/#:])(0|[1-9][0-9]{0,17})", re.DOTALL)
@@ -149,7 +149,8 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     table.add_column("model", min_width=8, overflow="fold")
     for column in summary.columns:
         # Numbers and their intervals stay whole; words may break.
-        table.add_column(column, justify="right", overflow="fold", no_wrap=column.startswith(("pass@", "unscored")))
+        whole = column.startswith(("pass@", "ΔSE", "unscored"))
+        table.add_column(column, justify="right", overflow="fold", no_wrap=whole)
     for row in summary.rows:
         cells = (
             f"{cell.text}\n[dim]{escape(cell.interval)}[/dim]" if cell.interval else cell.text for cell in row.cells

@@ -58,8 +58,9 @@ def summary_note(comparison: Comparison) -> str:
     """How to read the summary table."""
     versus = (
         " Crossing: the smallest k from which the base stays at or above the model. ΔSE: the base's pass@k minus the "
-        "model's pass@1. Gained and lost: problems that only the model, or only the base, solved in its samples; "
-        "surely so where an exact test, corrected for all problems, tells the two models apart."
+        "model's pass@1. Gained and lost: problems that only the model, or only the base, solved in as many samples of "
+        "both; chance: how many two equal models would have shown; surely so where an exact test, corrected for all "
+        "problems, tells the two models apart."
     )
     return (
         f"Below each value its {comparison.level:.0%} interval, from {comparison.resamples:,} bootstrap "
