@@ -65,27 +65,9 @@ def compare(
             common n, a problem without a cluster.
     """
     recipes = [Recipe.of(model) for model in models]
-    names = [recipe.name for recipe in recipes]
-    if not 0 <= base < len(names):
-        raise ReachlabError(f"compare: there is no model at position {base} of {len(names)}")
-    if not 0 < level < 1:
-        raise ReachlabError(f"compare: level {level:g} is not between 0 and 1")
-    if resamples * (1 - level) < 2 - 1e-9:
-        raise ReachlabError(
-            f"compare: {resamples} resamples say nothing at level {level:g}; ask for {round(2 / (1 - level))} or more"
-        )
-    if not 0 < same_within < 1:
-        raise ReachlabError(f"compare: same_within={same_within:g} must be between 0 and 1, as a share")
-    if len(set(names)) < len(names):
-        raise ReachlabError(f"compare: two models have the same name; rename one of: {', '.join(names)}")
-    asked = set.intersection(*(set(r.problem_ids) for r in recipes))
-    order = [i for i in recipes[base].problem_ids if i in asked]
-    shared = [r.select(order) for r in recipes]
-    scored_P = np.all([r.scored for r in shared], axis=0)
-    if not scored_P.any():
-        raise ReachlabError(f"compare: no problem has a scored sample of each of: {', '.join(names)}")
-    problem_ids = tuple(i for i, keep in zip(order, scored_P, strict=True) if keep)
-    kept = [r.select(problem_ids) for r in shared]
+    _check([recipe.name for recipe in recipes], base, resamples, level, same_within)
+    shared, problem_ids = _shared(recipes, base)
+    kept = [recipe.select(problem_ids) for recipe in shared]
     of_problems = _clusters(problem_ids, clusters)
     grid = _grid(kept, ks)
     family = Family(kept, of_problems, grid, resamples=resamples, level=level, over=over, seed=seed)
@@ -95,7 +77,7 @@ def compare(
     ]
     curves, found = family.compare([*against_base, *others], gap_k, same_within)
     return Comparison(
-        base=names[base],
+        base=recipes[base].name,
         problem_ids=problem_ids,
         clusters=None if clusters is None else of_problems.count,
         ks=grid,
@@ -111,6 +93,35 @@ def compare(
         seed=seed,
         over=over,
     )
+
+
+def _check(names: Sequence[str], base: int, resamples: int, level: float, same_within: float) -> None:
+    """Refuse what cannot be compared so."""
+    if not 0 <= base < len(names):
+        raise ReachlabError(f"compare: there is no model at position {base} of {len(names)}")
+    if not 0 < level < 1:
+        raise ReachlabError(f"compare: level {level:g} is not between 0 and 1")
+    if resamples * (1 - level) < 2 - 1e-9:
+        raise ReachlabError(
+            f"compare: {resamples} resamples say nothing at level {level:g}; ask for {round(2 / (1 - level))} or more"
+        )
+    if not 0 < same_within < 1:
+        raise ReachlabError(f"compare: same_within={same_within:g} must be between 0 and 1, as a share")
+    if len(set(names)) < len(names):
+        raise ReachlabError(f"compare: two models have the same name; rename one of: {', '.join(names)}")
+
+
+def _shared(recipes: Sequence[Recipe], base: int) -> tuple[list[Recipe], tuple[str, ...]]:
+    """The models on the problems that all were asked, in the base's order, and those of which all have a scored
+    sample."""
+    asked = set.intersection(*(set(recipe.problem_ids) for recipe in recipes))
+    order = [i for i in recipes[base].problem_ids if i in asked]
+    shared = [recipe.select(order) for recipe in recipes]
+    scored_P = np.all([recipe.scored for recipe in shared], axis=0)
+    if not scored_P.any():
+        names = ", ".join(recipe.name for recipe in recipes)
+        raise ReachlabError(f"compare: no problem has a scored sample of each of: {names}")
+    return shared, tuple(i for i, keep in zip(order, scored_P, strict=True) if keep)
 
 
 def _clusters(problem_ids: Sequence[str], clusters: Mapping[str, str] | None) -> Clusters:
