@@ -17,7 +17,7 @@ def test_models_sampled_alike_need_none() -> None:
 
 def test_unequal_numbers_of_samples_are_said() -> None:
     (line,) = footnotes(compare([outcomes("a", 32, [1, 2]), outcomes("b", 16, [3, 2])], resamples=50))
-    assert line.startswith("b and a: gained and lost are counted on equally many samples of both (16 and 32 a problem in")
+    assert line.startswith("b and a: gained and lost are counted on equally many samples of both (16 and 32 a")
 
 
 def test_what_words_are_about_is_said_where_one_model_is_a_recipe() -> None:

@@ -65,7 +65,7 @@ class Difference:
 
 def _few(differing: int) -> str:
     problems = "1 problem that differs" if differing == 1 else f"{differing} problems that differ"
-    return f"but the sign-flip test on the {problems} does not confirm it"
+    return f"not confirmed by the sign-flip test on the {problems}"
 
 
 def surely(band_low_K: Floats, band_high_K: Floats, p_K: Floats, level: float) -> Ints:

@@ -21,7 +21,7 @@ WIDE, NARROW_KS = 120, 3
 OVER = {"problems": "problems", "samples": "these problems' samples", "both": "problems and their samples"}
 """What intervals are over, by `Comparison.over`."""
 
-BANDED = "; those of the verdicts hold for all k and pairs at once"
+BANDED = "; the verdicts' hold for all k and pairs at once"
 """Why a verdict's interval is wider than one of the table."""
 
 
