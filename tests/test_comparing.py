@@ -97,6 +97,8 @@ def test_clusters_by_a_field_and_by_a_file_are_the_same(demo: Path, command: Com
     assert found[0]["pairs"] == found[1]["pairs"]
     code, out, _ = command("compare", demo / "base", demo / "grpo", "--cluster", "template", "--resamples", "100")
     assert out.startswith("24 problems in 6 clusters, ")
+    said = "95% intervals over clusters of problems; the verdicts' hold for all k and pairs at once"
+    assert said in " ".join(out.split())
 
 
 @pytest.mark.parametrize(

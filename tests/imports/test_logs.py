@@ -151,9 +151,9 @@ def test_the_page_says_whose_verdicts_these_are(tmp_path: Path, command: Any) ->
     file = write(tmp_path / "agent.jsonl", *rows)
     code, out, _ = command("import", file, "--verdicts", "file", "--out", tmp_path / "agent")
     assert code == 0
-    assert "verdicts are the log's own" in out
+    assert "verdicts are the labels of the log" in out
     assert command("report", tmp_path / "agent", "--out", tmp_path / "page.html")[0] == 0
-    assert "verdicts of agent are its log's own" in unescape((tmp_path / "page.html").read_text())
+    assert "verdicts of agent are the labels of its log" in unescape((tmp_path / "page.html").read_text())
 
 
 def test_a_problem_without_a_right_answer_is_judged_by_nobody(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_ids_that_differ_pair_the_shared_problems(command: Command, tmp_path: Pa
     assert err.splitlines() == [
         "note: base: 1 of its problems left out, which another table lacks",
         "note: rl: 1 of its problems left out, which another table lacks",
-        "note: rl: 1 of the shared problems have no scored sample, and are left out for all",
+        "note: rl: of the shared problems 1 without a scored sample, left out for all",
     ]
 
 

@@ -17,8 +17,7 @@ def test_models_sampled_alike_need_none() -> None:
 
 def test_unequal_numbers_of_samples_are_said() -> None:
     (line,) = footnotes(compare([outcomes("a", 32, [1, 2]), outcomes("b", 16, [3, 2])], resamples=50))
-    assert "b and a: gained and lost are counted on as many samples of both" in line
-    assert "(16 and 32 a problem)" in line
+    assert line.startswith("b and a: gained and lost are counted on equally many samples of both (16 and 32 a")
 
 
 def test_what_words_are_about_is_said_where_one_model_is_a_recipe() -> None:
@@ -30,6 +29,6 @@ def test_what_words_are_about_is_said_where_one_model_is_a_recipe() -> None:
 
 def test_one_sample_of_each_has_mcnemars_p_and_a_posterior() -> None:
     lines = list(footnotes(compare([outcomes("a", 1, [0] * 8), outcomes("b", 1, [1] * 6 + [0] * 2)], resamples=50)))
-    assert lines[0] == "b and a: one sample of each, McNemar's mid-p is 0.0156"
-    assert lines[1].startswith("a: few samples; pass@1 of these very problems is ")
+    assert lines[0] == "b and a: one sample of each; McNemar's mid-p is 0.0156, of this pair by itself"
+    assert lines[1].startswith("a: answering these very problems over and over, it would be right ")
     assert len(lines) == 3

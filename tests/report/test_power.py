@@ -40,7 +40,7 @@ def test_both_tables_and_what_they_stand_on() -> None:
     assert out.count("however many") == 3
     assert "−" in out
     assert "16*" in out
-    assert "* by sampling: from a fitted distribution" in out
+    assert "* spread of sampling: from a fitted distribution" in out
 
 
 def test_no_star_where_nothing_is_fitted() -> None:

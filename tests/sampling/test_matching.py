@@ -211,12 +211,12 @@ def test_runs_that_ask_the_same_are_compared(what: str, tmp_path: Path) -> None:
 def test_what_cannot_be_checked_is_said(tmp_path: Path) -> None:
     found = match(two(tmp_path, asked(), logged(["", "", *WORDS[2:]], [None, *GOLDS[1:]]), "import"))
     (said,) = found.remarks
-    assert said.startswith("base and other: that problems of one id ask the same cannot be checked of 2 of 6")
+    assert said.startswith("base and other: paired by id alone: whether 2 of 6 problems ask the same")
     assert said.endswith("the gold answers of 1 agree")
     nothing = match([stored(tmp_path / name, logged([""] * 6, [None] * 6), kind="import") for name in ("a", "b")])
     assert nothing.remarks == (
-        "a and b: that problems of one id ask the same cannot be checked of 6 of 6, for their questions are not in "
-        "both runs",
+        "a and b: paired by id alone: whether 6 of 6 problems ask the same is not known, for their bare questions are "
+        "not in both runs",
     )  # fmt: skip
 
 
@@ -226,7 +226,7 @@ def test_a_template_that_cannot_be_told_from_the_question_is_said(tmp_path: Path
         for name, template in (("a", ABEL), ("b", QWEN))
     ]
     (said,) = match(stores).remarks
-    assert "cannot be checked of 1 of 1" in said
+    assert "whether 1 of 1 problems ask the same" in said
 
 
 def test_what_the_base_does_not_say_others_say_of_each_other(tmp_path: Path) -> None:

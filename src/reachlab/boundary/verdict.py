@@ -64,7 +64,8 @@ class Difference:
 
 
 def _few(differing: int) -> str:
-    return "only 1 problem differs" if differing == 1 else f"only {differing} problems differ"
+    problems = "1 problem that differs" if differing == 1 else f"{differing} problems that differ"
+    return f"not confirmed by the sign-flip test on the {problems}"
 
 
 def surely(band_low_K: Floats, band_high_K: Floats, p_K: Floats, level: float) -> Ints:

@@ -245,7 +245,7 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
         if left := model.not_shared:
             remark(f"{model.name}: {left:,} of its problems left out, which another table lacks")
         if left := model.not_scored:
-            remark(f"{model.name}: {left:,} of the shared problems have no scored sample, and are left out for all")
+            remark(f"{model.name}: of the shared problems {left:,} without a scored sample, left out for all")
     return comparison, compared
 
 

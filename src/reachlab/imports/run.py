@@ -392,7 +392,7 @@ def _remarks(log: Log, run: _Run) -> Iterator[str]:
     if log.exported:
         return
     if log.config.verdicts == "file":
-        yield f"verdicts are the log's own ({log.format.tool}), not ours"
+        yield f"verdicts are the labels of the log ({log.format.tool}), not ours"
     elif log.task.spec == "logged":
         has = "; its labels are verdicts with --verdicts file" if run.tally.labelled else ""
         yield f"nothing is judged: {UNJUDGED}; name the problems with --task, or its field with --answer{has}"

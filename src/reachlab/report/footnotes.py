@@ -17,8 +17,8 @@ def footnotes(comparison: Comparison) -> Iterator[str]:
         if model.posterior is not None and model.mean_n <= FEW:
             value, low, high = (100 * x[0] for x in (model.posterior.values, model.posterior.low, model.posterior.high))
             yield (
-                f"{model.name}: few samples; pass@1 of these very problems is {value:.1f}% [{low:.1f}, {high:.1f}], "
-                "a posterior over all answers it might have given"
+                f"{model.name}: answering these very problems over and over, it would be right {value:.1f}% "
+                f"[{low:.1f}, {high:.1f}] of the time (Bayes@N, a posterior)"
             )
 
 
@@ -29,8 +29,8 @@ def _seeds(models: tuple[Model, ...]) -> Iterator[str]:
         if len(model.runs) > 1:
             yield (
                 f"{model.name} is a recipe: the mean over {len(model.runs)} runs ({', '.join(model.runs)}), with "
-                "intervals that hold for other seeds; which problems are solved, and what is beyond the curves, is of "
-                "these runs' samples"
+                "intervals that hold for other seeds; solved problems are counted over all their samples; on the page "
+                f"the samples, and what is beside pass@k, are of {model.runs[0]}"
             )
         else:
             yield f"{model.name} is one run: what is said of it is of this very model, and says nothing of other seeds"
@@ -39,10 +39,10 @@ def _seeds(models: tuple[Model, ...]) -> Iterator[str]:
 def _of_pair(comparison: Comparison, pair: Pair) -> Iterator[str]:
     sets, both = pair.coverage, f"{pair.name} and {pair.base}"
     if sets.thinned:
-        counts = {model.name: f"{model.mean_n:,.6g}" for model in comparison.models}
+        counts = {model.name: f"{model.mean_n:,.1f}".removesuffix(".0") for model in comparison.models}
         yield (
-            f"{both}: gained and lost are counted on as many samples of both, drawn by lot from those of the one that "
-            f"has more ({counts[pair.name]} and {counts[pair.base]} a problem)"
+            f"{both}: gained and lost are counted on equally many samples of both ({counts[pair.name]} and "
+            f"{counts[pair.base]} a problem in all; those of the one that has more are drawn by lot)"
         )
     if sets.mid_p is not None:
-        yield f"{both}: one sample of each, McNemar's mid-p is {sets.mid_p:.3g}"
+        yield f"{both}: one sample of each; McNemar's mid-p is {sets.mid_p:.3g}, of this pair by itself"

@@ -21,7 +21,7 @@ def print_power(power: Power, console: Console | None = None) -> None:
         f"is found with chance {power.power:.0%}",
         highlight=False,
     )
-    now = _table("k", "difference now", "found now from", "varies over problems by", "by sampling")
+    now = _table("k", "difference now", "found now from", "spread over problems", "spread of sampling")
     for at in power.ks:
         now.add_row(
             f"{at.k:,}{_mark(at)}",
@@ -40,7 +40,9 @@ def print_power(power: Power, console: Console | None = None) -> None:
         plan.add_section()
     console.print(plan)
     if any(at.fitted for at in power.ks):
-        console.print("* by sampling: from a fitted distribution, as 2k is more than the samples", highlight=False)
+        console.print(
+            "* spread of sampling: from a fitted distribution, as 2k is more than the samples", highlight=False
+        )
     if power.samples == 1:
         console.print("with 2 samples or more of each there is a plan for other numbers of samples", highlight=False)
     if any(at.between == 0 for at in power.ks):

@@ -21,6 +21,9 @@ WIDE, NARROW_KS = 120, 3
 OVER = {"problems": "problems", "samples": "these problems' samples", "both": "problems and their samples"}
 """What intervals are over, by `Comparison.over`."""
 
+BANDED = "; the verdicts' hold for all k and pairs at once"
+"""Why a verdict's interval is wider than one of the table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -169,8 +172,16 @@ def _title(comparison: Comparison) -> str:
     clusters = "" if comparison.clusters is None else f" in {comparison.clusters:,} clusters"
     return (
         f"{len(comparison.problem_ids):,} problems{clusters}, k up to {comparison.ks[-1]:,}, "
-        f"base {escape(comparison.base)}; {100 * comparison.level:g}% intervals over {OVER[comparison.over]}"
+        f"base {escape(comparison.base)}; {100 * comparison.level:g}% intervals over {over(comparison)}"
+        f"{BANDED if comparison.pairs else ''}"
     )
+
+
+def over(comparison: Comparison) -> str:
+    """What the intervals of a comparison are over, in words."""
+    if comparison.clusters is not None and comparison.over == "problems":
+        return "clusters of problems"
+    return OVER[comparison.over]
 
 
 def _verdicts(comparison: Comparison) -> Iterator[str]:

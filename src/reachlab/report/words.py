@@ -6,7 +6,7 @@ from reachlab.boundary.comparison import Comparison
 from reachlab.report.entries import Entry
 from reachlab.report.lineage import Training
 from reachlab.report.problems import Shelf
-from reachlab.report.tables import OVER
+from reachlab.report.tables import over
 
 
 def counted(n: int, what: str) -> str:
@@ -29,10 +29,14 @@ def facts(comparison: Comparison, entries: Sequence[Entry]) -> Iterator[str]:
     unscored = sum(e.model.unscored for e in entries)
     if tasks:
         yield f"task {', '.join(tasks)}"
+    labelled: dict[str, list[str]] = {}
     for entry in entries:
         if entry.part("config").get("verdicts") == "file":
-            tool = entry.part("facts").get("labels_of", "not said")
-            yield f"verdicts of {entry.model.name} are its log's own ({tool})"
+            tool = str(entry.part("facts").get("labels_of", "not said"))
+            labelled.setdefault(tool, []).append(entry.model.name)
+    for tool, names in labelled.items():
+        logs = "its log" if len(names) == 1 else "their logs"
+        yield f"verdicts of {', '.join(names)} are the labels of {logs} ({tool})"
     yield counted(problems, "problem")
     yield f"{counted(samples, 'sample')}, {unscored:,} of them unscored"
     yield f"k up to {comparison.ks[-1]:,}"
@@ -63,8 +67,8 @@ def summary_note(comparison: Comparison) -> str:
         "problems, tells the two models apart."
     )
     return (
-        f"Below each value its {comparison.level:.0%} interval, from {comparison.resamples:,} bootstrap "
-        f"resamples of {OVER[comparison.over]}."
+        f"Below each value its {comparison.level:.0%} interval over {over(comparison)}, at this k by itself "
+        f"(from {comparison.resamples:,} resamples)."
         f"{versus if comparison.pairs else ''} Unscored samples count neither as right nor as wrong."
     )
 

@@ -215,8 +215,8 @@ def _remarks(ours: RunAsks, theirs: RunAsks, found: Agreement) -> Iterator[str]:
         if found.only_golds:
             golds = f"; the gold answers of {_all(found.only_golds, len(found.unknown))} agree"
         yield (
-            f"{both}: that problems of one id ask the same cannot be checked of {len(found.unknown):,} of "
-            f"{found.shared:,}, for their questions are not in both runs{golds}"
+            f"{both}: paired by id alone: whether {len(found.unknown):,} of {found.shared:,} problems ask the same "
+            f"is not known, for their bare questions are not in both runs{golds}"
         )
     yield from _few(ours, theirs, found.shared)
 

@@ -67,7 +67,7 @@ class Fields(Apart, Format):
     """Rows with named fields, and a run a model where there are several. The last format that is tried."""
 
     name = "fields"
-    tool = "your own JSON lines, JSON, CSV, TSV or Parquet"
+    tool = "a file of rows"
     narrow = False
     apart_by = MODEL_NAMES
 
