@@ -199,9 +199,8 @@ def planned(k: int, n: int = 16) -> Draw:
     pilot = np.random.default_rng(9)
     p_P, q_P = two(1_000_000, pilot)
     points = 100 * float(((1 - p_P) ** k - (1 - q_P) ** k).mean())
-    plan = power_analysis(
-        *(outcomes(name, p, 24, pilot) for name, p in zip("ab", two(3000, pilot), strict=True)), [k], [points], [n]
-    )
+    first, second = (outcomes(name, p, 24, pilot) for name, p in zip("ab", two(3000, pilot), strict=True))
+    plan = power_analysis(first, second, [k], [points], [n])
     (problems,) = plan.ks[0].needed[0].problems
 
     def draw(rng: np.random.Generator) -> dict[str, bool]:
@@ -227,6 +226,9 @@ SITUATIONS = (
     Situation("the same problems again, 30 × 16", same_problems(hard, 30, 16), HELD_AT_N),
     Situation("the same problems again, 100 × 64", same_problems(hard, 100, 64), HELD_AT_N),
     Situation("the same problems again, of three kinds, 100 × 64", same_problems(mixed, 100, 64), HELD_AT_N),
+    Situation(
+        "two equal models, the same problems again, 100 × 16", equal_models(100, 16, over="samples"), {"a word": WORD}
+    ),
     Situation("10 templates × 20 problems", templates(10, 20, 20), {"a word": WORD, **HELD_BOTH}),
     Situation("20 templates × 10 problems", templates(20, 10, 10), {"a word": WORD, **HELD_BOTH}),
     Situation("20 templates of 2 to 40 problems", templates(20, 2, 40), {"a word": WORD, **HELD_BOTH}),

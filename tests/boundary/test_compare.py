@@ -302,3 +302,34 @@ def test_what_is_compared_is_refused_in_one_line() -> None:
     for level in (0, 1, 2, -1):
         with pytest.raises(ReachlabError, match="level"):
             compare([BASE], resamples=50, level=level)
+    with pytest.raises(ReachlabError, match="over='sample' must be one of problems, samples, both"):
+        compare([BASE, WIDE], resamples=50, over="sample")  # type: ignore[arg-type]
+    with pytest.raises(ReachlabError, match="pairs='every' must be one of base, all"):
+        compare([BASE, WIDE], resamples=50, pairs="every")  # type: ignore[arg-type]
+    with pytest.raises(ReachlabError, match="clusters are of problems, and over samples these stay as they are"):
+        compare([BASE, WIDE], resamples=50, over="samples", clusters={f"p{i}": str(i % 9) for i in range(120)})
+
+
+def test_over_samples_words_are_about_samples_and_not_about_problems() -> None:
+    """Five problems, each surely solved less often: of these that is certain, of others five flips say little."""
+    base, model = (outcomes(name, [p] * 5, 400, seed=i) for i, (name, p) in enumerate((("base", 0.5), ("model", 0.3))))
+    problems, samples = (
+        compare([base, model], ks=[1, 4], resamples=500, over=over) for over in ("problems", "samples")
+    )
+    assert problems.pairs[0].verdict.label == "undecided"
+    assert samples.pairs[0].verdict.label == "narrower"
+
+
+def test_mcnemars_test_takes_no_clusters() -> None:
+    one, two = outcomes("one", [0.2] * 40, 1), outcomes("two", [0.5] * 40, 1, seed=1)
+    assert compare([one, two], resamples=100).pairs[0].coverage.mid_p is not None
+    grouped = compare([one, two], resamples=100, clusters={f"p{i}": str(i % 8) for i in range(40)})
+    assert grouped.pairs[0].coverage.mid_p is None
+
+
+def test_what_ends_the_curve_is_known() -> None:
+    short = replace(BASE, n_P=np.where(np.arange(120) == 7, 5, 64), c_P=np.minimum(BASE.c_P, 5))
+    found = compare([short, WIDE], resamples=50)
+    assert found.ks[-1] == 5
+    assert (found.models[0].least_n, found.models[0].least, found.models[0].short) == (5, "p7", 1)
+    assert found.models[1].short == 0

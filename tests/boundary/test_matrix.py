@@ -1,6 +1,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,3 +125,12 @@ def test_rows_that_cannot_be_paired() -> None:
         compare_matrices({"base": [[1], [0]], "rl": [[1], [0], [0]]})
     with pytest.raises(ReachlabError, match="b has no problem ids and a has: rows cannot be paired"):
         paired([count_table("a", [[1]], ["x"]), count_table("b", [[1]])])
+
+
+def test_a_frames_index_is_its_ids() -> None:
+    frame = pd.DataFrame([[1, 0], [0, 0], [1, 1]], index=["x", "y", "z"])
+    found = compare_matrices({"a": frame, "b": frame.iloc[::-1]}, resamples=50)
+    assert found.problem_ids == ("x", "y", "z")
+    assert not found.pairs[0].difference.differing.any()
+    counted = compare_matrices({"a": frame.reset_index(drop=True), "b": [[1, 0], [0, 0], [1, 1]]}, resamples=50)
+    assert counted.problem_ids == ("0", "1", "2")

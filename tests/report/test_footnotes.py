@@ -32,3 +32,16 @@ def test_one_sample_of_each_has_mcnemars_p_and_a_posterior() -> None:
     assert lines[0] == "b and a: one sample of each; McNemar's mid-p is 0.0156, of this pair by itself"
     assert lines[1].startswith("a: answering these very problems over and over, it would be right ")
     assert len(lines) == 3
+
+
+def test_what_cuts_the_curve_is_said() -> None:
+    n_P = np.array([64, 64, 3, 64])
+    short = Outcomes("short", tuple("abcd"), n_P, np.array([1, 2, 1, 0]), np.zeros(4, np.int64))
+    (line,) = footnotes(compare([short], resamples=50))
+    assert line.startswith("k ends at 3: short has no more scored samples of problem 'c'; 1 of its problems")
+
+
+def test_what_clusters_do_not_reach_is_said() -> None:
+    models = [outcomes("a", 8, [1, 2, 3]), outcomes("b", 8, [3, 2, 2])]
+    (line,) = footnotes(compare(models, resamples=50, clusters={"p0": "x", "p1": "x", "p2": "y"}))
+    assert "take every problem for itself" in line

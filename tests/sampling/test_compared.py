@@ -77,3 +77,14 @@ def test_refuses(tmp_path: Path) -> None:
         read_compared([base, f"rl={other},"])
     with pytest.raises(ReachlabError, match="two models have the same name; rename one of: base, base"):
         read_compared([base, f"base={other}"])
+
+
+def test_what_is_no_run_of_samples_is_named(tmp_path: Path) -> None:
+    run(tmp_path / "many", "a", 1)
+    run(tmp_path / "many", "b", 1)
+    with pytest.raises(ReachlabError, match="holds 2 runs of samples and is none itself; name these: a, b"):
+        read_compared([str(tmp_path / "many")])
+    with pytest.raises(ReachlabError, match="a table and no run; put it behind --matrix"):
+        read_compared([str(tmp_path / "right.npz")])
+    with pytest.raises(ReachlabError, match=r"not a run of samples \(no problems.jsonl\)"):
+        read_compared([str(tmp_path / "nothing")])

@@ -230,10 +230,23 @@ def test_a_template_that_cannot_be_told_from_the_question_is_said(tmp_path: Path
 
 
 def test_what_the_base_does_not_say_others_say_of_each_other(tmp_path: Path) -> None:
-    silent = stored(tmp_path / "silent", logged([""] * 6, [None] * 6), kind="import")
-    words, symbols = stored(tmp_path / "words", asked()), stored(tmp_path / "symbols", asked(SYMBOLS, FORMULAS))
+    silent = stored(tmp_path / "silent", logged([""] * 6, GOLDS), kind="import")
+    words, symbols = stored(tmp_path / "words", asked()), stored(tmp_path / "symbols", asked(SYMBOLS))
     with pytest.raises(ReachlabError, match="words and symbols are not about the same problems"):
         match([silent, words, symbols])
+
+
+def test_a_run_without_questions_is_compared_with_one_that_has_them_only_by_who_knows(tmp_path: Path) -> None:
+    silent = stored(tmp_path / "silent", logged([""] * 6, [None] * 6), kind="import")
+    words = stored(tmp_path / "words", asked())
+    for pair in ((silent, words), (words, silent)):
+        with pytest.raises(ReachlabError, match=r"cannot be told, for silent holds no questions; .* --match unchecked"):
+            match(pair)
+        (said,) = match(pair, "unchecked").remarks
+        assert "paired by id alone, whatever they ask, as you say" in said
+    # Neither has questions: there is nothing that contradicts, and it is said.
+    other = stored(tmp_path / "other", logged([""] * 6, [None] * 6), kind="import")
+    assert "whether 6 of 6 problems ask the same is not known" in match((silent, other)).remarks[0]
 
 
 def test_few_problems_in_common_are_said(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ pairs that are compared are one family (`family`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -66,6 +66,14 @@ def compare(
     """
     recipes = [Recipe.of(model) for model in models]
     _check([recipe.name for recipe in recipes], base, resamples, level, same_within)
+    for name, value, known in (("over", over, get_args(Over)), ("pairs", pairs, get_args(Pairs))):
+        if value not in known:
+            raise ReachlabError(f"compare: {name}={value!r} must be one of {', '.join(known)}")
+    if clusters is not None and over == "samples":
+        raise ReachlabError(
+            "compare: clusters are of problems, and over samples these stay as they are; leave out the clusters, or "
+            "resample problems"
+        )
     shared, problem_ids = _shared(recipes, base)
     kept = [recipe.select(problem_ids) for recipe in shared]
     of_problems = _clusters(problem_ids, clusters)
@@ -143,6 +151,9 @@ def _model(used: Recipe, curve: Curve, given: Recipe, common: Recipe, ks: Ints, 
         histogram=accuracy_histogram(*_accuracies(pooled)),
         solved=tuple(p for p, c in zip(pooled.problem_ids, pooled.c_P, strict=True) if c),
         mean_n=float(pooled.n_P.mean()),
+        least_n=int(pooled.n_P.min()),
+        least=pooled.problem_ids[int(pooled.n_P.argmin())],
+        short=int((pooled.n_P < np.median(pooled.n_P) / 2).sum()) if pooled.stopping is None else 0,
         unscored=int(pooled.unscored_P.sum()),
         not_shared=len(given.problem_ids) - len(common.problem_ids),
         not_scored=int((~common.scored).sum()),

@@ -29,9 +29,10 @@ class Curve:
 class Model:
     """One model on the shared problems; ``solved`` are those with a right sample.
 
-    ``runs`` are its runs, one a seed. ``mean_n`` and ``unscored`` count its samples there; ``not_shared`` its problems
-    that some other model was not asked; ``not_scored`` the shared problems left out because this model has no scored
-    sample of them. ``posterior`` is that of these very problems, where samples are few.
+    ``runs`` are its runs, one a seed. ``least_n`` is the fewest scored samples of a problem, ``least`` that problem,
+    ``short`` how many problems have less than half of the median. ``mean_n`` and ``unscored`` count its samples;
+    ``not_shared`` its problems that some other model was not asked; ``not_scored`` the shared problems left out because
+    this model has no scored sample of them. ``posterior`` is that of these very problems, where samples are few.
     """
 
     name: str
@@ -41,6 +42,9 @@ class Model:
     histogram: Histogram
     solved: tuple[str, ...]
     mean_n: float
+    least_n: int
+    least: str
+    short: int
     unscored: int
     not_shared: int
     not_scored: int

@@ -6,6 +6,7 @@ bands and one largest z of every flip (`signflip`), so that the words about all 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -82,7 +83,8 @@ class Family:
         found = []
         for difference, flipped in zip(differences, flips, strict=True):
             difference.edges = difference.band.edges(q, self.level)
-            if difference.several:
+            if difference.several or self.drawn.fixed:
+                # Signs are flipped by problem, and neither seeds nor these very problems' samples are problems.
                 found.append(difference.band.p(most_B))
             else:
                 found.append(np.ones(len(self.ks)) if flipped is None else flipped.p(most_flipped_B))
@@ -102,7 +104,9 @@ class Family:
         sets = coverage(
             self.models[base].pooled, self.models[model].pooled, self.level, pooled=mean.several, seed=self.seed
         )
-        if sets.mid_p is not None and alone and self.clusters.single:
+        if sets.mid_p is not None and not self.clusters.single:
+            sets = replace(sets, mid_p=None)  # it takes every problem for itself
+        if sets.mid_p is not None and alone and not self.drawn.fixed:
             p_K = np.full(len(self.ks), sets.mid_p)  # one sample of each: the sign-flip test is McNemar's
         low_K, high_K = mean.band.interval(self.level)
         band_low_K, band_high_K = mean.edges
@@ -129,7 +133,7 @@ class Family:
 
     def _flips(self, model: int, base: int) -> Flips | None:
         """The sign-flip test's, on as many samples of both; None where such a pair has none."""
-        if self.spreads[model] is not None or self.spreads[base] is not None:
+        if self.drawn.fixed or self.spreads[model] is not None or self.spreads[base] is not None:
             return None
         pair = even(self.models[model].runs[0], self.models[base].runs[0], self.seed)
         if pair is None:

@@ -100,7 +100,7 @@ def compare_matrices(
     Args:
         right: a table a model, by name.
         problem_ids: one a row, for all models alike or for each by its name: then the shared ones are compared. None:
-            row p is the same problem everywhere.
+            row p is the same problem everywhere; but a pandas frame with an index of its own has its ids there.
         options: those of `compare`.
 
     Raises:
@@ -114,8 +114,20 @@ def compare_matrices(
             raise ReachlabError(f"{name}: problem_ids has none for it; give ids to all models or to none")
         return problem_ids[name]
 
-    tables = [count_table(str(name), table, ids_of(name)) for name, table in right.items()]
+    tables = []
+    for name, table in right.items():
+        ids = ids_of(name)
+        tables.append(count_table(str(name), table, _index(table) if ids is None else ids))
     return compare(paired(tables), **options)
+
+
+def _index(table: Any) -> list[Any] | None:
+    """The ids that a pandas frame's index is; None where it only counts rows, or there is none."""
+    index = getattr(table, "index", None)
+    if index is None or not hasattr(table, "columns"):
+        return None
+    ids = list(index)
+    return None if ids == list(range(len(ids))) else ids
 
 
 def _numbers(given: ArrayLike, place: str) -> NDArray[Any]:

@@ -22,9 +22,9 @@ class CompareConfig:
     matrix: tuple[str, ...] = ()
     """Instead of runs: .npz, .npy or .csv files of 0 and 1, a row a problem and a column a sample; a key of an .npz or
     a file is a model, the first the base. A page needs runs."""
-    match: Literal["id", "question"] = "id"
-    """How problems of different runs are paired: by id, where those of one id have to ask the same; or by question,
-    gold answer and pictures, whatever their ids."""
+    match: Literal["id", "question", "unchecked"] = "id"
+    """How problems of different runs are paired: by id, where those of one id have to ask the same; by question, gold
+    answer and pictures, whatever their ids; or by id, unchecked, where you know better."""
     pairs: Literal["base", "all"] = "base"
     """Compare each model with the base, or all with each other. Words hold for all pairs together."""
     cluster: str = ""
@@ -55,6 +55,10 @@ class CompareConfig:
             raise ReachlabError(f"gap_k={self.gap_k} must be 1 or more")
         if not 0 < self.same_within < 100:
             raise ReachlabError(f"same_within={self.same_within:g} must be above 0 and below 100 points")
+        if self.same_within < 0.1:
+            raise ReachlabError(
+                f"same_within={self.same_within:g} is in points, and {100 * self.same_within:g} would be that share"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +160,8 @@ class PowerCommand:
     """The other model's."""
     matrix: tuple[str, ...] = ()
     """Instead of runs: two tables, as of `reachlab compare --matrix`."""
-    match: Literal["id", "question"] = "id"
-    """How problems are paired: by id, or by question, gold answer and pictures."""
+    match: Literal["id", "question", "unchecked"] = "id"
+    """How problems are paired: as of `reachlab compare`."""
     k: tuple[int, ...] = ()
     """Values of k; default 1, the smallest number of samples n, and n / 2, where noise is half of what it is at n."""
     points: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0)
@@ -199,7 +203,9 @@ def power(config: Flat[PowerCommand]) -> None:
         print_power(plan)
 
 
-def _models(runs: tuple[str, ...], matrix: tuple[str, ...], match: Literal["id", "question"]) -> tuple[list[Any], Any]:
+def _models(
+    runs: tuple[str, ...], matrix: tuple[str, ...], match: Literal["id", "question", "unchecked"]
+) -> tuple[list[Any], Any]:
     """The models as recipes, and where they came from (`Compared`); tables have no runs. Remarks are told."""
     from reachlab.boundary.recipe import Recipe
 

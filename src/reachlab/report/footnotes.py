@@ -11,6 +11,18 @@ FEW = 4
 def footnotes(comparison: Comparison) -> Iterator[str]:
     """Lines without a full stop."""
     yield from _seeds(comparison.models)
+    for model in comparison.models:
+        if model.short and len(model.runs) == 1 and int(comparison.ks[-1]) == model.least_n:
+            yield (
+                f"k ends at {model.least_n}: {model.name} has no more scored samples of problem {model.least!r}; "
+                f"{model.short:,} of its problems have less than half as many as is usual there, and without them k "
+                "would go on"
+            )
+    if comparison.clusters is not None:
+        yield (
+            "clusters are in the intervals of pass@k, its differences, crossing and ΔSE, and in the verdicts; Cover@τ, "
+            "support ratios and what is beside pass@k take every problem for itself"
+        )
     for pair in (*comparison.pairs, *comparison.others):
         yield from _of_pair(comparison, pair)
     for model in comparison.models:

@@ -97,15 +97,18 @@ def _versus(pair: Pair, ks: np.ndarray) -> list[Cell]:
     return [
         crossing_cell(pair.crossing, ks) if np.any(pair.difference.values) else Cell("–"),
         Cell(percent(gap.value), f"{100 * gap.low:.1f} to {100 * gap.high:.1f}"),
-        _changed(sets.gained, None if sets.chance is None else sets.chance.gained, sets.surely_gained),
-        _changed(sets.lost, None if sets.chance is None else sets.chance.lost, sets.surely_lost),
+        _changed(pair, sets.gained, None if sets.chance is None else sets.chance.gained, sets.surely_gained),
+        _changed(pair, sets.lost, None if sets.chance is None else sets.chance.lost, sets.surely_lost),
     ]
 
 
-def _changed(ids: Sequence[str], chance: float | None, sure: Sequence[str] | None) -> Cell:
-    """So many problems; how many of them two equal models would have shown, and how many are sure."""
+def _changed(pair: Pair, ids: Sequence[str], chance: float | None, sure: Sequence[str] | None) -> Cell:
+    """So many problems; how many of them two equal models would have shown, and how many are sure; of one sample of
+    each problem none can be."""
     if chance is None or sure is None:
         return Cell(str(len(ids)))
+    if len(pair.difference.values) == 1:
+        return Cell(str(len(ids)), f"chance {chance:.0f}")
     return Cell(str(len(ids)), f"chance {chance:.0f}\nsurely {len(sure)}")
 
 

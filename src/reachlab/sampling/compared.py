@@ -16,6 +16,9 @@ from reachlab.sampling.completions import check_same_part
 from reachlab.sampling.matching import Match, Matched, match_runs
 from reachlab.sampling.store import SampleStore
 
+TABLES = (".npz", ".npy", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
+SHOWN = 6
+"""Runs that an error names."""
 NAMED = re.compile(r"([^=/\\:]+)=(.+)", re.DOTALL)
 
 
@@ -62,6 +65,23 @@ def _is_run(path: str) -> bool:
         return False
 
 
+def _check_run(folder: RunFolder) -> None:
+    """Say what is there in the place of a run of samples.
+
+    Raises:
+        ReachlabError: none is.
+    """
+    if folder.exists("problems.jsonl"):
+        return
+    if folder.path.lower().endswith(TABLES):
+        raise ReachlabError(f"{folder.url}: a table and no run; put it behind --matrix")
+    inner = sorted(path.split("/")[-2] for path in folder.glob("*/problems.jsonl"))
+    if inner:
+        named = ", ".join(inner[:SHOWN]) + (" ..." if len(inner) > SHOWN else "")
+        raise ReachlabError(f"{folder.url}: holds {len(inner)} runs of samples and is none itself; name these: {named}")
+    raise ReachlabError(f"{folder.url}: not a run of samples (no problems.jsonl)")
+
+
 def read_compared(texts: Sequence[str], match: Match = "id") -> Compared:
     """Read all models' runs.
 
@@ -84,6 +104,8 @@ def read_compared(texts: Sequence[str], match: Match = "id") -> Compared:
         names += [model.name] if model.name and len(own) == 1 else own
     if len(set(names)) < len(names):
         raise ReachlabError(f"two models have the same name; rename one of: {', '.join(names)}")
+    for folder in folders:
+        _check_run(folder)
     runs = [SampleStore(folder) for folder in folders]
     check_same_part(runs)
     matched = match_runs(runs, names, match)

@@ -19,7 +19,9 @@ from reachlab.sampling.questions import RunAsks, differing, other_pictures, unde
 from reachlab.sampling.renamed import RenamedStore
 from reachlab.sampling.store import SampleStore
 
-Match = Literal["id", "question"]
+Match = Literal["id", "question", "unchecked"]
+"""How problems of different runs are paired: by id, where those of one id have to ask the same; by what they ask; or by
+id alone, for one who knows."""
 
 FEW = 0.1
 """A share of a run's problems, of which it is said that they are few."""
@@ -73,7 +75,9 @@ def match_runs(stores: Sequence[SampleStore], names: Sequence[str], match: Match
     remarks: list[str] = []
     if len(stores) > 1:
         runs = [RunAsks(store, name) for store, name in zip(stores, names, strict=True)]
-        if match == "question":
+        if match == "unchecked":
+            remarks.append(f"{' and '.join(names)}: problems are paired by id alone, whatever they ask, as you say")
+        elif match == "question":
             for at in range(1, len(runs)):
                 pairing = pair_by_question(runs[0], runs[at])
                 remarks += _paired(runs[0], runs[at], pairing)
@@ -130,6 +134,12 @@ def _agree(ours: RunAsks, theirs: RunAsks) -> Agreement:
         _offer(ours, theirs)
     if found.differs:
         raise ReachlabError(_refusal(ours, theirs, found))
+    if len(silent := [run for run in (ours, theirs) if not run.says]) == 1 and found.only_golds < found.shared:
+        raise ReachlabError(
+            f"{ours.name} and {theirs.name}: whether the {found.shared:,} ids in both are of the same problems cannot "
+            f"be told, for {silent[0].name} holds no questions; if you know that they are, --match unchecked pairs "
+            "them by id alone"
+        )
     return found
 
 

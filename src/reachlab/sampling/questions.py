@@ -74,6 +74,11 @@ class RunAsks:
         known = [asks for asks in self.by_id.values() if asks.question]
         return dict(zip([asks.id for asks in known], cores([asks.plain for asks in known]), strict=True))
 
+    @property
+    def says(self) -> bool:
+        """Whether the run holds any question."""
+        return any(asks.question for asks in self.by_id.values())
+
     @cached_property
     def ending(self) -> str:
         """What most of the run's questions end with, backwards."""
