@@ -167,8 +167,7 @@ def test_an_error_ends_a_stream_after_what_is_done(monkeypatch: pytest.MonkeyPat
     stream = engine.stream([(1, "a", 1), (13, "a", 13), (99, "a", 99)], Decoding())
     found: list[int] = []
     with pytest.raises(ReachlabError, match="thirteen"):
-        for batch in stream:
-            found += [key for key, _ in batch]
+        found.extend(key for batch in stream for key, _ in batch)
     engine.close()
     assert found == [1]  # which was under way
     assert engine.cancelled == 1  # the one that would have taken long

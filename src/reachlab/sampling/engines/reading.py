@@ -120,7 +120,8 @@ def _logprobs(said: Any) -> Sequence[float | None] | None:
     values = said.get("token_logprobs")
     if values is None:
         content = said.get("content")
-        values = [t.get("logprob") for t in content if isinstance(t, dict)] if isinstance(content, list) else content
+        listed = isinstance(content, list)
+        values = [t.get("logprob") if isinstance(t, dict) else t for t in content] if listed else content
     if values is None or values == []:
         return None
     if not isinstance(values, list):
