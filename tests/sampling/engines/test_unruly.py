@@ -15,10 +15,15 @@ from tests.tiny import TASK, rows_of
 
 from reachlab.cli import main
 from reachlab.errors import ReachlabError
+from reachlab.exports.config import ExportConfig
+from reachlab.exports.run import export_run
+from reachlab.imports.config import ImportConfig
+from reachlab.imports.run import import_samples
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import DecodingChoice, SampleConfig, Servers, VerifyConfig
 from reachlab.sampling.engines import concurrent
 from reachlab.sampling.engines import openai as module
+from reachlab.sampling.frame import load_run
 from reachlab.sampling.run import sample
 from reachlab.sampling.store import SampleStore
 from reachlab.sampling.verifying import verify
@@ -324,6 +329,11 @@ def test_a_filtered_answer_is_an_unscored_sample(tmp_path: Path) -> None:
     assert {row["seed"] % 3 for row in rows} == {0, 1, 2}
     outcomes = SampleStore(RunFolder(tmp_path / "run")).outcomes()
     assert outcomes.unscored_P.sum() == sum(row["seed"] % 3 != 0 for row in rows)
+    for name in ("there.jsonl", "there.parquet"):
+        export_run(ExportConfig(run=str(tmp_path / "run"), out=str(tmp_path / name)))
+        import_samples(ImportConfig(file=(str(tmp_path / name),), out=str(tmp_path / f"of-{name}"), workers=1))
+        assert rows_of(tmp_path / f"of-{name}") == rows
+    assert load_run(tmp_path / "run")["finish"].cat.categories.tolist() == ["stop", "length", "content_filter"]
 
 
 def test_half_of_a_surrogate_pair_is_stored_as_json_spells_it(tmp_path: Path) -> None:
