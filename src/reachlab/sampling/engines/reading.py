@@ -36,7 +36,7 @@ def read_answer(found: Any, decoding: Decoding, *, chat: bool) -> Answer:
     """
     choices = found.get("choices") if isinstance(found, dict) else None
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-        raise UnusableError(f"an answer without choices ({found!r:.60})")
+        raise UnusableError(f"an answer without choices ({found!r:.120})")
     if len(choices) != 1:
         raise UnusableError(f"{len(choices):,} choices where 1 was asked for")
     (choice,) = choices

@@ -81,7 +81,9 @@ class Wire:
         self.root = self.shown.rstrip("/").removesuffix("/v1")
         self.timeout_s = servers.request_timeout
         try:
-            self._http = _bounded(openai)(timeout=servers.request_timeout, follow_redirects=False)
+            # As many connections as there are slots: whoever waited for one would use up the time of its answer.
+            limits = type(openai.DEFAULT_CONNECTION_LIMITS)(None, servers.concurrency)
+            self._http = _bounded(openai)(timeout=servers.request_timeout, follow_redirects=False, limits=limits)
             self._client = openai.AsyncOpenAI(
                 base_url=url,
                 api_key=self._key or "none",
