@@ -207,7 +207,7 @@ def test_a_key_is_never_told(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("key", ["schlüssel", "two\nlines", "tab\there", "\x00"])
 def test_a_key_that_cannot_be_sent(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.os, "environ", {"OPENAI_API_KEY": key})
+    monkeypatch.setattr("os.environ", {"OPENAI_API_KEY": key})
     with pytest.raises(ReachlabError, match="OPENAI_API_KEY holds what cannot be sent as a key") as error:
         Wire("http://127.0.0.1:9/v1", Servers())
     assert key not in str(error.value)

@@ -120,8 +120,9 @@ def _logprobs(said: Any) -> Sequence[float | None] | None:
     values = said.get("token_logprobs")
     if values is None:
         content = said.get("content")
-        listed = isinstance(content, list)
-        values = [t.get("logprob") if isinstance(t, dict) else t for t in content] if listed else content
+        values = content
+        if isinstance(content, list):
+            values = [token.get("logprob") if isinstance(token, dict) else token for token in content]
     if values is None or values == []:
         return None
     if not isinstance(values, list):

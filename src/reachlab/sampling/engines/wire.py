@@ -82,7 +82,7 @@ class Wire:
         self.timeout_s = servers.request_timeout
         try:
             # As many connections as there are slots: whoever waited for one would use up the time of its answer.
-            limits = type(openai.DEFAULT_CONNECTION_LIMITS)(None, servers.concurrency)
+            limits = type(openai.DEFAULT_CONNECTION_LIMITS)(max_keepalive_connections=servers.concurrency)
             self._http = _bounded(openai)(timeout=servers.request_timeout, follow_redirects=False, limits=limits)
             self._client = openai.AsyncOpenAI(
                 base_url=url,
