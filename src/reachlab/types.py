@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,9 @@ Prompt = Text | Illustrated
 """What an engine is asked."""
 
 Status = Literal["correct", "wrong", "unscored"]
-Finish = Literal["stop", "length"]
+Finish = Literal["stop", "length", "content_filter"]
+FILTERED: Final = "content_filter"
+"""How an answer ended that a server's filter stopped: not by the model, so nobody judges it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,8 @@ class Problem:
 class Verdict:
     """What a verifier says of one answer. ``score`` lies in [0, 1]; only ``correct`` counts as solved.
 
-    ``unscored`` is not ``wrong``: the verifier crashed or ran out of time, and ``reason`` says how.
+    ``unscored`` is not ``wrong``: the verifier crashed or ran out of time, or there is nothing to judge, and ``reason``
+    says how.
     """
 
     status: Status
@@ -156,6 +159,11 @@ class Sample:
     verdict: Verdict
     steps: StepCheck | None = None
     final_answer: str | None = None
+
+    @property
+    def judgeable(self) -> bool:
+        """Whether there is an answer of the model's for a verifier to read."""
+        return self.verdict.reason != NOT_ANSWERED and self.finish != FILTERED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

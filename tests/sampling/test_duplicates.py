@@ -42,6 +42,16 @@ def test_a_problem_without_samples_and_samples_below_an_index(tmp_path: Path) ->
     assert (early.samples, early.copies) == (3, 2)
 
 
+def test_what_a_filter_left_is_no_sample_of_the_model(tmp_path: Path) -> None:
+    samples = [drawn("a", i, "x" if i < 2 else f"{i}") for i in range(4)]
+    nothing = [replace(drawn("a", i, "", logprob=None), finish="content_filter") for i in range(4, 8)]
+    found = find_duplicates(stored(tmp_path / "run", [*samples, *nothing]), PLAIN, [1, 4])
+    alone = find_duplicates(stored(tmp_path / "alone", samples), PLAIN, [1, 4])
+    assert (found.samples, found.copies) == (4, 1)
+    assert found.chance is not None
+    assert found.to_dict() == alone.to_dict()
+
+
 @pytest.mark.parametrize("seeds", [(7, 7), (0, 0)])
 def test_equal_seeds_are_named(tmp_path: Path, seeds: tuple[int, int]) -> None:
     samples = [drawn("a", 0, "x", seed=seeds[0]), drawn("a", 1, "y"), drawn("b", 0, "x", seed=seeds[1])]

@@ -22,7 +22,7 @@ from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.prefixed import Prefixed
 from reachlab.tasks.registry import prefix_of, with_prefix
-from reachlab.types import NOT_ANSWERED, Problem
+from reachlab.types import Problem
 
 SLACK, ANSWER = 8, 256
 """Tokens of a completion beyond the rest of its question: in case it is tokenized otherwise, and for the answer."""
@@ -95,7 +95,7 @@ def judge_answers(
     with Judge(task.task, workers=workers, timeout_s=timeout_s) as judge, track("answers", len(parts)) as advance:
         for part in parts:
             rows = store.part(part)
-            there = [i for i, row in enumerate(rows) if row.verdict.reason != NOT_ANSWERED]
+            there = [i for i, row in enumerate(rows) if row.judgeable]
             pairs = [task.answered(problems[rows[i].problem_id], rows[i].text) for i in there]
             said: list[str | None] = [None] * len(rows)
             for i, verdict in zip(there, judge.verify(pairs), strict=True):

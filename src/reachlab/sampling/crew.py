@@ -97,16 +97,20 @@ class Alone:
         try:
             with ThreadPoolExecutor(JUDGED_AT_ONCE, thread_name_prefix="reachlab-judged") as pool:
                 try:
-                    for found in engine.stream(asked(), drawer.decoding, told):
-                        for at in range(0, len(found), JUDGED_TOGETHER):
-                            some = found[at : at + JUDGED_TOGETHER]
-                            keys, answers = [key for key, _ in some], [answer for _, answer in some]
-                            judging[pool.submit(drawer.judged, keys, answers)] = keys
-                        yield from judged(JUDGED_AT_ONCE)
-                        yield (), []
+                    try:
+                        for found in engine.stream(asked(), drawer.decoding, told):
+                            for at in range(0, len(found), JUDGED_TOGETHER):
+                                some = found[at : at + JUDGED_TOGETHER]
+                                keys, answers = [key for key, _ in some], [answer for _, answer in some]
+                                judging[pool.submit(drawer.judged, keys, answers)] = keys
+                            yield from judged(JUDGED_AT_ONCE)
+                            yield (), []
+                    except Exception:
+                        yield from judged(0)  # what was drawn before the engine failed is paid for
+                        raise
                     yield from judged(0)
                 except BaseException:
-                    # An error, or Ctrl-C: what is being judged would be waited for, and nobody wants it any more.
+                    # Ctrl-C, or the judge's error: what is being judged would be waited for, and nobody wants it now.
                     for future in judging:
                         future.cancel()
                     drawer.close()

@@ -8,8 +8,10 @@ from reachlab.sampling.engines.engine import Answer, Engine, Told
 from reachlab.storable import storable
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
-from reachlab.types import Problem, Sample
+from reachlab.types import FILTERED, Judged, Problem, Sample, Verdict
 
+FILTERED_OUT = Judged(Verdict.unscored("a server's content filter stopped it"))
+"""What is said of an answer that the model did not end."""
 Key = tuple[int, int]
 """A sample of a run: its problem's place in the list, and its index among that problem's samples."""
 
@@ -56,7 +58,9 @@ class Drawer:
             ReachlabError: the judge cannot start.
         """
         texts = [storable(answer.text) for answer in answers]  # judged as it is stored
-        judged = self.judge.judge([(self.problems[p], text) for (p, _), text in zip(keys, texts, strict=True)])
+        pairs = [(self.problems[p], text) for (p, _), text in zip(keys, texts, strict=True)]
+        said = iter(self.judge.judge([pair for pair, a in zip(pairs, answers, strict=True) if a.finish != FILTERED]))
+        judged = [FILTERED_OUT if answer.finish == FILTERED else next(said) for answer in answers]
         return [
             Sample(
                 problem_id=self.problems[key[0]].id,
@@ -67,11 +71,11 @@ class Drawer:
                 logprob=answer.logprob,
                 seed=self.seed_of(key) if self.engine.seeded else None,
                 engine=self.engine.name,
-                verdict=said.verdict,
-                steps=said.steps,
-                final_answer=said.final_answer,
+                verdict=told.verdict,
+                steps=told.steps,
+                final_answer=told.final_answer,
             )
-            for key, answer, text, said in zip(keys, answers, texts, judged, strict=True)
+            for key, answer, text, told in zip(keys, answers, texts, judged, strict=True)
         ]
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from reachlab.boundary.duplicates import Copies, distinct_at, expected_copies
 from reachlab.sampling.hashing import hash_texts
 from reachlab.sampling.store import SampleStore, verdicts
+from reachlab.types import FILTERED
 
 Ints = NDArray[np.int64]
 
@@ -95,8 +96,11 @@ def find_duplicates(
         below: only samples with an index below this.
     """
     problems = store.problems()
-    table, row_N = store.numbered(["text", "verdict", "tokens", "logprob", "seed", "engine"], _hashed)
+    table, row_N = store.numbered(["text", "verdict", "tokens", "logprob", "seed", "engine", "finish"], _hashed)
     table = table.append_column("row", pa.array(row_N)).append_column("right", pa.array(verdicts(table)[0]))
+    # What a filter left of an answer is no text of the model's.
+    table = table.filter(pc.not_equal(table["finish"].cast(pa.string()), FILTERED))
+    row_N = table["row"].to_numpy()
     if below is not None:
         table = table.filter(pc.less(table["sample"], below))
         row_N = table["row"].to_numpy()

@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from reachlab.runs import RunFolder
 from reachlab.sampling.store import LATER, SampleStore
+from reachlab.types import FILTERED
 
-CATEGORIES = {"finish": ("stop", "length"), "engine": (), "verdict": ("correct", "wrong", "unscored")}
+CATEGORIES = {"finish": ("stop", "length", FILTERED), "engine": (), "verdict": ("correct", "wrong", "unscored")}
 """Columns that become categories, and those that each always has, in this order."""
 
 

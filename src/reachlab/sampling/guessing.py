@@ -23,7 +23,7 @@ from reachlab.storable import encoded
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
-from reachlab.types import Problem
+from reachlab.types import FILTERED, Problem
 
 Ints = NDArray[np.int64]
 
@@ -208,18 +208,19 @@ def _judge(store: SampleStore, task: Task, problems: list[Problem], config: Gues
     if (partner_SP < 0).all():
         raise ReachlabError(f"{store.folder.url}: no two of its problems have different gold answers to judge by")
     place = {p.id: at for at, p in enumerate(problems)}
-    table, row_N = store.numbered([])
+    table, row_N = store.numbered(["finish"])
     end = config.samples or int(table["sample"].to_numpy().max()) + 1
     if plan := store.plan():
         end = min(end, plan.looks[0])  # which samples come later depends on which came right
-    chosen_N = table["sample"].to_numpy() < end
+    theirs_N = np.array(table["finish"].to_pylist()) != FILTERED  # the models' own, and not what a filter left
+    chosen_N = (table["sample"].to_numpy() < end) & theirs_N
     total = int((partner_SP[:, row_N[chosen_N]] >= 0).sum())
     counts = dict(zip(("correct", "wrong", "unscored"), np.zeros((3, *partner_SP.shape), np.int64), strict=True))
     seen: set[tuple[int, int]] = set()
     with Judge(task, workers=config.workers, timeout_s=config.timeout) as judge, track("guess", total) as advance:
         for path in store.parts():
-            part = store.read_part(path, ["problem_id", "sample", "text"]).to_pylist()
-            rows = [(place[r["problem_id"]], r["sample"], r["text"]) for r in part]
+            part = store.read_part(path, ["problem_id", "sample", "text", "finish"]).to_pylist()
+            rows = [(place[r["problem_id"]], r["sample"], r["text"]) for r in part if r["finish"] != FILTERED]
             rows = [r for r in rows if r[:2] not in seen and r[1] < end]
             seen.update(r[:2] for r in rows)
             for s, partner_P in enumerate(partner_SP.tolist()):

@@ -17,7 +17,7 @@ from reachlab.sampling.judged import note_judged
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task, prefix_of
-from reachlab.types import NOT_ANSWERED, Judged, Problem, Sample
+from reachlab.types import Judged, Problem, Sample
 
 
 def verify(config: VerifyConfig) -> dict[str, int]:
@@ -86,7 +86,7 @@ def _judge(
     """What is said of the chosen rows. Of the others, what the task did not say (or was not asked in its day) is asked
     again; those of which nothing is new are not among them."""
     pairs = [(problems[r.problem_id], r.text) for r in rows]
-    there = [i for i, r in enumerate(rows) if r.verdict.reason != NOT_ANSWERED]
+    there = [i for i, r in enumerate(rows) if r.judgeable]
     chosen = [i for i in there if not only_unscored or rows[i].verdict.status == "unscored"]
     judged = dict(zip(chosen, judge.judge(pairs[i] for i in chosen), strict=True))
     rest = [i for i in there if i not in judged]

@@ -93,7 +93,7 @@ class Scripted:
         self.server.server_close()
 
 
-def completion(text: str, *, chat: bool = False, **changes: Any) -> dict[str, Any]:
+def completion(text: str, /, *, chat: bool = False, **changes: Any) -> dict[str, Any]:
     """A response in OpenAI's shape: three tokens of log-probability -1 each."""
     logprobs: dict[str, Any] = {"token_logprobs": [-1.0] * 3, "tokens": ["a"] * 3, "text_offset": [0] * 3}
     choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "text": text, "logprobs": logprobs}

@@ -8,14 +8,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.formats.base import Format, Placed
 from reachlab.imports.formats.fields import number_of
 from reachlab.imports.record import Record, Said
 from reachlab.pictures.reference import fingerprint
-from reachlab.types import NOT_ANSWERED, Chat, Problem, Sample, StepCheck, Text, Verdict
+from reachlab.types import NOT_ANSWERED, Chat, Finish, Problem, Sample, StepCheck, Text, Verdict
 
 MARKS = {"run_id", "run_config", "problem_id", "sample", "verdict"}
 """What every row has."""
@@ -144,7 +144,7 @@ def _prompt(row: Mapping[str, Any]) -> Text:
 
 def _sample(row: Mapping[str, Any], index: int) -> Sample:
     status, finish, seed = row["verdict"], row["finish"], row["seed"]
-    if status not in ("correct", "wrong", "unscored") or finish not in ("stop", "length"):
+    if status not in ("correct", "wrong", "unscored") or finish not in get_args(Finish):
         raise TypeError(f"verdict {status!r:.40}, finish {finish!r:.40}")
     steps = row["steps"]
     final, logprob = row["final_answer"], row["logprob"]

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, cast
 
+from reachlab.errors import ReachlabError
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.engines.engine import Answer, Asked, K, Told
 from reachlab.types import Prompt
@@ -24,7 +25,13 @@ GATHER_S = 0.05
 """How long answers are gathered before they are handed over: a thread woken for each would take turns with the loop."""
 BACKLOG = 4096
 """Answers, beyond as many again as are under way, that may lie finished before no more are asked for."""
+GRACE_S = 30.0
+"""How long answers that are under way are waited for when one of them cannot be had: they are paid for."""
 T = TypeVar("T")
+
+
+class SilentError(ReachlabError):
+    """Nobody answers any more: what is under way is not worth waiting for."""
 
 
 class ConcurrentEngine(ABC):
@@ -147,25 +154,27 @@ class _Stream(Generic[K]):
 
     async def _run(self) -> None:
         """Answer everything; the end, and an error, are told to the consumer."""
+        counting = asyncio.create_task(self._count())
+        asking = [asyncio.create_task(self._ask()) for _ in range(2 * self.engine.at_once)]
         try:
-            counting = asyncio.create_task(self._count())
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(2 * self.engine.at_once):
-                        group.create_task(self._ask())
-            finally:
-                counting.cancel()
-        except ExceptionGroup as group:
-            self._error = group.exceptions[0]
+            done, others = await asyncio.wait(asking, return_when=asyncio.FIRST_EXCEPTION)
+            self._error = next((error for task in done if (error := task.exception())), None)  # nobody asks on
+            if others and not isinstance(self._error, SilentError):
+                await asyncio.wait(others, timeout=GRACE_S)
         except asyncio.CancelledError as error:
             self._error = error
             raise
         finally:
+            for task in (counting, *asking):
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
             self._over.set()
 
     async def _ask(self) -> None:
         """Ask one request after the other, as long as there are any."""
         for key, prompt, seed in self._asked:
+            if self._error is not None:
+                return
             while len(self._found) > BACKLOG + 2 * self.engine.at_once:
                 await asyncio.sleep(TICK_S / 10)
             answer = await self.engine.draw(prompt, seed, self.decoding)

@@ -2,9 +2,10 @@
 
 A sample is one request: text through /completions, messages through /chat/completions, so that the server's own
 tokenizer and chat template are used. Every server has `concurrency` slots; a request takes whichever is free first. A
-slot whose request failed (no connection, 408, 409, 429, 5xx) comes back later, twice as late each time, so the others
-take a dead server's work over; the request itself is asked again. An answer counts when it is whole: nothing is
-drawn twice into a run, and nothing is lost.
+slot whose request failed (no connection, 408, 409, 425, 429, 5xx) comes back later, twice as late each time, so the
+others take a dead server's work over; the request itself is asked again. When nobody has answered for `patience`, and
+none is left of the requests that were under way by then, that is the end, whatever slots still wait for. An answer
+counts when it is whole and can be one (`reading.py`); a request that brings others is asked a few times, and no more.
 
 vLLM, SGLang and `transformers serve` fill in what a request leaves out from the checkpoint's `generation_config.json`:
 top-k, min-p, penalties. So a request says all of them. A server that knows none of these fields and refuses them has
@@ -13,24 +14,22 @@ nothing to fill in; it is asked without, but never without a top-k that was want
 
 import asyncio
 import json
-import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, cast
-from urllib.parse import urlsplit
-from urllib.request import urlopen
+from typing import Any, TypeVar
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, hash_model
 from reachlab.pictures.reference import data_url
 from reachlab.sampling.config import Decoding, SampleConfig, Servers
-from reachlab.sampling.engines.concurrent import ConcurrentEngine
+from reachlab.sampling.engines.concurrent import ConcurrentEngine, SilentError
 from reachlab.sampling.engines.engine import Answer
-from reachlab.storable import storable
-from reachlab.types import Chat, Finish, Illustrated, Prompt
+from reachlab.sampling.engines.reading import CutError, filtered, read_answer
+from reachlab.sampling.engines.wire import FailedError, UnusableError, Wire
+from reachlab.types import FILTERED, Chat, Illustrated, Prompt
 
 NEUTRAL: dict[str, Any] = {"min_p": 0.0, "repetition_penalty": 1.0}
 PENALTIES: dict[str, Any] = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
@@ -46,22 +45,37 @@ FEWER = ((False, True), (True, False), (False, False))
 FILLS_IN = ("vllm", "sglang")
 """Servers that know the neutral fields: a refusal means something else, and without them the checkpoint decides."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
-RETRIED = (408, 409, 425, 429)
+TRIES = 8
+"""How often one request is asked that brings answers which are none: a minute or so, with the waits between."""
+LOOK_S, ROUTES_S = 60.0, 10.0
+"""How long a server may take to list its models, and its routes."""
+REFUSED = (400, 422)
+"""What a server says to fields that it does not know."""
+LONGEST_NAME = 64
+T = TypeVar("T")
 
 
 @dataclass
 class _Server:
-    """One base URL, its client, and how it has fared."""
+    """One base URL, the way to it, and how it has fared."""
 
-    url: str
-    client: Any
+    wire: Wire
     model: str = ""
     kind: str = ""
     transformers: bool = False
     failures: int = 0
+    failed_at: float = float("-inf")
     logprobs: bool = True
     neutral: bool = True
     known: asyncio.Lock = field(default_factory=asyncio.Lock)
+    unmet: tuple[float, FailedError | UnusableError] | None = None
+    """When it was last tried in vain to learn what it is, and why in vain."""
+
+    def wait_after(self, began: float) -> float:
+        """Seconds that a slot waits whose request, begun then, failed now."""
+        if began >= self.failed_at:  # requests that were under way together fail together: that is one failure
+            self.failures, self.failed_at = self.failures + 1, time.monotonic()
+        return _wait(self.failures)
 
 
 class OpenAIEngine(ConcurrentEngine):
@@ -84,30 +98,19 @@ class OpenAIEngine(ConcurrentEngine):
         request_seeds: bool = True,
         logprobs: bool = True,
     ):
-        try:
-            import openai
-        except ImportError as error:
-            raise ReachlabError("--engine openai needs the package openai: pip install 'reachlab[openai]'") from error
-        self._errors = openai
-        key = os.environ.get(servers.api_key_env)
+        self._servers = [_Server(Wire(url, servers), logprobs=logprobs) for url in servers.base_url]
         super().__init__("openai", servers.concurrency * len(servers.base_url))
         self.options, self.served, self.folder, self.weights = servers, served, folder, weights
         self.seeded = request_seeds
-        self._servers = [
-            _Server(
-                url,
-                openai.AsyncOpenAI(base_url=url, api_key=key or "none", max_retries=0, timeout=servers.request_timeout),
-                logprobs=logprobs,
-            )
-            for url in servers.base_url
-        ]
-        # A slot is a permission to have one request at that server.
-        self._slots: asyncio.Queue[_Server] = asyncio.Queue()
+        # A slot is a permission to have one request at that server; None says that there is no point in asking.
+        self._slots: asyncio.Queue[_Server | None] = asyncio.Queue()
         for _ in range(servers.concurrency):
             for server in self._servers:
                 self._slots.put_nowait(server)
-        self._asking = 0
+        self._under_way: dict[object, float] = {}
         self._failing_since: float | None = None
+        self._last: FailedError | None = None
+        self._told = ""
         try:
             self.name = f"openai:{self.wait_for(self._first_kind())}"
         except BaseException:
@@ -116,71 +119,102 @@ class OpenAIEngine(ConcurrentEngine):
 
     async def _first_kind(self) -> str:
         """What the first server that answers calls itself; by then the model's name is known to be right there."""
-        return str(await self._at_a_server(lambda server: _value(server.kind)))
+        return await self._at_a_server(lambda server: _value(server.kind))
 
     async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
         """See `ConcurrentEngine.draw`."""
-        return cast(Answer, await self._at_a_server(lambda server: self._request(server, prompt, seed, decoding)))
+        return await self._at_a_server(lambda server: self._request(server, prompt, seed, decoding))
 
-    async def _at_a_server(self, ask: Any) -> Any:
+    async def _at_a_server(self, ask: Callable[[_Server], Awaitable[T]]) -> T:
         """Ask one server after the other until one answers.
 
         Raises:
-            ReachlabError: a refusal that waiting would not mend, or no answer from any server for too long.
+            ReachlabError: a refusal that waiting would not mend, answers that are none, or no answer from any server
+                for too long.
         """
+        useless, first_at = 0, 0.0
         while True:
             server = await self._slots.get()
-            wait_s = 0.0
-            self._asking += 1
+            if server is None:
+                self._slots.put_nowait(None)  # for the next who waits
+                raise SilentError(self._told) from self._last
+            began, wait_s, this = time.monotonic(), 0.0, object()
+            self._under_way[this] = began
             try:
-                async with server.known:
-                    if not server.model:
-                        await self._meet(server)
+                await self._known(server, began)
                 found = await ask(server)
                 server.failures, self._failing_since = 0, None
                 return found
-            except (self._errors.APIError, _UnfinishedError) as error:
-                wait_s = self._wait_after(server, error)
+            except FailedError as error:
+                if error.final:
+                    raise self._refused(server, error) from error
+                wait_s = max(error.wait_s, server.wait_after(began))
+                self._failed(server, error)
+                continue
+            except UnusableError as error:
+                wait_s, now = server.wait_after(began), time.monotonic()
+                useless, first_at = useless + 1, first_at or now
+                left_s = first_at + self.options.patience - now
+                if useless == TRIES or left_s <= 0:
+                    raise ReachlabError(
+                        f"{server.wire.shown}: what it answers to a request is no use, asked {useless} "
+                        f"time{'s' * (useless > 1)}: {server.wire.line(error)}; what is stored stays, run the same "
+                        "command again to go on"
+                    ) from error
+            except CutError as error:
+                raise ReachlabError(f"{server.wire.shown}: {error}") from error
             finally:
-                self._asking -= 1
+                del self._under_way[this]
                 asyncio.get_running_loop().call_later(wait_s, self._slots.put_nowait, server)
+                self._see()
+            # Not at the next server at once: there the same request may bring the same, and others wait for it.
+            await asyncio.sleep(min(_wait(useless), left_s))
 
-    def _wait_after(self, server: _Server, error: Exception) -> float:
-        """Seconds that the server is left alone after an error.
-
-        Raises:
-            ReachlabError: waiting would not mend it.
-        """
-        if isinstance(error, self._errors.APIStatusError):
-            final = error.status_code < 500 and error.status_code not in RETRIED
-            if final or error.code == "insufficient_quota":
-                self._refused(server, error)
-        server.failures += 1
-        now = time.monotonic()
-        self._failing_since = self._failing_since or now
-        # An answer under way may still come: only when none is has everyone fallen silent.
-        if self._asking == 1 and now - self._failing_since >= self.options.patience:
-            raise ReachlabError(
-                f"no server has answered for {self.options.patience:g} s ({server.url}: {_said(error)}); what is "
+    def _failed(self, server: _Server, error: FailedError) -> None:
+        """Note that a server did not answer; the first time, see to it that there is an end."""
+        self._last, self._told = (
+            error,
+            (
+                f"no server has answered for {self.options.patience:g} s ({server.wire.shown}: {error.said}); what is "
                 "stored stays, run the same command again to go on"
-            ) from error
-        told = 0.0
-        if isinstance(error, self._errors.APIStatusError):
-            try:
-                told = float(error.response.headers.get("retry-after", 0))
-            except ValueError:
-                told = 0.0
-        backoff = min(FIRST_WAIT_S * 2.0 ** min(server.failures - 1, 16), LONGEST_WAIT_S)
-        # Scattered, so that many waiting requests do not come back in one moment.
-        return max(told, backoff * random.uniform(0.5, 1.0))
+            ),
+        )
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
+            asyncio.get_running_loop().call_later(self.options.patience + 0.01, self._see)
 
-    def _refused(self, server: _Server, error: Any) -> NoReturn:
-        if error.status_code in (401, 403):
-            raise ReachlabError(
-                f"{server.url}: access refused; put the server's key into the environment variable "
+    def _see(self) -> None:
+        """Give up where nobody has answered for too long, and no request is left that began before that.
+
+        Whoever began later may not keep the others waiting: with several slots there is always one.
+        """
+        if self._failing_since is None:
+            return
+        over = self._failing_since + self.options.patience
+        if time.monotonic() >= over and all(began >= over for began in self._under_way.values()):
+            self._failing_since = None
+            self._slots.put_nowait(None)
+
+    def _refused(self, server: _Server, error: FailedError) -> ReachlabError:
+        if error.status in (401, 403):
+            return ReachlabError(
+                f"{server.wire.shown}: access refused; put the server's key into the environment variable "
                 f"{self.options.api_key_env} (--api-key-env names another)"
-            ) from error
-        raise ReachlabError(f"{server.url}: refuses a request: {_said(error)}") from error
+            )
+        return ReachlabError(f"{server.wire.shown}: refuses a request: {error.said}")
+
+    async def _known(self, server: _Server, began: float) -> None:
+        """See that it is known what a server is. Who waited while another asked in vain does not ask again."""
+        async with server.known:
+            if server.model:
+                return
+            if server.unmet is not None and server.unmet[0] >= began:
+                raise server.unmet[1]
+            try:
+                await self._meet(server)
+            except (FailedError, UnusableError) as error:
+                server.unmet = time.monotonic(), error
+                raise
 
     async def _meet(self, server: _Server) -> None:
         """Learn the server's kind, and whether it has the model.
@@ -188,54 +222,90 @@ class OpenAIEngine(ConcurrentEngine):
         Raises:
             ReachlabError: it has no such model, several to choose from, or other weights under that name.
         """
-        server.transformers = await asyncio.to_thread(_is_transformers_serve, server.url)
+        where = server.wire.shown
+        server.transformers = await _is_transformers_serve(server.wire)
         try:
-            offered = {m.id: m for m in (await server.client.models.list()).data or []}
-        except self._errors.APIStatusError as error:
-            if error.status_code in (401, 403) or not (self.served or self.folder):
+            offered = _models(await server.wire.get("models", LOOK_S))
+        except FailedError as error:
+            if (
+                not (error.final or error.status == 500)
+                or error.status in (401, 403)
+                or not (self.served or self.folder)
+            ):
                 raise
             offered = {}  # not every server can list; whether it has the model, the first request will say
         name = self.served or (next(iter(offered)) if len(offered) == 1 else self.folder)
+        names = server.wire.line(", ".join(sorted(offered)[:8]))
         if not name:
-            names = ", ".join(sorted(offered)[:8]) or "it does not say what"
-            raise ReachlabError(f"{server.url} serves {names}; say which: --served-name NAME")
+            raise ReachlabError(
+                f"{where} serves {names if offered else 'it does not say what'}; say which: --served-name NAME"
+            )
         # A server may load what it does not list, a folder of its own machine for one.
         if name not in offered and offered and "/" not in name:
-            raise ReachlabError(f"{server.url} has no model {name!r}; it serves {', '.join(sorted(offered)[:8])}")
-        model = offered.get(name)
-        root = getattr(model, "root", None)
-        if self.weights and isinstance(root, str) and Path(root).is_dir():
+            raise ReachlabError(f"{where} has no model {name!r}; it serves {names}")
+        model = offered.get(name, {})
+        root = model.get("root")
+        if self.weights and isinstance(root, str) and "\0" not in root and Path(root).is_dir():
             # Both are on this machine: that they are the same need not be believed.
             theirs = await asyncio.to_thread(hash_model, root)
             if theirs != self.weights:
-                raise ReachlabError(f"{server.url} serves {root}, whose weights are not those of --model")
-        server.kind = "transformers" if server.transformers else str(getattr(model, "owned_by", "") or "server")
+                raise ReachlabError(f"{where} serves {root}, whose weights are not those of --model")
+        owner = model.get("owned_by")
+        kind = server.wire.line(owner, LONGEST_NAME) if isinstance(owner, str) and owner.strip() else "server"
+        server.kind = "transformers" if server.transformers else kind
         server.model = name
 
     async def _request(self, server: _Server, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
         """One sample from one server, which is asked for less where it refuses what it does not know."""
-        ask = server.client.completions.create if isinstance(prompt, str) else server.client.chat.completions.create
+        chat = not isinstance(prompt, str)
+        path = "chat/completions" if chat else "completions"
         sent = {"seed": seed} if self.seeded else {}
         asks, refused = (server.logprobs, server.neutral), None
         fewer = [way for way in FEWER if way != asks and way[0] <= asks[0] and way[1] <= asks[1]]
         for logprobs, neutral in (asks, *(way for way in fewer if way[1] or server.kind not in FILLS_IN)):
             body = _body(server, prompt, decoding, sent, logprobs=logprobs, neutral=neutral)
             try:
-                found = _answer(await ask(**body), decoding)
-            except (self._errors.BadRequestError, self._errors.UnprocessableEntityError) as error:
+                found = await server.wire.post(path, body, tokens=decoding.max_tokens)
+            except FailedError as error:
+                if error.status == 400 and error.code == FILTERED:
+                    return filtered()  # a filter that looks at prompts
+                if error.status not in REFUSED:
+                    raise
                 refused = error  # if it was not what is left out next, it says again what is wrong
                 continue
+            answer = read_answer(found, decoding, chat=chat)
+            if server.wire.holds_key(answer.text):
+                raise UnusableError("an answer that repeats the key it was asked with")
             if refused is not None:
                 server.logprobs, server.neutral = server.logprobs and logprobs, server.neutral and neutral
-            return found
+            return answer
         assert refused is not None
         raise refused
 
     def close(self) -> None:
         """Close the connections."""
         if self._loop.is_running():
-            self.wait_for(_all(server.client.close() for server in getattr(self, "_servers", [])))
+            self.wait_for(_all(server.wire.close() for server in self._servers))
         super().close()
+
+
+def _wait(failures: int) -> float:
+    """Seconds after so many failures; scattered, so that many waiting requests do not come back in one moment."""
+    return min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 16), LONGEST_WAIT_S) * random.uniform(0.5, 1.0)
+
+
+def _models(found: Any) -> dict[str, dict[str, Any]]:
+    """A server's models by their names.
+
+    Raises:
+        UnusableError: it lists none as the protocol does.
+    """
+    rows = found.get("data") if isinstance(found, dict) else None
+    if found == {} or (isinstance(found, dict) and "data" in found and rows is None):
+        return {}
+    if not isinstance(rows, list):
+        raise UnusableError(f"a list of models that is none ({found!r:.60})")
+    return {row["id"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]}
 
 
 def _body(
@@ -255,20 +325,16 @@ def _body(
         # All that is sent as one: it would keep the checkpoint's own do_sample (off, where none is given), and the
         # library's top_k of 50.
         own = {**OFF, "do_sample": decoding.temperature > 0, "top_k": decoding.top_k}
-        body["extra_body"] = {"generation_config": json.dumps(own)}
+        body["generation_config"] = json.dumps(own)
     elif neutral:
-        body |= {**PENALTIES, "extra_body": {**NEUTRAL, "top_k": decoding.top_k or -1}}
+        body |= {**PENALTIES, **NEUTRAL, "top_k": decoding.top_k or -1}
     elif decoding.top_k:
-        body["extra_body"] = {"top_k": decoding.top_k}
+        body["top_k"] = decoding.top_k
     if options := _options(prompt):
-        body["extra_body"] = {**body.get("extra_body", {}), "chat_template_kwargs": options}
+        body["chat_template_kwargs"] = options
     if isinstance(prompt, str):
         return {**body, "prompt": prompt, **({"logprobs": 1} if logprobs else {})}
     return {**body, "messages": _messages(prompt), **({"logprobs": True, "top_logprobs": 0} if logprobs else {})}
-
-
-class _UnfinishedError(Exception):
-    """An answer that the server cut short for reasons of its own."""
 
 
 def _options(prompt: Prompt) -> dict[str, Any]:
@@ -300,72 +366,22 @@ async def _all(work: Any) -> None:
     await asyncio.gather(*work)
 
 
-def _answer(found: Any, decoding: Decoding) -> Answer:
-    """The sample in a server's response.
+async def _is_transformers_serve(wire: Wire) -> bool:
+    """Whether `transformers serve` is behind the address: it says so by its other routes.
 
     Raises:
-        _UnfinishedError: it is not whole.
-        ReachlabError: it does not say what a sample needs.
+        FailedError: it did not say, and may yet: taken for another, its own settings would decide what is drawn.
     """
-    choices = getattr(found, "choices", None)
-    choice = choices[0] if choices else None
-    reason = choice and choice.finish_reason
-    if choice is None or reason in (None, "abort", "error"):
-        raise _UnfinishedError(f"an answer that is not whole (finish_reason {reason!r})")
-    if reason not in ("stop", "length"):
-        raise ReachlabError(f"the server ended an answer with {reason!r}; such an answer is not a sample of the model")
-    logprobs: Sequence[float] | None = None
-    if hasattr(choice, "message"):
-        # A server that parses reasoning puts it apart; it is part of what the model wrote.
-        said = choice.message
-        thought = getattr(said, "reasoning_content", None) or getattr(said, "reasoning", None)
-        text = (f"<think>{thought}</think>" if thought else "") + (said.content or "")
-        if choice.logprobs is not None and choice.logprobs.content:
-            logprobs = [token.logprob for token in choice.logprobs.content]
-    else:
-        text = choice.text
-        if choice.logprobs is not None and choice.logprobs.token_logprobs:
-            logprobs = [value for value in choice.logprobs.token_logprobs if value is not None]
-    if found.usage is not None:
-        tokens = int(found.usage.completion_tokens)
-    elif logprobs is not None:
-        tokens = len(logprobs)
-    else:
-        raise ReachlabError("the server does not say how many tokens an answer took (usage.completion_tokens)")
-    if reason == "length" and tokens < decoding.max_tokens:
-        raise ReachlabError(
-            f"the server cut an answer after {tokens:,} of {decoding.max_tokens:,} tokens: a limit of its own, or of "
-            "the checkpoint's generation_config.json (max_new_tokens); raise it there, or lower --max-tokens"
-        )
-    cuts = [at for stop in decoding.stop if (at := text.find(stop)) >= 0]
-    return Answer(
-        text=storable(text[: min(cuts)] if cuts else text),  # some servers leave the stop string on
-        tokens=tokens,
-        finish=cast(Finish, reason),
-        logprob=float(sum(logprobs)) if logprobs is not None and len(logprobs) == tokens else None,
-    )
-
-
-def _is_transformers_serve(url: str) -> bool:
-    """Whether `transformers serve` is behind the address: it says so by its other routes."""
     try:
-        with urlopen(url.rstrip("/").removesuffix("/v1") + "/openapi.json", timeout=10) as response:
-            paths = json.load(response)["paths"]
-    except (OSError, ValueError, KeyError, TypeError):
+        found = await wire.get(f"{wire.root}/openapi.json", ROUTES_S, key=False)
+    except UnusableError:
         return False
-    return {"/load_model", "/reset"} <= set(paths)
-
-
-def _said(error: Exception) -> str:
-    """An error in one line, without what was sent."""
-    body = getattr(error, "body", None)
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        text = inner.get("message") if isinstance(inner, dict) else inner
-        text = text or body.get("detail") or str(error)
-    else:
-        text = str(error)
-    return " ".join(str(text).split())[:300] or type(error).__name__
+    except FailedError as error:
+        if error.final or error.status == 500:  # a server that has no such page says so in many ways
+            return False
+        raise
+    paths = found.get("paths") if isinstance(found, dict) else None
+    return isinstance(paths, dict) and {"/load_model", "/reset"} <= set(paths)
 
 
 def open_engine(config: SampleConfig) -> OpenAIEngine:
@@ -377,14 +393,6 @@ def open_engine(config: SampleConfig) -> OpenAIEngine:
     servers = config.servers
     if not servers.base_url:
         raise ReachlabError("--engine openai needs a server: --base-url http://localhost:8000/v1")
-    for url in servers.base_url:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ReachlabError(f"--base-url {url}: not an address, as in http://localhost:8000/v1")
-        if parts.username or parts.password:
-            raise ReachlabError(
-                f"--base-url: no password in an address; put the key into the environment ({servers.api_key_env})"
-            )
     choices: dict[str, Any] = {"request_seeds": config.request_seeds, "logprobs": config.logprobs}
     if not Path(config.model).is_dir():
         return OpenAIEngine(servers, servers.served_name or config.model, **choices)
