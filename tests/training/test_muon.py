@@ -76,7 +76,10 @@ def test_a_weight_moves_as_the_matrix_that_it_is(shape: tuple[int, ...], layout:
     if len(shape) > 3 or layout == "filters":
         wanted = reference(start.flatten(1), [g.flatten(1) for g in gradients], 0.05, 0.9, 0.1).view(shape)
     else:
-        turn = (lambda t: t.mT) if layout == "columns" else (lambda t: t)
+
+        def turn(t: Tensor) -> Tensor:
+            return t.mT if layout == "columns" else t
+
         stack, steps = start.view(-1, *shape[-2:]), [g.view(-1, *shape[-2:]) for g in gradients]
         each = [turn(reference(turn(stack[e]), [turn(g[e]) for g in steps], 0.05, 0.9, 0.1)) for e in range(len(stack))]
         wanted = torch.stack(each).view(shape)
