@@ -138,6 +138,14 @@ def test_metrics_leave_out_a_torn_line(run: RunFolder) -> None:
     assert run.metrics() == [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 2.25}]
 
 
+@pytest.mark.parametrize("line", ['{"step": 2, "lo', "[1]", "null", '{"loss": 1}', '{"step": 2.5}', '{"step": true}'])
+def test_metrics_are_never_silently_fewer(run: RunFolder, line: str) -> None:
+    run.write("metrics.jsonl", f'{{"step": 1}}\n\n{line}\n{{"step": 3}}\n')
+    with pytest.raises(ReachlabError, match=r"metrics.jsonl: line 3 is no training step's: '"):
+        run.metrics()
+    assert run.metrics(foreign=True) == [{"step": 1}, {"step": 3}]
+
+
 def test_writing_is_whole_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "file"
     write_atomically(target, b"old")

@@ -1,5 +1,6 @@
 """Models and tokenizers small enough to test with, and the command line as a user meets it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -89,6 +90,18 @@ def names(folder: str | Path) -> list[str]:
 def timeless(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Metrics without what a clock said."""
     return [{k: v for k, v in row.items() if not k.startswith("seconds") and "per_second" not in k} for row in rows]
+
+
+def same_run(a: str | Path, b: str | Path) -> bool:
+    """Whether two runs' folders hold the same files and bytes; of metrics, all but what a clock said."""
+    left, right = ({str(p.relative_to(run)): p for p in sorted(Path(run).rglob("*")) if p.is_file()} for run in (a, b))
+    clocked = left.pop("metrics.jsonl"), right.pop("metrics.jsonl")
+    found, wanted = (timeless([json.loads(line) for line in file.read_bytes().splitlines()]) for file in clocked)
+    assert found == wanted
+    assert left.keys() == right.keys()
+    different = [name for name, file in left.items() if file.read_bytes() != right[name].read_bytes()]
+    assert not different
+    return True
 
 
 def in_a_fork(work: Callable[[], object]) -> int:

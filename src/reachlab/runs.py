@@ -239,16 +239,35 @@ class RunFolder:
         paths = map(os.path.dirname, self.glob("checkpoints/step-*/config.json"))
         return dict(sorted((step, path) for path in paths if (step := training_step(path)) is not None))
 
-    def metrics(self) -> list[dict[str, Any]]:
-        """The lines of `metrics.jsonl`; a torn last line (the process was killed) is left out."""
+    def metrics(self, *, foreign: bool = False) -> list[dict[str, Any]]:
+        """The lines of `metrics.jsonl`; a torn last line (the process was killed, or is writing it) is left out. Where
+        `foreign` lines may stand among them, as in a picture of what there is, so are all that are no step's.
+
+        Raises:
+            ReachlabError: any other line that is no training step's.
+        """
         if not self.exists("metrics.jsonl"):
             return []
-        rows = []
-        for line in self.read("metrics.jsonl").splitlines():
-            with contextlib.suppress(ReachlabError):
-                row = parse_json(line, "")
-                rows += [row] if isinstance(row, dict) and isinstance(row.get("step"), int) else []
+        rows: list[dict[str, Any]] = []
+        *lines, last = self.read("metrics.jsonl").split(b"\n")
+        for number, line in enumerate([*lines, last], 1):
+            if (row := _metrics_row(line)) is not None:
+                rows.append(row)
+                continue
+            torn = number > len(lines) and (line.startswith(b"{") or not line.strip(b"\0"))
+            if line.strip() and not torn and not foreign:
+                short = line.decode(errors="replace").strip()[:40]
+                raise ReachlabError(f"{self.file('metrics.jsonl')}: line {number} is no training step's: {short!r}")
         return rows
+
+
+def _metrics_row(line: bytes) -> dict[str, Any] | None:
+    """A line of `metrics.jsonl`, if it is one."""
+    try:
+        row = parse_json(line, "")
+    except ReachlabError:
+        return None
+    return row if isinstance(row, dict) and type(row.get("step")) is int else None
 
 
 def kept_at(step: int) -> str:

@@ -58,6 +58,56 @@ def test_a_step_is_the_published_one_for_each_matrix(decay: float) -> None:
         assert torch.allclose(params[3][e], wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("shape", "layout"),
+    [((6, 4), "columns"), ((4, 6), "columns"), ((3, 5, 7), "columns"), ((8, 3, 4), "filters"), ((8, 3, 4, 4), "rows"),
+     ((8, 3, 2, 4, 4), "filters"), ((3, 5, 7), "rows")],
+)  # fmt: skip
+def test_a_weight_moves_as_the_matrix_that_it_is(shape: tuple[int, ...], layout: str) -> None:
+    """However it is stored: turned, as filters, or in a stack; the length of a step is that of (out, in)."""
+    generator = torch.Generator().manual_seed(4)
+    start = torch.randn(shape, generator=generator)
+    gradients = [torch.randn(shape, generator=generator) for _ in range(3)]
+    p = nn.Parameter(start.clone())
+    optimizer = Muon([{"params": [p], "layout": layout}], lr=0.05, momentum=0.9, weight_decay=0.1)
+    for g in gradients:
+        p.grad = g.clone()
+        optimizer.step()
+    if len(shape) > 3 or layout == "filters":
+        wanted = reference(start.flatten(1), [g.flatten(1) for g in gradients], 0.05, 0.9, 0.1).view(shape)
+    else:
+
+        def turn(t: Tensor) -> Tensor:
+            return t.mT if layout == "columns" else t
+
+        stack, steps = start.view(-1, *shape[-2:]), [g.view(-1, *shape[-2:]) for g in gradients]
+        each = [turn(reference(turn(stack[e]), [turn(g[e]) for g in steps], 0.05, 0.9, 0.1)) for e in range(len(stack))]
+        wanted = torch.stack(each).view(shape)
+    assert torch.allclose(p, wanted, atol=1e-5)
+
+
+def test_a_turned_map_takes_the_steps_of_the_map_itself() -> None:
+    """GPT-2 stores (in, out): a wide layer's steps are √(out/in) long all the same."""
+    generator = torch.Generator().manual_seed(5)
+    weight, gradient = torch.randn(12, 4, generator=generator), torch.randn(12, 4, generator=generator)
+    as_is, turned = nn.Parameter(weight.clone()), nn.Parameter(weight.mT.clone())
+    as_is.grad, turned.grad = gradient, gradient.mT.clone()
+    Muon([as_is], lr=0.1).step()
+    Muon([{"params": [turned], "layout": "columns"}], lr=0.1).step()
+    assert torch.allclose(turned.mT, as_is, atol=1e-6)
+
+
+def test_a_state_of_a_version_without_layouts_goes_on() -> None:
+    p = nn.Parameter(torch.ones(3, 4))
+    optimizer = Muon([p])
+    state = optimizer.state_dict()
+    del state["param_groups"][0]["layout"]
+    optimizer.load_state_dict(state)
+    p.grad = torch.ones(3, 4)
+    optimizer.step()
+    assert not torch.equal(p, torch.ones(3, 4))
+
+
 def test_a_parameter_without_a_gradient_stays() -> None:
     moved, still = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2))
     moved.grad = torch.eye(2)

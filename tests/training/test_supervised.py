@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.tiny import TASK, kill_again_and_again, names, timeless, tiny_config, touches
+from tests.tiny import TASK, kill_again_and_again, names, same_run, timeless, tiny_config, touches
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from reachlab.errors import ReachlabError
@@ -109,17 +109,14 @@ def test_a_pretraining_killed_again_and_again_ends_with_the_same_weights(pretrai
     most = touches(lambda: pretrain(pretraining(tmp_path / "counted")))
     hits = kill_again_and_again(lambda: pretrain(pretraining(out)), most, kills=6, seed=3)
     assert hits >= 2
-    assert same(out, pretrained)
-    assert metrics(out) == metrics(pretrained)
-    assert names(out) == ["metrics.jsonl", "model", "run.json"]
+    assert same_run(out, pretrained)
 
 
 def test_a_distillation_killed_again_and_again_ends_with_the_same_weights(pretrained: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "killed"
     most = touches(lambda: distill(distilling(pretrained, whole)))
     assert kill_again_and_again(lambda: distill(distilling(pretrained, out)), most, kills=4, seed=5) >= 1
-    assert same(out, whole)
-    assert metrics(out) == metrics(whole)
+    assert same_run(out, whole)
     assert not same(whole, pretrained)
 
 
@@ -146,8 +143,34 @@ def test_a_run_stopped_at_any_step_goes_on_exactly(
     assert (tmp_path / "base" / "state").exists() == (stop > 4)
     torch.rand(5)  # whatever else the process did
     pretrain(pretraining(tmp_path / "base", loop=replace(LOOP, save_every=100)))
-    assert same(tmp_path / "base", pretrained)
-    assert metrics(tmp_path / "base") == metrics(pretrained)
+    whole = tmp_path / "whole"
+    shutil.copytree(pretrained, whole)
+    described = RunFolder(whole).read_json("run.json")
+    assert RunFolder(tmp_path / "base").read_json("run.json")["config"] == described["config"]
+    shutil.copy(tmp_path / "base" / "run.json", whole)  # what ran may be said of another moment
+    assert same_run(tmp_path / "base", whole)
+    assert hash_model(tmp_path / "base") == hash_model(pretrained)
+
+
+@pytest.mark.parametrize("kind", ["number", "bpe", "llava"])
+def test_a_resumed_run_writes_the_tokenizer_it_began_with(
+    kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers writes another tokenizer_config.json for a tokenizer that it has loaded."""
+    shape = replace(tiny_config(), tokenizer="char" if kind == "llava" else kind)
+    loop = replace(LOOP, steps=3, save_every=1, keep_every=2)
+    settings: dict[str, Any] = {"model": shape, "loop": loop}
+    if kind == "llava":
+        settings |= {"model": replace(shape, family="llava", layers=1, positions=256), "data": "scenes", "length": 160}
+    pretrain(pretraining(tmp_path / "whole", **settings))
+    for stop in (2, 3):  # from one state, and from the state of a run that had been resumed
+        with monkeypatch.context() as patch:
+            patch.setattr(loop_module.TrainingRun, "_log", _stop_at(stop))
+            with pytest.raises(KeyboardInterrupt):
+                pretrain(pretraining(tmp_path / "stopped", **settings))
+    pretrain(pretraining(tmp_path / "stopped", **settings))
+    assert same_run(tmp_path / "stopped", tmp_path / "whole")
+    assert hash_model(tmp_path / "stopped") == hash_model(tmp_path / "whole")
 
 
 def test_random_numbers_of_a_step_go_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,9 @@ import glob
 import json
 import os
 import shutil
+import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -191,7 +192,11 @@ def restore_folder(folder: str | Path) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def save_model(folder: str | Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+TokenizerFiles = Mapping[str, bytes]
+"""A tokenizer as it was once written: what each file holds, by name."""
+
+
+def save_model(folder: str | Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | TokenizerFiles) -> None:
     """Save weights, configuration, tokenizer and what its routers keep (`moe/`), whole or not at all."""
 
     def fill(path: Path) -> None:
@@ -203,10 +208,27 @@ def save_model(folder: str | Path, model: PreTrainedModel, tokenizer: PreTrained
     save_folder(folder, fill)
 
 
-def save_tokenizer(path: str | Path, tokenizer: PreTrainedTokenizerBase) -> None:
+def save_tokenizer(path: str | Path, tokenizer: PreTrainedTokenizerBase | TokenizerFiles) -> None:
     """Save a tokenizer, with its processor where it has one."""
+    if isinstance(tokenizer, Mapping):
+        for name, data in tokenizer.items():
+            (Path(path) / name).write_bytes(data)
+        return
     # A processor saves its tokenizer too.
     (processor_of(tokenizer) or tokenizer).save_pretrained(path)
+
+
+def tokenizer_files(tokenizer: PreTrainedTokenizerBase) -> TokenizerFiles:
+    """What `save_tokenizer` writes. Once it is loaded again, transformers writes other files for the same tokenizer:
+    how it was loaded goes into them, and how it was last used."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_tokenizer(folder, tokenizer)
+        return read_files(Path(folder))
+
+
+def read_files(folder: Path, but: Collection[str] = ()) -> TokenizerFiles:
+    """What the files of a folder hold, but for some."""
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name not in but}
 
 
 def hash_model(path: str | Path, *, rehash: bool = False) -> str:

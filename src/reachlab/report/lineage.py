@@ -30,7 +30,7 @@ class Training:
     def rows(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; those of a resumed run may come twice, and the later one counts."""
         by_step: dict[Any, dict[str, Any]] = {}
-        for row in self.folder.metrics():
+        for row in self.folder.metrics(foreign=True):
             if isinstance(row, dict):
                 by_step.setdefault(row.get("step"), {}).update(row)
         last = float("inf") if self.until is None else self.until

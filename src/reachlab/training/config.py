@@ -21,7 +21,7 @@ class OptimizerChoice:
     muon_lr: float | None = None
     """Learning rate of Muon."""
     weight_decay: float | None = None
-    """Decoupled weight decay, on matrices."""
+    """Decoupled weight decay, on linear maps and embeddings; biases, norms and single vectors never decay."""
     warmup: int | None = None
     """Steps over which the learning rates rise from 0."""
     schedule: Literal["constant", "linear", "cosine", "wsd"] | None = None
@@ -61,7 +61,7 @@ class OptimizerConfig(OptimizerChoice):
     muon_lr: float = 0.02
     """Learning rate of Muon."""
     weight_decay: float = 0.0
-    """Decoupled weight decay, on matrices."""
+    """Decoupled weight decay, on linear maps and embeddings; biases, norms and single vectors never decay."""
     warmup: int = 0
     """Steps over which the learning rates rise from 0."""
     schedule: Literal["constant", "linear", "cosine", "wsd"] = "constant"

@@ -7,10 +7,12 @@ RL, after each step's updates, on one rollout of each problem:
 A leap in the KL to the start is a leap from where the policy was; slow growth, which RL needs, never shows in D, far as
 it leads. Trust regions keep D near 0.01 nats (TRPO, arXiv 1502.05477); what breaks a model is a hundred times that.
 Distilling: by how much the loss of sequences of the first step lies above what they had at the start; learning lowers
-it. Pretraining from nothing has no start worth guarding; a loss that is not finite stops every run.
+it. Pretraining from nothing has no start worth guarding; a loss or a weight that is not finite stops every run.
 
 What a leap leaves is never saved: the state on disk stays the one before it.
 """
+
+from typing import NoReturn
 
 from reachlab.errors import ReachlabError
 from reachlab.training.config import OptimizerConfig
@@ -31,12 +33,18 @@ def check(what: str, moved: float, limit: float, optimizer: OptimizerConfig, ste
     """
     if not limit or moved <= limit:
         return
+    too_far(f"{what} by {moved:.2f} nats a token, more than --guard {limit:g} allows", optimizer, step)
+
+
+def too_far(said: str, optimizer: OptimizerConfig, step: int) -> NoReturn:
+    """Stop a run whose step did that to the model.
+
+    Raises:
+        LeapError: with what to change.
+    """
     rates = {"--lr": optimizer.lr}
     if optimizer.method == "muon":
         rates["--muon-lr"] = optimizer.muon_lr
     lower = " and ".join(f"{name} {rate:g} to {rate / 10:g}" for name, rate in rates.items())
     warm = "" if optimizer.warmup >= step + 10 else f", or add a warm-up (--warmup {max(20, 2 * optimizer.warmup)})"
-    raise LeapError(
-        f"step {step} {what} by {moved:.2f} nats a token, more than --guard {limit:g} allows: the update was too large "
-        f"for this model. Lower {lower}{warm}"
-    )
+    raise LeapError(f"step {step} {said}: the update was too large for this model. Lower {lower}{warm}")

@@ -20,20 +20,30 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import load_tokenizer, restore_folder, save_folder, save_model, save_tokenizer
+from reachlab.models.checkpoint import (
+    load_tokenizer,
+    read_files,
+    restore_folder,
+    save_folder,
+    save_model,
+    save_tokenizer,
+    tokenizer_files,
+)
 from reachlab.models.devices import choose_device
 from reachlab.moe import densified
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder, kept_at, training_step
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
-from reachlab.training.guard import LeapError
+from reachlab.training.guard import LeapError, too_far
 from reachlab.training.lora import merged
 from reachlab.training.optimizer import build_optimizers, clip, learning_rate_scale
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import RLConfig
+from reachlab.training.saved import FILE, LOG, column, not_finite, read_log, read_state, refusal
 from reachlab.training.shown import shown
 from reachlab.training.trackers import Trackers, check_trackers
 
@@ -97,13 +107,13 @@ class TrainingRun:
         self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         torch.manual_seed(loop.seed)
         self.model, self.tokenizer = start()
+        if (bad := not_finite(dict(self.model.named_parameters()))) is not None:
+            raise ReachlabError(f"the model that this run begins with has weights that are not finite: {bad}")
         if folder.exists("run.json"):
             self._by_main(claim)
         self._by_main(lambda: restore_folder(self.path / "state"))
         resuming = (self.path / "state").is_dir() and not self.finished
-        if resuming:
-            # The very tokenizer the run began with: its ids are what the weights mean.
-            self.tokenizer = load_tokenizer(self.path / "state")
+        self._settle_tokenizer(resuming)
         self.model.to(self.device)
         trained = {"policy": (self.model, optimizer), **(beside(self.model) if beside else {})}
         self.modules: dict[str, nn.Module] = {name: module for name, (module, _) in trained.items()}
@@ -113,6 +123,8 @@ class TrainingRun:
         self.step, self.saved, self.moved = 0, 0, False
         if resuming:
             self._resume()
+        if not self.finished:
+            self._by_main(self._check_log)
 
     @property
     def finished(self) -> bool:
@@ -172,9 +184,23 @@ class TrainingRun:
                     group["lr"] = group["base_lr"] * scale
                 optimizer.step()
             self.moved = True
+            self._check_weights(t)
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         return norms
+
+    def _check_weights(self, t: int) -> None:
+        """Find weights that an update broke before anything is drawn from them, or saved.
+
+        Raises:
+            LeapError: a weight is not finite.
+        """
+        moved = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
+        held = [p.to_local() if isinstance(p, DTensor) else p for p in moved]
+        # The largest size of all: not a number where a single weight is none.
+        broken = not math.isfinite(nn.utils.get_total_norm([w for w in held if w.numel()], math.inf))
+        if self.processes.most(broken) if self.processes.sharded else broken:
+            too_far("left weights that are not finite", self.optimizer_config, t + 1)
 
     def _scale(self, t: int) -> float:
         return learning_rate_scale(self.optimizer_config, t, self.loop.steps)
@@ -192,10 +218,11 @@ class TrainingRun:
             state["random_cuda"] = torch.cuda.get_rng_state(self.device)
 
         def fill(path: Path) -> None:
-            save_tokenizer(path, self.tokenizer)
+            save_tokenizer(path, self._tokenizer_files)
             self.model.config.save_pretrained(path)
-            torch.save(state, path / "trainer.pt")
+            torch.save(state, path / FILE)
 
+        self._by_main(self._sync_log)
         self._by_main(lambda: save_folder(self.path / "state", fill))
         self.saved = self.step
 
@@ -225,27 +252,55 @@ class TrainingRun:
             return "no state is saved"
         return f"the state in {self.path / 'state'} is that of step {self.saved}, before it"
 
-    def _resume(self) -> None:
-        path = self.path / "state" / "trainer.pt"
+    def _settle_tokenizer(self, resuming: bool) -> None:
+        """Take the very tokenizer that the run began with: its ids are what the weights mean. It is written once, and
+        all that the run saves holds these files."""
+        if not resuming:
+            self._tokenizer_files = tokenizer_files(self.tokenizer) if self.processes.main else {}
+            return
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            self.tokenizer = load_tokenizer(self.path / "state")
+        except ReachlabError as error:
+            raise refusal(self.folder, error) from error
+        self._tokenizer_files = read_files(self.path / "state", but=(FILE, "config.json"))
+
+    def _resume(self) -> None:
+        routers = densified(self.model)
+        others = ("routers",) if routers is not None else ()
+        try:
+            state = read_state(self.path / "state", self.modules, others, self.loop.steps)
             for name, module in self.modules.items():
                 self.processes.load_state(module, self.optimizers[name], state[name])
+            if routers is not None:
+                routers.load(state["routers"])
+            torch.set_rng_state(state["random"])
+            if self.device.type == "cuda" and "random_cuda" in state:
+                torch.cuda.set_rng_state(state["random_cuda"], self.device)
+        except (MemoryError, torch.OutOfMemoryError):
+            raise  # that says nothing of the state
         except Exception as error:
-            raise ReachlabError(
-                f"{path.parent}: not a state to go on from ({str(error).splitlines()[0]}); delete it to start over"
-            ) from error
-        if (routers := densified(self.model)) is not None:
-            routers.load(state["routers"])
-        torch.set_rng_state(state["random"])
-        if self.device.type == "cuda" and "random_cuda" in state:
-            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+            raise refusal(self.folder, error) from error
         self.step = self.saved = int(state["step"])
+
+    def logged(self, name: str, until: int | None = None) -> list[float]:
+        """A number of the log's lines up to the step that is gone on from, or up to `until`; the same everywhere.
+
+        Raises:
+            ReachlabError: a line that is missing, or has no such number.
+        """
+        found: list[float] = []
+
+        def read() -> None:
+            rows = read_log(self.folder, self.step)
+            found.extend(column(self.folder, rows[:until], name, self.step))
+
+        self._by_main(read)
+        return self.processes.same(found)
 
     def _write_model(self, name: str) -> None:
         """The weights of the moment as an ordinary checkpoint in the run's folder `name`."""
         with self.processes.whole(self.model) as model, merged(model):
-            self._by_main(lambda: save_model(self.path / name, model, self.tokenizer))
+            self._by_main(lambda: save_model(self.path / name, model, self._tokenizer_files))
 
     def _by_main(self, work: Callable[[], None]) -> None:
         """What touches the disk is done by one process; its error is everybody's."""
@@ -269,18 +324,27 @@ class TrainingRun:
         config: Mapping[str, Any] = self.folder.read_json("run.json")["config"] if names else {}
         return stack.enter_context(Trackers(names, self.path, self.folder.name, config, self.step))
 
+    def _check_log(self) -> None:
+        read_log(self.folder, self.step)
+
     def _seconds_so_far(self) -> float:
-        mine = sum(map(_training_seconds, self.folder.metrics())) if self.processes.main else 0.0
+        mine = sum(map(_training_seconds, read_log(self.folder, self.step))) if self.processes.main else 0.0
         return float(self.processes.same(mine))
 
     def _log(self, metrics: Metrics) -> None:
         try:
-            with (self.path / "metrics.jsonl").open("a") as file:
+            with (self.path / LOG).open("a") as file:
                 # JSON has no NaN; a reward of which nothing was scored is null.
                 row = {k: v if math.isfinite(v) else None for k, v in metrics.items()}
                 file.write(json.dumps({"step": self.step, **row}) + "\n")
         except OSError as error:
-            raise ReachlabError(f"{self.path / 'metrics.jsonl'}: not written: {error.strerror}") from error
+            raise ReachlabError(f"{self.path / LOG}: not written: {error.strerror}") from error
+
+    def _sync_log(self) -> None:
+        """Have the lines on the disk before the state that stands on them."""
+        if (self.path / LOG).exists():
+            with (self.path / LOG).open("rb") as file:
+                os.fsync(file.fileno())
 
     def _drop_after(self, step: int) -> None:
         """A killed run may have logged and kept steps after its last saved state; they are about to be taken again.
@@ -290,8 +354,8 @@ class TrainingRun:
         for kept in (self.path / "checkpoints").glob("*"):
             if (training_step(kept) or 0) > step or kept.name.startswith(".step-"):
                 shutil.rmtree(kept, ignore_errors=True)
-        rows = [r for r in self.folder.metrics() if r["step"] <= step]
-        self.folder.write("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in rows))
+        rows = [row for row in self.folder.metrics() if row["step"] <= step]
+        self.folder.write(LOG, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _training_seconds(metrics: Mapping[str, Any]) -> float:

@@ -1,12 +1,13 @@
 """Muon: momentum, orthogonalised.
 
-    M ← μ M + G;   O = NewtonSchulz5(G + μ M) ≈ U Vᵀ of its singular value decomposition;   W ← W − η √max(1,
-    rows/cols) O
+    M ← μ M + G;   O = NewtonSchulz5(G + μ M) ≈ U Vᵀ of its singular value decomposition;
+    W ← W − η √max(1, out/in) O
 
 Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. torch.optim.Muon walks matrix
 by matrix in bfloat16, which on a CPU without bfloat16 instructions takes longer than the forward and backward pass of
 a small model; here all matrices of one shape go through one batched iteration in their own precision. Stacked expert
-weights (E, rows, cols) are E matrices.
+weights (E, out, in) are E matrices; a map that is stored turned (in, out) has its out and in the other way round; the
+filters of a convolution (out, in, height, width) are one matrix (out, in · height · width), as the source has it.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,6 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from reachlab.training.layouts import Layout
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 STEPS = 5
@@ -31,30 +34,58 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     return X.mT if tall else X
 
 
-class Muon(torch.optim.Optimizer):
-    """Muon on matrices (2-D) and stacks of matrices (3-D), with Nesterov momentum and decoupled weight decay."""
+def as_matrices(tensor: Tensor, layout: Layout) -> Tensor:
+    """A weight, or what belongs to it, as matrices (n, out, in); four axes and more are always filters."""
+    if layout == "filters" or tensor.ndim > 3:
+        return tensor.flatten(1).unsqueeze(0)
+    matrices = tensor.reshape(-1, *tensor.shape[-2:])
+    return matrices.mT if layout == "columns" else matrices
 
-    def __init__(self, params: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0):
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+def as_stored(matrices: Tensor, layout: Layout, shape: torch.Size) -> Tensor:
+    """What `as_matrices` made into matrices, as it was."""
+    return (matrices.mT if layout == "columns" and len(shape) < 4 else matrices).reshape(shape)
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon on linear maps, with Nesterov momentum and decoupled weight decay; a group's `layout` says how its weights
+    are stored (`layouts.py`)."""
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+    ):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "layout": "rows"})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("layout", "rows")  # states of versions that knew no other
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """Move every parameter that has a gradient."""
         for group in self.param_groups:
-            shapes: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
+            layout: Layout = group["layout"]
+            shapes: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
             for p in group["params"]:
                 if p.grad is not None:
-                    shapes.setdefault((p.shape[-2], p.shape[-1]), []).append((p, p.grad))
+                    direction = as_matrices(self._direction(p, p.grad, group["momentum"]), layout)
+                    shapes.setdefault(direction.shape[1:], []).append((p, direction))
             for (rows, cols), pairs in shapes.items():
-                directions = []
-                for p, gradient in pairs:
-                    state = self.state[p]
-                    if "momentum" not in state:
-                        state["momentum"] = torch.zeros_like(gradient)
-                    state["momentum"].mul_(group["momentum"]).add_(gradient)
-                    directions.append(gradient.add(state["momentum"], alpha=group["momentum"]).view(-1, rows, cols))
-                update = orthogonalise(torch.cat(directions))
+                update = orthogonalise(torch.cat([direction for _, direction in pairs]))
                 scale = -group["lr"] * max(1.0, rows / cols) ** 0.5
-                parts = torch.split(update, [len(d) for d in directions])
+                parts = torch.split(update, [len(direction) for _, direction in pairs])
                 for (p, _), part in zip(pairs, parts, strict=True):
-                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(part.view_as(p), alpha=scale)
+                    moved = as_stored(part, layout, p.shape)
+                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(moved, alpha=scale)
+
+    def _direction(self, p: Tensor, gradient: Tensor, momentum: float) -> Tensor:
+        state = self.state[p]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(gradient)
+        state["momentum"].mul_(momentum).add_(gradient)
+        return gradient.add(state["momentum"], alpha=momentum)

@@ -8,37 +8,38 @@ from torch.distributed.tensor import DTensor
 
 from reachlab.errors import ReachlabError
 from reachlab.training.config import OptimizerConfig
+from reachlab.training.layouts import MATRICES, Layout, layouts
 from reachlab.training.muon import Muon
 
 
 def build_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
-    """One AdamW, and for "muon" a Muon for the matrices inside the blocks (not embeddings, heads or routers'
-    biases)."""
-    inside, matrices, vectors = [], [], []
-    outer = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
-    head = getattr(model, "get_output_embeddings", lambda: None)()
-    outer |= {id(p) for p in head.parameters()} if head is not None else set()
+    """One AdamW, and for "muon" a Muon for the linear maps inside the blocks: not embeddings, output layer, biases or
+    norms, whatever their shape. What is no vector decays (`layouts.py`)."""
+    inside: dict[Layout, list[nn.Parameter]] = {}
+    decayed, vectors = [], []
+    kinds = layouts(model)
     for p in model.parameters():
         if not p.requires_grad:
             continue
-        if p.ndim < 2:
+        if kinds[p] == "vector":
             vectors.append(p)
-        elif config.method == "muon" and id(p) not in outer:
-            inside.append(p)
+        elif config.method == "muon" and kinds[p] in MATRICES:
+            inside.setdefault(kinds[p], []).append(p)
         else:
-            matrices.append(p)
+            decayed.append(p)
     groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": decayed, "weight_decay": config.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
     filled = [g for g in groups if g["params"]]
     optimizers: list[torch.optim.Optimizer] = []
     if filled:
         optimizers.append(torch.optim.AdamW(filled, lr=config.lr, betas=(0.9, 0.95)))
-    if inside and isinstance(inside[0], DTensor):
+    if any(isinstance(p, DTensor) for some in inside.values() for p in some):
         raise ReachlabError("muon needs whole matrices: use --method adamw, or launch without --use_fsdp")
     if inside:
-        optimizers.append(Muon(inside, lr=config.muon_lr, weight_decay=config.weight_decay))
+        stored = [{"params": inside[layout], "layout": layout} for layout in MATRICES if layout in inside]
+        optimizers.append(Muon(stored, lr=config.muon_lr, weight_decay=config.weight_decay))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["base_lr"] = group["lr"]

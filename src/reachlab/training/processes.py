@@ -317,7 +317,10 @@ class Processes:
         model.load_state_dict({**kept, **{name: _like(t, own.get(name)) for name, t in state["model"].items()}})
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            # An optimizer numbers its parameters in the order of its groups.
+            # An optimizer numbers its parameters in the order of its groups; torch does not look at shapes.
+            for at, row in saved["state"].items():
+                if any(isinstance(v, Tensor) and v.ndim and v.shape != parameters[at].shape for v in row.values()):
+                    raise ValueError("its optimizer moves weights of other shapes")
             values = {
                 at: {name: _like(value, parameters[at]) for name, value in row.items()}
                 for at, row in saved["state"].items()

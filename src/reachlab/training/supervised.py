@@ -272,10 +272,9 @@ class Learner:
 
     def train(self, label: str) -> None:
         """Take the steps that are left."""
-        run, processes = self.run, self.run.processes
+        run = self.run
         self.batches(run.step)  # data that cannot be used is found before anything is written
-        before = [row["tokens"] for row in run.folder.metrics() if row["step"] <= run.step] if processes.main else []
-        seen = processes.same(math.fsum(before))
+        seen = math.fsum(run.logged("tokens"))
         upcoming = ahead(self.batches, run.step, run.loop.steps)
         run.model.train()
 
@@ -314,7 +313,7 @@ class Learner:
             return lambda t: {}
         first = next(iter(self.batches(0).split(-(-config.batch // SEQUENCES))))
         if run.step:
-            start = run.processes.same(run.folder.metrics()[0]["guard_start"] if run.processes.main else math.nan)
+            (start,) = run.logged("guard_start", until=1)
         else:
             start = self._mean_nats([first])
 
