@@ -25,7 +25,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_tokenizer, restore_folder, save_folder, save_model, save_tokenizer
 from reachlab.models.devices import choose_device
-from reachlab.moe import densified
+from reachlab.moe import Densified, densified
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder, kept_at, training_step
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
@@ -97,6 +97,8 @@ class TrainingRun:
         self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         torch.manual_seed(loop.seed)
         self.model, self.tokenizer = start()
+        if (routers := densified(self.model)) is not None:
+            routers.pulse.learns = False  # outside of `gradient.learning`
         if folder.exists("run.json"):
             self._by_main(claim)
         self._by_main(lambda: restore_folder(self.path / "state"))
@@ -186,8 +188,7 @@ class TrainingRun:
             "random": torch.get_rng_state(),
             **{name: self.processes.state(m, self.optimizers[name]) for name, m in self.modules.items()},
         }
-        if (routers := densified(self.model)) is not None:
-            state["routers"] = routers.state()
+        state |= {_routers(name): routers.moved() for name, routers in self._densified()}
         if self.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state(self.device)
 
@@ -231,16 +232,20 @@ class TrainingRun:
             state = torch.load(path, map_location="cpu", weights_only=True)
             for name, module in self.modules.items():
                 self.processes.load_state(module, self.optimizers[name], state[name])
+            for name, routers in self._densified():
+                routers.load_moved(state[_routers(name)])
         except Exception as error:
             raise ReachlabError(
                 f"{path.parent}: not a state to go on from ({str(error).splitlines()[0]}); delete it to start over"
             ) from error
-        if (routers := densified(self.model)) is not None:
-            routers.load(state["routers"])
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and "random_cuda" in state:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         self.step = self.saved = int(state["step"])
+
+    def _densified(self) -> list[tuple[str, Densified]]:
+        """What of the modules has a router's method, by name."""
+        return [(name, found) for name, m in self.modules.items() if (found := densified(m)) is not None]
 
     def _write_model(self, name: str) -> None:
         """The weights of the moment as an ordinary checkpoint in the run's folder `name`."""
@@ -292,6 +297,11 @@ class TrainingRun:
                 shutil.rmtree(kept, ignore_errors=True)
         rows = [r for r in self.folder.metrics() if r["step"] <= step]
         self.folder.write("metrics.jsonl", "".join(json.dumps(r) + "\n" for r in rows))
+
+
+def _routers(name: str) -> str:
+    """Where a state keeps what a module's routers have moved."""
+    return "routers" if name == "policy" else f"routers of {name}"
 
 
 def _training_seconds(metrics: Mapping[str, Any]) -> float:
