@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.tiny import loud, tiny_model, tiny_tokenizer, timeless
+from tests.tiny import loud, timeless, tiny_model, tiny_tokenizer
 from torch import Tensor
 from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedModel, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
@@ -82,6 +82,7 @@ def state(run: Path, step: int) -> dict[str, Tensor]:
     return load_file((folder if folder.exists() else run / "model") / "routers.safetensors")
 
 
+SHORT = replace(LOOP, steps=2, keep_every=0)
 EVALUATED = {"evaluation": EvaluationConfig(eval_every=1, eval_problems=4)}
 ADAPTED = {"weights": WeightsConfig(lora_rank=2)}
 CRITIC = {"objective": ObjectiveConfig(algorithm="ppo", kl=0.01)}
@@ -136,9 +137,8 @@ def gradients(monkeypatch: pytest.MonkeyPatch, config: RLConfig) -> list[dict[st
 def test_the_routers_gradient_is_not_top_ks(
     method: str, family: str, checkpoints: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop = replace(LOOP, steps=2, keep_every=0)
     found = {
-        name: gradients(monkeypatch, config(checkpoints(family), tmp_path / name, name, loop=loop))
+        name: gradients(monkeypatch, config(checkpoints(family), tmp_path / name, name, loop=SHORT))
         for name in ("topk", method)
     }
     routers = [name for name in found["topk"][0] if name.endswith("gate.weight")]
@@ -154,9 +154,8 @@ def test_adapters_learn_through_the_dense_gradient(
     checkpoints: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Routers are frozen under adapters; what lies below them is not."""
-    loop = replace(LOOP, steps=2, keep_every=0)
     one, other = (
-        gradients(monkeypatch, config(checkpoints("olmoe"), tmp_path / name, name, loop=loop, **ADAPTED))[0]
+        gradients(monkeypatch, config(checkpoints("olmoe"), tmp_path / name, name, loop=SHORT, **ADAPTED))[0]
         for name in ("topk", "densemixer")
     )
     below = [name for name in one if "layers.0" in name and "lora_B" in name]
@@ -165,12 +164,9 @@ def test_adapters_learn_through_the_dense_gradient(
     assert max(float((one[name] - other[name]).norm() / one[name].norm()) for name in below) > 1e-3
 
 
-def test_all_weights_differ_from_top_ks_after_two_steps(
-    checkpoints: Callable[[str], Path], tmp_path: Path
-) -> None:
-    loop = replace(LOOP, steps=2, keep_every=0)
+def test_all_weights_differ_from_top_ks_after_two_steps(checkpoints: Callable[[str], Path], tmp_path: Path) -> None:
     for name in METHODS:
-        train_rl(config(checkpoints("olmoe"), tmp_path / name, name, loop=loop))
+        train_rl(config(checkpoints("olmoe"), tmp_path / name, name, loop=SHORT))
     routers = {
         name: load_file(tmp_path / name / "model" / "model.safetensors")["model.layers.0.mlp.gate.weight"]
         for name in METHODS
@@ -286,11 +282,19 @@ def test_metrics_are_of_the_passes_that_are_learned_from(
     assert one[0]["load_cv"] == pytest.approx(sum(layers) / 2)
 
 
-def test_what_comes_out_computes_what_the_run_did(checkpoints: Callable[[str], Path], tmp_path: Path) -> None:
-    """A function-changing method is restored with its state."""
-    train_rl(config(checkpoints("mixtral"), tmp_path / "rl", "lossfree"))
-    model, _ = load_model(tmp_path / "rl")
-    routers = densified(model)
-    assert routers is not None
-    assert routers.method == "lossfree"
-    assert all(t.any() for t in routers.state().values())
+@pytest.mark.parametrize("method", ["lossfree", "paper", "sparsemixer"])
+def test_what_comes_out_computes_what_the_run_did(
+    method: str, checkpoints: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """A method that is a part of the function is loaded with the model."""
+    ids = {"input_ids": torch.randint(3, 20, (2, 8), generator=torch.Generator().manual_seed(0))}
+    with learner(config(checkpoints("mixtral"), tmp_path / "rl", method)) as found:
+        found.step(0)
+        routers = densified(found.run.model)
+        assert routers is not None
+        for tensor in routers.state().values():
+            tensor.add_(1)
+        save_model(tmp_path / "model", found.run.model, found.run.tokenizer)
+        model, _ = load_model(tmp_path / "model")
+        with torch.no_grad():
+            torch.testing.assert_close(model(**ids).logits, found.run.model(**ids).logits)

@@ -72,6 +72,10 @@ class Method:
         """What is saved beside a checkpoint; `load` gets the same."""
         return {}
 
+    def acts_with(self, state: dict[str, Tensor]) -> bool:
+        """Whether a model whose layers saved this state is another function with the method than without."""
+        return self.acts_when_frozen
+
     def borrowed(self, block: nn.Module) -> dict[str, Tensor]:
         """Tensors of the model's own that `commit` moves: in the checkpoint already, but no optimizer knows of them."""
         return {}

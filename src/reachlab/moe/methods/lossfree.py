@@ -102,6 +102,10 @@ class LossFree(Method):
         """The bias, where it is ours."""
         return {} if self.theirs or self.bias_E is None else {"bias": self.bias_E}
 
+    def acts_with(self, state: dict[str, Tensor]) -> bool:
+        """Where the bias is ours; theirs is in no state of ours."""
+        return bool(state)
+
     def borrowed(self, block: nn.Module) -> dict[str, Tensor]:
         """The bias, where it is theirs."""
         return {f"{THEIRS}.{at}": bias for at, bias in enumerate(_named(block))} if self.theirs else {}
