@@ -10,7 +10,7 @@ from tests.moe.apart import apart
 from torch import Tensor
 from transformers.models.olmoe.modeling_olmoe import load_balancing_loss_func
 
-from reachlab.moe.balance import Gradients, load_balancing_loss, z_loss
+from reachlab.moe.balance import Form, Gradients, load_balancing_loss, z_loss
 
 L, T, E, K, D = 3, 20, 5, 2, 4
 
@@ -23,6 +23,7 @@ def weight(seed: int = 1) -> Tensor:
     return torch.randn(D, E, generator=torch.Generator().manual_seed(seed)).requires_grad_()
 
 
+FORMS: dict[str, Form] = {"pooled": "pooled", "layer": "layer"}
 MASK_T = torch.arange(T) % 7 != 3
 
 
@@ -82,13 +83,13 @@ def test_two_processes_have_the_gradient_of_one(tmp_path: Path, gradients: Gradi
 
     def losses(part: slice) -> list[tuple[Tensor, Tensor]]:
         found = []
-        for name in ("balance", "z"):
+        for name in ("pooled", "layer", "z"):
             W = weight()
             logits_LTE = list(hidden()[:, part] @ W)
             loss = (
-                load_balancing_loss(logits_LTE, K, MASK_T[part], gradients=gradients)
-                if name == "balance"
-                else z_loss(logits_LTE, MASK_T[part], gradients=gradients)
+                z_loss(logits_LTE, MASK_T[part], gradients=gradients)
+                if name == "z"
+                else load_balancing_loss(logits_LTE, K, MASK_T[part], form=FORMS[name], gradients=gradients)
             )
             found.append((loss.detach(), torch.autograd.grad(loss, W)[0]))
         return found
@@ -102,3 +103,23 @@ def test_two_processes_have_the_gradient_of_one(tmp_path: Path, gradients: Gradi
         together = gradient0 + gradient1 if gradients == "summed" else (gradient0 + gradient1) / 2
         torch.testing.assert_close(together, gradient)
         assert not torch.allclose(gradient0, gradient1)
+
+
+def test_eight_layers_that_collapse_are_even_together_and_not_by_layer() -> None:
+    """Layer l sends every token to expert l."""
+    logits_LTE = [100.0 * torch.eye(8)[layer].expand(T, 8) for layer in range(8)]
+    torch.testing.assert_close(load_balancing_loss(logits_LTE, 1), torch.tensor(1.0))
+    torch.testing.assert_close(load_balancing_loss(logits_LTE, 1, form="layer"), torch.tensor(8.0))
+
+
+@given(st.integers(0, 1000), st.integers(1, E), st.booleans())
+def test_by_layer_it_is_the_mean_of_transformers_loss_of_each_layer(seed: int, active: int, padded: bool) -> None:
+    logits_LTE = tuple((hidden(seed) @ weight()).requires_grad_())
+    mask_T = MASK_T if padded else None
+    ours = load_balancing_loss(logits_LTE, active, mask_T, form="layer")
+    mask = None if mask_T is None else mask_T.view(2, -1)
+    alone = [load_balancing_loss_func((logits_TE,), E, active, mask) for logits_TE in logits_LTE]
+    theirs = torch.stack([loss for loss in alone if isinstance(loss, Tensor)]).mean()
+    torch.testing.assert_close(ours, theirs)
+    for mine, other in zip(torch.autograd.grad(ours, logits_LTE), torch.autograd.grad(theirs, logits_LTE), strict=True):
+        torch.testing.assert_close(mine, other)

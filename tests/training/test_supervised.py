@@ -1,3 +1,4 @@
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -269,6 +270,29 @@ def test_a_mixture_of_experts_learns_and_balances(tmp_path: Path) -> None:
     rows = metrics(tmp_path / "moe")
     assert rows[-1]["loss"] < rows[0]["loss"] - 0.3
     assert all(row["balance"] >= 0.99 for row in rows)
+    # A model made here balances each layer; one from elsewhere as its family does.
+    assert RunFolder(tmp_path / "moe").read_json("run.json")["config"]["balance"]["balance_form"] == "layer"
+    assert all(row["load_cv"] > 0 and "load_cv/model.layers.1.mlp" in row for row in rows)
+
+
+@pytest.mark.parametrize(("said", "found"), [(None, "pooled"), ("layer", "layer")])
+def test_a_pretrained_family_balances_in_its_own_form(
+    said: Any, found: str, moe_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(moe_checkpoint, folder)
+    settings = json.loads((folder / "config.json").read_text())
+    del settings["pretrained_by"]
+    (folder / "config.json").write_text(json.dumps(settings))
+    losses = {}
+    for name, model in (("here", moe_checkpoint), ("elsewhere", folder)):
+        balance = BalanceConfig(balance_form=said, balance=0.1)
+        loop = replace(LOOP, steps=1)
+        distill(distilling(model, tmp_path / f"of {name}", balance=balance, loop=loop, guard=0.0))
+        losses[name] = metrics(tmp_path / f"of {name}")[0]["balance"]
+    settled = RunFolder(tmp_path / "of elsewhere").read_json("run.json")["config"]["balance"]["balance_form"]
+    assert settled == found
+    assert (losses["here"] == losses["elsewhere"]) == (said is not None)
 
 
 def test_a_text_file_is_learned(tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ def find_checkpoint(path: str | Path) -> Path:
 def load_model(path: str | Path, dtype: Dtype = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a model and its tokenizer from a local folder, in evaluation mode.
 
-    Where its routers' method is a part of what it computes (Default MoE's forward="default"), it is put on the model.
+    Where its routers' method is a part of what it computes (Default MoE's forward="default", a bias of `lossfree`,
+    `sparsemixer`), it is put on the model.
 
     Raises:
         ReachlabError: no folder, no weights, no tokenizer, or not a causal language model.
@@ -202,7 +203,7 @@ def save_model(folder: str | Path, model: PreTrainedModel, tokenizer: PreTrained
     def fill(path: Path) -> None:
         model.save_pretrained(path)
         save_tokenizer(path, tokenizer)
-        if (routers := densified(model)) is not None and routers.state():
+        if (routers := densified(model)) is not None and (routers.state() or routers.acts_when_frozen):
             save_routers(model, path)
 
     save_folder(folder, fill)

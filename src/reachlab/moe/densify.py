@@ -6,7 +6,8 @@ and pickles of the model keep their method and state; a checkpoint does not hold
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
@@ -110,6 +111,7 @@ class Densified:
 
     def add(self, layer: Layer) -> None:
         """Put a layer under the method."""
+        layer.block = self.model.get_submodule(layer.name)
         layer.method.prepare(layer.shape, layer.device)
         self.layers.append(layer)
 
@@ -118,15 +120,24 @@ class Densified:
         for layer in self.layers:
             layer.attach()
         self._handles: list[Any] = []
-        for module in self.model.modules():
-            if isinstance(module, PreTrainedModel) and any(
-                layer.router in set(module.modules()) for layer in self.layers
-            ):
-                self._handles.append(module.register_forward_pre_hook(self._begin, with_kwargs=True))
-                self._handles.append(module.register_forward_hook(self._end, always_call=True))
-        setattr(self.model, ATTRIBUTE, self)
+        for module in self._inside():
+            self._handles.append(module.register_forward_pre_hook(self._begin, with_kwargs=True))
+            self._handles.append(module.register_forward_hook(self._end, always_call=True))
+        self._marked = [self.model, *(m for m in self._inside() if m is not self.model)]
+        for module in self._marked:
+            setattr(module, ATTRIBUTE, self)
         _watch_optimizers()
         _LIVING.add(self)
+
+    def _inside(self) -> list[PreTrainedModel]:
+        """The model's own parts that pass for models (its body without the head), and hold its layers."""
+        routers = {layer.router for layer in self.layers}
+        models = [m for m in self.model.modules() if isinstance(m, PreTrainedModel)]
+        return [m for m in models if not routers.isdisjoint(m.modules())]
+
+    def narrow(self, part: nn.Module) -> None:
+        """Be of a part that holds all layers (a copied body), and let go of the rest."""
+        self.model, self._marked = part, [m for m in part.modules() if ATTRIBUTE in vars(m)]
 
     def detach(self) -> None:
         """Take all hooks away."""
@@ -134,8 +145,18 @@ class Densified:
             layer.detach()
         for handle in self._handles:
             handle.remove()
-        delattr(self.model, ATTRIBUTE)
+        for module in self._marked:
+            delattr(module, ATTRIBUTE)
         _LIVING.discard(self)
+
+    @contextmanager
+    def learning(self, on: bool = True) -> Iterator[None]:
+        """Passes with gradients are training passes here, or none is, whatever modes the modules are in."""
+        before, self.pulse.learns = self.pulse.learns, on
+        try:
+            yield
+        finally:
+            self.pulse.learns = before
 
     def commit(self) -> None:
         """One optimizer step is over: sums are added up over processes, and states move.
@@ -180,7 +201,40 @@ class Densified:
         Raises:
             ReachlabError: it is another model's: layers or shapes differ.
         """
-        own = self.state()
+        self._load(self.state(), state)
+
+    def moved(self) -> dict[str, Tensor]:
+        """All that steps move and no optimizer knows of: the state, and what methods move of the model's own (a bias
+        that its routers came with); the tensors themselves."""
+        borrowed = {
+            f"{layer.name}:{key}": t for layer in self.layers for key, t in layer.method.borrowed(layer.block).items()
+        }
+        return self.state() | borrowed
+
+    def load_moved(self, moved: Mapping[str, Tensor]) -> None:
+        """Take over what `moved` said.
+
+        Raises:
+            ReachlabError: it is another model's.
+        """
+        own = self.moved()
+        self._load(own, moved)
+        with torch.no_grad():
+            for name in own.keys() - self.state().keys():
+                own[name].copy_(moved[name])
+
+    @contextmanager
+    def holding(self, moved: Mapping[str, Tensor]) -> Iterator[None]:
+        """With what `moved` said at another time in place, for a while."""
+        now = {name: tensor.clone() for name, tensor in self.moved().items()}
+        self.load_moved(moved)
+        try:
+            yield
+        finally:
+            self.load_moved(now)
+
+    def _load(self, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+        """Take over the state among the tensors in `state`, which are to be those of `own`."""
         if missing := sorted(set(own) ^ set(state)):
             side = "lacks" if missing[0] in own else "has, and this model lacks,"
             raise ReachlabError(f"the saved router state {side} {missing[0]}")
@@ -192,7 +246,18 @@ class Densified:
                 )
         for layer in self.layers:
             prefix = f"{layer.name}:"
-            layer.method.load({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+            held = layer.method.state()
+            layer.method.load({key: state[f"{prefix}{key}"] for key in held})
+
+    @property
+    def acts_when_frozen(self) -> bool:
+        """Whether a method also acts outside training."""
+        return any(layer.method.acts_when_frozen for layer in self.layers)
+
+    @property
+    def answers_when_frozen(self) -> bool:
+        """Whether one does so at the experts' output."""
+        return any(layer.method.answers_when_frozen for layer in self.layers)
 
     def metrics(self) -> dict[str, float]:
         """What the methods say of themselves, by "layer name/metric"."""
@@ -201,16 +266,18 @@ class Densified:
     # -- hooks of the model -----------------------------------------------------------------------------------------
 
     def _begin(self, model: PreTrainedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.pulse.differentiated = torch.is_grad_enabled()
+        here = self.pulse.here
+        here.differentiated = torch.is_grad_enabled()
         mask = kwargs.get("attention_mask")
         if mask is None and len(args) > 1:
             names = list(inspect.signature(type(model).forward).parameters)[1:]
             mask = dict(zip(names, args, strict=False)).get("attention_mask")
         if isinstance(mask, Tensor) and mask.ndim == 2:
-            self.pulse.mask = mask
+            here.mask = mask
 
     def _end(self, model: PreTrainedModel, args: tuple[Any, ...], output: Any) -> None:
-        self.pulse.differentiated, self.pulse.mask = False, None
+        here = self.pulse.here
+        here.differentiated, here.mask = False, None
 
     # -- copies -----------------------------------------------------------------------------------------------------
 

@@ -239,9 +239,7 @@ def _flat(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> T
 def _values(found: Densified, model: nn.Module, batch: Batch, loss: Loss) -> list[Tensor]:
     """What each layer makes of a batch in evaluation."""
     with _attached(found), _acting(found, frozen=True), _held(found, None) as taps:
-        for layer in found.layers:
-            layer.experts.training = False
-        with torch.no_grad():
+        with found.learning(False), torch.no_grad():
             loss(model, batch)
         return [tap.y for tap in taps]
 
@@ -271,11 +269,9 @@ def _acting(found: Densified, frozen: bool) -> Iterator[None]:
     modes = {module: module.training for module in found.model.modules()}
     devices = {layer.device for layer in found.layers if layer.device.type == "cuda"}
     found.model.eval()
-    for layer in found.layers:
-        layer.experts.training = True
     found.pulse.frozen = frozen
     try:
-        with torch.enable_grad(), torch.random.fork_rng(devices=list(devices)):
+        with found.learning(), torch.enable_grad(), torch.random.fork_rng(devices=list(devices)):
             yield
     finally:
         found.pulse.frozen = False

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from reachlab.moe.densify import Densified, densified, densify
+from reachlab.moe.here import Turns, Visit
 from reachlab.moe.layer import Layer, Routing, in_backward
 from reachlab.moe.methods.default import Default
 from reachlab.moe.reduce import add_up
@@ -156,7 +157,9 @@ class _Ear:
 
     layer: Layer
     outputs: bool
-    routing: Routing | None = None
+    learned: bool
+    here: Visit = field(default_factory=Visit)
+    turns: Turns = field(default_factory=Turns)
     sums: list[Tensor] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -172,28 +175,30 @@ class _Ear:
     @torch.no_grad()
     def listen(self, routing: Routing) -> None:
         """A router has spoken, and the method has said what is made of it."""
-        if in_backward():
-            return  # the recomputation of a pass that has been heard
-        self.routing = routing if self.outputs else None
+        if in_backward() or (self.learned and not self.layer.learning):
+            return  # the recomputation of a pass that has been heard; a pass that is not learned from
+        self.here.routing = routing if self.outputs else None
         p_TE = shares(routing.pi_TE)
         told_T2 = torch.stack([entropies(p_TE), p_TE.gather(1, routing.indices_TK).sum(1)], 1)
         visits_TE = visits(routing.indices_TK, self.layer.shape.E)
-        tokens, together_EE, told_2, _ = self.sums
-        if routing.tokens_T is None:
-            tokens += len(visits_TE)
-        else:
+        count: Tensor | int = len(visits_TE)
+        if routing.tokens_T is not None:
             told_T2 = told_T2 * routing.tokens_T[:, None]
             visits_TE = visits_TE * routing.tokens_T[:, None]
-            tokens += routing.tokens_T.sum()
-        told_2 += told_T2.float().sum(0)
-        together_EE += (visits_TE.T @ visits_TE).long()
+            count = routing.tokens_T.sum()
+        told_now_2, together_now_EE = told_T2.float().sum(0), (visits_TE.T @ visits_TE).long()
+        tokens, together_EE, told_2, _ = self.sums
+        with self.turns:
+            tokens += count
+            told_2 += told_now_2
+            together_EE += together_now_EE
 
     def hear(self, experts: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
         """The experts have answered: some tokens' are asked once more, each by itself."""
-        routing, layer = self.routing, self.layer
+        routing, layer = self.here.routing, self.layer
         if routing is None or layer.visiting or in_backward():
             return
-        self.routing = None
+        self.here.routing = None
         hidden = args[0] if args else kwargs["hidden_states"]
         hidden_TD, indices_TK = hidden.detach().reshape(-1, hidden.shape[-1]), routing.indices_TK
         if routing.tokens_T is not None:
@@ -203,8 +208,9 @@ class _Ear:
         experts_S = indices_TK.reshape(-1)
         norms_S = layer.visit(hidden_TD.repeat_interleave(indices_TK.shape[1], 0), experts_S).float().norm(dim=1)
         norms_E, counts_E = self.sums[3]
-        norms_E.index_add_(0, experts_S, norms_S)
-        counts_E.index_add_(0, experts_S, torch.ones_like(norms_S))
+        with self.turns:
+            norms_E.index_add_(0, experts_S, norms_S)
+            counts_E.index_add_(0, experts_S, torch.ones_like(norms_S))
 
 
 class Recorder:
@@ -222,21 +228,22 @@ class Recorder:
         model: as of `densify`.
         outputs: also measure how large the experts' answers are: up to `LISTENED` tokens of each pass visit their
             experts a second time.
+        learned: hear the passes alone that are learned from.
 
     Raises:
         ReachlabError: on entering: a dense model, or one of a family that is refused; with `outputs`, one whose
             experts are spread over processes.
     """
 
-    def __init__(self, model: nn.Module, *, outputs: bool = False):
-        self.model, self.outputs = model, outputs
+    def __init__(self, model: nn.Module, *, outputs: bool = False, learned: bool = False):
+        self.model, self.outputs, self.learned = model, outputs, learned
         self.ears: list[_Ear] = []
 
     def __enter__(self) -> Self:
         found = densified(self.model)
         self._own = None if found else densify(self.model, "topk")
         self._found: Densified = found or self._own  # type: ignore[assignment]
-        self.ears = [_Ear(layer, self.outputs) for layer in self._found.layers]
+        self.ears = [_Ear(layer, self.outputs, self.learned) for layer in self._found.layers]
         self._handles = []
         for ear in self.ears:
             ear.layer.listeners.append(ear.listen)
@@ -267,22 +274,25 @@ class Recorder:
     def scalars(self) -> dict[str, float]:
         """The same in a few numbers for a training's metrics; with several processes all of them ask.
 
-        Means over layers of `router_entropy` (nats), `router_mass`, `load_cv` and `load_max`; `unused_experts` is their
-        number in the whole model; `vector_norm`, `vector_age` are means over all default vectors, where there are any.
+        Means over layers of `router_entropy` (nats), `router_mass`, `load_cv` and `load_max`; `load_cv/LAYER` of each
+        layer; `unused_experts` is their number in the whole model; `vector_norm`, `vector_age` are means over all
+        default vectors, where there are any.
         Empty if nothing was heard.
         """
-        rows = []
-        for tokens, together_EE, told_2, _ in self._sums():
+        rows, names = [], []
+        for ear, (tokens, together_EE, told_2, _) in zip(self.ears, self._sums(), strict=True):
             if tokens:
+                names.append(ear.layer.name)
                 load_E = together_EE.diagonal().double() / together_EE.trace()
                 spread = (load_E * len(load_E)).std(correction=0), load_E.max() * len(load_E), (load_E == 0).sum()
                 rows.append(torch.stack([*(told_2.double() / tokens), *spread]))
         if not rows:
             return {}
-        means = torch.stack(rows).mean(0).tolist()
-        found = dict(
-            zip(("router_entropy", "router_mass", "load_cv", "load_max", "unused_experts"), means, strict=True)
-        )
+        told = torch.stack(rows)
+        keys = ("router_entropy", "router_mass", "load_cv", "load_max", "unused_experts")
+        found = dict(zip(keys, told.mean(0).tolist(), strict=True))
+        spreads = told[:, keys.index("load_cv")].tolist()
+        found |= {f"load_cv/{name}": spread for name, spread in zip(names, spreads, strict=True)}
         found["unused_experts"] = round(found["unused_experts"] * len(rows))
         both = [
             torch.stack([vectors_ED.norm(dim=1).mean(), age_E.float().mean()]).to(self.ears[0].layer.device)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
 from reachlab.moe.families import LayerSite
+from reachlab.moe.here import Pass, Visit
 from reachlab.moe.method import Method, Shape
 
 HEARD = ("grouped_mm", "batched_mm")
@@ -68,12 +69,13 @@ class Layer:
     def __init__(self, site: LayerSite, method: Method, pulse: "Pulse"):
         self.site, self.method, self.pulse = site, method, pulse
         self.name, self.router, self.experts = site.name, site.router, site.experts
+        self.block: nn.Module = site.router
+        """What holds both; `Densified.add` knows it."""
         down: Tensor = self.experts.down_proj  # type: ignore[assignment]
         self.shape = Shape(site.num_experts, site.top_k, down.shape[2 if self.experts.is_transposed else 1])
         self.device = down.device
         self.offset = _first_expert(site)
-        self.routing: Routing | None = None
-        self.visiting = False
+        self.visit_here = Visit()
         self.listeners: list[Callable[[Routing], None]] = []
 
     # -- attaching --------------------------------------------------------------------------------------------------
@@ -122,14 +124,14 @@ class Layer:
             routing.weights_TK, routing.indices_TK = found
         for listen in self.listeners:
             listen(routing)
-        self.routing = routing if acts else None
+        self.visit_here.routing = routing if acts else None
         if found is None:
             return None
         return type(output)((logits, found[0].view_as(weights), found[1].view_as(indices), *output[3:]))
 
     def on_outputs(self, outputs_SD: Tensor) -> Tensor:
         """The experts have answered: grouped_mm in the order of the experts, batched_mm in that of the tokens."""
-        routing = self.routing
+        routing = self.visit_here.routing
         if routing is not None and not self.visiting and self.updating:
             self._hear(outputs_SD, routing, by_expert=self.implementation == "grouped_mm")
         return outputs_SD
@@ -139,7 +141,7 @@ class Layer:
 
     def on_output(self, experts: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> Any:
         """The experts' answers are weighted and summed."""
-        routing = self.routing
+        routing = self.visit_here.routing
         if self.visiting or routing is None:
             return None
         hidden = args[0] if args else kwargs["hidden_states"]
@@ -153,26 +155,39 @@ class Layer:
         finally:
             if self.updating:
                 self.pulse.learned = True
-            self.routing = None
+            self.visit_here.routing = None
         return found_TD.view_as(output)
 
     def visit(self, hidden_SD: Tensor, experts_S: Tensor) -> Tensor:
         """E_i(x) of any tokens and experts, (S, D), without gradient."""
-        self.visiting = True
+        self.visit_here.visiting = True
         try:
             with torch.no_grad():
                 ones_S1 = torch.ones_like(hidden_SD[:, :1])
                 found: Tensor = self.experts(hidden_SD, experts_S[:, None], ones_S1)
                 return found
         finally:
-            self.visiting = False
+            self.visit_here.visiting = False
 
     # -- when -------------------------------------------------------------------------------------------------------
 
     @property
+    def visiting(self) -> bool:
+        """Whether this thread asks the experts for a method, and not for the model."""
+        return self.visit_here.visiting
+
+    @property
     def learning(self) -> bool:
         """Whether this is a training pass; averages are frozen in any other."""
-        return self.experts.training and (torch.is_grad_enabled() or self.pulse.differentiated)
+        on = self.experts.training if self.pulse.learns is None else self.pulse.learns
+        return on and (torch.is_grad_enabled() or self.pulse.here.differentiated)
+
+    @property
+    def drawing(self) -> bool:
+        """Whether a method that routes by chance does so. In a loop of somebody's own that is the module's mode, with
+        gradients or without: where that loop recomputes whole models, the first run has none, and has to draw the
+        same."""
+        return self.experts.training if self.pulse.learns is None else self.learning
 
     @property
     def updating(self) -> bool:
@@ -214,21 +229,22 @@ class Layer:
 
 
 class Pulse:
-    """What a model's layers share: a pass's gradient and padding, and whether one has counted since the last step."""
+    """What a model's layers share: whether passes are learned from, and whether one has been since the last step."""
 
     def __init__(self) -> None:
-        self.differentiated = False
-        """Whether the model was called with gradients on: reentrant checkpointing turns them off for the layers."""
-        self.mask: Tensor | None = None
+        self.here = Pass()
+        self.learns: bool | None = None
+        """Whether passes with gradients are training passes. None, in a loop of somebody's own: as the experts' mode
+        says (`model.train()`). A training run says it where it takes gradients: what lies on the way there
+        (packers, samplers, probes) sets modes as it likes."""
         self.learned = False
         self.frozen = False
         """Whether passes are looked at and do not count, training ones too."""
 
     def tokens_of(self, T: int) -> Tensor | None:
         """Which of a layer's T tokens are real; None where all are, or where the mask is of other tokens."""
-        if self.mask is None or self.mask.numel() != T:
-            return None
-        return self.mask.reshape(-1).bool()
+        mask = self.here.mask
+        return None if mask is None or mask.numel() != T else mask.reshape(-1).bool()
 
 
 def in_backward() -> bool:

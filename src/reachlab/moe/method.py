@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from reachlab.moe.families import LayerSite
@@ -33,6 +33,8 @@ class Method:
     """Whether `hear` is to be called with every expert's answers; costs a sort of the slots."""
     acts_when_frozen: bool = False
     """Whether it also acts outside training."""
+    answers_when_frozen: bool = False
+    """Whether it does so at the experts' output, and not only at the router's."""
 
     def check(self, site: "LayerSite") -> None:
         """Raise a ReachlabError where the method makes no sense for a layer."""
@@ -68,6 +70,14 @@ class Method:
 
     def state(self) -> dict[str, Tensor]:
         """What is saved beside a checkpoint; `load` gets the same."""
+        return {}
+
+    def acts_with(self, state: dict[str, Tensor]) -> bool:
+        """Whether a model whose layers saved this state is another function with the method than without."""
+        return self.acts_when_frozen
+
+    def borrowed(self, block: nn.Module) -> dict[str, Tensor]:
+        """Tensors of the model's own that `commit` moves: in the checkpoint already, but no optimizer knows of them."""
         return {}
 
     def load(self, state: dict[str, Tensor]) -> None:

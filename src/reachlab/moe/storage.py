@@ -75,8 +75,11 @@ def changes_the_function(folder: str | Path) -> bool:
     Raises:
         ReachlabError: a damaged file.
     """
-    found = saved(folder)
-    return found is not None and make_method(*found).acts_when_frozen
+    path = Path(folder) / FILE
+    if not path.is_file():
+        return False
+    method, options, state = _read(path)
+    return make_method(method, options).acts_with(state)
 
 
 def _read(path: Path) -> tuple[str, dict[str, Any], dict[str, Tensor]]:

@@ -30,7 +30,6 @@ from reachlab.models.packing import Pack, Packer
 from reachlab.models.pinning import Located, locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_prompts, prompt_ids
-from reachlab.moe import densified
 from reachlab.progress import track
 from reachlab.runs import RunFolder
 from reachlab.sampling.asking import AskedTask, asked_task
@@ -123,9 +122,7 @@ class EntropyMeter:
         self.prompts = encode_prompts(tokenizer, [p.asked for p in problems])
         self.seeds = [[sample_seed(seed, p.id, i) for i in range(samples)] for p in problems]
         self.packer, self.engine = Packer(model), TransformersDecoder(model, tokenizer)
-        # Layers that are listened to hear one pass at a time.
-        alone = model.device.type != "cpu" or densified(model) is not None
-        self.threads = 1 if alone else torch.get_num_threads()
+        self.threads = torch.get_num_threads() if model.device.type == "cpu" else 1
 
     def measure(self, temperature: float) -> Entropy:
         """Draw the answers at this temperature, and average the entropies of their tokens."""

@@ -16,7 +16,6 @@ from reachlab.errors import ReachlabError
 from reachlab.models.chat import answer_end
 from reachlab.models.packing import Pack, Packer
 from reachlab.models.tokenizer import encode
-from reachlab.moe import densified
 from reachlab.threads import side_by_side
 
 PASS_TOKENS = 4096
@@ -34,8 +33,7 @@ class Scorer:
         """`tokens`: most of a pack; 0 chooses by machine. The model is left with our attention (`Packer`)."""
         self.model, self.tokenizer, self.packer = model, tokenizer, Packer(model)
         on_cpu = model.device.type == "cpu"
-        # Layers that are listened to hear one pass at a time.
-        self.threads = torch.get_num_threads() if on_cpu and densified(model) is None else 1
+        self.threads = torch.get_num_threads() if on_cpu else 1
         self.tokens = tokens or (PASS_TOKENS if on_cpu else ACCELERATOR_PASS_TOKENS)
         if not tokens and not self.packer.head_alone:
             vocabulary = int(model.config.get_text_config().vocab_size)

@@ -155,6 +155,10 @@ class BalanceConfig:
 
     balance: float | None = None
     """Weight of the load-balancing loss; default: the model's own (router_aux_loss_coef, 0 where it has none)."""
+    balance_form: Literal["layer", "pooled"] | None = None
+    """What the load-balancing loss wants even: each layer's load, or that of all layers together, as transformers has
+    it (then a layer may send everything to one expert while others make up for it); default: layer for models
+    pretrained here, pooled for others."""
     z_loss: float = 0.0
     """Weight of the z-loss, which keeps the routers' logits small."""
 

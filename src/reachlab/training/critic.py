@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from reachlab.models.packing import Pack, Packer
+from reachlab.moe import densified
 
 
 class Critic(nn.Module):
@@ -19,6 +20,8 @@ class Critic(nn.Module):
     def __init__(self, model: PreTrainedModel):
         super().__init__()
         self.body: nn.Module = deepcopy(model.base_model).requires_grad_(True)
+        if (routers := densified(self.body)) is not None:
+            routers.narrow(self.body)  # its routers go their own way, by the policy's method
         width = model.config.get_text_config().hidden_size
         self.head = nn.Linear(width, 1, device=model.device, dtype=torch.float32)
         nn.init.zeros_(self.head.weight)

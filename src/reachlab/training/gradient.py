@@ -8,7 +8,8 @@ the pieces' order, so it does not depend on which thread was first.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,8 @@ def backward(model: nn.Module, pieces: Sequence[Piece], threads: int) -> dict[st
         threads = 1  # its layers add up what they hear, pass after pass
     workers = min(threads, len(pieces))
     shares = [pieces[w * len(pieces) // workers : (w + 1) * len(pieces) // workers] for w in range(workers)]
-    results = side_by_side(lambda share: _differentiate(share, parameters), shares, workers)
+    with learning(model):
+        results = side_by_side(lambda share: _differentiate(share, parameters), shares, workers)
     sums: dict[str, float] = defaultdict(float)
     for found, gradients in results:
         for name, value in found.items():
@@ -36,6 +38,17 @@ def backward(model: nn.Module, pieces: Sequence[Piece], threads: int) -> dict[st
             if g is not None:
                 p.grad = g if p.grad is None else p.grad.add_(g)
     return sums
+
+
+@contextmanager
+def learning(model: nn.Module) -> Iterator[None]:
+    """Passes with gradients are training passes to the model's routers, if they have a method (`moe/`).
+
+    This alone says so in a run: the modules' modes belong to whoever passes the model (packers, samplers, evaluations).
+    """
+    routers = densified(model)
+    with nullcontext() if routers is None else routers.learning():
+        yield
 
 
 def _differentiate(

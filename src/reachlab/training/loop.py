@@ -34,7 +34,7 @@ from reachlab.models.checkpoint import (
     tokenizer_files,
 )
 from reachlab.models.devices import choose_device
-from reachlab.moe import densified
+from reachlab.moe import Densified, densified
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder, kept_at, training_step
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
@@ -109,6 +109,8 @@ class TrainingRun:
         self.model, self.tokenizer = start()
         if (bad := not_finite(dict(self.model.named_parameters()))) is not None:
             raise ReachlabError(f"the model that this run begins with has weights that are not finite: {bad}")
+        if (routers := densified(self.model)) is not None:
+            routers.pulse.learns = False  # outside of `gradient.learning`
         if folder.exists("run.json"):
             self._by_main(claim)
         self._by_main(lambda: restore_folder(self.path / "state"))
@@ -212,8 +214,7 @@ class TrainingRun:
             "random": torch.get_rng_state(),
             **{name: self.processes.state(m, self.optimizers[name]) for name, m in self.modules.items()},
         }
-        if (routers := densified(self.model)) is not None:
-            state["routers"] = routers.state()
+        state |= {_routers(name): routers.moved() for name, routers in self._densified()}
         if self.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state(self.device)
 
@@ -265,14 +266,13 @@ class TrainingRun:
         self._tokenizer_files = read_files(self.path / "state", but=(FILE, "config.json"))
 
     def _resume(self) -> None:
-        routers = densified(self.model)
-        others = ("routers",) if routers is not None else ()
+        others = [_routers(name) for name, _ in self._densified()]
         try:
             state = read_state(self.path / "state", self.modules, others, self.loop.steps)
             for name, module in self.modules.items():
                 self.processes.load_state(module, self.optimizers[name], state[name])
-            if routers is not None:
-                routers.load(state["routers"])
+            for name, routers in self._densified():
+                routers.load_moved(state[_routers(name)])
             torch.set_rng_state(state["random"])
             if self.device.type == "cuda" and "random_cuda" in state:
                 torch.cuda.set_rng_state(state["random_cuda"], self.device)
@@ -296,6 +296,10 @@ class TrainingRun:
 
         self._by_main(read)
         return self.processes.same(found)
+
+    def _densified(self) -> list[tuple[str, Densified]]:
+        """What of the modules has a router's method, by name."""
+        return [(name, found) for name, m in self.modules.items() if (found := densified(m)) is not None]
 
     def _write_model(self, name: str) -> None:
         """The weights of the moment as an ordinary checkpoint in the run's folder `name`."""
@@ -356,6 +360,11 @@ class TrainingRun:
                 shutil.rmtree(kept, ignore_errors=True)
         rows = [row for row in self.folder.metrics() if row["step"] <= step]
         self.folder.write(LOG, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _routers(name: str) -> str:
+    """Where a state keeps what a module's routers have moved."""
+    return "routers" if name == "policy" else f"routers of {name}"
 
 
 def _training_seconds(metrics: Mapping[str, Any]) -> float:

@@ -5,7 +5,7 @@ packs are passed side by side; with sharded weights one after the other, and equ
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from reachlab.models.devices import autocast
 from reachlab.models.packing import Pack, Packer
+from reachlab.moe import densified
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.kl import estimate_kl, k3
 from reachlab.rl.losses import policy_loss, value_loss
@@ -92,6 +93,10 @@ class Passes:
         if not config.weights.lora_rank and (config.evaluation.watch or config.objective.kl):
             self.reference = deepcopy(model).requires_grad_(False)
             processes.prepare(self.reference)
+        # Under adapters the model itself is the reference, and its routers' state moves with the run.
+        routers = densified(model)
+        self.routers = None if self.reference is not None or routers is None else routers
+        self.start = {name: t.clone() for name, t in self.routers.moved().items()} if self.routers else {}
 
     # -- before the update ------------------------------------------------------------------------------------------
 
@@ -169,7 +174,7 @@ class Passes:
         if self.reference is not None:
             yield self.reference
         else:
-            with without_adapters(self.model):
+            with without_adapters(self.model), self.routers.holding(self.start) if self.routers else nullcontext():
                 yield self.model
 
     # -- the update -------------------------------------------------------------------------------------------------

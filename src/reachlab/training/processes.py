@@ -43,7 +43,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from reachlab.errors import ReachlabError
 from reachlab.moe import densified
-from reachlab.training.gradient import Piece, backward
+from reachlab.training.gradient import Piece, backward, learning
 
 Module = TypeVar("Module", bound=nn.Module)
 T = TypeVar("T")
@@ -232,11 +232,12 @@ class Processes:
         if not self.sharded:
             return backward(model, pieces, threads)
         sums: dict[str, float] = {}
-        for piece in pieces:
-            loss, others = piece()
-            loss.backward()  # type: ignore[no-untyped-call]
-            for name, value in {"loss": loss, **others}.items():
-                sums[name] = sums.get(name, 0.0) + value.item()
+        with learning(model):
+            for piece in pieces:
+                loss, others = piece()
+                loss.backward()  # type: ignore[no-untyped-call]
+                for name, value in {"loss": loss, **others}.items():
+                    sums[name] = sums.get(name, 0.0) + value.item()
         return sums
 
     def sum_gradients(self, model: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,9 +11,10 @@ from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
 from reachlab.moe import densified, densify, restore, saved
-from reachlab.moe.balance import load_balancing_loss, z_loss
+from reachlab.moe.balance import Form, load_balancing_loss, z_loss
+from reachlab.moe.here import Here
 from reachlab.moe.instruments import Recorder
-from reachlab.moe.layer import Routing
+from reachlab.moe.layer import Routing, in_backward
 from reachlab.training.config import BalanceConfig, RoutingConfig
 
 NOTHING = BalanceConfig(balance=0.0)
@@ -23,8 +25,8 @@ def route(
 ) -> None:
     """Give the model's routers the gradient that the run asks for, and ears for its `balance`.
 
-    Experts then learn whatever mode the model is in. `source` is the checkpoint that the model comes from: where its
-    routers had the same method and options, their state is taken over.
+    A run's method learns where `gradient.learning` says so, whatever mode the model is in. `source` is the checkpoint
+    that the model comes from: where its routers had the same method and options, their state is taken over.
 
     Raises:
         ReachlabError: a dense model, a family that cannot be densified, or a checkpoint whose routers have another
@@ -39,26 +41,32 @@ def route(
                 "leave --routing as it is there, or start from another checkpoint"
             )
     elif config.routing != "topk" and source is not None and saved(source) == (config.routing, options):
-        found = restore(model, source)
+        restore(model, source)
     elif config.routing != "topk":
-        found = densify(model, config.routing, **options)
+        densify(model, config.routing, **options)
     elif any(_weights(model, balance)):
         try:
-            found = densify(model, "topk")
+            densify(model, "topk")
         except ReachlabError as error:
             raise ReachlabError(f"{error}; --balance 0 trains it without a load-balancing loss") from error
-    for layer in found.layers if found else ():
-        layer.experts.train()
 
 
 @contextmanager
 def watched(model: PreTrainedModel) -> Iterator[Recorder | None]:
-    """A recorder that hears the model's routers; None for a model that `route` has left alone."""
+    """A recorder that hears the model's routers in the passes that are learned from; None for a model that `route` has
+    left alone."""
     if densified(model) is None:
         yield None
         return
-    with Recorder(model) as recorder:
+    with Recorder(model, learned=True) as recorder:
         yield recorder
+
+
+class Heard(Here):
+    """What a thread's pass has heard of the routers, until its losses are taken."""
+
+    def __init__(self) -> None:
+        self.routings: list[Routing] = []
 
 
 class Balance:
@@ -67,9 +75,10 @@ class Balance:
     def __init__(self, model: PreTrainedModel, config: BalanceConfig, parts: int):
         """`parts` in which a step is computed: pieces one after the other, times processes."""
         self.weight, self.z_weight = _weights(model, config)
+        self._form: Form = config.balance_form or "pooled"
         self.parts = parts
         self.asked = bool(self.weight or self.z_weight)
-        self._heard: list[Routing] = []
+        self._here = Heard()
         if self.asked:
             found = densified(model)
             assert found is not None
@@ -78,8 +87,8 @@ class Balance:
                 layer.listeners.append(self._hear)
 
     def _hear(self, routing: Routing) -> None:
-        if torch.is_grad_enabled():
-            self._heard.append(routing)
+        if torch.is_grad_enabled() and not in_backward():
+            self._here.routings.append(routing)
 
     def losses(self, mask_BT: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """This piece's part of the step's losses, and of what is reported.
@@ -87,14 +96,14 @@ class Balance:
         The losses are those of the pieces that all processes compute at the same time, and the mean over such rounds:
         the gradient that a process adds is its own part (`moe.balance`), and a round is one of `parts / processes`.
         """
-        heard, self._heard = self._heard, []
+        heard, self._here.routings = self._here.routings, []
         logits_LTE = [routing.logits_TE for routing in heard]
         processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
         total, said = torch.zeros((), device=mask_BT.device), {}
         for name, weight in (("balance", self.weight), ("z_loss", self.z_weight)):
             if weight and name == "balance":
                 visited = [routing.indices_TK for routing in heard]
-                loss = load_balancing_loss(logits_LTE, visited, mask_BT, how=self._score)
+                loss = load_balancing_loss(logits_LTE, visited, mask_BT, form=self._form, how=self._score)
             elif weight:
                 loss = z_loss(logits_LTE, mask_BT)
             else:
@@ -109,6 +118,12 @@ class Balance:
 def _weights(model: PreTrainedModel, config: BalanceConfig) -> tuple[float, float]:
     own = getattr(model.config.get_text_config(), "router_aux_loss_coef", None) or 0.0
     return (own if config.balance is None else config.balance), config.z_loss
+
+
+def settled_balance(config: BalanceConfig, here: bool) -> BalanceConfig:
+    """The losses with their form settled: by layer for models made here, and otherwise the one that pretrained families
+    have in transformers."""
+    return replace(config, balance_form=config.balance_form or ("layer" if here else "pooled"))
 
 
 def _options(config: RoutingConfig) -> dict[str, object]:

@@ -44,7 +44,7 @@ from reachlab.training.loop import Metrics, TrainingRun, identity, run_folder
 from reachlab.training.lora import adapt
 from reachlab.training.processes import Processes
 from reachlab.training.recipes import say, settle_distill, settled_optimizer
-from reachlab.training.routing import Balance, route, watched
+from reachlab.training.routing import Balance, route, settled_balance, watched
 from reachlab.training.text import (
     Documents,
     Tokens,
@@ -73,6 +73,7 @@ def pretrain(config: PretrainConfig, tell: Callable[[str], None] = lambda _: Non
         ReachlabError: data that cannot be read, a shape that cannot be, a folder that holds another run.
     """
     run_folder(config.out)
+    config = replace(config, balance=settled_balance(config.balance, here=True))
     with _processes(config) as processes:
         (_pretrain_on_text if is_text(config.data) else _pretrain_on_task)(config, processes, tell)
         return processes.main
@@ -166,6 +167,7 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
     config = replace(config, model=found.folder)
     origin = origin_of(find_checkpoint(config.model))
     said, config = config, settle_distill(config, origin)
+    config = replace(config, balance=settled_balance(config.balance, origin.here))
     asked = asked_task(config.task, config.ask, config.model)
     task, seed = asked.task, config.loop.seed
     if config.teacher == "solver":
@@ -295,8 +297,6 @@ class Learner:
 
         with watched(run.model) as recorder:
             guard = self._guarded()
-            if recorder:
-                recorder.reset()
             try:
                 run.train(step, label)
             finally:
@@ -378,7 +378,7 @@ class Learner:
     def _at_once(self) -> int:
         """How many pieces of a batch are passed side by side."""
         model = self.run.model
-        # Layers that are listened to hear one pass at a time.
+        # Layers that are listened to add up what they hear, pass after pass.
         return 1 if densified(model) is not None or self.run.processes.sharded else self.run.threads
 
     @property

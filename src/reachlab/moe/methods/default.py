@@ -67,7 +67,7 @@ class Default(Method):
         if not 0 < self.share <= 1:
             raise ReachlabError(f"share={self.share} must be above 0 and at most 1")
         self.hears_outputs = kind.hears
-        self.acts_when_frozen = self.forward == "default"
+        self.acts_when_frozen = self.answers_when_frozen = self.forward == "default"
 
     def prepare(self, shape: Shape, device: torch.device) -> None:
         """Begin with vectors of zeros."""

@@ -14,7 +14,7 @@ the method goes. In the other families the bias is ours, kept beside the checkpo
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
 from reachlab.moe.families import LayerSite, selects_top_k
@@ -102,10 +102,20 @@ class LossFree(Method):
         """The bias, where it is ours."""
         return {} if self.theirs or self.bias_E is None else {"bias": self.bias_E}
 
+    def acts_with(self, state: dict[str, Tensor]) -> bool:
+        """Where the bias is ours; theirs is in no state of ours."""
+        return bool(state)
+
+    def borrowed(self, block: nn.Module) -> dict[str, Tensor]:
+        """The bias, where it is theirs."""
+        return {f"{THEIRS}.{at}": bias for at, bias in enumerate(_named(block))} if self.theirs else {}
+
+
+def _named(module: nn.Module) -> list[Tensor]:
+    """The biases within a module, as buffers or frozen parameters."""
+    return [bias for m in module.modules() if isinstance(bias := getattr(m, THEIRS, None), Tensor)]
+
 
 def _held(site: LayerSite) -> Tensor | None:
-    """The bias that a router holds, as a buffer or a frozen parameter."""
-    for module in site.router.modules():
-        if isinstance(bias := getattr(module, THEIRS, None), Tensor):
-            return bias
-    return None
+    """The bias that a router holds."""
+    return next(iter(_named(site.router)), None)

@@ -67,8 +67,7 @@ class SparseMixer(Method):
     def route(self, layer: Layer, routing: Routing) -> tuple[Tensor, Tensor] | None:
         """Draw experts, or take the likeliest."""
         K = routing.indices_TK.shape[1]
-        # Not `layer.learning`: where a pass is recomputed, its first run has no gradient, and has to draw the same.
-        weights_TK, indices_TK = sparsemixer(routing.logits_TE, K, self.jitter, drawn=layer.experts.training)
+        weights_TK, indices_TK = sparsemixer(routing.logits_TE, K, self.jitter, drawn=layer.drawing)
         scale = layer.site.scale / (K if layer.site.renormalised else 1)
         return (scale * weights_TK).to(routing.weights_TK.dtype), indices_TK
 

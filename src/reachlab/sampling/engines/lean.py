@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from reachlab.moe import densified
 from reachlab.sampling.engines import kernels
 from reachlab.sampling.engines.lean_attention import LeanAttention
 from reachlab.sampling.engines.lean_weights import LeanWeights, Mixture
@@ -124,6 +125,8 @@ def fits(model: PreTrainedModel) -> bool:
     on_cpu = model.device.type == "cpu" and model.dtype == torch.float32
     if not on_cpu or rope.get("rope_type", "default") not in ROTARY:
         return False
+    if (routers := densified(model)) is not None and routers.answers_when_frozen:
+        return False  # what is added to the experts' answers may be 0 on the probe, and is not asked for here
     try:
         return _reproduces(LeanDecoder(LeanWeights(model), 8, 4), model)
     except (AttributeError, TypeError, ValueError, RuntimeError):
