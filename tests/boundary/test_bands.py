@@ -95,7 +95,8 @@ def test_a_share_of_0_that_answering_again_might_move_does_not_end_at_1() -> Non
         found.add(slice(0, 2), (mean + sign * noise_KB).astype(np.float32))
         low_K, high_K = found.share_interval(0.95)
         assert np.abs(np.array([low_K, high_K]) - mean).max(axis=0) == pytest.approx([4 * 1.96 * 0.01] * 2, rel=0.05)
-        assert (low_K >= 0).all() and (high_K <= 1).all()
+        assert (low_K >= 0).all()
+        assert (high_K <= 1).all()
 
 
 def test_edges_end_at_what_a_difference_can_be() -> None:
