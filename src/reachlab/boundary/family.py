@@ -6,6 +6,7 @@ bands and one largest z of every flip (`signflip`), so that the words about all 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -85,6 +86,7 @@ class Family:
             if difference.several:
                 found.append(difference.band.p(most_B))
             else:
+                difference.tested = flipped is not None
                 found.append(np.ones(len(self.ks)) if flipped is None else flipped.p(most_flipped_B))
         return found
 
@@ -102,7 +104,9 @@ class Family:
         sets = coverage(
             self.models[base].pooled, self.models[model].pooled, self.level, pooled=mean.several, seed=self.seed
         )
-        if sets.mid_p is not None and alone and self.clusters.single:
+        if not self.clusters.single:
+            sets = replace(sets, mid_p=None)  # McNemar's problems are one by one
+        if sets.mid_p is not None and alone:
             p_K = np.full(len(self.ks), sets.mid_p)  # one sample of each: the sign-flip test is McNemar's
         low_K, high_K = mean.band.interval(self.level)
         band_low_K, band_high_K = mean.edges
@@ -115,6 +119,8 @@ class Family:
             p=p_K,
             differing=mean.differing_K,
             sign=surely(band_low_K, band_high_K, p_K, self.level),
+            unit="problem" if self.clusters.single else "cluster",
+            tested=mean.tested,
         )
         crossing = mean.crossings.result(mean.values_K, self.ks, self.level, self.drawn.drawn)
         return Pair(
@@ -176,6 +182,8 @@ class _Difference(_Mean):
 
     edges: tuple[Floats, Floats]
     """Once all pairs have been looked at."""
+    tested = True
+    """False once there is no sign-flip test."""
 
     def __init__(self, family: Family, values_PK: Floats, spreads: Sequence[SeedSpread | None]):
         super().__init__(family, values_PK, spreads)

@@ -29,8 +29,8 @@ def _seeds(models: tuple[Model, ...]) -> Iterator[str]:
         if len(model.runs) > 1:
             yield (
                 f"{model.name} is a recipe: the mean over {len(model.runs)} runs ({', '.join(model.runs)}), with "
-                "intervals that hold for other seeds; which problems are solved, and what is beyond the curves, is of "
-                "these runs' samples"
+                "intervals that hold for other seeds; which problems are solved is of the samples of all, answers and "
+                "texts are the first one's"
             )
         else:
             yield f"{model.name} is one run: what is said of it is of this very model, and says nothing of other seeds"
@@ -44,5 +44,12 @@ def _of_pair(comparison: Comparison, pair: Pair) -> Iterator[str]:
             f"{both}: gained and lost are counted on as many samples of both, drawn by lot from those of the one that "
             f"has more ({counts[pair.name]} and {counts[pair.base]} a problem)"
         )
+    if not pair.difference.tested:
+        yield (
+            f"{both}: sampled by different rules, so gained and lost are counted on unequal numbers of samples, and no "
+            "word about the two is sure"
+        )
     if sets.mid_p is not None:
-        yield f"{both}: one sample of each, McNemar's mid-p is {sets.mid_p:.3g}"
+        alone = len(comparison.pairs) + len(comparison.others) == 1
+        by_itself = "" if alone else " of these two alone, and the words are about all pairs"
+        yield f"{both}: one sample of each, McNemar's mid-p is {sets.mid_p:.3g}{by_itself}"
