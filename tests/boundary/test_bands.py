@@ -85,3 +85,20 @@ def test_p_is_small_just_where_the_band_excludes_0() -> None:
     assert 0 < apart_K.sum() < 40
     assert p_K[apart_K].max() <= 0.051
     assert p_K[~apart_K].min() >= 0.049
+
+
+def test_a_share_of_0_that_answering_again_might_move_does_not_end_at_1() -> None:
+    """Of fixed problems answered again the resamples move though all answers were wrong."""
+    noise_KB = np.abs(np.random.default_rng(6).normal(0, 0.01, (2, 4000))).astype(np.float32)
+    for mean, sign in ((0.0, 1), (1.0, -1)):
+        found = Band(np.full(2, mean), np.zeros(2, np.int64), 4000, None)
+        found.add(slice(0, 2), (mean + sign * noise_KB).astype(np.float32))
+        low_K, high_K = found.share_interval(0.95)
+        assert np.abs(np.array([low_K, high_K]) - mean).max(axis=0) == pytest.approx([4 * 1.96 * 0.01] * 2, rel=0.05)
+        assert (low_K >= 0).all()
+        assert (high_K <= 1).all()
+
+
+def test_edges_end_at_what_a_difference_can_be() -> None:
+    low_K, high_K = band(np.array([[1.0], [-0.5], [1.0]]), 50)
+    assert (low_K[0], high_K[0]) == (-1, 1)

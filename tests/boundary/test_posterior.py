@@ -40,3 +40,19 @@ def test_intervals_cover(problems: int, n: int) -> None:
         found = posterior_pass_at_k(outcomes(n, rng.binomial(n, p_P).tolist()), np.array([1]))
         held += bool(found.low[0] <= p_P.mean() <= found.high[0])
     assert held / simulations >= 0.92
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.097, 0.5, 0.985])
+def test_of_thousands_of_problems_it_is_as_sure_as_counting(share: float) -> None:
+    """The prior is then known to a part of a percent, and no coarser grid may stand for it."""
+    right = round(5000 * share)
+    found = posterior_pass_at_k(outcomes(1, [1] * right + [0] * (5000 - right)), np.array([1]))
+    error = (share * (1 - share) / 5000) ** 0.5
+    assert found.values[0] == pytest.approx(share, abs=0.35 * error)
+    assert error < found.high[0] - found.low[0] < 2 * 2.1 * error
+
+
+def test_of_thousands_of_easy_problems_the_truth_is_held() -> None:
+    p_P = np.random.default_rng(1).beta(19, 1, 1319) ** 0.5
+    found = posterior_pass_at_k(outcomes(4, np.random.default_rng(2).binomial(4, p_P).tolist()), np.array([1]))
+    assert found.low[0] < p_P.mean() < found.high[0] < found.low[0] + 0.012

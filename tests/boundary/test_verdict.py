@@ -93,6 +93,16 @@ def test_one_differing_problem_is_one() -> None:
     assert found.words(0).endswith("; not confirmed by the sign-flip test on the 1 problem that differs")
 
 
+def test_why_there_is_no_word_is_true() -> None:
+    """It was "only 67 problems differ" whatever the reason: few, a family of many, or no test at all."""
+    many = replace(difference(UP, p=0.0812), differing=np.array([67]))
+    assert many.words(0).endswith("+15.0]; but equal models could be so far apart, p = 0.081")
+    assert replace(many, tested=False).words(0).endswith("; sampled by different rules, which no test can be exact for")
+    few = replace(many, differing=np.array([2]), unit="cluster")
+    assert few.words(0).endswith("; only 2 clusters differ")
+    assert replace(difference(UP), differing=np.array([67])).words(0).endswith("+15.0]")
+
+
 def test_one_sample_a_problem_says_nothing_about_reach() -> None:
     found = verdict(np.array([1]), difference(DOWN), Crossing(1, 1, 1))
     assert found.label == "blunter"

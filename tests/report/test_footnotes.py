@@ -3,6 +3,7 @@ import numpy as np
 from reachlab.boundary.compare import compare
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.recipe import Recipe
+from reachlab.boundary.stopping import Stopping
 from reachlab.report.footnotes import footnotes
 
 
@@ -45,3 +46,26 @@ def test_what_clusters_do_not_reach_is_said() -> None:
     models = [outcomes("a", 8, [1, 2, 3]), outcomes("b", 8, [3, 2, 2])]
     (line,) = footnotes(compare(models, resamples=50, clusters={"p0": "x", "p1": "x", "p2": "y"}))
     assert "take every problem for itself" in line
+
+
+def test_mcnemars_p_is_of_one_pair_and_not_of_clusters() -> None:
+    models = [outcomes("a", 1, [0] * 8), outcomes("b", 1, [1] * 6 + [0] * 2), outcomes("c", 1, [0] * 8)]
+    lines = list(footnotes(compare(models, resamples=50)))
+    assert lines[0] == (
+        "b and a: one sample of each, McNemar's mid-p is 0.0156 of these two alone, and the words are about all pairs"
+    )
+    found = compare(models[:2], resamples=50, clusters={f"p{i}": str(i // 2) for i in range(8)})
+    assert found.pairs[0].coverage.mid_p is None
+    assert found.pairs[0].difference.unit == "cluster"
+    assert not any("McNemar" in line for line in footnotes(found))
+
+
+def test_models_sampled_by_different_rules_are_named() -> None:
+    ids = tuple(f"p{i}" for i in range(8))
+    stopped = Stopping(enough=1, before_P=np.full(8, 0), horizon=8)
+    adaptive = Outcomes("b", ids, np.full(8, 4), np.full(8, 3), np.zeros(8, np.int64), stopped)
+    found = compare([outcomes("a", 8, [0] * 8), adaptive], resamples=50)
+    assert not found.pairs[0].difference.tested
+    assert "sampled by different rules, which no test can be exact for" in found.pairs[0].verdict.sentence
+    line, *_ = footnotes(found)
+    assert line.startswith("b and a: sampled by different rules, so gained and lost are counted on unequal numbers")

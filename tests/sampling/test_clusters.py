@@ -35,6 +35,7 @@ def test_refuses(tmp_path: Path) -> None:
         ("", "its first line must be id,cluster"),
         ("id,cluster\na,1,2\n", ":2: has 3 cells and not 2"),
         ("id,cluster\na,1\na,2\n", ":3: names a problem again"),
+        ("id,cluster\na,1\nb,\n", ":3: 'b' has no cluster"),
     ):
         (tmp_path / "bad.csv").write_text(text)
         with pytest.raises(ReachlabError, match=why):
@@ -46,3 +47,13 @@ def test_refuses(tmp_path: Path) -> None:
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ReachlabError, match="cannot be read"):
         read_clusters(str(tmp_path / "bytes.json"), None)
+
+
+def test_no_cluster_is_not_one_that_many_share(tmp_path: Path) -> None:
+    """Empty cells, and null, would else be one large cluster."""
+    blank = [Problem(id=i, prompt="", answer="", metadata={"template": ""}) for i in "de"]
+    with pytest.raises(ReachlabError, match="2 of 5 problems have no such field"):
+        read_clusters("template", [*PROBLEMS, *blank])
+    (tmp_path / "c.json").write_text('{"a": 1, "b": null}')
+    with pytest.raises(ReachlabError, match="'b' has no cluster"):
+        read_clusters(str(tmp_path / "c.json"), None)

@@ -31,6 +31,9 @@ TINY = 1e-9
 """Shares nearer to 0 or 1, and widths below it, are those of problems that all came out the same."""
 FARTHEST = 12.0
 """Deviations beyond so many standard errors all count as so many."""
+FARTHEST_SHARE = 4.0
+"""Half widths from a share to the end of its interval, at most. In log-odds a share that is nearly 0, but not surely
+(samples answered again), would end near 1."""
 FEW = 6
 """Where fewer problems differ, a resample holds so few that its studentised deviation says nothing: q is not taken
 from there."""
@@ -87,14 +90,11 @@ class Band:
 
     def edges(self, q: float, level: float) -> tuple[Floats, Floats]:
         """The band's two edges, (low_K, high_K), with the q of all bands that are looked at together."""
-        half_K = self._half(np.full(len(self._mean_K), q))
-        return self._with_unseen(self._mean_K - half_K, self._mean_K + half_K, level)
+        return self._ends(q, level)
 
     def interval(self, level: float) -> tuple[Floats, Floats]:
         """The interval of a difference at each k by itself: (low_K, high_K)."""
-        half_K = self._half(np.full(len(self._mean_K), normal(level)))
-        low_K, high_K = self._with_unseen(self._mean_K - half_K, self._mean_K + half_K, level)
-        return np.maximum(low_K, -1), np.minimum(high_K, 1)
+        return self._ends(normal(level), level)
 
     def share_interval(self, level: float) -> tuple[Floats, Floats]:
         """The interval of a share at each k by itself: (low_K, high_K). Its log-odds are what is taken for normal.
@@ -106,6 +106,8 @@ class Band:
         inner_K = np.clip(self._mean_K, TINY, 1 - TINY)
         far_K = half_K / (inner_K * (1 - inner_K))
         low_K, high_K = special.expit(special.logit(inner_K) - far_K), special.expit(special.logit(inner_K) + far_K)
+        low_K = np.maximum(low_K, self._mean_K - FARTHEST_SHARE * half_K)
+        high_K = np.minimum(high_K, self._mean_K + FARTHEST_SHARE * half_K)
         alike_K = half_K <= TINY
         unknown = 0.0 if self._drawn is None else unseen(self._drawn, level)
         low_K = np.where(alike_K, (1 - unknown) * self._mean_K, low_K)
@@ -138,8 +140,11 @@ class Band:
         half_K: Floats = np.sqrt(squares_K)
         return half_K
 
-    def _with_unseen(self, low_K: Floats, high_K: Floats, level: float) -> tuple[Floats, Floats]:
-        """The ends, no nearer to 0 than what may differ unseen where few problems do."""
+    def _ends(self, z: float, level: float) -> tuple[Floats, Floats]:
+        """The ends of a difference at the normal z's tail: within ±1, and no nearer to 0 than what may differ unseen
+        where few problems do."""
+        half_K = self._half(np.full(len(self._mean_K), z))
+        low_K, high_K = np.maximum(self._mean_K - half_K, -1), np.minimum(self._mean_K + half_K, 1)
         if self._drawn is not None:
             for at in np.flatnonzero(self._differing_K < FEW):
                 unknown = unseen(self._drawn, level, int(self._differing_K[at]))

@@ -3,6 +3,7 @@
 *Gained* is solved by the other model alone, *lost* by the base alone. Unsolved means not solved in the
 samples that were drawn: no correct sample among n is no proof of impossibility, and a model with more samples
 has more chances. So both are counted on as many samples of each problem; the one that has more is thinned by lot.
+Samples that were drawn adaptively cannot be thinned so, and are counted as they are.
 
 Equal models gain and lose too. Of a problem with c right samples in all, n of each model, the other model's were none
 with chance C(n, c) / C(2n, c), had the names been dealt at random; the sum of that over problems is what chance alone
@@ -43,7 +44,7 @@ class Coverage:
     where samples were drawn adaptively (their number then depends on what came out, and the test is not exact) and
     where a model is a recipe of several runs, whose samples are not of one chance. ``surely_more`` and ``surely_less``
     are problems that the other model surely solves more, or less, often than the base; the surely gained and lost are
-    among them. ``mid_p`` is McNemar's, where there is one sample of each.
+    among them. ``mid_p`` is McNemar's of this pair alone, where there is one sample of each (not for clusters).
     """
 
     both: tuple[str, ...]

@@ -87,6 +87,7 @@ class Family:
                 # Signs are flipped by problem, and neither seeds nor these very problems' samples are problems.
                 found.append(difference.band.p(most_B))
             else:
+                difference.tested = flipped is not None
                 found.append(np.ones(len(self.ks)) if flipped is None else flipped.p(most_flipped_B))
         return found
 
@@ -119,6 +120,8 @@ class Family:
             p=p_K,
             differing=mean.differing_K,
             sign=surely(band_low_K, band_high_K, p_K, self.level),
+            unit="problem" if self.clusters.single else "cluster",
+            tested=mean.tested,
         )
         crossing = mean.crossings.result(mean.values_K, self.ks, self.level, self.drawn.drawn)
         return Pair(
@@ -180,6 +183,8 @@ class _Difference(_Mean):
 
     edges: tuple[Floats, Floats]
     """Once all pairs have been looked at."""
+    tested = True
+    """False once there is no sign-flip test."""
 
     def __init__(self, family: Family, values_PK: Floats, spreads: Sequence[SeedSpread | None]):
         super().__init__(family, values_PK, spreads)

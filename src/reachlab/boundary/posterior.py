@@ -14,16 +14,22 @@ the prior is learned from all problems (Gelman et al., *Bayesian Data Analysis*,
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv, betaln, gammaln
+from numpy.typing import NDArray
+from scipy.special import betaincinv, betaln, expit, gammaln, log_expit, logit
 
-from reachlab.boundary.beta_binomial import distinct
+from reachlab.boundary.beta_binomial import Pairs, distinct
 from reachlab.boundary.outcomes import Ints, Outcomes
 from reachlab.boundary.stopping import Floats
 
 MOST_SAMPLES = 16
 """Few, in `compare`: with more samples of every problem resampled ones (`noise`) say the same."""
-MEANS = (np.arange(50) + 0.5) / 50
-SIZES = np.geomspace(0.1, 100, 13)
+MEANS, SIZES = 60, 13
+"""Points of the grid over μ, equally far apart in log-odds, and over s, in logarithms."""
+LIMITS = (logit(1e-7), logit(1 - 1e-7)), (np.log(0.1), np.log(100.0))
+REFINED = 4
+"""Times that the grid is laid anew over where the posterior is: of thousands of problems it is narrow."""
+UNLIKELY = 1e-6
+"""Points that are so much less likely than the likeliest are outside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,12 +44,7 @@ class Posterior:
 def posterior_pass_at_k(outcomes: Outcomes, ks: Ints, level: float = 0.95) -> Posterior:
     """pass@k of these problems, whatever samples are drawn next; samples drawn adaptively are as good as others."""
     pairs, _, counts_U = distinct(outcomes.n_P, outcomes.c_P)
-    mean_H, size_H = (x.reshape(-1, 1) for x in np.meshgrid(MEANS, SIZES, indexing="ij"))
-    a_HU = mean_H * size_H + pairs.c
-    b_HU = (1 - mean_H) * size_H + (pairs.n - pairs.c)
-    log_H = ((betaln(a_HU, b_HU) - betaln(mean_H * size_H, (1 - mean_H) * size_H)) * counts_U).sum(axis=1)
-    weight_H = np.exp(log_H - log_H.max())
-    weight_H /= weight_H.sum()
+    weight_H, a_HU, b_HU = _grid(pairs, counts_U)
     problems = counts_U.sum()
     whole_HU = gammaln(a_HU + b_HU) - gammaln(b_HU)
 
@@ -65,3 +66,28 @@ def posterior_pass_at_k(outcomes: Outcomes, ks: Ints, level: float = 0.95) -> Po
             value * size, (1 - value) * size, np.array([(1 - level) / 2, (1 + level) / 2])
         )
     return Posterior(values_K, low_K, high_K)
+
+
+def _grid(pairs: Pairs, counts_U: Ints) -> tuple[Floats, Floats, Floats]:
+    """The posterior's weights of each (μ, s) on a grid, (H,), and a + c and b + n − c there, (H, U)."""
+    (low_μ, high_μ), (low_s, high_s) = LIMITS
+    for left in reversed(range(REFINED + 1)):
+        at_μ, at_s = np.linspace(low_μ, high_μ, MEANS), np.linspace(low_s, high_s, SIZES)
+        odds_H, size_H = (x.reshape(-1, 1) for x in np.meshgrid(at_μ, np.exp(at_s), indexing="ij"))
+        a_H, b_H = size_H * expit(odds_H), size_H * expit(-odds_H)
+        a_HU, b_HU = a_H + pairs.c, b_H + (pairs.n - pairs.c)
+        log_H = ((betaln(a_HU, b_HU) - betaln(a_H, b_H)) * counts_U).sum(axis=1)
+        # μ is uniform, and the grid is not: dμ = μ (1 − μ) d log-odds.
+        log_H += (log_expit(odds_H) + log_expit(-odds_H))[:, 0]
+        weight_H = np.exp(log_H - log_H.max())
+        if left:
+            likely_MS = (weight_H > UNLIKELY).reshape(MEANS, SIZES)
+            low_μ, high_μ = _around(at_μ, likely_MS.any(axis=1))
+            low_s, high_s = _around(at_s, likely_MS.any(axis=0))
+    return weight_H / weight_H.sum(), a_HU, b_HU
+
+
+def _around(points: Floats, likely: NDArray[np.bool_]) -> tuple[float, float]:
+    """From the point before the first likely one to the point after the last."""
+    first, last = np.flatnonzero(likely)[[0, -1]]
+    return float(points[max(0, first - 1)]), float(points[min(len(points) - 1, last + 1)])

@@ -16,11 +16,14 @@ from typing import Literal
 
 import numpy as np
 
+from reachlab.boundary.bands import FEW
 from reachlab.boundary.bootstrap import EQUAL, Floats
 from reachlab.boundary.crossing import Crossing
 from reachlab.boundary.outcomes import Ints
 
 Label = Literal["wider", "narrower", "sharper only", "sharper", "blunter only", "blunter", "undecided"]
+
+Unit = Literal["problem", "cluster"]
 
 SAME_WITHIN = 0.03
 """δ: pass@k that differ by less than this count as the same."""
@@ -39,8 +42,10 @@ class Difference:
     """Paired difference of two pass@k curves, other − base; all are (K,).
 
     ``low`` and ``high`` are the interval at each k by itself; ``band_low`` and ``band_high`` hold the whole curve at
-    once. ``p`` is the sign-flip test's, adjusted for looking at every k; ``differing`` counts the problems on which the
-    two models' pass@k is not the same; ``sign`` is +1 or −1 where the other model is surely ahead or behind, else 0.
+    once. ``p`` is the sign-flip test's (of recipes the band's), adjusted for looking at every k and at all pairs;
+    ``tested`` is False where there is no such test, and p is 1: one model was sampled adaptively and the other not, or
+    by another rule. ``differing`` counts the ``unit``, problems or clusters of them, on which the two models' pass@k is
+    not the same; ``sign`` is +1 or −1 where the other model is surely ahead or behind, else 0.
     """
 
     values: Floats
@@ -51,6 +56,8 @@ class Difference:
     p: Floats
     differing: Ints
     sign: Ints
+    unit: Unit = "problem"
+    tested: bool = True
 
     def words(self, at: int) -> str:
         """The difference and the band there in percentage points, at position `at` of the K."""
@@ -59,13 +66,16 @@ class Difference:
             for x in (self.values, self.band_low, self.band_high)
         )
         apart = self.band_low[at] > EQUAL or self.band_high[at] < -EQUAL
-        caveat = f"; {_few(int(self.differing[at]))}" if apart and self.sign[at] == 0 else ""
+        caveat = f"; {self._why_not(at)}" if apart and self.sign[at] == 0 else ""
         return f"{value} points [{low}, {high}]{caveat}"
 
-
-def _few(differing: int) -> str:
-    problems = "1 problem that differs" if differing == 1 else f"{differing} problems that differ"
-    return f"not confirmed by the sign-flip test on the {problems}"
+    def _why_not(self, at: int) -> str:
+        """Why there is no word although the band excludes 0."""
+        if not self.tested:
+            return "sampled by different rules, which no test can be exact for"
+        if (differing := int(self.differing[at])) >= FEW:
+            return f"but equal models could be so far apart, p = {self.p[at]:.2g}"
+        return f"only 1 {self.unit} differs" if differing == 1 else f"only {differing} {self.unit}s differ"
 
 
 def surely(band_low_K: Floats, band_high_K: Floats, p_K: Floats, level: float) -> Ints:

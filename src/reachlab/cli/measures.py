@@ -51,7 +51,7 @@ def perplexity(config: Flat[PerplexityCommand]) -> None:
         print_json(matrix.to_dict())
         return
     for title, correct in (("all answers", False), ("right answers", True)):
-        print(f"perplexity of {title}: over all tokens ({config.level:.0%} interval) [of the median answer]")
+        print(f"perplexity of {title}: over all tokens ({100 * config.level:g}% interval) [of the median answer]")
         print_table(perplexity_rows(matrix, correct))
         print()
     print(READING)

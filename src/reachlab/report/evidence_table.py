@@ -20,7 +20,7 @@ def print_evidence(evidence: Evidence, level: float, console: Console | None = N
     console = console or Console()
     title = f"{evidence.name}: {evidence.problems:,} problems, {evidence.samples:,} samples"
     title += f", {evidence.unscored:,} unscored" if evidence.unscored else ""
-    console.print(f"[bold]{escape(title)}[/bold]; shares in percent, {level:.0%} intervals", highlight=False)
+    console.print(f"[bold]{escape(title)}[/bold]; shares in percent, {100 * level:g}% intervals", highlight=False)
     shares = {
         "pass@k": evidence.passing,
         "pass^k, all right": evidence.all_right,

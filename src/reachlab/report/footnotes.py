@@ -56,5 +56,12 @@ def _of_pair(comparison: Comparison, pair: Pair) -> Iterator[str]:
             f"{both}: gained and lost are counted on equally many samples of both ({counts[pair.name]} and "
             f"{counts[pair.base]} a problem in all; those of the one that has more are drawn by lot)"
         )
+    if not pair.difference.tested:
+        yield (
+            f"{both}: sampled by different rules, so gained and lost are counted on unequal numbers of samples, and no "
+            "word about the two is sure"
+        )
     if sets.mid_p is not None:
-        yield f"{both}: one sample of each; McNemar's mid-p is {sets.mid_p:.3g}, of this pair by itself"
+        alone = len(comparison.pairs) + len(comparison.others) == 1
+        by_itself = "" if alone else " of these two alone, and the words are about all pairs"
+        yield f"{both}: one sample of each, McNemar's mid-p is {sets.mid_p:.3g}{by_itself}"

@@ -17,8 +17,8 @@ def print_power(power: Power, console: Console | None = None) -> None:
     console.print(
         f"{escape(power.other)} against {escape(power.base)}: {power.problems:,} problems of both, "
         f"{power.samples:,} sample{'s' * (power.samples != 1)} or more of each; a difference counts as found where the "
-        f"{power.level:.0%} band over every k excludes 0 ({power.critical:.2f} standard errors), as for a verdict, and "
-        f"is found with chance {power.power:.0%}",
+        f"{100 * power.level:g}% band over every k excludes 0 ({power.critical:.2f} standard errors), as for a verdict,"
+        f" and is found with chance {power.power:.0%}",
         highlight=False,
     )
     now = _table("k", "difference now", "found now from", "spread over problems", "spread of sampling")

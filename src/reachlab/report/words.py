@@ -54,7 +54,7 @@ def passk_caption(comparison: Comparison) -> str:
     dotted = " Dotted: the k from which the base is no longer behind." if crossed else ""
     return (
         "Chance that at least one of k samples is right, averaged over problems, "
-        f"with {comparison.level:.0%} intervals.{dotted}"
+        f"with {100 * comparison.level:g}% intervals.{dotted}"
     )
 
 
@@ -77,7 +77,7 @@ def difference_caption(comparison: Comparison) -> str:
     """How to read the difference figure."""
     return (
         "pass@k of the model minus pass@k of the base on the same problems, in percentage points; above zero the "
-        f"model is ahead. The inner, darker band is the {comparison.level:.0%} interval at each k by itself; the "
+        f"model is ahead. The inner, darker band is the {100 * comparison.level:g}% interval at each k by itself; the "
         "outer, light band holds the whole curve at once. The verdicts rest on the outer one: where it holds zero, the "
         "samples do not tell."
     )
@@ -87,12 +87,12 @@ def coverage_note(comparison: Comparison) -> str:
     """What it takes to be surely gained or lost."""
     if any(p.coverage.surely_gained is None for p in comparison.pairs):
         return (
-            "Samples that were drawn until enough were right have no exact test, so nothing is called surely gained or "
-            "lost there."
+            "Samples that were drawn until enough were right, and those of several runs of a recipe, have no exact "
+            "test, so nothing is called surely gained or lost there."
         )
     return (
         "Surely: Fisher's exact test on the two models' counts, corrected for all problems (Holm), "
-        f"at {comparison.level:.0%}."
+        f"at {100 * comparison.level:g}%."
     )
 
 

@@ -30,6 +30,7 @@ def read_clusters(named: str, problems: Sequence[Problem] | None) -> dict[str, s
     if problems is None:
         raise ReachlabError(f"--cluster {named}: tables have no fields; name a .json or .csv file of ids and clusters")
     found = {problem.id: _field(problem.metadata, named) for problem in problems}
+    found = {problem_id: None if value == "" else value for problem_id, value in found.items()}
     if missing := [problem_id for problem_id, value in found.items() if value is None]:
         fields = sorted({field for problem in problems for field in problem.metadata})
         known = f"they have {', '.join(fields[:SHOWN])}" if fields else "they have none"
@@ -61,6 +62,8 @@ def _of_file(path: Path) -> dict[str, str]:
         found = parse_json(text, str(path))
         if not isinstance(found, dict):
             raise ReachlabError(f"{path}: not an object of ids and clusters")
+        if empty := next((i for i, value in found.items() if value is None or value == ""), None):
+            raise ReachlabError(f"{path}: {empty!r} has no cluster; leave out what is not compared, name the others")
         return {problem_id: _text(value) for problem_id, value in found.items()}
     rows = list(csv.reader(text.splitlines()))
     if not rows or [cell.strip().lower() for cell in rows[0]] != ["id", "cluster"]:
@@ -72,5 +75,7 @@ def _of_file(path: Path) -> dict[str, str]:
         if len(row) != 2 or row[0] in clusters:
             what = "names a problem again" if len(row) == 2 else f"has {len(row)} cells and not 2"
             raise ReachlabError(f"{path}:{number}: {what}")
+        if not row[1].strip():
+            raise ReachlabError(f"{path}:{number}: {row[0]!r} has no cluster")
         clusters[row[0]] = row[1]
     return clusters

@@ -110,7 +110,7 @@ def print_curves(
     console.print(table)
     left_out = "" if len(shown) == len(curves.ks) else f"; more values of k in {rest}"
     console.print(
-        f"percent of {curves.problems:,} problems, {curves.level:.0%} intervals over problems{left_out}",
+        f"percent of {curves.problems:,} problems, {100 * curves.level:g}% intervals over problems{left_out}",
         highlight=False,
     )
 
