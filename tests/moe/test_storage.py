@@ -10,12 +10,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.moe.brute import loss, vectors
 from tests.moe.tiny import TINY, inputs
+from tests.tiny import tiny_tokenizer
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
+from reachlab.models.checkpoint import save_model
 from reachlab.moe import densified, densify, restore, save, saved
-from reachlab.moe.storage import FILE
+from reachlab.moe.storage import FILE, changes_the_function
+from reachlab.sampling.engines.vllm import VllmEngine
 
 
 def trained(**options: Any) -> PreTrainedModel:
@@ -129,6 +132,46 @@ def test_what_cannot_be_restored_is_refused_and_the_model_left_alone(how: str, s
         with pytest.raises(ReachlabError, match=said):
             restore(model, tmp_path)
         assert all(torch.equal(a, b) for a, b in zip(before, vectors(model), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "options", "changes"),
+    [
+        ("olmoe", "lossfree", {}, True),
+        ("deepseek_v3", "lossfree", {}, False),
+        ("olmoe", "sparsemixer", {}, True),
+        ("olmoe", "default", {}, False),
+        ("olmoe", "default", {"forward": "default"}, True),
+        ("olmoe", "densemixer", {}, False),
+    ],
+)
+def test_which_methods_are_a_part_of_the_function(
+    name: str, method: str, options: dict[str, Any], changes: bool, tmp_path: Path
+) -> None:
+    model = TINY[name].build()
+    densify(model, method, **options)
+    save_model(tmp_path / "model", model, tiny_tokenizer())
+    assert changes_the_function(tmp_path / "model") == changes
+    if changes:
+        with pytest.raises(ReachlabError, match="vLLM does not know it; leave --engine vllm away"):
+            VllmEngine(str(tmp_path / "model"), "float32", {})
+
+
+@pytest.mark.parametrize("name", ["laguna", "deepseek_v3", "ernie4_5_moe", "minimax_m2", "olmoe"])
+def test_what_steps_move_is_known_whoever_holds_it(name: str) -> None:
+    """A bias of the routers' own may be a buffer, or a parameter that nobody trains."""
+    model, fresh = TINY[name].build().train(), TINY[name].build()
+    found, other = densify(model, "lossfree"), densify(fresh, "lossfree")
+    before = {key: t.clone() for key, t in found.moved().items()}
+    assert len(before) >= len(found.layers)
+    model(**inputs(model)).logits.sum().backward()
+    found.commit()
+    assert all(not torch.equal(t, before[key]) for key, t in found.moved().items())
+    other.load_moved(found.moved())
+    assert all(torch.equal(t, found.moved()[key]) for key, t in other.moved().items())
+    with found.holding(before):
+        assert all(torch.equal(t, before[key]) for key, t in found.moved().items())
+    assert all(torch.equal(t, found.moved()[key]) for key, t in other.moved().items())
 
 
 def test_a_model_that_is_not_densified_has_nothing_to_save(tmp_path: Path) -> None:

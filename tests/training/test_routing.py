@@ -204,8 +204,8 @@ def test_a_run_that_goes_on_is_the_undisturbed_one(
         one, other = (load_file(Path(c.out) / "model" / file) for c in (whole, broken))
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one)
-    one, other = (timeless(RunFolder(c.out).metrics()) for c in (whole, broken))
-    assert one == other
+    rows = [timeless(RunFolder(c.out).metrics()) for c in (whole, broken)]
+    assert rows[0] == rows[1]
 
 
 # -- what does not learn, and what the run began with -----------------------------------------------------------------

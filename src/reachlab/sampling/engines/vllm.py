@@ -19,6 +19,7 @@ from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.models.dtypes import own_dtype
 from reachlab.models.tokenizer import encode_prompts
 from reachlab.models.vision import written
+from reachlab.moe.storage import changes_the_function
 from reachlab.pictures.reference import open_picture
 from reachlab.sampling.config import Decoding, SampleConfig
 from reachlab.sampling.engines.concurrent import ConcurrentEngine
@@ -45,6 +46,11 @@ class VllmEngine(ConcurrentEngine):
         self, model: str, dtype: str, arguments: dict[str, Any], *, request_seeds: bool = True, logprobs: bool = True
     ):
         folder = find_checkpoint(model)
+        if changes_the_function(folder):
+            raise ReachlabError(
+                f"{folder}: its routers' method is a part of what it computes (routers.safetensors), and vLLM does not "
+                "know it; leave --engine vllm away"
+            )
         self.tokenizer, self.logprobs = load_tokenizer(folder), logprobs
         self._encoded: dict[int, tuple[Prompt, Any]] = {}
         self._params: tuple[Decoding, Any] | None = None
