@@ -243,10 +243,8 @@ def test_an_update_that_breaks_a_weight_is_not_saved(checkpoint: Path, run: Path
     with pytest.raises(ReachlabError) as error:
         steps(begin(checkpoint, run), breaks={5: how_far})
     said = str(error.value)
-    assert (
-        "step 6 left weights that are not finite (model.embed_tokens.weight): the update was too large for this model. Lower --lr 0.01"
-        in said
-    )
+    assert "step 6 left weights that are not finite (model.embed_tokens.weight): the update was too large" in said
+    assert "Lower --lr 0.01 to 0.001" in said
     assert said.endswith(f"the state in {run}/state is that of step 4, before it")
     assert files(run / "state") == before
     assert [row["step"] for row in RunFolder(run).metrics()] == [1, 2, 3, 4, 5]
