@@ -243,7 +243,8 @@ def test_an_update_that_breaks_a_weight_is_not_saved(checkpoint: Path, run: Path
     with pytest.raises(ReachlabError) as error:
         steps(begin(checkpoint, run), breaks={5: how_far})
     said = str(error.value)
-    assert "step 6 left weights that are not finite: the update was too large for this model. Lower --lr 0.01" in said
+    assert "step 6 left weights that are not finite (model.embed_tokens.weight): the update was too large" in said
+    assert "Lower --lr 0.01 to 0.001" in said
     assert said.endswith(f"the state in {run}/state is that of step 4, before it")
     assert files(run / "state") == before
     assert [row["step"] for row in RunFolder(run).metrics()] == [1, 2, 3, 4, 5]
@@ -282,7 +283,9 @@ def test_not_finite_names_the_first() -> None:
     assert not_finite(dict(layer.named_parameters())) is None
     layer.bias.data[1] = -math.inf
     assert not_finite(dict(layer.named_parameters())) == "bias"
-    assert not_finite({"count": torch.tensor([1])}) is None
+    assert not_finite({"count": torch.tensor([1]), "nothing": torch.zeros(0)}) is None
+    assert not_finite({"large": torch.full((4,), 3e38), "half": torch.full((9,), 6e4, dtype=torch.float16)}) is None
+    assert not_finite({"fine": torch.ones(2), "both": torch.tensor([math.inf, -math.inf])}) == "both"
 
 
 def test_lines_are_json_again(run: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -197,12 +197,12 @@ class TrainingRun:
         Raises:
             LeapError: a weight is not finite.
         """
-        moved = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
-        held = [p.to_local() if isinstance(p, DTensor) else p for p in moved]
-        # The largest size of all: not a number where a single weight is none.
-        broken = not math.isfinite(nn.utils.get_total_norm([w for w in held if w.numel()], math.inf))
-        if self.processes.most(broken) if self.processes.sharded else broken:
-            too_far("left weights that are not finite", self.optimizer_config, t + 1)
+        bad = [not_finite(_own(module)) for module in self.modules.values()]
+        broken = next((name for name in bad if name is not None), None)
+        if self.processes.sharded:
+            broken = next((name for name in self.processes.gather(broken) if name is not None), None)
+        if broken is not None:
+            too_far(f"left weights that are not finite ({broken})", self.optimizer_config, t + 1)
 
     def _scale(self, t: int) -> float:
         return learning_rate_scale(self.optimizer_config, t, self.loop.steps)
@@ -365,6 +365,12 @@ class TrainingRun:
 def _routers(name: str) -> str:
     """Where a state keeps what a module's routers have moved."""
     return "routers" if name == "policy" else f"routers of {name}"
+
+
+def _own(module: nn.Module) -> dict[str, Tensor]:
+    """The weights that are trained, or this process's slices of them."""
+    trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    return {name: p.to_local() if isinstance(p, DTensor) else p for name, p in trained.items()}
 
 
 def _training_seconds(metrics: Mapping[str, Any]) -> float:
