@@ -1,6 +1,6 @@
 """The words everything speaks: a problem, a verdict, a sample, a group. No torch, no files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +14,25 @@ class Chat:
 
     messages: tuple[Mapping[str, str], ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Filled(str):
+    """Plain text that a template and somebody's words make: in the spans `said` (from, to) stand the words.
+
+    What there looks like a special token of a model is none; what the template says may be one.
+    """
+
+    __slots__ = ("said",)
+
+    said: tuple[tuple[int, int], ...]
+
+    def __new__(cls, text: str, said: Iterable[Sequence[int]]) -> "Filled":
+        found = super().__new__(cls, text)
+        found.said = tuple((start, stop) for start, stop in said)
+        return found
+
+    def __getnewargs__(self) -> tuple[str, tuple[tuple[int, int], ...]]:  # type: ignore[override]
+        return str(self), self.said
 
 
 Text = str | Chat
@@ -64,7 +83,8 @@ Finish = Literal["stop", "length"]
 class Problem:
     """What is asked. ``id`` is stable and unique in its task; ``answer`` is whatever the task's verifier needs.
 
-    ``images`` are references to pictures (`pictures/reference.py`).
+    ``images`` are references to pictures (`pictures/reference.py`); in ``metadata``, ``said`` are the spans of a text
+    that a template was filled with (`Filled`), where they could be taken for special tokens.
     """
 
     id: str
@@ -76,7 +96,10 @@ class Problem:
     @property
     def asked(self) -> Prompt:
         """What an engine is asked: the prompt, with the pictures where there are any."""
-        return Illustrated(self.prompt, self.images) if self.images else self.prompt
+        prompt = self.prompt
+        if isinstance(prompt, str) and (said := self.metadata.get("said")):
+            prompt = Filled(prompt, said)
+        return Illustrated(prompt, self.images) if self.images else prompt
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.chat import answer_end, is_chat
-from reachlab.models.tokenizer import encode, encode_prompts
+from reachlab.models.tokenizer import encode_answers, encode_prompts
 from reachlab.models.vision import Places, Seen, pixels
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.asked import Asked
@@ -145,7 +145,7 @@ def document_batches(
         # A tokenizer that opens a text with a token of its own has done so for the prompt.
         answers = [
             [*ids, turn if is_chat(prompt) else tokenizer.eos_token_id]
-            for (prompt, _), ids in zip(pairs, encode(tokenizer, [answer for _, answer in pairs]), strict=True)
+            for (prompt, _), ids in zip(pairs, encode_answers(tokenizer, [answer for _, answer in pairs]), strict=True)
         ]
         tokens = pad(prompts, answers, tokenizer.pad_token_id, length, answer_only)
         if not tokens.learn_BT[:, 1:].any():
