@@ -35,14 +35,14 @@ def _byte(marks: list[str], around: str = "", **about: Any) -> PreTrainedTokeniz
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=about.pop("add_prefix_space", False))
     backend.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=marks, initial_alphabet=alphabet, show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=marks, initial_alphabet=alphabet, show_progress=False)
     backend.train_from_iterator(TEXT, trainer)
     return _made(backend, marks, around, **about)
 
 
-def _sentence(normalizer: Any, pre_tokenizer: Any, decoder: Any, marks: list[str], special: bool = True, **about: Any) -> Any:
+def _sentence(
+    normalizer: Any, pre_tokenizer: Any, decoder: Any, marks: list[str], special: bool = True, **about: Any
+) -> Any:
     backend = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
     if normalizer is not None:
         backend.normalizer = normalizer

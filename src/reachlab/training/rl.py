@@ -314,7 +314,7 @@ class Learner:
         with self.clock.phase("select"):
             generator = torch.Generator().manual_seed(sample_seed(self.config.loop.seed, "select", t))
             # In the whole step's shape, so that the lots a problem draws do not depend on who holds it.
-            rewards_PN = torch.full((P, N), math.nan)
+            rewards_PN = torch.full((P, N), math.nan, dtype=torch.float64)
             rewards_PN[rollouts.places] = rollouts.rewards_PN
             if selection.lot:
                 kept_PM, weights_PM = select_weighted(
