@@ -27,11 +27,13 @@ class Filled(str):
     said: tuple[tuple[int, int], ...]
 
     def __new__(cls, text: str, said: Iterable[Sequence[int]]) -> "Filled":
+        """A text and its spans."""
         found = super().__new__(cls, text)
         found.said = tuple((start, stop) for start, stop in said)
         return found
 
     def __getnewargs__(self) -> tuple[str, tuple[tuple[int, int], ...]]:  # type: ignore[override]
+        """What a copy is made of."""
         return str(self), self.said
 
 
@@ -165,7 +167,8 @@ class Sample:
 
     ``tokens`` counts the answer's tokens; ``logprob`` is the sum of the model's own log-probabilities of them (nats, at
     temperature 1), None where the engine gives none; ``seed`` is the 63-bit number that alone decided its random draws,
-    None where the engine drew without one; ``steps`` and ``final_answer`` are as in `Judged`.
+    None where the engine drew without one; ``steps`` and ``final_answer`` are as in `Judged`; ``tokens_hash`` is one of
+    the tokens as they were drawn, None where the engine does not say which they were.
     """
 
     problem_id: str
@@ -179,6 +182,7 @@ class Sample:
     verdict: Verdict
     steps: StepCheck | None = None
     final_answer: str | None = None
+    tokens_hash: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

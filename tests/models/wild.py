@@ -5,11 +5,10 @@ from collections.abc import Callable
 from string import printable
 from typing import Any
 
+from tests.models.chats import CHATML, GEMMA, LLAMA3, MISTRAL
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
-
-from tests.models.chats import CHATML, GEMMA, LLAMA3, MISTRAL
 
 TEXT = [
     "Question: what is 1 + 2 ? Answer: 3",

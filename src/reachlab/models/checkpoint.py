@@ -128,7 +128,7 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     tokenizer.embeddings = embeddings = _embeddings(folder)
     if embeddings is not None and tokenizer.eos_token_id >= embeddings:
         raise ReachlabError(
-            f"{folder}: its end-of-text token {tokenizer.eos_token!r} is number {tokenizer.eos_token_id}, and the model "
+            f"{folder}: its end-of-text token {tokenizer.eos_token!r} is number {tokenizer.eos_token_id} and the model "
             f"has {embeddings} embeddings; resize the model, or name another eos_token in tokenizer_config.json"
         )
     pad = tokenizer.pad_token_id

@@ -203,8 +203,10 @@ def _other_name(i: int, sign: str) -> str:
 
 
 def _rename(state: dict[str, Any], special: Collection[str], sign: str) -> None:
-    """Give a tokenizer's special tokens other names, in its vocabulary too: else a model of whole words (or Unigram, for
-    which a special piece is the cheapest) finds the name there."""
+    """Give a tokenizer's special tokens other names, in its vocabulary too.
+
+    Else a model of whole words, or Unigram, for which a special piece is the cheapest, finds the name there.
+    """
     model = state["model"]
     vocabulary = model["vocab"]
     by_name = isinstance(vocabulary, dict)

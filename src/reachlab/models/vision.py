@@ -157,7 +157,7 @@ def written(tokenizer: PreTrainedTokenizerBase, prompt: Illustrated) -> str:
         # The processor encodes it, and would take the name for the token.
         if name := reader_of(tokenizer).literal(text.replace(mark, "")):
             raise ReachlabError(
-                f"what is said beside a picture holds {name!r}, a special token of this checkpoint's; write it otherwise"
+                f"what is said beside a picture holds {name!r}, a special token of this checkpoint; write it otherwise"
             )
     # What a question says of pictures in the processor's own words is no picture.
     if isinstance(prompt.prompt, str):

@@ -23,7 +23,8 @@ from reachlab.errors import ReachlabError
 Rule = Callable[[Tensor, int, torch.Generator | None], Tensor]
 """(rewards_PN, M, generator) → indices_PM of the rollouts to keep, int64, distinct in each row.
 
-Rewards are finite; NaN is unscored. The generator lives on the rewards' device. Raises ReachlabError for infinite rewards, M < 1 and M > N.
+Rewards are finite; NaN is unscored. The generator lives on the rewards' device. Raises ReachlabError for infinite
+rewards, M < 1 and M > N.
 """
 
 MAGNITUDE = 0x7FFFFFFF

@@ -70,6 +70,7 @@ class Drawer:
                 verdict=said.verdict,
                 steps=said.steps,
                 final_answer=said.final_answer,
+                tokens_hash=answer.tokens_hash,
             )
             for key, answer, text, said in zip(keys, answers, texts, judged, strict=True)
         ]

@@ -4,8 +4,8 @@ The questions, their order, splits and ids are the task's own, so that two model
 compared problem by problem. A problem says in its `metadata` how an answer to it is to be read: ``bare`` is the
 question, where the task's own problems do not keep it; ``tags`` that the answer was asked for between <answer> tags, of
 which the last counts; ``opens`` what of the answer the prompt itself has begun (``<think>``); ``said`` where in the
-prompt words stand that are not the template's, if one of them could be the name of a special token. So a run can be judged
-again by its task alone, and its problems asked once more in another way.
+prompt words stand that are not the template's, if one of them could be the name of a special token. So a run can be
+judged again by its task alone, and its problems asked once more in another way.
 """
 
 import random

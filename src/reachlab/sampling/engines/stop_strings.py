@@ -19,8 +19,10 @@ class StopStrings:
         self._may_end = np.array([bool(endings & set(piece)) or "\ufffd" in piece for piece in pieces])
 
     def may_end(self, tokens_B: np.ndarray) -> np.ndarray:
-        """Which tokens can complete a stop string. A model may draw ids beyond its tokenizer's (a vocabulary padded to a
-        round number): they have no text."""
+        """Which tokens can complete a stop string.
+
+        A model may draw ids beyond its tokenizer's (a vocabulary padded to a round number): they have no text.
+        """
         inside_B = tokens_B < len(self._may_end)
         found_B: np.ndarray = inside_B & self._may_end[np.where(inside_B, tokens_B, 0)]
         return found_B
