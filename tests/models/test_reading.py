@@ -11,7 +11,7 @@ from reachlab.errors import ReachlabError
 from reachlab.models.reading import SIGNS, reader_of
 from reachlab.models.tokenizer import decode_answers, encode, encode_answers, encode_prompts
 from reachlab.tasks.templates import TEMPLATES, filled
-from reachlab.types import Chat, Filled
+from reachlab.types import Chat, Filled, Prompt
 
 MADE = {name: make() for name, make in SHAPES.items()}
 BY_WORD = "t5"
@@ -36,7 +36,7 @@ def names(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 def test_a_prompt_is_opened_once_and_never_closed(name: str) -> None:
     tokenizer = MADE[name]
     opened, special = OPENED.get(name, 0), set(tokenizer.all_special_ids)
-    prompts = [QUESTION, chat("what is 1 ?")] if tokenizer.chat_template else [QUESTION]
+    prompts: list[Prompt] = [QUESTION, chat("what is 1 ?")] if tokenizer.chat_template else [QUESTION]
     for prompt in prompts:
         [ids] = encode_prompts(tokenizer, [prompt])
         assert ids[-1] != tokenizer.eos_token_id
@@ -72,7 +72,7 @@ def test_a_text_template_that_writes_bos_does_not_add_one() -> None:
 def test_a_prompt_has_the_same_tokens_whatever_it_is_asked_with(name: str) -> None:
     tokenizer = MADE[name]
     end = tokenizer.eos_token
-    prompts = [
+    prompts: list[Prompt] = [
         *(QUESTION, chat("what is 1 ?"), chat(f"say {end} once"), "x="),
         *(Filled(f"{end} is {end}", [(len(end) + 4, 2 * len(end) + 4)]), Filled("s1", [(0, 2)])),
     ]

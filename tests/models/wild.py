@@ -40,8 +40,9 @@ def _byte(marks: list[str], around: str = "", **about: Any) -> PreTrainedTokeniz
 
 
 def _sentence(
-    normalizer: Any, pre_tokenizer: Any, decoder: Any, marks: list[str], special: bool = True, **about: Any
-) -> Any:
+    normalizer: Any, pre_tokenizer: Any, decoder: Any, marks: list[str], **about: Any
+) -> PreTrainedTokenizerBase:
+    special = about.pop("special", True)
     backend = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
     if normalizer is not None:
         backend.normalizer = normalizer
@@ -114,8 +115,8 @@ def llama2(special: bool = True) -> PreTrainedTokenizerBase:
     """A dummy prefix by the normalizer, before every piece between marks."""
     normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), STRIP])
-    about = {"bos_token": "<s>", "eos_token": "</s>", "chat_template": MISTRAL}
-    return _sentence(normalizer, None, decoder, ["<s>", "</s>"], special, around="<s> $A", **about)
+    about: dict[str, Any] = {"bos_token": "<s>", "eos_token": "</s>", "chat_template": MISTRAL}
+    return _sentence(normalizer, None, decoder, ["<s>", "</s>"], special=special, around="<s> $A", **about)
 
 
 def unmarked() -> PreTrainedTokenizerBase:
@@ -127,17 +128,17 @@ def llama2_first() -> PreTrainedTokenizerBase:
     """A dummy prefix by the pre-tokenizer, before a text alone."""
     pre = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
     decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), STRIP])
-    about = {"bos_token": "<s>", "eos_token": "</s>", "chat_template": MISTRAL}
+    about: dict[str, Any] = {"bos_token": "<s>", "eos_token": "</s>", "chat_template": MISTRAL}
     return _sentence(None, pre, decoder, ["<s>", "</s>"], around="<s> $A", **about)
 
 
 def gemma() -> PreTrainedTokenizerBase:
     """SentencePiece without a prefix; BOS by the post-processor, and by the template."""
     decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
-    about = {"bos_token": "<bos>", "eos_token": "<eos>", "chat_template": GEMMA, "around": "<bos> $A"}
+    about: dict[str, Any] = {"bos_token": "<bos>", "eos_token": "<eos>", "chat_template": GEMMA, "around": "<bos> $A"}
     found = _sentence(normalizers.Replace(" ", "▁"), None, decoder, ["<bos>", "<eos>"], **about)
     found.add_special_tokens({"additional_special_tokens": ["<start_of_turn>", "<end_of_turn>"]})
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def t5(words: bool = True) -> PreTrainedTokenizerBase:

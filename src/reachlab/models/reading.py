@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from tokenizers import AddedToken, Tokenizer
 from transformers import PreTrainedTokenizerBase
 
@@ -98,7 +99,7 @@ class Reader:
         found = self._variant(sign, following).encode_batch(signed, add_special_tokens=False)
         return [one.ids for one in found]
 
-    def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
+    def decode(self, rows: Sequence[Sequence[int] | np.ndarray]) -> list[str]:
         """What answers say: their texts without special tokens, with every space that stands in them."""
         if self._unmarked:
             rows = [[i for i in row if i not in self._unmarked] for row in rows]

@@ -14,6 +14,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Literal
 
+import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -145,7 +146,7 @@ def encode_answers(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> 
     return found
 
 
-def decode_answers(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Sequence[int]]) -> list[str]:
+def decode_answers(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Sequence[int] | np.ndarray]) -> list[str]:
     """The texts of drawn tokens, without special tokens; nothing else is left out of them."""
     return reader_of(tokenizer).decode(rows)
 

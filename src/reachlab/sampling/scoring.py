@@ -347,8 +347,9 @@ class _Columns:
         if judge.tokens in table.column_names:
             self.logprob_N[:] = table[judge.logprob].fill_null(np.nan).to_numpy()
             self.tokens_N[:] = table[judge.tokens].fill_null(-1).to_numpy()
-        self.other: list[bool | None] | None = None
+        self.other: list[bool | None] = []
         self.drawn: list[int | None] = []
+        """Nothing where the run does not say which tokens it drew."""
         if TOKENS_HASH in table.column_names:
             self.drawn = table[TOKENS_HASH].to_pylist()
             if open_ended:  # the tokens of a stop string are not in the text
@@ -361,9 +362,8 @@ class _Columns:
         """Answer i of a piece stands in `rows[i]`."""
         for same, logprob, count, hashed in zip(piece.rows, logprobs.tolist(), piece.tokens, piece.hashes, strict=True):
             self.logprob_N[same], self.tokens_N[same] = logprob, count
-            for row in same if self.other is not None else ():
-                drawn = self.drawn[row]
-                self.other[row] = None if drawn is None else drawn != hashed
+            for row in same if self.drawn else ():
+                self.other[row] = None if self.drawn[row] is None else self.drawn[row] != hashed
 
     def mark(self, unfit: Mapping[int, int]) -> None:
         """These rows have been asked, and have no score."""
@@ -375,7 +375,7 @@ class _Columns:
         logprobs = pa.array(self.logprob_N.astype(np.float32), mask=np.isnan(self.logprob_N))
         tokens = pa.array(self.tokens_N.astype(np.int32), mask=self.tokens_N < 0)
         columns = {self.judge.logprob: logprobs, self.judge.tokens: tokens}
-        if self.other is not None:
+        if self.drawn:
             columns[self.judge.retokenised] = pa.array(self.other, pa.bool_())
         self.store.add_columns(self.part, columns, self.judge.identity, fill=True)
         self.saved = time.monotonic()
