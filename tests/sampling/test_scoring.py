@@ -161,7 +161,7 @@ def test_other_tokens_than_were_drawn_are_noticed_whatever_their_number(tmp_path
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
     )
-    model = loud(build_model(tiny_config(), tokenizer, seed=0))
+    model = loud(build_model(tiny_config(), tokenizer, seed=0), 0.03)
     save_model(tmp_path / "bpe", model, tokenizer)
     run = draw(tmp_path / "bpe", tmp_path / "run", samples=16, decoding=Decoding(max_tokens=4, stop=stop))
     found = ask(run, tmp_path / "bpe", name="itself")

@@ -1,6 +1,6 @@
 """The columns in which a run keeps how likely its answers are under other models, and the matrix they make.
 
-A judge called NAME has two columns: `logprob:NAME`, Σ log P of an answer's tokens in nats at temperature 1, and
+A judge called NAME has three columns: `logprob:NAME`, Σ log P of an answer's tokens in nats at temperature 1, and
 `tokens:NAME`, how many tokens the judge's tokenizer makes of it. No `tokens`: not scored yet. No `logprob` beside it:
 the judge cannot score this answer. `retokenised:NAME` says whether these tokens are others than were drawn, where the
 run says which those were. Which model a judge is stands in the columns' metadata, as `model` (its hash) and

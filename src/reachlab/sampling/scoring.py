@@ -336,7 +336,7 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 class _Columns:
-    """The two columns of one part while they are filled."""
+    """The columns of one part while they are filled."""
 
     def __init__(self, store: SampleStore, part: str, judge: _Judge, open_ended: bool):
         self.store, self.part, self.judge = store, part, judge
