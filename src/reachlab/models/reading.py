@@ -79,7 +79,7 @@ class Reader:
             said: a text, the spans in which special tokens' names are characters. None: in all of it.
         """
         if self._backend is None:
-            return self._ids(texts, split_special_tokens=said is None)
+            return self._ids(texts, split=said is None)
         following = following and self._prefixed
         spans: Sequence[Spans] = said if said is not None else [[(0, len(text))] for text in texts]
         hidden = said is None and self._hides
@@ -130,11 +130,12 @@ class Reader:
 
     # -- variants of the tokenizer ----------------------------------------------------------------------------------
 
-    def _ids(self, texts: Sequence[str], special: bool = False, **more: Any) -> list[list[int]]:
+    def _ids(self, texts: Sequence[str], special: bool = False, split: bool = False) -> list[list[int]]:
         if not texts:
             return []
+        # Everything is said: a checkpoint may have defaults of its own.
         found: list[list[int]] = self.tokenizer(
-            list(texts), add_special_tokens=special, return_attention_mask=False, **more
+            list(texts), add_special_tokens=special, split_special_tokens=split, return_attention_mask=False
         )["input_ids"]
         return found
 
