@@ -1,6 +1,6 @@
 """The words everything speaks: a problem, a verdict, a sample, a group. No torch, no files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -14,6 +14,27 @@ class Chat:
 
     messages: tuple[Mapping[str, str], ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Filled(str):
+    """Plain text that a template and somebody's words make: in the spans `said` (from, to) stand the words.
+
+    What there looks like a special token of a model is none; what the template says may be one.
+    """
+
+    __slots__ = ("said",)
+
+    said: tuple[tuple[int, int], ...]
+
+    def __new__(cls, text: str, said: Iterable[Sequence[int]]) -> "Filled":
+        """A text and its spans."""
+        found = super().__new__(cls, text)
+        found.said = tuple((start, stop) for start, stop in said)
+        return found
+
+    def __getnewargs__(self) -> tuple[str, tuple[tuple[int, int], ...]]:  # type: ignore[override]
+        """What a copy is made of."""
+        return str(self), self.said
 
 
 Text = str | Chat
@@ -66,7 +87,8 @@ FILTERED: Final = "content_filter"
 class Problem:
     """What is asked. ``id`` is stable and unique in its task; ``answer`` is whatever the task's verifier needs.
 
-    ``images`` are references to pictures (`pictures/reference.py`).
+    ``images`` are references to pictures (`pictures/reference.py`); in ``metadata``, ``said`` are the spans of a text
+    that a template was filled with (`Filled`), where they could be taken for special tokens.
     """
 
     id: str
@@ -78,7 +100,10 @@ class Problem:
     @property
     def asked(self) -> Prompt:
         """What an engine is asked: the prompt, with the pictures where there are any."""
-        return Illustrated(self.prompt, self.images) if self.images else self.prompt
+        prompt = self.prompt
+        if isinstance(prompt, str) and (said := self.metadata.get("said")):
+            prompt = Filled(prompt, said)
+        return Illustrated(prompt, self.images) if self.images else prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +170,8 @@ class Sample:
 
     ``tokens`` counts the answer's tokens; ``logprob`` is the sum of the model's own log-probabilities of them (nats, at
     temperature 1), None where the engine gives none; ``seed`` is the 63-bit number that alone decided its random draws,
-    None where the engine drew without one; ``steps`` and ``final_answer`` are as in `Judged`.
+    None where the engine drew without one; ``steps`` and ``final_answer`` are as in `Judged`; ``tokens_hash`` is one of
+    the tokens as they were drawn, None where the engine does not say which they were.
     """
 
     problem_id: str
@@ -159,6 +185,7 @@ class Sample:
     verdict: Verdict
     steps: StepCheck | None = None
     final_answer: str | None = None
+    tokens_hash: int | None = None
 
     @property
     def judgeable(self) -> bool:

@@ -20,6 +20,9 @@ from reachlab.models.checkpoint import (
     save_folder,
     save_model,
 )
+from reachlab.models.tokenizer import encode_prompts
+from reachlab.training.text import Document, document_batches
+from reachlab.types import Chat
 
 
 @pytest.fixture
@@ -206,3 +209,38 @@ def test_a_disk_that_fills_up_while_a_model_is_saved(
         save_model(tmp_path / "model", qwen3, tokenizer)
     assert hash_model(tmp_path / "model") == before
     assert names(tmp_path) == ["model"]
+
+
+def _with_tokenizer(checkpoint: Path, folder: Path, change: Callable[[PreTrainedTokenizerBase], object]) -> Path:
+    shutil.copytree(checkpoint, folder)
+    tokenizer = load_tokenizer(folder)
+    change(tokenizer)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_a_padding_token_beyond_the_embeddings_is_not_used(checkpoint: Path, tmp_path: Path) -> None:
+    folder = _with_tokenizer(checkpoint, tmp_path / "it", lambda t: t.add_special_tokens({"pad_token": "[PAD]"}))
+    model, tokenizer = load_model(folder)
+    rows = model.get_input_embeddings().weight.shape[0]
+    assert tokenizer.convert_tokens_to_ids("[PAD]") >= rows
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id < rows
+    batch = document_batches(lambda start, n: [Document("1+1=", "2"), Document("1=", "1")], tokenizer, 2, 9, True)(0)
+    assert model(input_ids=batch.ids_BT).logits.isfinite().all()
+
+
+def test_an_end_token_beyond_the_embeddings_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    folder = _with_tokenizer(checkpoint, tmp_path / "it", lambda t: t.add_special_tokens({"eos_token": "<|im_end|>"}))
+    with pytest.raises(ReachlabError, match=r"its end-of-text token '<\|im_end\|>' is number \d+ and the model has"):
+        load_tokenizer(folder)
+
+
+def test_a_prompt_with_a_token_beyond_the_embeddings_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    def add(tokenizer: PreTrainedTokenizerBase) -> None:
+        tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
+        tokenizer.chat_template = "{% for m in messages %}<|im_start|>{{ m.content }}{% endfor %}"
+
+    tokenizer = load_tokenizer(_with_tokenizer(checkpoint, tmp_path / "it", add))
+    assert encode_prompts(tokenizer, ["1+1="])
+    with pytest.raises(ReachlabError, match=r"writes '<\|im_start\|>', token \d+, and the model has \d+ embeddings"):
+        encode_prompts(tokenizer, [Chat(({"role": "user", "content": "1+1="},))])

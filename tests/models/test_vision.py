@@ -7,6 +7,7 @@ from PIL import Image
 from tests.models import vlm
 from tests.models.vlm import FAMILIES, llava, seeing
 from tests.tiny import tiny_model, tiny_tokenizer
+from tokenizers.processors import TemplateProcessing
 from transformers import Gemma3Processor, PreTrainedTokenizerBase
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 
@@ -20,7 +21,7 @@ from reachlab.pictures.reference import NOISE, open_picture
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.tasks.registry import load_task
-from reachlab.types import Chat, Illustrated, Problem
+from reachlab.types import Chat, Filled, Illustrated, Problem
 
 PROBLEMS = load_task("scenes,size=32").problems("test", 5)
 
@@ -211,3 +212,23 @@ def test_a_chat_wants_a_template_and_gets_the_picture_before_the_text() -> None:
 def test_shapes_that_cannot_be(wrong: dict[str, int], said: str) -> None:
     with pytest.raises(ReachlabError, match=said):
         ModelConfig(family="llava", **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_prompt_with_pictures_is_opened_once_and_never_closed(family: str) -> None:
+    _, tokenizer = getattr(vlm, family)()
+    bare = encode_prompts(tokenizer, [p.asked for p in PROBLEMS])
+    around = TemplateProcessing(single="<pad> $A <eos>", special_tokens=[("<pad>", 0), ("<eos>", 1)])
+    tokenizer.backend_tokenizer.post_processor = around
+    for plain, opened in zip(bare, encode_prompts(tokenizer, [p.asked for p in PROBLEMS]), strict=True):
+        assert isinstance(plain, Seen)
+        assert isinstance(opened, Seen)
+        assert (opened, opened.kinds) == ([0, *plain], [0, *plain.kinds])
+
+
+def test_a_special_token_said_beside_a_picture_is_refused() -> None:
+    _, tokenizer = seeing("llava")
+    prompt, images = str(PROBLEMS[0].prompt), PROBLEMS[0].images
+    said = Filled(f"{prompt} <eos>", [(0, len(prompt) + 6)])
+    with pytest.raises(ReachlabError, match="said beside a picture holds '<eos>', a special token"):
+        encode_prompts(tokenizer, [Illustrated(said, images)])

@@ -18,6 +18,7 @@ from reachlab.rl.advantages import (
     whiten,
 )
 from reachlab.rl.algorithm import Normalise, Scored
+from reachlab.rl.algorithms import ALGORITHMS
 
 NAN = torch.nan
 
@@ -142,3 +143,25 @@ def test_whitening_keeps_the_kind_of_number() -> None:
     x = torch.tensor([[[1e4 + 1, 1e4 - 1]]])
     assert whiten(x, torch.ones_like(x).bool(), lambda s: s).tolist() == [[[1.0, -1.0]]]
     assert whiten(x, torch.ones_like(x).bool(), lambda s: s).dtype == torch.float32
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "dapo", "dr_grpo", "rloo", "reinforce_pp"])
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e10, 1e20, -1e20, 9e29])
+def test_rewards_of_any_size_are_told_apart(algorithm: str, size: float) -> None:
+    found = ALGORITHMS[algorithm].advantage(group(torch.tensor([[0.0, size]]))).flatten() / (size or 1)
+    assert found.isfinite().all()
+    assert found[1] > 0
+    assert found.sum().item() == pytest.approx(0, abs=1e-9 * found[1].item())
+    if algorithm in ("grpo", "dapo", "reinforce_pp"):
+        wanted = abs(size) / (abs(size) + 2e-6) if size > 1e-2 else 1.0
+        assert abs(found[1].item() * size) == pytest.approx(wanted, rel=2e-3)
+
+
+@pytest.mark.parametrize("offset", [0.0, -1e3, 1e6, 2.0**24, 2.0**40])
+def test_rewards_that_float32_would_not_tell_apart_are(offset: float) -> None:
+    wide = torch.tensor([[offset, offset + 1, offset, NAN]], dtype=torch.float64)
+    near = torch.tensor([[0.0, 1.0, 0.0, NAN]])
+    for algorithm in ("grpo", "dr_grpo", "rloo"):
+        advantage = ALGORITHMS[algorithm].advantage
+        assert torch.allclose(advantage(group(wide)), advantage(group(near)), atol=1e-3)
+    assert not agree(wide).any()

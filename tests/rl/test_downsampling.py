@@ -208,3 +208,12 @@ def test_saturated_refuses() -> None:
         saturated("max_variance", rewards, 1)
     with pytest.raises(ReachlabError, match="must be the lower"):
         saturated("max_variance", rewards, 1, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("offset", [2.0**24, -(2.0**40), 1e12])
+@pytest.mark.parametrize("rule", ["max_variance", "max_reward", "percentile"])
+def test_rewards_that_float32_would_not_tell_apart_are_sorted(rule: str, offset: float) -> None:
+    near = torch.tensor([[3.0, 0.0, torch.nan, 1.0, 2.0, 7.0], [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]], dtype=torch.float64)
+    for m in (1, 2, 3, 5):
+        found = RULES[rule](near + offset, m, torch.Generator().manual_seed(m))
+        assert torch.equal(found, RULES[rule](near, m, torch.Generator().manual_seed(m)))

@@ -46,8 +46,17 @@ def test_every_answer_is_in_one_of_the_counts(tmp_path: Path) -> None:
     assert found.highest == pytest.approx(0.05, abs=1e-6)
     assert found.mean == pytest.approx((0.005 + 0.05 + 0) / 3, abs=1e-6)
     words = found.words()
-    for said in ("1.8e-02 nats", "5.0e-02 at most", "over 3 answers", "(1 by more than 0.01)", "1 have another number"):
+    for said in ("1.8e-02 nats", "5.0e-02 at most", "over 3 answers", "(1 by more than 0.01)", "1 have other tokens"):
         assert said in words
+
+
+def test_other_tokens_of_the_same_number_are_noticed(tmp_path: Path) -> None:
+    store = store_of(tmp_path, ROWS)
+    known = [False, True, None, True, None, None, None]
+    store.add_columns(store.parts()[0], {"retokenised:me": pa.array(known, pa.bool_())})
+    found = agreement(store, "me", open_ended=False)
+    assert found is not None
+    assert (found.compared, found.apart, found.retokenised) == (2, 0, 2)
 
 
 def test_what_ended_at_a_stop_string_is_left_out_and_counted(tmp_path: Path) -> None:

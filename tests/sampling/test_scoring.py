@@ -8,16 +8,27 @@ from typing import Any
 import pytest
 import torch
 from tests.conftest import Command
-from tests.tiny import TASK, kill_again_and_again, rows_of, touches
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerBase
+from tests.tiny import TASK, kill_again_and_again, loud, rows_of, tiny_config, touches
+from tokenizers import Tokenizer
+from tokenizers.decoders import Fuse
+from tokenizers.models import BPE
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 from reachlab.errors import ReachlabError
+from reachlab.models.build import build_model
 from reachlab.models.checkpoint import hash_model, load_model, save_model
 from reachlab.models.packing import Pack
-from reachlab.models.tokenizer import encode, encode_prompts
+from reachlab.models.tokenizer import encode, encode_answers, encode_prompts
 from reachlab.runs import RunFolder
 from reachlab.sampling import scoring
 from reachlab.sampling.config import Decoding, ReferenceConfig, SampleConfig, ScoreConfig, VerifyConfig
+from reachlab.sampling.hashing import hash_tokens
 from reachlab.sampling.reference import write_reference
 from reachlab.sampling.run import sample
 from reachlab.sampling.scorer import Scorer
@@ -139,6 +150,35 @@ def test_decoding_does_not_break_the_agreement(
     assert (found.highest < 1e-4, found.apart) == (True, 0)
     assert (found.open_ended > 0) == bool(decoding.stop)
     assert_scores_are_those_of_each_answer_alone(run, judge, "itself", ends=not decoding.stop)
+
+
+@pytest.mark.parametrize("stop", [(), ("2",)])
+def test_other_tokens_than_were_drawn_are_noticed_whatever_their_number(tmp_path: Path, stop: tuple[str, ...]) -> None:
+    """A model that draws 111 and 11 has said what its tokenizer spells 11 and 111."""
+    pieces = {"<pad>": 0, "<eos>": 1, "<unk>": 2, "1": 3, "11": 4, "111": 5, "2": 6}
+    backend = Tokenizer(BPE(pieces, [("1", "1"), ("11", "1")], unk_token="<unk>"))
+    backend.decoder = Fuse()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
+    )
+    model = loud(build_model(tiny_config(), tokenizer, seed=0), 0.03)
+    save_model(tmp_path / "bpe", model, tokenizer)
+    run = draw(tmp_path / "bpe", tmp_path / "run", samples=16, decoding=Decoding(max_tokens=4, stop=stop))
+    found = ask(run, tmp_path / "bpe", name="itself")
+    rows, same_number = rows_of(run), 0
+    for row in rows:
+        [ids] = encode_answers(tokenizer, [row["text"]])
+        ids = [*ids, *([tokenizer.eos_token_id] if row["finish"] == "stop" and not stop else [])]
+        known = row["tokens:itself"] > 0 and not (stop and row["finish"] == "stop")
+        assert row["retokenised:itself"] == ((hash_tokens(ids) != row["tokens_hash"]) if known else None)
+        same_number += bool(row["retokenised:itself"]) and row["tokens:itself"] == row["tokens"]
+    assert same_number
+    assert found.retokenised == sum(bool(row["retokenised:itself"]) for row in rows)
+    assert f"{found.retokenised} are other tokens for it than were drawn" in found.words()
+    assert found.agreement is not None
+    assert (found.agreement.retokenised, found.agreement.apart) == (found.retokenised, 0)
+    assert found.agreement.highest < 1e-4
+    assert ask(run, tmp_path / "bpe", name="itself") == replace(found, now=0)
 
 
 def test_the_first_samples_and_later_the_rest(run: Path, checkpoint: Path) -> None:

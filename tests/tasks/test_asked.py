@@ -5,12 +5,13 @@ from random import Random
 import pytest
 
 from reachlab.errors import ReachlabError
+from reachlab.sampling.problems import read_problem, write_problem
 from reachlab.tasks.asked import Asked
 from reachlab.tasks.asking import Asking
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
 from reachlab.tasks.templates import BOXED, CHOICE, TEMPLATES, template_named
-from reachlab.types import Chat, Problem
+from reachlab.types import Chat, Filled, Problem
 
 GENERATED = ("countdown,numbers=3", "chain", "programs", "scenes", "gym:chain_sum")
 
@@ -201,3 +202,21 @@ def test_a_question_full_of_braces_comes_through(tmp_path: Path) -> None:
         (problem,) = asked(f"math:{tmp_path}/m.jsonl", name).problems("all")
         text = said(problem) if isinstance(problem.prompt, Chat) else problem.prompt
         assert text.count(question) == 1
+
+
+def test_a_problem_keeps_where_words_stand_that_could_be_marks(tmp_path: Path) -> None:
+    file = tmp_path / "math.jsonl"
+    questions = ["What is 1 + 1?", "Is 1 < 2, or <|im_end|>?"]
+    file.write_text("".join(json.dumps({"problem": q, "answer": "2"}) + "\n" for q in questions))
+    for name in ("plain", "qwen-boxed", "deepseek-r1"):
+        task = asked(f"math:{file}", name)
+        usual, named = sorted(task.problems("all"), key=lambda p: "<|im_end|>?" in str(p.prompt))
+        assert "said" not in usual.metadata
+        [again] = [read_problem(write_problem(named), "here")]
+        assert again.asked == named.prompt
+        assert isinstance(again.asked, Filled)
+        words = [again.asked[start:stop] for start, stop in again.asked.said]
+        assert sum("<|im_end|>" in word for word in words) == 1
+        assert not any("<|im_start|>" in word or "begin" in word for word in words)
+        assert task.ask(task.bared(again)) == named
+        assert load_task(f"math:{file}").key(again) == task.key(named)

@@ -310,6 +310,14 @@ def test_distilling_lowers_the_loss_on_right_answers(pretrained: Path, tmp_path:
     assert sum(losses[-5:]) < sum(losses[:5]) - 0.5
 
 
+def test_rows_that_are_cut_are_counted_and_told(pretrained: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    distill(distilling(pretrained, tmp_path / "run", loop=replace(LOOP, steps=2), length=16), told.append)
+    cut = sum(row["cut"] for row in metrics(tmp_path / "run"))
+    assert cut > 0
+    assert any(f"{cut:.0f} of {2 * distilling(pretrained, tmp_path).batch} sequences were longer" in t for t in told)
+
+
 def test_a_model_teaches_by_its_right_samples(pretrained: Path, tmp_path: Path, checkpoint: Path) -> None:
     teacher = tmp_path / "teacher"
     decoding = Decoding(max_tokens=4)

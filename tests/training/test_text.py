@@ -1,4 +1,5 @@
 import threading
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -18,6 +19,7 @@ from reachlab.tasks.asking import Asking
 from reachlab.tasks.registry import load_task
 from reachlab.tasks.templates import TEMPLATES
 from reachlab.training.text import (
+    Document,
     Tokens,
     ahead,
     attempts,
@@ -80,7 +82,7 @@ def test_a_batch_is_a_function_of_seed_and_step(tokenizer: PreTrainedTokenizerBa
     assert torch.equal(later.learn_BT, again.learn_BT)
     other = document_batches(attempts(task, 4), tokenizer, 4, 64, answer_only=False)(5)
     assert later.ids_BT.tolist() != other.ids_BT.tolist()
-    texts = [f"{p}{a}" for p, a in attempts(task, 3)(20, 4)]
+    texts = [f"{p}{a}" for p, a, _ in attempts(task, 3)(20, 4)]
     assert tokenizer.batch_decode(later.ids_BT, skip_special_tokens=True) == texts
     ends = later.attention_BT.sum(1) - 1
     assert (later.ids_BT.gather(1, ends[:, None]) == tokenizer.eos_token_id).all()
@@ -91,8 +93,8 @@ def test_a_teacher_is_right_and_an_attempt_need_not_be() -> None:
     problems = list(islice(task.stream("train", 0), 60))
     for documents, share in ((solutions(task, 0), (60, 60)), (attempts(task, 0), (15, 45))):
         pairs = documents(0, 60)
-        assert [p for p, _ in pairs] == [p.prompt for p in problems]
-        right = sum(task.verify(p, a).status == "correct" for p, (_, a) in zip(problems, pairs, strict=True))
+        assert [(p, ended) for p, _, ended in pairs] == [(p.prompt, True) for p in problems]
+        right = sum(task.verify(p, a).status == "correct" for p, (_, a, _) in zip(problems, pairs, strict=True))
         assert share[0] <= right <= share[1]
         assert documents(13, 7) == pairs[13:20]
 
@@ -135,7 +137,7 @@ def test_a_student_sees_right_answers_to_training_problems_only(tmp_path: Path) 
     task = load_task("countdown,numbers=3")
     store = _teacher(tmp_path, ["correct", "wrong", "correct", "unscored"])
     train = task.problems("train", 2)
-    wanted = {(p.prompt, f"{p.id} {i}") for p in train for i in (0, 2)}
+    wanted = {(p.prompt, f"{p.id} {i}", True) for p in train for i in (0, 2)}
     documents = teacher_samples(store, task, 0)
     epochs = [documents(4 * e, 4) for e in range(6)]
     assert all(set(epoch) == wanted for epoch in epochs)
@@ -153,10 +155,41 @@ def test_a_student_is_taught_as_it_is_asked_whatever_its_teacher_was(tmp_path: P
     store.write_problems([problem])
     said = {"tokens": 1, "finish": "stop", "logprob": None, "seed": 0, "engine": "e", "verdict": Verdict.correct()}
     store.write_part([Sample(problem_id=problem.id, index=0, text=text, **said)])  # type: ignore[arg-type]
-    assert teacher_samples(store, asked, 0)(0, 1) == [(problem.prompt, text)]
+    assert teacher_samples(store, asked, 0)(0, 1) == [(problem.prompt, text, True)]
     plain = load_task("chain")
     bare = plain.bared(problem)
-    assert teacher_samples(store, plain, 0)(0, 1) == [(bare.prompt, plain.solve(bare, Random(0)))]
+    assert teacher_samples(store, plain, 0)(0, 1) == [(bare.prompt, plain.solve(bare, Random(0)), True)]
+
+
+def test_only_an_answer_that_ended_teaches_where_to_end(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    task = load_task("countdown,numbers=3")
+    problems = [p for p in task.problems("train", 40) if "+" in str(task.solve(p, Random(0)))][:2]
+    store = SampleStore(RunFolder(tmp_path))
+    store.write_problems(problems)
+    said = {"tokens": 1, "logprob": None, "seed": 0, "engine": "e", "verdict": Verdict.correct()}
+    texts = [str(task.solve(p, Random(0))) for p in problems]
+    store.write_part(
+        [
+            Sample(problem_id=p.id, index=0, text=text, finish=finish, **said)  # type: ignore[arg-type]
+            for p, text, finish in zip(problems, texts, ("stop", "length"), strict=True)
+        ]
+    )
+    documents = teacher_samples(store, load_task("countdown,numbers=3", Asking()), 0)
+    batch = document_batches(documents, tokenizer, 2, 64, answer_only=True)(0)
+    learned = [ids[learn].tolist() for ids, learn in zip(batch.ids_BT, batch.learn_BT, strict=True)]
+    for (_, text, ended), ids in zip(documents(0, 2), learned, strict=True):
+        assert tokenizer.decode(ids, skip_special_tokens=True) == text
+        assert ids.count(tokenizer.eos_token_id) == ended == (ids[-1] == tokenizer.eos_token_id)
+        assert ended == (text == texts[0])
+
+
+def test_rows_that_are_cut_are_counted(tokenizer: PreTrainedTokenizerBase) -> None:
+    documents = [Document("12 11 9 3=36:", "11*3=33"), Document("7+5=", "12"), Document("7+5=", "12", ended=False)]
+    make = partial(document_batches, lambda start, n: documents[:n], tokenizer, 3, answer_only=True)
+    lengths = [13 + 7 + 1, 4 + 2 + 1, 4 + 2]
+    for length in (5, 6, 7, 20, 21):
+        assert make(length=length)(0).cut == sum(own > length for own in lengths)
+    assert pad([[3]], [[4]], 0).cut is None
 
 
 def test_an_answer_in_a_chat_ends_with_what_ends_a_turn(tmp_path: Path) -> None:

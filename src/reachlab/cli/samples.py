@@ -203,7 +203,7 @@ class ScoreCommand:
 
 
 def score(config: Flat[ScoreCommand]) -> None:
-    """Ask a model how likely the stored answers of runs are under it; kept as two columns of each run, for
+    """Ask a model how likely the stored answers of runs are under it; kept as columns of each run, for
     `reachlab perplexity`. Run again to score only what is missing.
 
     Example: reachlab score runs/base-samples runs/pods-samples runs/reference --model runs/base --samples 32

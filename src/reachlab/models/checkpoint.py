@@ -109,7 +109,12 @@ def load_model(path: str | Path, dtype: Dtype = "float32") -> tuple[PreTrainedMo
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
-    """Load the tokenizer that lies beside the weights; one without padding pads with its end-of-text token."""
+    """Load the tokenizer that lies beside the weights; one without padding, or with a padding token that the model does
+    not know, pads with its end-of-text token.
+
+    Raises:
+        ReachlabError: there is none, or its end-of-text token is none of the model's.
+    """
     folder = find_checkpoint(folder)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise ReachlabError(
@@ -122,11 +127,26 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         raise ReachlabError(f"{folder}: its tokenizer cannot be loaded: {_first_line(error)}") from error
     if tokenizer.eos_token_id is None:
         raise ReachlabError(f"{folder}: its tokenizer has no end-of-text token (eos_token in tokenizer_config.json)")
-    if tokenizer.pad_token_id is None:
+    tokenizer.embeddings = embeddings = _embeddings(folder)
+    if embeddings is not None and tokenizer.eos_token_id >= embeddings:
+        raise ReachlabError(
+            f"{folder}: its end-of-text token {tokenizer.eos_token!r} is number {tokenizer.eos_token_id} and the model "
+            f"has {embeddings} embeddings; resize the model, or name another eos_token in tokenizer_config.json"
+        )
+    pad = tokenizer.pad_token_id
+    if pad is None or (embeddings is not None and pad >= embeddings):  # added for padding, and the model not resized
         tokenizer.pad_token = tokenizer.eos_token
     if _sees(folder):
         attach(tokenizer, _load_processor(folder))
     return tokenizer
+
+
+def _embeddings(folder: Path) -> int | None:
+    """How many tokens the model has embeddings for, if its configuration says so."""
+    config = json.loads((folder / "config.json").read_bytes())
+    text = config.get("text_config")
+    found = (text if isinstance(text, dict) else config).get("vocab_size")
+    return found if isinstance(found, int) else None
 
 
 def _load_processor(folder: Path) -> Any:

@@ -10,16 +10,19 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Literal
 
+import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from reachlab.errors import ReachlabError
 from reachlab.models.chat import write_chat
+from reachlab.models.reading import Spans, free_sign, reader_of
 from reachlab.models.vision import encode_seen
-from reachlab.types import Illustrated, Prompt
+from reachlab.types import Illustrated, Prompt, Text
 
 Kind = Literal["char", "number", "bpe"]
 
@@ -96,15 +99,29 @@ def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]
         ReachlabError: messages, and a tokenizer without a chat template; a picture that cannot be had, or a model that
             takes none.
     """
+    reader = reader_of(tokenizer)
     texts = [prompt for prompt in prompts if not isinstance(prompt, Illustrated)]
-    # A chat template writes the special tokens itself.
-    written = [text if isinstance(text, str) else write_chat(tokenizer, text) for text in texts]
-    ids = encode(tokenizer, written, special=all(isinstance(text, str) for text in texts))
-    # A template may write the mark with which the tokenizer opens every text.
-    bos = tokenizer.bos_token_id
-    encoded = iter([one[1:] if bos is not None and one[:2] == [bos, bos] else one for one in ids])
+    written = [_written(tokenizer, text) for text in texts]
+    ids = reader.encode([text for text, _ in written], said=[said for _, said in written])
+    encoded = reader.opened(ids)
     seen = iter(encode_seen(tokenizer, [prompt for prompt in prompts if isinstance(prompt, Illustrated)]))
-    return [next(seen) if isinstance(p, Illustrated) else next(encoded) for p in prompts]
+    found = [next(seen) if isinstance(p, Illustrated) else next(encoded) for p in prompts]
+    _check(tokenizer, found)
+    return found
+
+
+def _written(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> tuple[str, Spans]:
+    """A prompt as text, and where in it somebody's words name special tokens."""
+    if isinstance(prompt, str):
+        return prompt, getattr(prompt, "said", ())
+    reader = reader_of(tokenizer)
+    contents = [str(message["content"]) for message in prompt.messages]
+    if not any(map(reader.literal, contents)):
+        return write_chat(tokenizer, prompt), ()
+    # The template must not read them either: it writes something else in their place.
+    sign = free_sign(contents)
+    messages = tuple({**m, "content": reader.hide(str(m["content"]), sign)} for m in prompt.messages)
+    return reader.shown(write_chat(tokenizer, replace(prompt, messages=messages)), sign)
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]) -> list[list[int]]:
@@ -117,11 +134,35 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]) ->
     return [list(prompt) for piece in pieces for prompt in encode_prompts(tokenizer, piece)]
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: bool = False) -> list[list[int]]:
-    """Tokens of many texts; `special` adds what the tokenizer puts around a text of its own (a BOS, say)."""
-    if not texts:
-        return []
-    found: list[list[int]] = tokenizer(list(texts), add_special_tokens=special, return_attention_mask=False)[
-        "input_ids"
-    ]
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """Tokens of whole texts; special tokens' names in them are characters, and nothing is put around them."""
+    return reader_of(tokenizer).encode(texts)
+
+
+def encode_answers(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """Tokens of texts that go on where prompts end, as a model would draw them there."""
+    found = reader_of(tokenizer).encode(texts, following=True)
+    _check(tokenizer, found)
     return found
+
+
+def decode_answers(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Sequence[int] | np.ndarray]) -> list[str]:
+    """The texts of drawn tokens, without special tokens; nothing else is left out of them."""
+    return reader_of(tokenizer).decode(rows)
+
+
+def _check(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int]]) -> None:
+    """See that the model has embeddings for these tokens.
+
+    Raises:
+        ReachlabError: it has none for one that was added to the tokenizer alone.
+    """
+    rows_of_model = getattr(tokenizer, "embeddings", None)  # `load_tokenizer`
+    if rows_of_model is None or len(tokenizer) <= rows_of_model:
+        return
+    beyond = next((i for row in rows for i in row if i >= rows_of_model), None)
+    if beyond is not None:
+        raise ReachlabError(
+            f"the tokenizer writes {tokenizer.convert_ids_to_tokens(beyond)!r}, token {beyond}, and the model has "
+            f"{rows_of_model} embeddings: the token was added and the model not resized; resize it, or ask it without"
+        )

@@ -20,8 +20,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.chat import written_by
+from reachlab.models.reading import reader_of
 from reachlab.pictures.reference import open_picture
-from reachlab.types import Chat, Illustrated
+from reachlab.types import Chat, Illustrated, Text
 
 PLACEHOLDER = "<image>"
 PER_TOKEN = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
@@ -107,8 +108,7 @@ def _process(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Illustrated],
     return processor_of(tokenizer)(
         text=texts,
         images=[[open_picture(reference) for reference in prompt.images] for prompt in prompts],
-        # A chat template writes the special tokens itself.
-        add_special_tokens=isinstance(prompts[0].prompt, str),
+        add_special_tokens=False,  # `_seen` opens the prompt, and nothing closes it
         return_tensors="pt",
         **more,
     )
@@ -129,7 +129,9 @@ def _seen(tokenizer: PreTrainedTokenizerBase, tokens: Mapping[str, Tensor], pixe
     else:
         mark = placeholder_id(tokenizer)
         kinds = [int(i == mark) for i in ids.tolist()]
-    return Seen(ids.tolist(), pixels, kinds)
+    (opened,) = reader_of(tokenizer).opened([ids.tolist()])
+    more = len(opened) - len(kinds)
+    return Seen(opened, pixels, [0] * more + kinds if more > 0 else kinds[-more:])
 
 
 def placeholder_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
@@ -150,11 +152,24 @@ def written(tokenizer: PreTrainedTokenizerBase, prompt: Illustrated) -> str:
             f"the problem shows a picture ({prompt.images[0][:80]}), and this checkpoint reads text alone; take a "
             "vision-language model's, with its preprocessor_config.json"
         )
-    # What a question says of pictures in the processor's own words is no picture.
     mark = str(getattr(processor, "image_token", PLACEHOLDER))
+    for text in _said(prompt.prompt):
+        # The processor encodes it, and would take the name for the token.
+        if name := reader_of(tokenizer).literal(text.replace(mark, "")):
+            raise ReachlabError(
+                f"what is said beside a picture holds {name!r}, a special token of this checkpoint; write it otherwise"
+            )
+    # What a question says of pictures in the processor's own words is no picture.
     if isinstance(prompt.prompt, str):
         return _placed(tokenizer, mark) * len(prompt.images) + prompt.prompt.replace(mark, "")
     return _chat(processor, prompt, mark)
+
+
+def _said(prompt: Text) -> list[str]:
+    """What somebody says in a prompt, without a template's words."""
+    if isinstance(prompt, Chat):
+        return [str(message["content"]) for message in prompt.messages]
+    return [prompt[start:stop] for start, stop in getattr(prompt, "said", ())]
 
 
 def pixels(prompts: Sequence[Sequence[int]], device: torch.device | str | None = None) -> dict[str, Tensor]:

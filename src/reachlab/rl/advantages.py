@@ -33,7 +33,7 @@ def shaped_rewards(scored: Scored) -> Tensor:
 def group_rewards(scored: Scored) -> tuple[Tensor, Tensor]:
     """Rewards of the kept answers, (P, M), and those that their group's statistics are over, (P, M) or (P, N)."""
     rewards_PM = shaped_rewards(scored)
-    return rewards_PM, scored.rewards_PN if scored.over_all else rewards_PM
+    return rewards_PM, scored.rewards_PN.double() if scored.over_all else rewards_PM
 
 
 def agree(rewards_PN: Tensor) -> Tensor:

@@ -87,8 +87,8 @@ class Scored:
 
     @property
     def rewards_PM(self) -> Tensor:  # noqa: N802, the axes of its value
-        """Rewards of the kept rollouts: (P, M)."""
-        return self.rewards_PN.gather(1, self.kept_PM)
+        """Rewards of the kept rollouts: (P, M), float64: they are squared, and may differ little and be large."""
+        return self.rewards_PN.double().gather(1, self.kept_PM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class Algorithm:
 
     name: str
     advantage: Callable[[Scored], Tensor]
-    """(P, M), or (P, M, T) where tokens of an answer differ. 0 for unscored rollouts."""
+    """(P, M), or (P, M, T) where tokens of an answer differ; float64. 0 for unscored rollouts."""
     aggregate: Aggregate
     clip_low: float | None
     """ε_low; None does not clip ratios from below."""

@@ -23,8 +23,8 @@ from reachlab.errors import ReachlabError
 Rule = Callable[[Tensor, int, torch.Generator | None], Tensor]
 """(rewards_PN, M, generator) → indices_PM of the rollouts to keep, int64, distinct in each row.
 
-Rewards are finite and read as float32; NaN is unscored. The generator lives on the rewards' device. Raises
-ReachlabError for infinite rewards, M < 1 and M > N.
+Rewards are finite; NaN is unscored. The generator lives on the rewards' device. Raises ReachlabError for infinite
+rewards, M < 1 and M > N.
 """
 
 MAGNITUDE = 0x7FFFFFFF
@@ -120,14 +120,14 @@ def saturated(rule: str, rewards_PN: Tensor, m: int, low: float = 0.0, high: flo
 class _Sorted:
     """Rewards in ascending order, unscored last; the M highest scored ones begin at ``to_highest_P1``."""
 
+    rewards_PN: Tensor
     keys_PN: Tensor
     column_N: Tensor
     to_highest_P1: Tensor
 
     def rewards(self, positions_PM: Tensor) -> Tensor:
         """The rewards at these positions, in float64."""
-        bits = (self.keys_PN.gather(1, positions_PM) >> 32).int()
-        return (bits ^ (bits >> 31 & MAGNITUDE)).view(torch.float32).double()
+        return self.rewards_PN.gather(1, self.indices(positions_PM)).double()
 
     def indices(self, positions_PM: Tensor) -> Tensor:
         """Which rollouts are at these positions."""
@@ -135,7 +135,7 @@ class _Sorted:
 
 
 def _sort(rewards_PN: Tensor, m: int, generator: torch.Generator | None) -> _Sorted:
-    """Sort whole numbers: a reward's float32 bits, then the place of its column in a random order.
+    """Sort whole numbers: a reward's float32 bits (`in_float32`), then the place of its column in a random order.
 
     The place makes the order of equal rewards random and leads back to the column. Flipping the magnitude
     bits of negative floats makes their bits sort as numbers do.
@@ -143,19 +143,31 @@ def _sort(rewards_PN: Tensor, m: int, generator: torch.Generator | None) -> _Sor
     n = rewards_PN.shape[1]
     if not 1 <= m <= n:
         raise ReachlabError(f"down-sampling: cannot keep {m} of {n} rollouts; choose 1 to {n}")
-    rewards_PN = rewards_PN.detach().float()
     if rewards_PN.isinf().any():
         raise ReachlabError("down-sampling: a reward is infinite; rewards must be finite, or NaN where unscored")
+    rewards_PN = rewards_PN.detach()
     scored_P1 = n - rewards_PN.isnan().sum(dim=1, keepdim=True)
     column_N = torch.randperm(n, generator=generator, device=rewards_PN.device)
-    bits_PN = rewards_PN.nan_to_num(nan=torch.inf).add_(0.0).view(torch.int32)  # + 0.0 turns −0.0 into 0.0
+    bits_PN = in_float32(rewards_PN).nan_to_num(nan=torch.inf).add_(0.0).view(torch.int32)  # + 0.0 turns −0.0 into 0.0
     bits_PN ^= bits_PN >> 31 & MAGNITUDE
     keys_PN = bits_PN.long().bitwise_left_shift_(32).bitwise_or_(column_N.argsort())
     if keys_PN.is_cpu:
         keys_PN.numpy().sort(axis=1)  # in place, and several times as fast as torch's sort on CPUs
     else:
         keys_PN = keys_PN.sort(dim=1).values
-    return _Sorted(keys_PN, column_N, (scored_P1 - m).clamp(min=0))
+    return _Sorted(rewards_PN, keys_PN, column_N, (scored_P1 - m).clamp(min=0))
+
+
+def in_float32(rewards_PN: Tensor) -> Tensor:
+    """Numbers in float32 that are ordered as the rewards are: these themselves, or their ranks where float32 would not
+    tell some apart (2²⁴ + 1 from 2²⁴)."""
+    narrow_PN = rewards_PN.float()
+    if not (narrow_PN.to(rewards_PN.dtype) != rewards_PN)[~rewards_PN.isnan()].any():
+        return narrow_PN
+    sorted_PN, order_PN = rewards_PN.sort(dim=1)
+    above_PN = pad(sorted_PN[:, 1:] > sorted_PN[:, :-1], (1, 0))
+    ranks_PN = torch.empty_like(narrow_PN).scatter_(1, order_PN, above_PN.cumsum(dim=1).float())
+    return ranks_PN.masked_fill(rewards_PN.isnan(), torch.nan)
 
 
 def _sums_of_splits(low_PM: Tensor, high_PM: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.rl.downsampling import RULES
+from reachlab.rl.downsampling import RULES, in_float32
 
 
 def select_weighted(
@@ -80,8 +80,8 @@ def _draw(rewards_PN: Tensor, chosen_PA: Tensor, lot: int, generator: torch.Gene
 
 def _shares_kept(rule: str, rewards_PN: Tensor, chosen_PA: Tensor) -> Tensor:
     """q: which share of the rollouts with this one's reward the rule kept; float64, NaN where unscored."""
-    # A rule reads rewards as float32: what it cannot tell apart is one class.
-    classes_PN = rewards_PN.float()
+    # What a rule cannot tell apart is one class.
+    classes_PN = in_float32(rewards_PN)
     if rule == "random":
         classes_PN = classes_PN.masked_fill(~classes_PN.isnan(), 0.0)
     alike_PN = (classes_PN[:, :, None] == classes_PN[:, None, :]).sum(dim=2)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
-from reachlab.sampling.perplexities import LOGPROB, TOKENS
+from reachlab.sampling.perplexities import LOGPROB, RETOKENISED, TOKENS
 from reachlab.sampling.store import SampleStore
 
 APART = 0.01
@@ -21,9 +21,10 @@ APART = 0.01
 class Agreement:
     """Of the answers that a judge has scored and wrote.
 
-    ``compared`` answers have as many tokens as were drawn; their log-probabilities differ by ``mean`` and at most by
-    ``highest`` nats a token, and by more than `APART` in ``apart`` of them. ``retokenised`` answers have another number
-    of tokens than were drawn. ``open_ended`` answers stopped in a run with stop strings: what ended them is not stored.
+    ``compared`` answers have the tokens that were drawn; their log-probabilities differ by ``mean`` and at most by
+    ``highest`` nats a token, and by more than `APART` in ``apart`` of them. ``retokenised`` answers have others: of a
+    run that does not say which it drew (an earlier day's), another number of them. ``open_ended`` answers stopped in a
+    run with stop strings: what ended them is not stored.
     """
 
     compared: int
@@ -42,7 +43,7 @@ class Agreement:
                 f"{self.highest:.1e} at most, over {self.compared:,} answers"
             )
             said += f" ({self.apart:,} by more than {APART})" if self.apart else ""
-        said += f"; {self.retokenised:,} have another number of tokens than were drawn" if self.retokenised else ""
+        said += f"; {self.retokenised:,} have other tokens than were drawn" if self.retokenised else ""
         said += f"; of {self.open_ended:,} a stop string or the end of text was the end" if self.open_ended else ""
         return said
 
@@ -56,7 +57,7 @@ def agreement(store: SampleStore, judge: str, open_ended: bool) -> Agreement | N
         open_ended: it was drawn with stop strings.
     """
     columns = ("tokens", "logprob", "finish", "engine", f"{LOGPROB}{judge}", f"{TOKENS}{judge}")
-    table = store.read(columns)
+    table = store.read([*columns, f"{RETOKENISED}{judge}"])
     if not {*columns} <= {*table.column_names}:
         return None
     ours, theirs = table[f"{LOGPROB}{judge}"], table["logprob"]
@@ -67,7 +68,10 @@ def agreement(store: SampleStore, judge: str, open_ended: bool) -> Agreement | N
         return None
     stopped_N = pc.equal(table["finish"], "stop").to_numpy() & open_ended
     tokens_N = table[f"{TOKENS}{judge}"].to_numpy()
-    other_N = ~stopped_N & (table["tokens"].to_numpy() != tokens_N)
+    other_N = table["tokens"].to_numpy() != tokens_N
+    if (known := f"{RETOKENISED}{judge}") in table.column_names:
+        other_N |= table[known].fill_null(False).to_numpy()
+    other_N &= ~stopped_N
     same_N = ~stopped_N & ~other_N
     difference_N = np.abs(table[f"{LOGPROB}{judge}"].to_numpy().astype(np.float64) - table["logprob"].to_numpy())
     difference_N = difference_N[same_N] / tokens_N[same_N]

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_tokenizer
-from reachlab.models.tokenizer import encode
+from reachlab.models.tokenizer import encode_answers
 from reachlab.progress import track
 from reachlab.sampling.completions import ANSWERED
 from reachlab.sampling.config import SampleConfig
@@ -64,7 +64,7 @@ def longest_rest(config: SampleConfig, problems: Sequence[Problem], served: bool
     rests = [str(problem.answer["rest"]) for problem in problems]
     if served:
         return max(map(len, rests)) // 2
-    return max(map(len, encode(load_tokenizer(config.model), rests)))
+    return max(map(len, encode_answers(load_tokenizer(config.model), rests)))
 
 
 def check_room(config: SampleConfig, room: int, longest: int) -> None:

@@ -74,6 +74,7 @@ class Drawer:
                 verdict=told.verdict,
                 steps=told.steps,
                 final_answer=told.final_answer,
+                tokens_hash=answer.tokens_hash,
             )
             for key, answer, text, told in zip(keys, answers, texts, judged, strict=True)
         ]

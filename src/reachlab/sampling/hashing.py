@@ -6,6 +6,9 @@ Each step is one-to-one in h and in w, so texts that differ in one word differ; 
 2^-64. The constants and the last mixing are SplitMix64's (Steele, Lea and Flood 2014).
 """
 
+import hashlib
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -18,6 +21,12 @@ def hash_texts(column: pa.ChunkedArray) -> NDArray[np.uint64]:
     """One hash a row of a column of type string; a null is as an empty text."""
     hashes = [_hash(chunk) for chunk in column.chunks if len(chunk)]
     return np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
+
+
+def hash_tokens(ids: Sequence[int] | np.ndarray) -> int:
+    """A hash of the tokens of one answer, as an int64: BLAKE2b of the ids as little-endian uint32."""
+    digest = hashlib.blake2b(np.asarray(ids, "<u4").tobytes(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
 
 
 def _hash(chunk: pa.StringArray) -> NDArray[np.uint64]:

@@ -1,8 +1,9 @@
 """The columns in which a run keeps how likely its answers are under other models, and the matrix they make.
 
-A judge called NAME has two columns: `logprob:NAME`, Σ log P of an answer's tokens in nats at temperature 1, and
+A judge called NAME has three columns: `logprob:NAME`, Σ log P of an answer's tokens in nats at temperature 1, and
 `tokens:NAME`, how many tokens the judge's tokenizer makes of it. No `tokens`: not scored yet. No `logprob` beside it:
-the judge cannot score this answer. Which model a judge is stands in the columns' metadata, as `model` (its hash) and
+the judge cannot score this answer. `retokenised:NAME` says whether these tokens are others than were drawn, where the
+run says which those were. Which model a judge is stands in the columns' metadata, as `model` (its hash) and
 `dtype`.
 """
 
@@ -20,7 +21,7 @@ from reachlab.boundary.perplexity import Cell, Perplexity, PerplexityMatrix, per
 from reachlab.errors import ReachlabError
 from reachlab.sampling.store import SampleStore, verdicts
 
-LOGPROB, TOKENS = "logprob:", "tokens:"
+LOGPROB, TOKENS, RETOKENISED = "logprob:", "tokens:", "retokenised:"
 
 READING = (
     "1 is no surprise. Where the answers of a model after RL have a low perplexity under its base, the base could have "

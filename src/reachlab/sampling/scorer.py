@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.errors import ReachlabError
 from reachlab.models.chat import answer_end
 from reachlab.models.packing import Pack, Packer
-from reachlab.models.tokenizer import encode
+from reachlab.models.tokenizer import encode_answers
 from reachlab.threads import side_by_side
 
 PASS_TOKENS = 4096
@@ -42,7 +42,7 @@ class Scorer:
     def encode(self, texts: Sequence[str], ended: Sequence[bool], chats: Sequence[bool]) -> list[list[int]]:
         """The tokens of answers, where one has `ended` with what ends a text, or a turn where it is of a chat."""
         ends = [self.turn_end if chat else self.tokenizer.eos_token_id for chat in chats]
-        rows = zip(encode(self.tokenizer, texts), ended, ends, strict=True)
+        rows = zip(encode_answers(self.tokenizer, texts), ended, ends, strict=True)
         return [[*ids, end] if stop else ids for ids, stop, end in rows]
 
     @cached_property

@@ -35,9 +35,10 @@ from reachlab.progress import track
 from reachlab.runs import RunFolder
 from reachlab.sampling.agreement import Agreement, agreement
 from reachlab.sampling.config import ScoreConfig
-from reachlab.sampling.perplexities import LOGPROB, TOKENS, Identity, writer_of
+from reachlab.sampling.hashing import hash_tokens
+from reachlab.sampling.perplexities import LOGPROB, RETOKENISED, TOKENS, Identity, writer_of
 from reachlab.sampling.scorer import Scorer
-from reachlab.sampling.store import SampleStore
+from reachlab.sampling.store import TOKENS_HASH, SampleStore
 from reachlab.threads import ahead
 
 PIECE_PACKS = 8
@@ -51,6 +52,7 @@ class ScoredRun:
     """One run after scoring. It holds ``samples``; ``now`` were asked by this command, ``scored`` have a score in all.
 
     ``empty`` answers have no token and ``unfit`` ones cannot be put to this judge: both were asked and have no score.
+    ``retokenised`` ones of those scored are other tokens for the judge than were drawn.
     ``agreement`` is there where the judge is the writer.
     """
 
@@ -61,13 +63,15 @@ class ScoredRun:
     scored: int
     empty: int
     unfit: int
+    retokenised: int
     agreement: Agreement | None
 
     def words(self) -> str:
         """In a sentence."""
         said = f"{self.folder}: {self.scored:,} of {self.samples:,} samples scored by {self.judge}, {self.now:,} now"
         said += f"; no score for {self.empty:,} that have no token" if self.empty else ""
-        return said + (f"; no score for {self.unfit:,} that its tokens or positions cannot hold" if self.unfit else "")
+        said += f"; no score for {self.unfit:,} that its tokens or positions cannot hold" if self.unfit else ""
+        return said + (f"; {self.retokenised:,} are other tokens for it than were drawn" if self.retokenised else "")
 
 
 def score(config: ScoreConfig, tell: Callable[[str], None] = lambda remark: None) -> list[ScoredRun]:
@@ -120,6 +124,10 @@ class _Judge:
     def tokens(self) -> str:
         return f"{TOKENS}{self.name}"
 
+    @property
+    def retokenised(self) -> str:
+        return f"{RETOKENISED}{self.name}"
+
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
@@ -128,6 +136,8 @@ class _Piece:
     part: str
     rows: list[list[int]]
     tokens: list[int]
+    hashes: list[int]
+    """Of the answers' tokens."""
     packs: list[Pack]
     unfit: dict[int, int]
     """Rows that cannot be scored, and their tokens."""
@@ -169,14 +179,14 @@ class _Run:
                 if columns is not None and columns.part != piece.part:
                     columns.save()
                     columns = None
-                columns = columns or _Columns(self.store, piece.part, self.judge)
+                columns = columns or _Columns(self.store, piece.part, self.judge, self.open_ended)
                 stands_for = np.array([len(rows) for rows in piece.rows])
 
                 def done(pack: Pack, stands_for: np.ndarray = stands_for) -> None:
                     advance(int(stands_for[pack.index_B.numpy()].sum()))
 
                 if piece.packs:
-                    columns.fill(piece.rows, scorer.logprobs(piece.packs, done), piece.tokens)
+                    columns.fill(piece, scorer.logprobs(piece.packs, done))
                 columns.mark(piece.unfit)
                 advance(len(piece.unfit))
                 if time.monotonic() - columns.saved > SAVE_EVERY_S:
@@ -187,8 +197,10 @@ class _Run:
     def summary(self) -> ScoredRun:
         """What the run holds now."""
         judge = self.judge
-        table = self.store.read_encoded([judge.logprob, judge.tokens])
-        scored = empty = unfit = 0
+        table = self.store.read_encoded([judge.logprob, judge.tokens, judge.retokenised])
+        scored = empty = unfit = retokenised = 0
+        if judge.retokenised in table.column_names:
+            retokenised = pc.sum(table[judge.retokenised]).as_py() or 0
         if judge.tokens in table.column_names:
             without = table.filter(pc.and_(pc.is_valid(table[judge.tokens]), pc.is_null(table[judge.logprob])))
             empty = pc.sum(pc.equal(without[judge.tokens], 0)).as_py() or 0
@@ -203,6 +215,7 @@ class _Run:
             scored=scored,
             empty=empty,
             unfit=unfit,
+            retokenised=retokenised,
             agreement=agreement(self.store, judge.name, self.open_ended) if own else None,
         )
 
@@ -277,6 +290,7 @@ class _Run:
             part=part,
             rows=[same for row in waiting.values() for same, _ in row],
             tokens=[len(answer) for row in answers for answer in row],
+            hashes=[hash_tokens(answer) for row in answers for answer in row],
             packs=scorer.pack(self._given(scorer, list(waiting), prompts), answers),
             unfit=unfit,
         )
@@ -322,22 +336,34 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 class _Columns:
-    """The two columns of one part while they are filled."""
+    """The columns of one part while they are filled."""
 
-    def __init__(self, store: SampleStore, part: str, judge: _Judge):
+    def __init__(self, store: SampleStore, part: str, judge: _Judge, open_ended: bool):
         self.store, self.part, self.judge = store, part, judge
         self.saved = time.monotonic()
-        table = store.read_part(part, ["sample", judge.logprob, judge.tokens])
+        table = store.read_part(part, ["sample", judge.logprob, judge.tokens, judge.retokenised, "finish", TOKENS_HASH])
         self.logprob_N = np.full(len(table), np.nan)
         self.tokens_N = np.full(len(table), -1)
         if judge.tokens in table.column_names:
             self.logprob_N[:] = table[judge.logprob].fill_null(np.nan).to_numpy()
             self.tokens_N[:] = table[judge.tokens].fill_null(-1).to_numpy()
+        self.other: list[bool | None] = []
+        self.drawn: list[int | None] = []
+        """Nothing where the run does not say which tokens it drew."""
+        if TOKENS_HASH in table.column_names:
+            self.drawn = table[TOKENS_HASH].to_pylist()
+            if open_ended:  # the tokens of a stop string are not in the text
+                ends = table["finish"].to_pylist()
+                self.drawn = [None if end == "stop" else drawn for end, drawn in zip(ends, self.drawn, strict=True)]
+            kept = table[judge.retokenised].to_pylist() if judge.retokenised in table.column_names else None
+            self.other = kept or [None] * len(table)
 
-    def fill(self, rows: Sequence[Sequence[int]], logprobs: np.ndarray, tokens: Sequence[int]) -> None:
-        """Answer i stands in `rows[i]`."""
-        for same, logprob, count in zip(rows, logprobs.tolist(), tokens, strict=True):
+    def fill(self, piece: _Piece, logprobs: np.ndarray) -> None:
+        """Answer i of a piece stands in `rows[i]`."""
+        for same, logprob, count, hashed in zip(piece.rows, logprobs.tolist(), piece.tokens, piece.hashes, strict=True):
             self.logprob_N[same], self.tokens_N[same] = logprob, count
+            for row in same if self.drawn else ():
+                self.other[row] = None if self.drawn[row] is None else self.drawn[row] != hashed
 
     def mark(self, unfit: Mapping[int, int]) -> None:
         """These rows have been asked, and have no score."""
@@ -349,5 +375,7 @@ class _Columns:
         logprobs = pa.array(self.logprob_N.astype(np.float32), mask=np.isnan(self.logprob_N))
         tokens = pa.array(self.tokens_N.astype(np.int32), mask=self.tokens_N < 0)
         columns = {self.judge.logprob: logprobs, self.judge.tokens: tokens}
+        if self.drawn:
+            columns[self.judge.retokenised] = pa.array(self.other, pa.bool_())
         self.store.add_columns(self.part, columns, self.judge.identity, fill=True)
         self.saved = time.monotonic()

@@ -44,6 +44,9 @@ SCHEMA = pa.schema(
 LATER = pa.schema([("valid_steps", pa.int32()), ("steps", pa.int32()), ("final_answer", pa.string())])
 """Columns that a part of an earlier day lacks; null where the task does not say."""
 
+TOKENS_HASH = "tokens_hash"
+"""A column of parts whose engine says which tokens it drew."""
+
 REPEATING = ("problem_id", "finish", "engine", "verdict", "final_answer")
 """Text of few different values. As dictionaries these are read several times faster than as text."""
 
@@ -138,6 +141,8 @@ class SampleStore:
             raise ReachlabError(f"{self.folder.url}: samples that cannot be stored ({error})") from error
         for column, values in _judged_columns([Judged(s.verdict, s.steps, s.final_answer) for s in samples]).items():
             table = table.append_column(column, values)
+        if any(s.tokens_hash is not None for s in samples):
+            table = table.append_column(TOKENS_HASH, pa.array([s.tokens_hash for s in samples], pa.int64()))
         if self.folder.claimed:
             self.folder.check_there()
         self.folder.make()
@@ -497,4 +502,5 @@ def _sample(row: dict[str, Any]) -> Sample:
         verdict=Verdict(row["verdict"], row["score"], row["reason"]),
         steps=None if steps is None else StepCheck(row["valid_steps"], steps),
         final_answer=row.get("final_answer"),
+        tokens_hash=row.get(TOKENS_HASH),
     )

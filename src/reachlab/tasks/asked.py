@@ -3,11 +3,13 @@
 The questions, their order, splits and ids are the task's own, so that two models that are asked differently are
 compared problem by problem. A problem says in its `metadata` how an answer to it is to be read: ``bare`` is the
 question, where the task's own problems do not keep it; ``tags`` that the answer was asked for between <answer> tags, of
-which the last counts; ``opens`` what of the answer the prompt itself has begun (``<think>``). So a run can be judged
-again by its task alone, and its problems asked once more in another way.
+which the last counts; ``opens`` what of the answer the prompt itself has begun (``<think>``); ``said`` where in the
+prompt words stand that are not the template's, if one of them could be the name of a special token. So a run can be
+judged again by its task alone, and its problems asked once more in another way.
 """
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -18,11 +20,13 @@ from reachlab.errors import ReachlabError
 from reachlab.tasks.answers.reasoning import after_reasoning
 from reachlab.tasks.asking import Asking
 from reachlab.tasks.base import Split, Task
-from reachlab.tasks.templates import TEMPLATES, fill
-from reachlab.types import Chat, Problem, StepCheck, Text, Verdict
+from reachlab.tasks.templates import TEMPLATES, fill, filled
+from reachlab.types import Chat, Filled, Problem, StepCheck, Text, Verdict
 
-MARKS = ("bare", "tags", "opens")
+MARKS = ("bare", "tags", "opens", "said")
 """What is kept in an asked problem's `metadata`."""
+NAMED = re.compile(r"[<\[]")
+"""What names of special tokens begin with."""
 MOST_DRAWN = 10_000
 """Training problems that are looked at for worked examples."""
 
@@ -62,9 +66,13 @@ class Asked(Task):
         """
         shots = self._shots(problem) if self.asking.shots or self.asking.examples else []
         prompt = self._prompt(problem, shots)
+        about: dict[str, Any] = {name: value for name, value in problem.metadata.items() if name != "said"}
+        if isinstance(prompt, Filled):
+            if any(NAMED.search(prompt, *span) for span in prompt.said):
+                about["said"] = [list(span) for span in prompt.said]
+            prompt = str(prompt)
         if prompt == problem.prompt:
-            return problem
-        about: dict[str, Any] = dict(problem.metadata)
+            return problem if about == problem.metadata else replace(problem, metadata=about)
         if "<answer>" in self._said(problem) and not self.task.reads_tags:
             about["tags"] = True
         if opens := self.asking.opens or self.template.opens:
@@ -110,10 +118,11 @@ class Asked(Task):
                 messages.append({"role": role, "content": fill(text, self._values(problem))})
             return Chat(tuple(messages), dict(self.asking.options))
         if not shots:
-            return fill(template.text, self._values(problem))
+            return filled(template.text, self._values(problem))
         begin, _, end = self.task.worked.partition("{answer}")
         blocks = [f"{fill(begin, self._values(example))}{answer}{end}" for example, answer in shots]
-        return "".join([*blocks, fill(begin, self._values(problem)).rstrip(" ")])
+        text = "".join([*blocks, fill(begin, self._values(problem)).rstrip(" ")])
+        return Filled(text, [(0, len(text))])
 
     def _values(self, problem: Problem) -> dict[str, str]:
         question = str(problem.prompt)

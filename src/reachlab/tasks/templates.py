@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from reachlab.errors import ReachlabError
+from reachlab.types import Filled
 
 BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
 CHOICE = (
@@ -76,6 +77,16 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     """A text with its places filled in; what is filled in is not looked through again."""
     # Not str.format: templates and questions are full of LaTeX's braces.
     return PLACE.sub(lambda match: values[match[1]], text)
+
+
+def filled(text: str, values: Mapping[str, str]) -> Filled:
+    """As `fill`, with the spans of what was filled in."""
+    done, said, at = "", list[tuple[int, int]](), 0
+    for match in PLACE.finditer(text):
+        done += text[at : match.start()]
+        said.append((len(done), len(done) + len(values[match[1]])))
+        done, at = done + values[match[1]], match.end()
+    return Filled(done + text[at:], said)
 
 
 def _chatml(user: str, system: str = "") -> str:

@@ -342,6 +342,8 @@ def _gather(values: Tensor, rows: list[Row], pack: Pack) -> Tensor:
     """The values of a pack's rows: (B,) of (P, M), or (B, T) of (P, M, T)."""
     p, m = torch.tensor(rows).T
     found = values[p, m]
+    if found.is_floating_point():
+        found = found.float()  # advantages are float64, and the passes are not
     return (found[:, : pack.T] if found.ndim == 2 else found).to(pack.mask_BT.device)
 
 

@@ -24,7 +24,7 @@ from reachlab.models.devices import choose_device
 from reachlab.models.origin import origin_of
 from reachlab.models.pinning import locate
 from reachlab.models.positions import positions
-from reachlab.models.tokenizer import encode, encode_prompts, prompt_ids
+from reachlab.models.tokenizer import encode_answers, encode_prompts, prompt_ids
 from reachlab.rl.algorithm import Algorithm, Scored
 from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.rl.algorithms.ppo import critic_targets
@@ -243,7 +243,7 @@ class Learner:
     def _check_lengths(self, problems: Sequence[Problem]) -> list[str]:
         share, room = self.algorithm.overlong, self.config.max_tokens * (1 - self.algorithm.overlong)
         solutions = [s for p in problems if (s := self.source.task.solve(p, Random(0))) is not None]
-        lengths = [len(ids) + 1 for ids in encode(self.run.tokenizer, solutions)] if solutions else []
+        lengths = [len(ids) + 1 for ids in encode_answers(self.run.tokenizer, solutions)] if solutions else []
         punished = sum(length > room for length in lengths)
         if not punished:
             return []
@@ -314,7 +314,7 @@ class Learner:
         with self.clock.phase("select"):
             generator = torch.Generator().manual_seed(sample_seed(self.config.loop.seed, "select", t))
             # In the whole step's shape, so that the lots a problem draws do not depend on who holds it.
-            rewards_PN = torch.full((P, N), math.nan)
+            rewards_PN = torch.full((P, N), math.nan, dtype=torch.float64)
             rewards_PN[rollouts.places] = rollouts.rewards_PN
             if selection.lot:
                 kept_PM, weights_PM = select_weighted(

@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 
 COUNTS = ("rollouts", "truncated_right", "contradictions")
 """Over all rollouts of a step, those that were replaced too."""
-LARGEST = 1e30
-"""Rewards are float32, and are squared."""
+LARGEST = 1e12
+"""Where an algorithm does not divide by a deviation, a reward is a factor of the gradient, which is float32 and squared
+for its norm."""
 
 
 class Clock:
@@ -183,7 +184,7 @@ class RolloutSource:
         self.check(problems, prompts)
         answers: list[list[Completion]] = [[] for _ in problems]
         verdicts: list[list[Verdict]] = [[] for _ in problems]
-        scores_PN = torch.full((len(problems), n), math.nan)
+        scores_PN = torch.full((len(problems), n), math.nan, dtype=torch.float64)
         first = 0
         while True:
             drawn_P = torch.tensor([len(row) for row in answers])
@@ -241,7 +242,8 @@ class RolloutSource:
             if not abs(verdict.score) < LARGEST:
                 raise ReachlabError(
                     f"{self.config.reward or self.task.spec}: the reward of {text[:80]!r} for problem {problem.id!r} "
-                    f"is {verdict.score}; return a number below {LARGEST:g}, or raise an exception for what has none"
+                    f"is {verdict.score}; return a number between -{LARGEST:g} and {LARGEST:g}, or raise an exception "
+                    "for what has none"
                 )
         rest = iter(verdicts)
         return answers, [list(islice(rest, len(row))) for row in answers]
@@ -327,7 +329,7 @@ def _sums(rollouts: Rollouts) -> Metrics:
 
 def _scores(verdicts: list[list[Verdict]], n: int) -> Tensor:
     """Scores as (P, n), NaN where there is none."""
-    scores_PN = np.full((len(verdicts), n), np.nan, np.float32)
+    scores_PN = np.full((len(verdicts), n), np.nan)
     for p, row in enumerate(verdicts):
         scores_PN[p, : len(row)] = [v.score if v.status != "unscored" else math.nan for v in row]
     return torch.from_numpy(scores_PN)

@@ -87,7 +87,7 @@ def _pretrain_on_task(config: PretrainConfig, processes: Processes, tell: Callab
 
     def vocabulary() -> Iterator[str]:
         # A finite task's stream repeats; what it shows in one epoch is enough.
-        yield from (f"{prompt}{answer}" for prompt, answer in documents(0, VOCABULARY_DOCUMENTS))
+        yield from (f"{d.prompt}{d.answer}" for d in documents(0, VOCABULARY_DOCUMENTS))
         yield from task.alphabet() or ""
 
     run = _new_model(config, processes, "number", vocabulary, {})
@@ -197,7 +197,20 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
                 documents, run.tokenizer, config.batch, config.length, answer_only=True, ends=ends
             )
             Learner(run, batches, config).train("distill")
+            if processes.main and (remark := _cut(run, config)):
+                tell(remark)
         return processes.main
+
+
+def _cut(run: TrainingRun, config: DistillConfig) -> str:
+    """A remark on answers that were longer than --length, if there were any."""
+    cut = sum({row["step"]: row.get("cut") or 0.0 for row in run.folder.metrics()}.values())
+    if not cut:
+        return ""
+    return (
+        f"{cut:,.0f} of {config.batch * config.loop.steps:,} sequences were longer than --length {config.length} and "
+        "were cut: their ends were not learned; raise --length to learn them"
+    )
 
 
 def _steps_of(config: DistillConfig, documents: Documents) -> int:
@@ -349,7 +362,8 @@ class Learner:
             for name, value in processes.add_gradients(run.model, pieces, run.threads).items():
                 sums[name] = sums.get(name, 0.0) + value
         processes.sum_gradients(run.model)
-        return {**processes.sums(sums), "grad_norm": run.optimize(t)["policy"], "tokens": learned}
+        cut: Metrics = {} if batch.cut is None else {"cut": float(batch.cut)}
+        return {**processes.sums(sums), "grad_norm": run.optimize(t)["policy"], "tokens": learned, **cut}
 
     def validate(self) -> Metrics:
         """Mean loss (nats) and perplexity of the held-out tokens, over all processes."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, islice
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.chat import answer_end, is_chat
-from reachlab.models.tokenizer import encode, encode_prompts
+from reachlab.models.tokenizer import encode_answers, encode_prompts
 from reachlab.models.vision import Places, Seen, pixels
 from reachlab.sampling.store import SampleStore
 from reachlab.tasks.asked import Asked
@@ -33,6 +33,8 @@ class Tokens:
     learn_BT: Tensor
     prompts_B: tuple[Sequence[int], ...] = ()
     """The rows' prompts, where pictures are among them."""
+    cut: int | None = None
+    """Rows of a whole batch of documents that were longer than they may be."""
 
     def split(self, pieces: int) -> "list[Tokens]":
         """At most `pieces` batches of nearly equal size, in order."""
@@ -60,8 +62,16 @@ class Tokens:
         return Tokens(self.ids_BT[:1], self.attention_BT[:1], torch.zeros_like(self.learn_BT[:1]), self.prompts_B[:1])
 
 
-Documents = Callable[[int, int], list[tuple[Prompt, str]]]
-"""documents(start, n): n pairs (prompt, answer) from the start-th on."""
+class Document(NamedTuple):
+    """A prompt and an answer to it. One that has not `ended`, but was cut, teaches no end of text."""
+
+    prompt: Prompt
+    answer: str
+    ended: bool = True
+
+
+Documents = Callable[[int, int], list[Document]]
+"""documents(start, n): n of them from the start-th on."""
 
 
 def attempts(task: Task, seed: int) -> Documents:
@@ -75,13 +85,13 @@ def solutions(task: Task, seed: int) -> Documents:
 
 
 def _of_task(task: Task, seed: int, write: Callable[[Problem, Random], str | None]) -> Documents:
-    def documents(start: int, n: int) -> list[tuple[Prompt, str]]:
+    def documents(start: int, n: int) -> list[Document]:
         found = []
         for index, problem in enumerate(islice(task.stream("train", seed, start), n), start):
             text = write(problem, Random(f"{seed} text {index}"))
             if text is None:
                 raise ReachlabError(f"{task.spec}: the task has no answers to learn from; distil from a run of samples")
-            found.append((problem.asked, text))
+            found.append(Document(problem.asked, text))
         return found
 
     return documents
@@ -92,7 +102,7 @@ def teacher_samples(store: SampleStore, task: Asked, seed: int, right: bool = Tr
 
     Test problems are left out.
 
-    Without `right` it is all that it answered, but for what was cut at the longest answer: that has no end to learn.
+    Without `right` it is all that it answered, but for what was cut at the longest answer.
 
     Raises:
         ReachlabError: no such sample of a training problem.
@@ -100,19 +110,19 @@ def teacher_samples(store: SampleStore, task: Asked, seed: int, right: bool = Tr
     problems = {p.id: p for p in store.problems() if task.split_of(p) == "train"}
     learned = [s for s in store.samples(problems) if (s.verdict.status == "correct" if right else s.finish == "stop")]
     # The teacher may have been asked otherwise.
-    again = [task.again(problems[s.problem_id], s.text) for s in learned]
-    pairs: list[tuple[Prompt, str]] = [(problem.asked, text) for problem, text in again]
-    if not pairs:
+    again = [(*task.again(problems[s.problem_id], s.text), s.finish == "stop") for s in learned]
+    known = [Document(problem.asked, text, ended) for problem, text, ended in again]
+    if not known:
         raise ReachlabError(
             f"{store.folder.url}: no {'correct' if right else 'finished'} sample of a training problem to learn from; "
             f"draw the teacher's samples with --split train{'' if right else ', and longer --max-tokens'}"
         )
 
-    def documents(start: int, n: int) -> list[tuple[Prompt, str]]:
+    def documents(start: int, n: int) -> list[Document]:
         found = []
         for index in range(start, start + n):
-            epoch, position = divmod(index, len(pairs))
-            found.append(pairs[order(len(pairs), seed, epoch)[position]])
+            epoch, position = divmod(index, len(known))
+            found.append(known[order(len(known), seed, epoch)[position]])
         return found
 
     return documents
@@ -132,7 +142,7 @@ def document_batches(
     answer_only: bool,
     ends: Collection[int] = (),
 ) -> Callable[[int], Tokens]:
-    """Batch t holds documents t·batch to (t+1)·batch; those longer than `length` are cut at the end.
+    """Batch t holds documents t·batch to (t+1)·batch; those longer than `length` are cut at the end, and counted.
 
     `answer_only` learns the answers and not the prompts. `ends` are the tokens that end the model's answers, of which
     an answer in a chat ends with the one that ends a turn.
@@ -140,13 +150,12 @@ def document_batches(
     turn = answer_end(tokenizer, ends)
 
     def at(step: int) -> Tokens:
-        pairs = documents(step * batch, batch)
-        prompts = encode_prompts(tokenizer, [prompt for prompt, _ in pairs])
-        # A tokenizer that opens a text with a token of its own has done so for the prompt.
-        answers = [
-            [*ids, turn if is_chat(prompt) else tokenizer.eos_token_id]
-            for (prompt, _), ids in zip(pairs, encode(tokenizer, [answer for _, answer in pairs]), strict=True)
-        ]
+        found = documents(step * batch, batch)
+        prompts = encode_prompts(tokenizer, [document.prompt for document in found])
+        answers = encode_answers(tokenizer, [document.answer for document in found])
+        for document, ids in zip(found, answers, strict=True):
+            if document.ended:
+                ids.append(turn if is_chat(document.prompt) else tokenizer.eos_token_id)
         tokens = pad(prompts, answers, tokenizer.pad_token_id, length, answer_only)
         if not tokens.learn_BT[:, 1:].any():
             raise ReachlabError(f"no prompt of step {step} leaves room for an answer in --length {length}; raise it")
@@ -172,10 +181,12 @@ def pad(
         ids_BT[b, : len(row)] = torch.as_tensor(row)
         attention_BT[b, : len(row)] = True
         learn_BT[b, len(prompt) if answer_only else 0 : len(row)] = True
+    lengths = [len(p) + len(a) for p, a in zip(prompts, answers, strict=True)]
+    cut = None if length is None else sum(one > length for one in lengths)
     seen = any(isinstance(prompt, Seen) for prompt in prompts)
     if seen and any(len(row) < len(prompt) for row, prompt in zip(rows, prompts, strict=True)):
         raise ReachlabError(f"--length {length} cuts a picture: prompts take up to {max(map(len, prompts))} tokens")
-    return Tokens(ids_BT, attention_BT, learn_BT, tuple(prompts) if seen else ())
+    return Tokens(ids_BT, attention_BT, learn_BT, tuple(prompts) if seen else (), cut)
 
 
 def ahead(make: Callable[[int], Tokens], start: int, stop: int) -> Generator[Tokens, None, None]:

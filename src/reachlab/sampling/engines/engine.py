@@ -22,13 +22,14 @@ class Answer:
     included.
 
     `logprob` sums the model's own log-probabilities of its tokens (nats, temperature 1); None where the engine gives
-    none.
+    none. `tokens_hash` is one of the tokens themselves (`hash_tokens`), likewise.
     """
 
     text: str
     tokens: int
     finish: Finish
     logprob: float | None
+    tokens_hash: int | None = None
 
 
 class Engine(Protocol):

@@ -11,6 +11,7 @@ from reachlab.models.tokenizer import encode_prompts
 from reachlab.sampling.config import Decoding, SampleConfig
 from reachlab.sampling.engines.engine import Answer, Told
 from reachlab.sampling.engines.transformers import STEP_FLOPS, TransformersDecoder
+from reachlab.sampling.hashing import hash_tokens
 from reachlab.types import Prompt
 
 PART_BATCHES = 4
@@ -55,7 +56,9 @@ class LocalEngine:
     ) -> list[list[Answer]]:
         """See `Engine.answer`."""
         found = self.decoder.generate(encode_prompts(self.tokenizer, prompts), seeds, decoding, progress)
-        return [[Answer(c.text, len(c.tokens), c.finish, c.logprob) for c in row] for row in found]
+        return [
+            [Answer(c.text, len(c.tokens), c.finish, c.logprob, hash_tokens(c.tokens)) for c in row] for row in found
+        ]
 
     def close(self) -> None:
         """Nothing is held that the process does not hold anyway."""

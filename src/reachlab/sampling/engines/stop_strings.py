@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from reachlab.models.tokenizer import decode_answers
+
 
 class StopStrings:
     """The strings at which an answer ends."""
@@ -12,12 +14,21 @@ class StopStrings:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]):
         self.tokenizer, self.stop = tokenizer, stop
         endings = {s[-1] for s in stop}
-        pieces = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
+        pieces = decode_answers(tokenizer, [[i] for i in range(len(tokenizer))])
         # A character split over several tokens decodes to U+FFFD piece by piece.
-        self.may_end = np.array([bool(endings & set(piece)) or "\ufffd" in piece for piece in pieces])
+        self._may_end = np.array([bool(endings & set(piece)) or "\ufffd" in piece for piece in pieces])
+
+    def may_end(self, tokens_B: np.ndarray) -> np.ndarray:
+        """Which tokens can complete a stop string.
+
+        A model may draw ids beyond its tokenizer's (a vocabulary padded to a round number): they have no text.
+        """
+        inside_B = tokens_B < len(self._may_end)
+        found_B: np.ndarray = inside_B & self._may_end[np.where(inside_B, tokens_B, 0)]
+        return found_B
 
     def cut(self, tokens_T: np.ndarray) -> str | None:
         """The text before the first stop string, or None where there is none."""
-        text: str = self.tokenizer.decode(tokens_T, skip_special_tokens=True)
+        (text,) = decode_answers(self.tokenizer, [tokens_T])
         found = [at for s in self.stop if (at := text.find(s)) >= 0]
         return text[: min(found)] if found else None

@@ -20,6 +20,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
+from reachlab.models.tokenizer import decode_answers
 from reachlab.models.vision import Places, pixels
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import uniforms
@@ -346,7 +347,7 @@ class _Batch:
         stopped = np.isin(tokens, self.engine.ends)
         texts: dict[int, str] = {}
         if self.stop is not None:
-            for i in np.flatnonzero(self.stop.may_end[tokens] & ~stopped):
+            for i in np.flatnonzero(self.stop.may_end(tokens) & ~stopped):
                 row = int(rows[i])
                 text = self.stop.cut(R.tokens_BT[row, : R.count_B[row]])
                 if text is not None:
@@ -361,7 +362,7 @@ class _Batch:
     def _store(self, rows: np.ndarray, stopped: np.ndarray, texts: dict[int, str]) -> None:
         R = self.rows
         tokens = [R.tokens_BT[row, : R.count_B[row]].copy() for row in rows]
-        decoded = self.engine.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        decoded = decode_answers(self.engine.tokenizer, tokens)
         for row, ids, stop, text in zip(rows.tolist(), tokens, stopped.tolist(), decoded, strict=True):
             self.blocks[row // self.R].results[int(R.sample_B[row])] = Completion(
                 tokens=ids,

@@ -25,6 +25,7 @@ from reachlab.sampling.config import Decoding, SampleConfig
 from reachlab.sampling.engines.concurrent import ConcurrentEngine
 from reachlab.sampling.engines.engine import Answer
 from reachlab.sampling.engines.limits import vllm_arguments
+from reachlab.sampling.hashing import hash_tokens
 from reachlab.types import Illustrated, Prompt
 
 OURS = {"model": "--model", "tokenizer": "--model", "dtype": "--dtype"}
@@ -138,7 +139,8 @@ class VllmEngine(ConcurrentEngine):
             )
         if out.cumulative_logprob is not None and math.isnan(out.cumulative_logprob):
             raise ReachlabError("vLLM's log-probabilities are not numbers: it does not compute this model right here")
-        return Answer(out.text, len(out.token_ids), out.finish_reason, out.cumulative_logprob)
+        tokens = list(out.token_ids)
+        return Answer(out.text, len(tokens), out.finish_reason, out.cumulative_logprob, hash_tokens(tokens))
 
     def _given(self, prompt: Prompt) -> Any:
         """A prompt as vLLM takes it: tokens, or a text with its pictures, which vLLM's own processor puts in place."""

@@ -19,7 +19,7 @@ import numpy as np
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.models.positions import positions
-from reachlab.models.tokenizer import encode, prompt_ids
+from reachlab.models.tokenizer import encode_answers, prompt_ids
 from reachlab.runs import RunFolder
 from reachlab.sampling.asking import asked_task
 from reachlab.sampling.prompts import fit_answers
@@ -132,7 +132,7 @@ def _longest(ended: Sequence[int], config: OwnConfig, tried: int) -> int:
     if config.teacher == "solver" and not config.teacher_model:
         task, tokenizer = _asked(config), load_tokenizer(config.model)
         written = [task.solve(p, Random(0)) or "" for p in islice(task.stream("train", config.seed), ANSWERS)]
-        longest = max(longest, *(len(ids) + 1 for ids in encode(tokenizer, written)))
+        longest = max(longest, *(len(ids) + 1 for ids in encode_answers(tokenizer, written)))
     return min(tried, 8 * math.ceil(ROOM * longest / 8))
 
 
