@@ -33,6 +33,7 @@ from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
 from reachlab.models.packed_attention import NAME, NOWHERE, Block, Layout
+from reachlab.models.positions import refuse_unsteady
 from reachlab.models.vision import Places, pixels, set_text_attention
 from reachlab.rl.losses import token_logprobs
 
@@ -116,6 +117,7 @@ class Packer:
         """
         self._lock = Lock()
         text = model.config.get_text_config()
+        self._text = text
         self._vocabulary, self._hidden = int(text.vocab_size), int(getattr(text, "hidden_size", 0) or 1)
         self.fits = False
         before = text._attn_implementation
@@ -145,8 +147,11 @@ class Packer:
                 enough. A prompt whose answers fall into several packs is in each of them.
 
         Raises:
-            ReachlabError: an empty prompt or answer, or a number below 1.
+            ReachlabError: an empty prompt or answer, a number below 1, or sequences too long for a token to have one
+                probability (`models/positions.py`).
         """
+        both = zip(prompts, answers, strict=True)
+        refuse_unsteady(self._text, max((len(p) + max(map(len, row)) for p, row in both if row), default=0))
         if tokens < 1 or pieces < 1:
             raise ReachlabError(f"packing: tokens={tokens} and pieces={pieces} must be 1 or more")
         if any(not a for row in answers for a in row) or any(
