@@ -2,10 +2,10 @@
 
 Neither is guessed from a family's name, which says little about a fork or a new version.
 
-**Decoded** (`check`): the log-probabilities that come out of a prefill and of steps through our attention must be those
-of the model's own forward pass over each sequence alone. A family that fails is refused.
+**Decoded** (`believe`): the log-probabilities that come out of a prefill and of steps through our attention must be
+those of the model's own forward pass over each sequence alone. A family that fails is refused.
 
-**By the lean decoder** (`Probe.fits`): a probe alone proves little. A clip may sleep at the probe's activations, a
+**By the lean decoder** (`Probe.lean`): a probe alone proves little. A clip may sleep at the probe's activations, a
 scaling at its positions, a bias or an expert in weights that are still 0. So four things are asked, and each holds for
 any weights, any activations and any position:
 
@@ -16,13 +16,15 @@ any weights, any activations and any position:
   them, asleep or not;
 - attention is told the scale and the window that were read, and neither a cap nor a sink;
 - queries, keys, values and logits are the modules' own, near the beginning and beyond every length that the
-  configuration names.
+  configuration names; queries and keys by themselves, for in a new model they hardly move the logits.
 
 All else goes through the modules: slower, never different.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -98,25 +100,58 @@ class Listening(PrefixCache):
             self.watch.off = False
 
 
+@dataclass(frozen=True)
+class Belief:
+    """What was found out."""
+
+    longest: int | None
+    """Tokens of a sequence that can be decoded here; None: any. A window that stands in the configuration, and that
+    attention is not told of, may be in the model's own mask."""
+    weights: LeanWeights | None
+    """What the lean decoder has just read, where it may be used."""
+
+
+def believe(model: PreTrainedModel) -> Belief:
+    """Find out how a model's tokens can be drawn here.
+
+    Raises:
+        ReachlabError: its own log-probabilities do not come out.
+    """
+    half = model.dtype not in (torch.float32, torch.float64) or torch.is_autocast_enabled(model.device.type)
+    share = SAME_IN_HALF if half else SAME
+    elsewhere = "let --engine vllm or a server (--engine openai) draw from it"
+    # Twice: of two experts' scores that are nearly equal, either may be the larger.
+    for seed in range(2):
+        probe = Probe(model, seed)
+        try:
+            error, effect = probe.error()
+        except REFUSALS as failure:
+            said = (str(failure).strip() or type(failure).__name__).splitlines()[0]
+            raise ReachlabError(
+                f"{type(model).__name__}: the transformers engine cannot decode this family ({said[:200]}); {elsewhere}"
+            ) from failure
+        # What is not a number is told when a token is drawn from it.
+        if not np.isfinite(effect) or error <= share * effect + 1e-5:
+            return Belief(_untold(model.config.get_text_config(), probe.windows), probe.lean())
+    raise ReachlabError(
+        f"{type(model).__name__}: the transformers engine would draw from another model: its log-probabilities are off "
+        f"by {error:.2g}, where another prompt moves them by {effect:.2g}; {elsewhere}"
+    )
+
+
 class Probe:
-    """A few random tokens: prompts of 5 and 2, two rows each, two steps; and a third at positions far away."""
+    """A few random tokens: prompts of 5 and 2, two rows each, two steps; and one more at positions near and far."""
 
-    @torch.no_grad()
     def __init__(self, model: PreTrainedModel, seed: int = 0):
-        self.model, self.B = model, len(PROMPTS) * ROWS
+        self.model, self.B, self.watch = model, len(PROMPTS) * ROWS, Watch()
         generator = torch.Generator().manual_seed(seed)
-        vocabulary = int(model.config.get_text_config().vocab_size)
-
-        def draw(*shape: int) -> Tensor:
-            return Places(model).fed(torch.randint(vocabulary, shape, generator=generator))
-
-        self.prompts = [draw(n) for n in PROMPTS]
-        self.ids_BS = draw(self.B, STEPS + 1)
-        before_B = torch.tensor(PROMPTS).repeat_interleave(ROWS)
-        near_BS = before_B[:, None] + torch.arange(STEPS)
-        # Beyond every length by different factors, for what grows with the position.
-        far_B = (far(model.config) * torch.tensor([1 / 3, 1, 2, 3])).long() + 1
-        self.at_BS = torch.cat([near_BS, far_B[:, None]], 1)
+        vocabulary, places = int(model.config.get_text_config().vocab_size), Places(model)
+        self.prompts = [places.fed(torch.randint(vocabulary, (n,), generator=generator)) for n in PROMPTS]
+        self.ids_BS = places.fed(torch.randint(vocabulary, (self.B, STEPS + 1), generator=generator))
+        near_BS = torch.tensor(PROMPTS).repeat_interleave(ROWS)[:, None] + torch.arange(STEPS + 1)
+        # By different factors, for what grows with the position.
+        far_B = (far(model.config) * torch.tensor([0, 1 / 3, 1, 3])).long()
+        self.at_BS = torch.cat([near_BS[:, :-1], near_BS[:, -1:] + far_B[:, None]], 1)
 
     @torch.no_grad()
     def error(self) -> tuple[float, float]:
@@ -126,25 +161,48 @@ class Probe:
         with resting(self.model):
             own_RSV = torch.stack([self._alone(b) for b in rows])
         with shared_prefix_attention(self.model):
-            cache, first_GV = self._prefill()
-            steps = [self._step(cache, step, Watch()) for step in range(STEPS)]
-        self.windows = {how.window for how in cache.told}
+            first_GV = self._prefill()
+            steps = [self._step(step) for step in range(STEPS)]
         ours_RSV = torch.stack([torch.stack([first_GV[b // ROWS], *(s[b] for s in steps)]) for b in rows])
         ours_RSV = ours_RSV.float().log_softmax(-1)
         return float((ours_RSV - own_RSV).abs().mean()), float((own_RSV[0] - own_RSV[1]).abs().mean())
 
-    def fits(self) -> bool:
-        """Whether a `LeanDecoder` computes what the model does."""
+    @property
+    def windows(self) -> set[int | None]:
+        """What attention was told of, or None for a layer that sees everything; after `error`."""
+        return {how.window for how in self.cache.told} | {None, 0}
+
+    @torch.no_grad()
+    def lean(self) -> LeanWeights | None:
+        """The weights as a `LeanDecoder` reads them, if it computes what the model does; after `error`."""
         if self.model.device.type != "cpu" or self.model.dtype != torch.float32 or _answers_otherwise(self.model):
-            return False
+            return None
         try:
             weights = LeanWeights(self.model)
-            if unread(self.model):
-                return False
+            known = STEP | MIXTURE if any(layer.mixture for layer in weights.layers) else STEP
+            if unread(self.model) or not self.watch.seen <= known or not _told(self.cache.told, weights):
+                return None
             with shared_prefix_attention(self.model):
-                return self._same(weights)
+                return weights if self._same(weights) else None
         except REFUSALS:
-            return False
+            return None
+
+    def _same(self, weights: LeanWeights) -> bool:
+        """Whether the last step is the lean decoder's, near and far."""
+        lean = deepcopy(self.cache)
+        logits_BV = self._step(STEPS)
+        lean.begin(self.watch)
+        lean.begin_lean_step(len(PROMPTS), max(PROMPTS))
+        rows, own_B = np.arange(self.B), np.full(self.B, STEPS)
+        decoder = LeanDecoder(weights, self.at_BS[:, STEPS], self.B)
+        lean_BV = decoder.logits(rows, self.ids_BS[:, STEPS].contiguous(), own_B, rows, lean)
+        kept = zip(self.cache.own_GRHTD, lean.own_GRHTD, strict=True)
+        pairs = [
+            (logits_BV, lean_BV),
+            *zip(self.cache.heard, lean.heard, strict=True),
+            *(pair for theirs, ours in kept for pair in zip(theirs, ours, strict=True)),
+        ]
+        return all(_close(*pair) for pair in pairs)
 
     # -- the model's way --------------------------------------------------------------------------------------------
 
@@ -152,60 +210,36 @@ class Probe:
         """log π after the row's prompt and each of its own tokens, by the model's own forward pass: (S + 1, V)."""
         prompt = self.prompts[row // ROWS]
         ids = torch.cat([prompt, self.ids_BS[row, :STEPS]])[None].to(self.model.device)
-        logits_TV = self.model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 :]
-        return logits_TV.float().log_softmax(-1)  # type: ignore[no-any-return]
+        logits_TV: Tensor = self.model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 :]
+        return logits_TV.float().log_softmax(-1)
 
-    def _prefill(self) -> tuple[Listening, Tensor]:
+    def _prefill(self) -> Tensor:
         device, longest = self.model.device, max(PROMPTS)
         ids_GT = torch.zeros(len(PROMPTS), longest, dtype=torch.long)
         valid_GT = torch.zeros_like(ids_GT, dtype=torch.bool)
         for g, prompt in enumerate(self.prompts):
             ids_GT[g, longest - len(prompt) :], valid_GT[g, longest - len(prompt) :] = prompt, True
-        cache = Listening(len(PROMPTS), ROWS, longest, STEPS + 1, device)
-        cache.begin_prefill(valid_GT.to(device))
-        logits_GV = self.model(
+        self.cache = Listening(len(PROMPTS), ROWS, longest, STEPS + 1, device)
+        self.cache.begin_prefill(valid_GT.to(device))
+        logits_GV: Tensor = self.model(
             input_ids=ids_GT.to(device),
             position_ids=(valid_GT.cumsum(1) - 1).clamp_(min=0).to(device),
             use_cache=False,
-            prefix_cache=cache,
+            prefix_cache=self.cache,
         ).logits[:, -1]
         for block in range(len(PROMPTS)):
-            cache.place(block, block)
-        return cache, logits_GV
+            self.cache.place(block, block)
+        return logits_GV
 
-    def _step(self, cache: Listening, step: int, watch: Watch) -> Tensor:
+    def _step(self, step: int) -> Tensor:
         device = self.model.device
-        cache.begin(watch)
-        cache.begin_step(len(PROMPTS), torch.full((self.B,), step, device=device), step + 1, max(PROMPTS))
+        self.cache.begin(self.watch)
+        self.cache.begin_step(len(PROMPTS), torch.full((self.B,), step, device=device), step + 1, max(PROMPTS))
         ids_B1, at_B1 = (x_BS[:, step : step + 1].to(device) for x_BS in (self.ids_BS, self.at_BS))
-        with watch:
-            logits_BV: Tensor = self.model(
-                input_ids=ids_B1, position_ids=at_B1, use_cache=False, prefix_cache=cache
-            ).logits
-        return logits_BV[:, -1]
-
-    # -- the lean way -----------------------------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def _same(self, weights: LeanWeights) -> bool:
-        """Whether the far step is made of known operations, and all steps are the lean decoder's."""
-        known = STEP | MIXTURE if any(layer.mixture for layer in weights.layers) else STEP
-        decoder, rows = LeanDecoder(weights, self.at_BS.flatten(), self.B), np.arange(self.B)
-        (theirs, _), (ours, _) = self._prefill(), self._prefill()
-        for step in range(STEPS + 1):
-            watch = Watch()
-            logits_BV = self._step(theirs, step, watch)
-            if not watch.seen <= known or not _told(theirs.told, weights):
-                return False
-            ours.begin(watch)
-            ours.begin_lean_step(len(PROMPTS), max(PROMPTS))
-            own_B, at_B = np.full(self.B, step), rows * (STEPS + 1) + step
-            lean_BV = decoder.logits(rows, self.ids_BS[:, step].contiguous(), own_B, at_B, ours)
-            pairs = [(logits_BV, lean_BV), *zip(theirs.heard, ours.heard, strict=True)]
-            if not all(_close(*pair) for pair in pairs):
-                return False
-        kept = zip(theirs.own_GRHTD, ours.own_GRHTD, strict=True)
-        return all(_close(a, b) for one, other in kept for a, b in zip(one, other, strict=True))
+        with self.watch:
+            found = self.model(input_ids=ids_B1, position_ids=at_B1, use_cache=False, prefix_cache=self.cache)
+        logits_BV: Tensor = found.logits[:, -1]
+        return logits_BV
 
 
 @contextmanager
@@ -220,41 +254,6 @@ def resting(model: PreTrainedModel) -> Iterator[None]:
             module.training = True
 
 
-def check(model: PreTrainedModel) -> int | None:
-    """See that a model's tokens can be drawn here; up to how many a sequence, or None for any: a window that stands in
-    the configuration, and that attention is not told of, may be one of the model's own masks.
-
-    Raises:
-        ReachlabError: its own log-probabilities do not come out.
-    """
-    half = model.dtype not in (torch.float32, torch.float64) or torch.is_autocast_enabled(model.device.type)
-    share = SAME_IN_HALF if half else SAME
-    elsewhere = "let --engine vllm or a server (--engine openai) draw from it"
-    # Twice: of two routers' scores that are nearly equal, either may be the larger.
-    for seed in range(2):
-        try:
-            probe = Probe(model, seed)
-            error, effect = probe.error()
-        except REFUSALS as failure:
-            said = (str(failure).strip() or type(failure).__name__).splitlines()[0]
-            raise ReachlabError(
-                f"{type(model).__name__}: the transformers engine cannot decode this family ({said[:200]}); {elsewhere}"
-            ) from failure
-        # What is not a number is told when a token is drawn from it.
-        if not np.isfinite(effect) or error <= share * effect + 1e-5:
-            window = getattr(model.config.get_text_config(), "sliding_window", None)
-            return window if window and window not in probe.windows else None
-    raise ReachlabError(
-        f"{type(model).__name__}: the transformers engine would draw from another model: its log-probabilities are off "
-        f"by {error:.2g}, where another prompt moves them by {effect:.2g}; {elsewhere}"
-    )
-
-
-def fits(model: PreTrainedModel) -> bool:
-    """Whether a `LeanDecoder` computes what `model` does, now and after its weights have moved."""
-    return Probe(model).fits()
-
-
 def far(config: Any) -> int:
     """A position beyond every length that a configuration names, at any depth."""
     return max(2048, 2 * max(_lengths(config.to_dict()), default=0))
@@ -266,6 +265,13 @@ def _lengths(found: Mapping[str, Any]) -> Iterator[int]:
             yield from _lengths(value)
         elif any(word in str(name) for word in ("position", "length", "window", "context", "chunk", "size")):
             yield from [int(value)] if isinstance(value, int | float) and 0 < value < 1 << 26 else []
+
+
+def _untold(config: Any, windows: set[int | None]) -> int | None:
+    """The window that a configuration has for its layers, where none of them tells it."""
+    window = getattr(config, "sliding_window", None)
+    kinds = getattr(config, "layer_types", None)
+    return window if window not in windows and (kinds is None or "sliding_attention" in kinds) else None
 
 
 def _told(told: list[How], weights: LeanWeights) -> bool:

@@ -179,9 +179,10 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """transformers' attention signature: query (B, Hq, T, D), key and value (B, H, T, D); output (B, T, Hq, D)."""
     # What is not known here, and not known to be of no account, might change what is attended to.
-    strange = [
-        n for n, v in kwargs.items() if isinstance(v, torch.Tensor) and n not in ("position_ids", "cache_position")
-    ]
+    given = {name for name, value in kwargs.items() if isinstance(value, torch.Tensor)}
+    strange = sorted(given - {"position_ids", "cache_position"})
+    if attention_mask is not None:  # not transformers', which makes none for us: one of the layer's own, as Doge's
+        strange.append("a mask of its own")
     if prefix_cache is None or strange:
         raise ReachlabError(
             f"{type(module).__name__}: this family's attention cannot be decoded here "

@@ -24,7 +24,7 @@ from reachlab.models.positions import refuse_unsteady
 from reachlab.models.vision import Places, pixels
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import uniforms
-from reachlab.sampling.engines.belief import check, fits
+from reachlab.sampling.engines.belief import believe
 from reachlab.sampling.engines.captured import CapturedSteps
 from reachlab.sampling.engines.choose import choose_tokens
 from reachlab.sampling.engines.decoder import Completion
@@ -53,7 +53,7 @@ class TransformersDecoder:
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: int = 0):
         self.model, self.tokenizer, self.rows = model, tokenizer, rows
         self.lean: bool | None = None  # whether `lean.py` computes it (`belief.py`); found out once
-        self.window: int | None = None  # beyond which it cannot be decoded here
+        self.longest: int | None = None  # sequence that can be decoded here
         ends = model.generation_config.eos_token_id if model.generation_config is not None else None
         listed = ends if isinstance(ends, list) else [ends]
         self.ends = np.array(sorted({int(e) for e in [*listed, tokenizer.eos_token_id] if e is not None}))
@@ -104,19 +104,22 @@ class TransformersDecoder:
         refuse_unsteady(self.model.config.get_text_config(), longest)
         shares = _shares([len(s) for s in seeds], self.batches())
         found: list[list[Completion]] = [[] for _ in prompts]
+        weights = None
         if self.lean is None and shares:
-            self.window = check(self.model)
-            self.lean = fits(self.model)
-        if self.window and longest > self.window:
+            found_out = believe(self.model)
+            self.longest, weights = found_out.longest, found_out.weights
+            self.lean = weights is not None
+        if self.longest and longest > self.longest:
             raise ReachlabError(
                 f"{type(self.model).__name__}: sequences of up to {longest:,} tokens, and the sliding window of "
-                f"{self.window:,} in its configuration does not reach its attention here: keep prompt and answer "
-                f"within {self.window:,}, or let --engine vllm draw from it"
+                f"{self.longest:,} in its configuration does not reach its attention here: keep prompt and answer "
+                f"within {self.longest:,}, or let --engine vllm draw from it"
             )
         with shared_prefix_attention(self.model):
             # Read anew at every call, for training changes them, and once for all threads: what one of them has just
             # read from memory, another finds in the cache.
-            weights = LeanWeights(self.model) if self.lean and shares else None
+            if self.lean and shares:
+                weights = weights or LeanWeights(self.model)
 
             def decode(share: list[tuple[int, slice]]) -> list[list[Completion]]:
                 asked = [prompts[p] for p, _ in share], [seeds[p][s] for p, s in share]
