@@ -33,6 +33,7 @@ from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
 from reachlab.models.packed_attention import NAME, NOWHERE, Block, Layout
+from reachlab.models.positions import refuse_unsteady
 from reachlab.models.vision import Places, pixels, set_text_attention
 from reachlab.rl.losses import token_logprobs
 
@@ -113,9 +114,13 @@ class Packer:
 
         A model that can is left with our attention, which computes what its own did wherever no pack is given. Give
         the model itself or a peft model around it, before it is wrapped for several processes.
+
+        Raises:
+            ReachlabError: a token's log-probability depends on what comes after it, or on padding.
         """
         self._lock = Lock()
         text = model.config.get_text_config()
+        self._text = text
         self._vocabulary, self._hidden = int(text.vocab_size), int(getattr(text, "hidden_size", 0) or 1)
         self.fits = False
         before = text._attn_implementation
@@ -131,6 +136,8 @@ class Packer:
                     self.fits = False
                 if not self.fits:
                     set_text_attention(model, before)
+            if not self.fits:
+                self._refuse_looking_ahead(model)
 
     def pack(
         self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[Sequence[int]]], tokens: int, pieces: int = 1
@@ -145,8 +152,11 @@ class Packer:
                 enough. A prompt whose answers fall into several packs is in each of them.
 
         Raises:
-            ReachlabError: an empty prompt or answer, or a number below 1.
+            ReachlabError: an empty prompt or answer, a number below 1, or sequences too long for a token to have one
+                probability (`models/positions.py`).
         """
+        both = zip(prompts, answers, strict=True)
+        refuse_unsteady(self._text, max((len(p) + max(map(len, row)) for p, row in both if row), default=0))
         if tokens < 1 or pieces < 1:
             raise ReachlabError(f"packing: tokens={tokens} and pieces={pieces} must be 1 or more")
         if any(not a for row in answers for a in row) or any(
@@ -276,6 +286,32 @@ class Packer:
             return torch.equal(model.get_output_embeddings()(hidden), logits)
         except (*MISFITS, AssertionError):
             return False
+
+    def _refuse_looking_ahead(self, model: Any) -> None:
+        """See that padded rows are what each row is alone, and that a row's beginning is what it is without its end.
+        (transformers' Doge and A.X K2 choose the keys that are attended to among those that follow, too.)"""
+        generator = torch.Generator().manual_seed(0)
+        ids = [torch.randint(self._vocabulary, (n,), generator=generator).tolist() for n in (16, 9, 16)]
+        pairs = [([row[0]], row[1:]) for row in ids]
+
+        def logprobs(*asked: tuple[list[int], list[int]]) -> Tensor:
+            packs = _padded([p for p, _ in asked], [[a] for _, a in asked], 1 << 30, 1, self._places)
+            pack = packs[0].to(model.device)
+            return self.logprobs(model, pack)[0][pack.index_B.argsort()]
+
+        try:
+            together = logprobs(*pairs)
+            begun, short = logprobs((pairs[0][0], pairs[0][1][:7]))[0], logprobs(pairs[1])[0]
+        except MISFITS:
+            return  # told where it is used
+        error = torch.cat([together[0, :7] - begun, together[1, :8] - short]).abs().mean()
+        effect = (together[0] - together[2]).abs().mean()
+        if bool(effect.isfinite()) and error > TOLERANCE.get(model.dtype, HALF_TOLERANCE) * effect + 1e-5:
+            raise ReachlabError(
+                f"{type(model).__name__}: as transformers computes this family, a token's log-probability depends on "
+                f"what comes after it or on padding (by {float(error):.2g}), so its answers can be neither scored nor "
+                "trained on"
+            )
 
     def _reproduces(self, model: Any) -> bool:
         """Whether packed log-probabilities are those of padded rows, beside what another prompt makes of them."""

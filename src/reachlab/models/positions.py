@@ -5,6 +5,11 @@ factor (Qwen's cards say so, with `max_position_embeddings` left as it was, Deep
 dynamic scaling a factor; llama3 and longrope, and Gemma 3, state the length that comes out. This is what vLLM reads
 (`_get_and_verify_max_len`). A sliding window limits what a layer looks back at and not where it may stand. Families
 that state no length (Bloom, Mamba) have none.
+
+Dynamic NTK and longrope turn all of a text's tokens by other angles once the text is longer than the original length.
+Beyond it what a token's probability is depends on how many come after it, and in a batch on the other texts: what is
+sampled token by token is then not what is scored or trained on. Here such a checkpoint has its original length, where
+`steady` says so. (vLLM, which knows the longest text when it starts, keeps to one set of angles.)
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,13 +18,45 @@ from typing import Any
 
 from transformers import AutoConfig
 
+from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint
 
 
-def positions(path: str | Path) -> int | None:
-    """The longest sequence that the checkpoint at `path` promises to handle; None where it promises nothing."""
+def positions(path: str | Path, *, elsewhere: bool = False) -> int | None:
+    """The longest sequence that the checkpoint at `path` promises to handle, and that can be computed here, or
+    `elsewhere` (by vLLM); None where it promises nothing."""
     config = AutoConfig.from_pretrained(find_checkpoint(path), local_files_only=True).get_text_config()
-    return stated(config)
+    found = stated(config), None if elsewhere else steady(config)
+    return min((n for n in found if n is not None), default=None)
+
+
+def steady(config: Any) -> int | None:
+    """The longest sequence whose tokens are turned by angles that depend on their positions alone; None: any."""
+    found = []
+    for rope in _scalings(config):
+        kind, most = rope.get("rope_type", rope.get("type")), getattr(config, "max_position_embeddings", None)
+        if kind == "dynamic":
+            found.append(most)
+        elif kind == "longrope" and rope.get("short_factor") != rope.get("long_factor"):
+            first = rope.get("original_max_position_embeddings")
+            found.append(first or getattr(config, "original_max_position_embeddings", None) or most)
+    return min((int(n) for n in found if n), default=None)
+
+
+def refuse_unsteady(config: Any, longest: int) -> None:
+    """See that sequences of up to `longest` tokens can be sampled and trained on.
+
+    Raises:
+        ReachlabError: they cannot, for what a token's probability is would depend on what comes after it.
+    """
+    most = steady(config)
+    if most is not None and longest > most:
+        raise ReachlabError(
+            f"{config.model_type}: sequences of up to {longest:,} tokens, and beyond {most:,} this checkpoint's rotary "
+            "positions (dynamic or longrope) turn with a text's length, so that no token has one probability: keep "
+            f"prompt and answer within {most:,}, or make the positions fixed in its config.json (longrope: the same "
+            "short_factor and long_factor)"
+        )
 
 
 def stated(config: Any) -> int | None:

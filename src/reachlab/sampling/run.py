@@ -188,7 +188,10 @@ def _meet(config: SampleConfig, name: str, problems: Sequence[Problem], tell: Ca
     prompts = prompt_ids(tokenizer, asked)
     for remark in check_prompts(config.task, problems, prompts, tokenizer.unk_token_id):
         tell(remark)
-    room = min((n for n in (positions(config.model), held) if n is not None), default=None)
+    room = min(
+        (n for n in (positions(config.model, elsewhere=config.engine != "transformers"), held) if n is not None),
+        default=None,
+    )
     return _Met(name, weights, max(map(len, prompts)), True, room)
 
 

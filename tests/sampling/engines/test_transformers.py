@@ -49,15 +49,13 @@ FAMILIES: dict[str, tuple[dict[str, Any], str]] = {
     "DeepseekV3": (
         {
             "num_key_value_heads": 4, "q_lora_rank": 8, "kv_lora_rank": 8, "qk_rope_head_dim": 4,
-            "qk_nope_head_dim": 4, "v_head_dim": 8, "n_routed_experts": 4, "num_experts_per_tok": 2,
+            "qk_nope_head_dim": 4, "v_head_dim": 6, "n_routed_experts": 4, "num_experts_per_tok": 2,
             "n_group": 1, "topk_group": 1, "moe_intermediate_size": 16, "first_k_dense_replace": 1,
         },
         EQUAL,
     ),
-    "GptOss": (
-        {"head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2},
-        "GptOssAttention: this family's attention cannot be decoded here .uses s_aux.",
-    ),
+    "GptOss": ({"head_dim": 8, "sliding_window": 4, "num_local_experts": 4, "num_experts_per_tok": 2}, EQUAL),
+    "Doge": ({}, "DogeAttention: this family's attention cannot be decoded here .uses a mask of its own."),
     "Bloom": ({}, "BloomForCausalLM: the transformers engine decodes families whose"),
     "Falcon": ({}, "FalconForCausalLM: the transformers engine decodes families whose"),
     "StableLm": ({}, "StableLmForCausalLM: the transformers engine decodes families whose"),

@@ -11,36 +11,31 @@ memory and a fresh allocation. The same function, with n(x) = x / √(mean x² +
     logits  = n(x) Wout
 
 A sparse mixture's tokens are sorted by expert, so that an expert is two products as well. It fits Llama, Mistral,
-Qwen2, Qwen3, OLMoE, Qwen3-MoE, Mixtral and their like. Whether it fits a given model is not guessed from its name: the
-structure is looked for, and then the model's own logits must come out on a probe (`fits`); otherwise the engine
-goes through the modules. Weights are read when `LeanWeights` are made: make them anew after an update.
+Qwen2, Qwen3, OLMoE, Qwen3-MoE, Mixtral and their like. Whether it fits a given model is not guessed from its name but
+found out (`belief.py`); otherwise the engine goes through the modules. Weights are read when `LeanWeights` are made:
+make them anew after an update.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from reachlab.moe import densified
 from reachlab.sampling.engines import kernels
 from reachlab.sampling.engines.lean_attention import LeanAttention
 from reachlab.sampling.engines.lean_weights import LeanWeights, Mixture
 from reachlab.sampling.engines.shared_prefix import PrefixCache
 
-ROTARY = ("default", "linear", "llama3", "yarn")
-"""Rotary embeddings whose angles depend on the position alone."""
-
 
 class LeanDecoder:
     """Computes logits of one token a row. One thread at a time; the weights may be shared.
 
-    Made for sequences of up to `positions` tokens and batches of `rows`.
+    Made for tokens at `positions_T`, and batches of `rows`.
     """
 
     @torch.no_grad()
-    def __init__(self, weights: LeanWeights, positions: int, rows: int):
+    def __init__(self, weights: LeanWeights, positions_T: Tensor, rows: int):
         self.weights = weights
-        cos, sin = weights.rotary(weights.embedding[:1, None], torch.arange(positions)[None])
+        cos, sin = weights.rotary(weights.embedding[:1, None], positions_T[None])
         half = cos.shape[-1] // 2
         # Both halves hold the same angles.
         self.cos_TD, self.sin_TD = (t[0, :, :half].contiguous().numpy() for t in (cos, sin))
@@ -57,8 +52,8 @@ class LeanDecoder:
     def logits(
         self, rows: np.ndarray, ids_B: Tensor, own_B: np.ndarray, at_B: np.ndarray, cache: PrefixCache
     ) -> Tensor:
-        """Logits after token `ids_B`, the `own_B`-th own token of each of the cache's `rows`, at position `at_B` of its
-        sequence: (B, V), valid until the next call. The cache knows its blocks (`begin_lean_step`)."""
+        """Logits after token `ids_B`, the `own_B`-th own token of each of the cache's `rows`, at the `at_B`-th of the
+        decoder's positions: (B, V), valid until the next call. The cache knows its blocks (`begin_lean_step`)."""
         B, weights = len(ids_B), self.weights
         x_BH = torch.index_select(weights.embedding, 0, ids_B, out=self.buffer("x", B, weights.embedding.shape[1]))
         attention = LeanAttention(self, rows, own_B, self.cos_TD[at_B], self.sin_TD[at_B], cache)
@@ -116,47 +111,3 @@ class LeanDecoder:
             if part.start < part.stop:
                 torch.mm(hidden_SF[part], mixture.down_EFH[e], out=out_SH[part])
         kernels.combine(out_SH.numpy(), place_BK, weights_BK.numpy().reshape(-1, K), x_BH.numpy())
-
-
-@torch.no_grad()
-def fits(model: PreTrainedModel) -> bool:
-    """Whether a `LeanDecoder` computes what `model` does; to be asked within `shared_prefix_attention`."""
-    rope = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
-    on_cpu = model.device.type == "cpu" and model.dtype == torch.float32
-    if not on_cpu or rope.get("rope_type", "default") not in ROTARY:
-        return False
-    if (routers := densified(model)) is not None and routers.answers_when_frozen:
-        return False  # what is added to the experts' answers may be 0 on the probe, and is not asked for here
-    try:
-        return _reproduces(LeanDecoder(LeanWeights(model), 8, 4), model)
-    except (AttributeError, TypeError, ValueError, RuntimeError):
-        return False
-
-
-def _reproduces(decoder: LeanDecoder, model: PreTrainedModel) -> bool:
-    """Whether the model's own logits come out: two prompts, two rows each, two steps."""
-    vocabulary = decoder.weights.embedding.shape[0]
-    prompt_ST = torch.arange(4).view(2, 2) * 7 % vocabulary
-    ids_B = torch.arange(4) * 11 % vocabulary
-    answers = []
-    for lean in (False, True):
-        cache = PrefixCache(2, 2, 2, 2, model.device)
-        cache.begin_prefill(torch.ones_like(prompt_ST, dtype=torch.bool))
-        model(input_ids=prompt_ST, position_ids=torch.tensor([[0, 1]] * 2), use_cache=False, prefix_cache=cache)
-        for block in range(2):
-            cache.place(block, block)
-        for step in range(2):
-            at_B = torch.full_like(ids_B, step)
-            if lean:
-                cache.begin_lean_step(2, 2)
-                logits_BV = decoder.logits(np.arange(4), ids_B, at_B.numpy(), at_B.numpy() + 2, cache).clone()
-            else:
-                cache.begin_step(2, at_B, step + 1, 2)
-                logits_BV = model(
-                    input_ids=ids_B[:, None],
-                    position_ids=at_B[:, None] + 2,
-                    use_cache=False,
-                    prefix_cache=cache,
-                ).logits[:, -1]
-        answers.append(logits_BV)
-    return bool((answers[0] - answers[1]).abs().max() < 1e-3 * (answers[0].std() + 1e-6))

@@ -49,6 +49,9 @@ class LeanAttention:
             width, qkv_BF.numpy(), self.cos_Bd, self.sin_Bd, layer.norm_ND, layer.norm, layer.norm_eps, R,
             self.rows, self.own_B, own_keys, own_values, query.numpy(),
         )  # fmt: skip
+        if cache.queries is not None:
+            # (G · H, R · group, D) -> (B, Q, D)
+            cache.queries.append(query.view(G, H, R, Q // H, D).transpose(1, 2).reshape(G * R, Q, D).clone())
         torch.bmm(query, prefix_keys.flatten(0, 1).mT, out=scores)
         kernels.attend(
             width, query.numpy(), scores.numpy(), self.start_G, R, self.rows, self.own_B, own_keys, own_values,

@@ -5,6 +5,7 @@ columns: over a matrix with longer rows the product walks from page to page, and
 as long (128 rows, 576 x 3,072 and 576 x 49,152). Norm weights are multiplied into the matrices that follow them.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,13 @@ from torch import Tensor
 PANEL = 384
 """Columns of a panel, at most."""
 NO_NORM, HEAD_NORM, WIDTH_NORM = 0, 1, 2
+READ = re.compile(
+    r"self_attn\.([qkvo]_proj\.(weight|bias)|[qk]_norm\.weight)$|mlp\.(gate|up|down)_proj\.weight$|"
+    r"mlp\.experts\.(gate_up|down)_proj$|layernorm\.weight$|body\.(norm|embed_tokens)\.weight$|^head\.weight$"
+)
+"""Parameters that are read here."""
+ASKED = re.compile(r"(mlp\.gate|^body\.rotary_emb)(\.|$)")
+"""Modules that are called as they are."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,19 @@ class LeanWeights:
         self.rotary = body.rotary_emb
 
 
+def unread(model: Any) -> set[str]:
+    """The parameters and buffers of a model's text part that `LeanWeights` does not read, and that the decoder has no
+    use for therefore: a bias that is still 0, for instance. Routers and rotary embeddings are asked as they are."""
+    parts = {f"body.{name}": part for name, part in model.get_decoder().named_modules()} | {"head": model.lm_head}
+    return {
+        f"{name}.{inside}"
+        for name, part in parts.items()
+        if not ASKED.search(name)
+        for inside in (*dict(part.named_parameters(recurse=False)), *dict(part.named_buffers(recurse=False)))
+        if not READ.search(f"{name}.{inside}")
+    }
+
+
 def _panels(weight_FH: Tensor, norm_H: Tensor | None = None) -> list[Tensor]:
     """The transposed matrix, cut into panels."""
     parts = []
@@ -83,6 +104,9 @@ def _read_layer(layer: Any) -> Layer:
         raise ValueError("a layer with other parts")
     attention, before, after = layer.self_attn, layer.input_layernorm, layer.post_attention_layernorm
     projections = [attention.q_proj, attention.k_proj, attention.v_proj]
+    biases = [p.bias for p in projections if p.bias is not None]
+    if len(biases) not in (0, len(projections)):
+        raise ValueError("biases of some projections")
     width = attention.head_dim
     heads = (attention.q_proj.out_features // width, attention.k_proj.out_features // width)
     norm, norm_ND, norm_eps = NO_NORM, np.zeros((sum(heads), width), np.float32), 0.0
@@ -94,7 +118,7 @@ def _read_layer(layer: Any) -> Layer:
     mixture = _read_mixture(layer.mlp, after.weight) if hasattr(layer.mlp, "experts") else None
     return Layer(
         qkv_NHF=_panels(torch.cat([p.weight for p in projections]), before.weight),
-        qkv_bias_F=None if projections[0].bias is None else torch.cat([p.bias for p in projections]),
+        qkv_bias_F=torch.cat(biases) if biases else None,
         out_FH=attention.o_proj.weight.t().contiguous(),
         out_bias_H=attention.o_proj.bias,
         heads=heads,

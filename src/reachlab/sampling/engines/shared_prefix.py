@@ -8,7 +8,8 @@ attends to
     o_b = softmax( s · [ q_b Kprefix_gᵀ ; q_b Kown_bᵀ ] + mask ) · [ Vprefix_g ; Vown_b ]
 
 so the prompt's keys are read once for R rows, as one matrix product (Bifurcated attention, arXiv 2403.08845).
-Everything is allocated once; decoding copies no cache.
+Everything is allocated once; decoding copies no cache. Values may be of another width than keys (DeepSeek's MLA). A
+sink (gpt-oss) is one more score a head, which takes its share of the softmax and adds nothing.
 
 The attention function is registered with transformers' `AttentionInterface`; the state travels as a keyword through the
 model's own forward pass, so no model is edited.
@@ -16,6 +17,7 @@ model's own forward pass, so no model is edited.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,16 @@ NAME = "reachlab_shared_prefix"
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 """Keys and values."""
+
+
+@dataclass(frozen=True)
+class How:
+    """What a layer says of its attention."""
+
+    scale: float
+    window: int | None = None
+    softcap: float | None = None
+    sinks_Q: torch.Tensor | None = None
 
 
 class PrefixCache:
@@ -50,6 +62,8 @@ class PrefixCache:
         self.lockstep: int | None = None
         self.bias_B1T: torch.Tensor | None = None
         self.prefilling = False
+        # Where somebody listens (`belief.py`), the queries of one step, a layer each.
+        self.queries: list[torch.Tensor] | None = None
 
     def begin_prefill(self, valid_ST: torch.Tensor) -> None:
         """Expect one forward pass over left-padded prompts; its keys and values become the shelf."""
@@ -58,12 +72,12 @@ class PrefixCache:
     def place(self, slot: int, block: int) -> None:
         """Give `block` the prompt in `slot` of the shelf."""
         if not self.prefix_GHTD:
-            for keys, _ in self.shelf:
-                _, heads, _, width = keys.shape
-                prefix = (self.blocks, heads, self.prefix_tokens, width)
-                own = (self.blocks, self.rows, heads, self.own_tokens, width)
-                self.prefix_GHTD.append((keys.new_zeros(prefix), keys.new_zeros(prefix)))
-                self.own_GRHTD.append((keys.new_zeros(own), keys.new_zeros(own)))
+            for pair in self.shelf:
+                heads, (key, value) = pair[0].shape[1], (t.shape[-1] for t in pair)
+                like, (G, R) = pair[0].new_zeros, (self.blocks, self.rows)
+                prefix, own = (heads, self.prefix_tokens), (heads, self.own_tokens)
+                self.prefix_GHTD.append((like(G, *prefix, key), like(G, *prefix, value)))
+                self.own_GRHTD.append((like(G, R, *own, key), like(G, R, *own, value)))
         start = self.prefix_tokens - self.shelf_valid_ST.shape[1]
         self.prefix_valid_GT[block] = False
         self.prefix_valid_GT[block, start:] = self.shelf_valid_ST[slot]
@@ -133,6 +147,12 @@ class PrefixCache:
         bias_BT = torch.zeros(visible_BT.shape, device=positions_B.device)
         self.bias_B1T = bias_BT.masked_fill_(~visible_BT, float("-inf"))[:, None]
 
+    def attend(
+        self, layer: int, query_BQD: torch.Tensor, key_BHD: torch.Tensor, value_BHD: torch.Tensor, how: How
+    ) -> torch.Tensor:
+        """One decoding step of a layer; see `decode_attention`."""
+        return decode_attention(self, layer, query_BQD, key_BHD, value_BHD, how)
+
     def prefix_start_G(self) -> np.ndarray:  # noqa: N802
         """The first real position of each active block's prefix, on the host."""
         return self.prefix_tokens - self.prefix_valid_GT[: self.active].sum(1).numpy()
@@ -154,28 +174,30 @@ def attend(
     prefix_cache: PrefixCache | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
+    s_aux: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """transformers' attention signature: query (B, Hq, T, D), key and value (B, H, T, D); output (B, T, Hq, D)."""
-    unknown = [name for name in ("s_aux", "position_bias") if kwargs.get(name) is not None]
-    if prefix_cache is None or unknown:
+    # What is not known here, and not known to be of no account, might change what is attended to.
+    given = {name for name, value in kwargs.items() if isinstance(value, torch.Tensor)}
+    strange = sorted(given - {"position_ids", "cache_position"})
+    if attention_mask is not None:  # not transformers', which makes none for us: one of the layer's own, as Doge's
+        strange.append("a mask of its own")
+    if prefix_cache is None or strange:
         raise ReachlabError(
             f"{type(module).__name__}: this family's attention cannot be decoded here "
-            f"({'does not pass its keywords on' if prefix_cache is None else 'uses ' + ', '.join(unknown)})"
+            f"({'does not pass its keywords on' if prefix_cache is None else 'uses ' + ', '.join(strange)})"
         )
     cache = prefix_cache
     layer = int(module.layer_idx)  # type: ignore[arg-type]
-    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    how = How(scaling if scaling is not None else query.shape[-1] ** -0.5, sliding_window, softcap, s_aux)
     if cache.prefilling:
         if layer != len(cache.shelf):
             raise ReachlabError(
                 f"{type(module).__name__}: layers share keys and values, which the engine cannot decode"
             )
-        return _prefill(cache, query, key, value, scale, sliding_window, softcap), None
-    out_BQD = decode_attention(
-        cache, layer, query[:, :, 0], key[:, :, 0], value[:, :, 0], scale, sliding_window, softcap
-    )
-    return out_BQD[:, None], None
+        return _prefill(cache, query, key, value, how), None
+    return cache.attend(layer, query[:, :, 0], key[:, :, 0], value[:, :, 0], how)[:, None], None
 
 
 def _prefill(
@@ -183,28 +205,37 @@ def _prefill(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    scale: float,
-    window: int | None,
-    softcap: float | None,
+    how: How,
 ) -> torch.Tensor:
     """Causal attention within left-padded prompts; their keys and values go on the shelf."""
     cache.shelf.append((key, value))
     length = key.shape[2]
     at_T = torch.arange(length, device=key.device)
     visible = at_T[:, None] >= at_T
-    if window:
-        visible = visible & (at_T[:, None] - at_T < window)
+    if how.window:
+        visible = visible & (at_T[:, None] - at_T < how.window)
     # A padding position sees itself, lest its softmax be 0/0; nothing real sees it.
     visible = (visible & cache.shelf_valid_ST[:, None, :]) | torch.eye(length, dtype=torch.bool, device=key.device)
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    if softcap:
-        scores = torch.tanh((query @ key.transpose(-1, -2)).float() * (scale / softcap)) * softcap
+    if how.softcap or how.sinks_Q is not None:
+        scores = (query @ key.transpose(-1, -2)).float() * how.scale
+        if how.softcap:
+            scores = torch.tanh(scores / how.softcap) * how.softcap
         scores = scores.masked_fill(~visible[:, None], float("-inf"))
-        out = scores.softmax(-1).to(value.dtype) @ value
+        out = _softmax(scores, None if how.sinks_Q is None else how.sinks_Q[:, None, None]).to(value.dtype) @ value
     else:
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=visible[:, None], scale=scale)
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=visible[:, None], scale=how.scale)
     return out.transpose(1, 2)
+
+
+def _softmax(scores: torch.Tensor, sinks: torch.Tensor | None) -> torch.Tensor:
+    """Over the last axis, in float32; a sink, in the scores' shape but for that axis, takes its share of it."""
+    scores = scores.float()
+    if sinks is None:
+        return scores.softmax(-1)
+    sinks = sinks.float().expand(*scores.shape[:-1], 1)
+    return torch.cat([scores, sinks], -1).softmax(-1)[..., :-1]
 
 
 def decode_attention(
@@ -213,15 +244,14 @@ def decode_attention(
     query_BQD: torch.Tensor,
     key_BHD: torch.Tensor,
     value_BHD: torch.Tensor,
-    scale: float,
-    window: int | None = None,
-    softcap: float | None = None,
+    how: How,
 ) -> torch.Tensor:
-    """One token a row, against its block's prefix and its own tokens: (B, Q query heads, D). Stores key and value."""
+    """One token a row, against its block's prefix and its own tokens: (B, Q query heads, width of a value). Stores key
+    and value."""
     B, Q, D = query_BQD.shape
     G, R, H, T, Tp = cache.active, cache.rows, key_BHD.shape[1], cache.longest, cache.prefix_used
-    group = Q // H
-    own_keys, own_values = (store.view(-1, H, cache.own_tokens, D)[:B] for store in cache.own_GRHTD[layer])
+    group, Dv = Q // H, value_BHD.shape[-1]
+    own_keys, own_values = (store.flatten(0, 1)[:B] for store in cache.own_GRHTD[layer])
     if cache.lockstep is not None:
         own_keys[:, :, cache.lockstep] = key_BHD
         own_values[:, :, cache.lockstep] = value_BHD
@@ -229,7 +259,7 @@ def decode_attention(
         own_keys[cache.rows_B, :, cache.positions_B] = key_BHD
         own_values[cache.rows_B, :, cache.positions_B] = value_BHD
     own_keys, own_values = own_keys[:, :, :T], own_values[:, :, :T]
-    query = (query_BQD * scale).view(B, H, group, D)
+    query = (query_BQD * how.scale).view(B, H, group, D)
     scores = query @ own_keys.transpose(-1, -2)
     if Tp:
         prefix_keys, prefix_values = (store[:G, :, cache.prefix_tokens - Tp :] for store in cache.prefix_GHTD[layer])
@@ -237,18 +267,19 @@ def decode_attention(
         packed = query.view(G, R, H, group, D).transpose(1, 2).reshape(G, H, R * group, D)
         shared = (packed @ prefix_keys.transpose(-1, -2)).view(G, H, R, group, Tp).transpose(1, 2)
         scores = torch.cat([shared.reshape(B, H, group, Tp), scores], -1)
-    if softcap:
-        scores = torch.tanh(scores / softcap) * softcap
+    if how.softcap:
+        scores = torch.tanh(scores / how.softcap) * how.softcap
     if cache.bias_B1T is not None:
         scores += cache.bias_B1T[:, None]
-    if window and Tp + T > window:
-        scores = scores.masked_fill((cache.distance_BT() >= window)[:, None, None], float("-inf"))
-    weights = scores.float().softmax(-1).to(value_BHD.dtype)
+    if how.window and Tp + T > how.window:
+        scores = scores.masked_fill((cache.distance_BT() >= how.window)[:, None, None], float("-inf"))
+    sinks = None if how.sinks_Q is None else how.sinks_Q.view(1, H, group, 1)
+    weights = _softmax(scores, sinks).to(value_BHD.dtype)
     out = weights[..., Tp:] @ own_values
     if Tp:
         packed = weights[..., :Tp].view(G, R, H, group, Tp).transpose(1, 2).reshape(G, H, R * group, Tp)
-        out += (packed @ prefix_values).view(G, H, R, group, D).transpose(1, 2).reshape(B, H, group, D)
-    return out.view(B, Q, D)
+        out += (packed @ prefix_values).view(G, H, R, group, Dv).transpose(1, 2).reshape(B, H, group, Dv)
+    return out.view(B, Q, Dv)
 
 
 AttentionInterface.register(NAME, attend)

@@ -20,15 +20,17 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
+from reachlab.models.positions import refuse_unsteady
 from reachlab.models.tokenizer import decode_answers
 from reachlab.models.vision import Places, pixels
 from reachlab.sampling.config import Decoding
 from reachlab.sampling.draws import uniforms
+from reachlab.sampling.engines.belief import believe
 from reachlab.sampling.engines.captured import CapturedSteps
 from reachlab.sampling.engines.choose import choose_tokens
 from reachlab.sampling.engines.decoder import Completion
 from reachlab.sampling.engines.engine import Told
-from reachlab.sampling.engines.lean import LeanDecoder, fits
+from reachlab.sampling.engines.lean import LeanDecoder
 from reachlab.sampling.engines.lean_weights import LeanWeights
 from reachlab.sampling.engines.rows import Job, Rows, first_alike
 from reachlab.sampling.engines.shared_prefix import PrefixCache, shared_prefix_attention
@@ -51,7 +53,8 @@ class TransformersDecoder:
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: int = 0):
         self.model, self.tokenizer, self.rows = model, tokenizer, rows
-        self.lean: bool | None = None  # whether the model fits `lean.py`; asked once, weights may change
+        self.lean: bool | None = None  # whether `lean.py` computes it (`belief.py`); found out once
+        self.longest: int | None = None  # sequence that can be decoded here
         ends = model.generation_config.eos_token_id if model.generation_config is not None else None
         listed = ends if isinstance(ends, list) else [ends]
         self.ends = np.array(sorted({int(e) for e in [*listed, tokenizer.eos_token_id] if e is not None}))
@@ -66,7 +69,12 @@ class TransformersDecoder:
         config = self.model.config.get_text_config()
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        token = 2 * config.num_hidden_layers * heads * width * self.model.dtype.itemsize
+        # A key and a value; MLA's are of other widths, and every query head has its own.
+        both = 2 * width
+        if value := getattr(config, "v_head_dim", None):
+            key = (getattr(config, f"qk_{part}_head_dim", None) or 0 for part in ("nope", "rope"))
+            heads, both = config.num_attention_heads, (sum(key) or width) + value
+        token = both * config.num_hidden_layers * heads * self.model.dtype.itemsize
         most = room / self.batches() / (token * (decoding.max_tokens + longest_prompt / BLOCK_ROWS))
         if on_cpu:
             most = min(most, STEP_FLOPS / (2 * self.model.num_parameters()))
@@ -87,19 +95,32 @@ class TransformersDecoder:
         """See `Decoder.generate`.
 
         Raises:
-            ReachlabError: an empty prompt, or a model family the engine cannot decode.
+            ReachlabError: an empty prompt, a model family the engine cannot decode, or sequences that are too long for
+                a token to have one probability.
         """
         for number, prompt in enumerate(prompts):
             if not len(prompt):
                 raise ReachlabError(f"prompt {number} has no token")
+        longest = max(map(len, prompts), default=0) + decoding.max_tokens
+        refuse_unsteady(self.model.config.get_text_config(), longest)
         shares = _shares([len(s) for s in seeds], self.batches())
         found: list[list[Completion]] = [[] for _ in prompts]
+        weights = None
+        if self.lean is None and shares:
+            found_out = believe(self.model)
+            self.longest, weights = found_out.longest, found_out.weights
+            self.lean = weights is not None
+        if self.longest and longest > self.longest:
+            raise ReachlabError(
+                f"{type(self.model).__name__}: sequences of up to {longest:,} tokens, and the sliding window of "
+                f"{self.longest:,} in its configuration does not reach its attention here: keep prompt and answer "
+                f"within {self.longest:,}, or let --engine vllm draw from it"
+            )
         with shared_prefix_attention(self.model):
-            if self.lean is None:
-                self.lean = fits(self.model)
             # Read anew at every call, for training changes them, and once for all threads: what one of them has just
             # read from memory, another finds in the cache.
-            weights = LeanWeights(self.model) if self.lean and shares else None
+            if self.lean and shares:
+                weights = weights or LeanWeights(self.model)
 
             def decode(share: list[tuple[int, slice]]) -> list[list[Completion]]:
                 asked = [prompts[p] for p, _ in share], [seeds[p][s] for p, s in share]
@@ -165,7 +186,7 @@ class _Batch:
             sample_B=np.full(B, -1, np.int64),
         )
         self.first_logits_GV: torch.Tensor | None = None
-        self.lean = LeanDecoder(weights, longest + T, B) if weights is not None else None
+        self.lean = LeanDecoder(weights, torch.arange(longest + T), B) if weights is not None else None
         self.captured = CapturedSteps(self.model, self.cache) if self.device.type == "cuda" else None
         self.places = Places(self.model)
         self.stop = StopStrings(engine.tokenizer, decoding.stop) if decoding.stop else None
