@@ -67,11 +67,11 @@ REFUSALS = (TypeError, ValueError, RuntimeError, AttributeError, KeyError, Index
 """What a model raises that cannot do with our arguments."""
 
 
-class Watch(TorchDispatchMode):
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The names of the operations that are dispatched, but for what our own attention does."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seen: set[str] = set()
         self.off = False
 
