@@ -55,7 +55,20 @@ LLAMA: dict[str, Any] = {"model_type": "llama", "max_position_embeddings": 4096,
 )  # fmt: skip
 def test_what_configurations_state(config: dict[str, Any], found: int | None, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
+    assert positions(tmp_path, elsewhere=True) == found
+    dynamic = config.get("rope_scaling", {}).get("type") == "dynamic"
+    assert positions(tmp_path) == (4096 if dynamic else found)
+
+
+@pytest.mark.parametrize(("long", "found"), [([4.0] * 48, 4096), ([1.0] * 48, 131072)])
+def test_longrope_ends_at_the_original_length_unless_its_factors_are_alike(
+    long: list[float], found: int, tmp_path: Path
+) -> None:
+    scaling = {"rope_type": "longrope", "short_factor": [1.0] * 48, "long_factor": long}
+    phi3 = {"model_type": "phi3", "max_position_embeddings": 131072, "original_max_position_embeddings": 4096}
+    (tmp_path / "config.json").write_text(json.dumps({**phi3, "rope_scaling": scaling}))
     assert positions(tmp_path) == found
+    assert positions(tmp_path, elsewhere=True) == 131072
 
 
 def test_of_a_checkpoint_and_of_the_text_part_of_one_that_sees(checkpoint: Path, tmp_path: Path) -> None:
