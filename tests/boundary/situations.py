@@ -199,9 +199,8 @@ def planned(k: int, n: int = 16) -> Draw:
     pilot = np.random.default_rng(9)
     p_P, q_P = two(1_000_000, pilot)
     points = 100 * float(((1 - p_P) ** k - (1 - q_P) ** k).mean())
-    plan = power_analysis(
-        *(outcomes(name, p, 24, pilot) for name, p in zip("ab", two(3000, pilot), strict=True)), [k], [points], [n]
-    )
+    base, other = (outcomes(name, p, 24, pilot) for name, p in zip("ab", two(3000, pilot), strict=True))
+    plan = power_analysis(base, other, [k], [points], [n])
     (problems,) = plan.ks[0].needed[0].problems
 
     def draw(rng: np.random.Generator) -> dict[str, bool]:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, betaln, expit, gammaln, log_expit, logit
 
-from reachlab.boundary.beta_binomial import Pairs, distinct
+from reachlab.boundary.beta_binomial import distinct
+from reachlab.boundary.mixture_fit import Pairs
 from reachlab.boundary.outcomes import Ints, Outcomes
 from reachlab.boundary.stopping import Floats
 
@@ -68,7 +69,7 @@ def posterior_pass_at_k(outcomes: Outcomes, ks: Ints, level: float = 0.95) -> Po
     return Posterior(values_K, low_K, high_K)
 
 
-def _grid(pairs: Pairs, counts_U: Ints) -> tuple[Floats, Floats, Floats]:
+def _grid(pairs: Pairs, counts_U: Floats) -> tuple[Floats, Floats, Floats]:
     """The posterior's weights of each (μ, s) on a grid, (H,), and a + c and b + n − c there, (H, U)."""
     (low_μ, high_μ), (low_s, high_s) = LIMITS
     for left in reversed(range(REFINED + 1)):
