@@ -98,6 +98,7 @@ class Band:
 
     def share_interval(self, level: float) -> tuple[Floats, Floats]:
         """The interval of a share at each k by itself: (low_K, high_K). Its log-odds are what is taken for normal.
+        No end is further off than `FARTHEST_SHARE` half widths.
 
         Where all problems came out the same, it is as wide as what may be unseen among others, so that 0 of 10 is 0 to
         31 %.
