@@ -70,7 +70,7 @@ def test_the_plain_forms_of_families(tmp_path: Path) -> None:
     (gym,) = load_task("gym:chain_sum").problems("test", 1)
     assert str(gym.prompt).endswith("\nGive the final answer between <answer> and </answer>.\n")
     (bare,) = load_task("gym:chain_sum,template=bare").problems("test", 1)
-    assert gym.metadata == {"bare": bare.prompt}
+    assert gym.metadata == {"bare": bare.prompt, "said": [[0, len(str(gym.prompt))]]}
     for name, prompt in (("plain", "2+2?\n"), ("bare", "2+2?")):
         assert load_task(f"math:{tmp_path}/m.jsonl,template={name}").problems("all")[0].prompt == prompt
 
