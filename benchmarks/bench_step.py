@@ -2,8 +2,8 @@
 
 Two processes hold the same model and data, one with `--before`'s `src` on its path and one with this checkout's, and
 take turns: a step each, in an order that changes every round, one thread each, in seconds of that process's CPU. The
-ratio of a round's two times does not know what else the machine did in longer stretches. Printed: the median over rounds and its 95 % interval, by order
-statistics (`timing.py`).
+ratio of a round's two times does not know what else the machine did in longer stretches. Printed: the median over
+rounds and its 95 % interval, by order statistics (`timing.py`).
 
 rl: a step of `reachlab rl` on a small model, dense or a mixture of experts with the plain router. learn: forward,
 backward and AdamW of a mixture under a method, or without one.
@@ -136,7 +136,10 @@ def ratios(case: str, before: Path, rounds: int) -> list[tuple[float, float]]:
                 assert process.stdout is not None
                 process.stdin.write("\n")
                 process.stdin.flush()
-                times[which] = json.loads(process.stdout.readline())
+                said = process.stdout.readline()
+                if not said:
+                    raise SystemExit(f"{case}: the process of {sources[which]} ended with {process.wait()}")
+                times[which] = json.loads(said)
             found.append((times[0], times[1]))
         for process in workers:
             assert process.stdin is not None
