@@ -136,7 +136,10 @@ def ratios(case: str, before: Path, rounds: int) -> list[tuple[float, float]]:
                 assert process.stdout is not None
                 process.stdin.write("\n")
                 process.stdin.flush()
-                times[which] = json.loads(process.stdout.readline())
+                said = process.stdout.readline()
+                if not said:
+                    raise SystemExit(f"{case}: the process of {sources[which]} ended with {process.wait()}")
+                times[which] = json.loads(said)
             found.append((times[0], times[1]))
         for process in workers:
             assert process.stdin is not None
