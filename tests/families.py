@@ -178,7 +178,7 @@ def trial(name: str, *, whole: bool = True) -> Row | None:
     one = Trial(name)
     try:
         one.alone(one.prompts[0], one.answers[0][0])
-    except (RuntimeError, TypeError, ValueError, AttributeError):
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError):
         return None
     row.sample, row.score = _try(one.sample), _try(one.score)
     if not whole:
@@ -206,12 +206,14 @@ def _try(work: Any) -> str:
 def _short(said: str) -> str:
     """The reason in a few words."""
     if "this one has" in said:
-        return said.partition("this one has ")[2]
+        kinds = said.partition("this one has ")[2].split(", ")
+        return ", ".join(k for k in kinds if k not in ("full_attention", "sliding_attention")) or "its own attention"
     known = {
         "another model": "its attention is another",
         "mask of its own": "a mask of its own",
         "sliding window": "beyond its window",
         "comes after it": "looks ahead",
+        "off by": "off",
     }
     for words, short in known.items():
         if words in said:
