@@ -136,7 +136,9 @@ def test_nothing_right_is_no_proof_and_everything_right_is() -> None:
     assert nothing.values[0] == 0 < nothing.values[1] < 0.3
     assert (nothing.low[1], nothing.high[1]) == (0, 1)
     everything = extrapolate(outcomes([32] * 40, [32] * 40), [1, 1024], resamples=10)
-    assert everything.values.tolist() == everything.low.tolist() == [1, 1]
+    assert everything.values.tolist() == [1, 1]
+    # Of other problems some may be wrong at first: all of 40 were right, so 91 % or more are.
+    assert everything.low.tolist() == pytest.approx([0.025 ** (1 / 40), 1])
 
 
 def test_problems_may_differ_in_n_and_unscored_ones_are_left_out() -> None:

@@ -83,14 +83,14 @@ def test_what_equal_models_could_show_supports_no_word() -> None:
     ks, crossing = np.array([1, 256]), Crossing(None, None, None)
     unsure = verdict(ks, difference(UP, UP, p=0.0625), crossing)
     assert unsure.label == "undecided"
-    assert "[+5.0, +15.0]; not confirmed by the sign-flip test on the 5 problems that differ)" in unsure.sentence
+    assert "[+5.0, +15.0]; only 5 problems differ)" in unsure.sentence
     assert verdict(ks, difference(UP, UP, p=0.05), crossing).label == "wider"
     assert verdict(ks, difference(UP, UP, p=0.02, level=0.99), crossing).label == "undecided"
 
 
 def test_one_differing_problem_is_one() -> None:
     found = replace(difference(UP, p=0.5), differing=np.array([1]))
-    assert found.words(0).endswith("; not confirmed by the sign-flip test on the 1 problem that differs")
+    assert found.words(0).endswith("; only 1 problem differs")
 
 
 def test_why_there_is_no_word_is_true() -> None:

@@ -30,7 +30,7 @@ def test_what_words_are_about_is_said_where_one_model_is_a_recipe() -> None:
 
 def test_one_sample_of_each_has_mcnemars_p_and_a_posterior() -> None:
     lines = list(footnotes(compare([outcomes("a", 1, [0] * 8), outcomes("b", 1, [1] * 6 + [0] * 2)], resamples=50)))
-    assert lines[0] == "b and a: one sample of each; McNemar's mid-p is 0.0156, of this pair by itself"
+    assert lines[0] == "b and a: one sample of each, McNemar's mid-p is 0.0156"
     assert lines[1].startswith("a: answering these very problems over and over, it would be right ")
     assert len(lines) == 3
 
