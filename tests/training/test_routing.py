@@ -177,7 +177,13 @@ def test_all_weights_differ_from_top_ks_after_two_steps(checkpoints: Callable[[s
 # -- on resume --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("changes", [{}, ADAPTED, CRITIC, UPDATES], ids=["", "adapted", "critic", "updates"])
+LONGER = [
+    pytest.param(changes, id=name, marks=pytest.mark.slow)
+    for name, changes in (("critic", CRITIC), ("updates", UPDATES))
+]
+
+
+@pytest.mark.parametrize("changes", [pytest.param({}, id=""), pytest.param(ADAPTED, id="adapted"), *LONGER])
 @pytest.mark.parametrize("method", ["lossfree", "paper", "default"])
 def test_a_run_that_goes_on_is_the_undisturbed_one(
     method: str,
