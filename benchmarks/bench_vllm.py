@@ -96,6 +96,7 @@ class Side:
         drawer = Drawer(self.engine, self.task, self.problems, self.decoding, self.rounds, verify_timeout=5.0)
         folder = RunFolder(str(self.place / str(self.rounds)))
         config = SampleConfig(model="m", task="countdown", out=folder.url, engine="vllm", part=2048)
+        folder.claim("sample", {"task": config.task})
         store = SampleStore(folder)
         work = _Work(config, self.decoding, folder, store, self.task, self.problems, 0, lambda remark: None)
         vars(work)["crew"] = Alone(drawer)

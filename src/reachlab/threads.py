@@ -18,6 +18,11 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
+def threads_on(device: torch.device) -> int:
+    """How many pieces of work are computed side by side: torch's threads on a CPU, elsewhere one."""
+    return torch.get_num_threads() if device.type == "cpu" else 1
+
+
 def side_by_side(work: Callable[[In], Out], pieces: Iterable[In], threads: int) -> list[Out]:
     """`work` of every piece, in order, computed by up to `threads` threads at a time."""
     if threads <= 1:

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 from tests.tiny import names
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from tests.training.runs import run_of
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model
 from reachlab.runs import RunFolder
 from reachlab.training.config import LoopConfig, OptimizerConfig
-from reachlab.training.loop import TrainingRun
+from reachlab.training.loop import Claim, TrainingRun
 
 
 @pytest.fixture
@@ -21,14 +21,10 @@ def run(checkpoint: Path, tmp_path: Path) -> TrainingRun:
 
 
 def begin(checkpoint: Path, tmp_path: Path, **changes: Any) -> TrainingRun:
-    folder = RunFolder(tmp_path / "run")
     loop = LoopConfig(**{"steps": 10, "save_every": 100, "device": "cpu", "threads": 1, **changes})
     optimizer = OptimizerConfig(method="muon", lr=0.1, muon_lr=0.5, schedule="linear", clip=0)
 
-    def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        return load_model(checkpoint)
-
-    return TrainingRun(folder, lambda: folder.claim("test", {}), loop, optimizer, start)
+    return run_of(checkpoint, Claim(RunFolder(tmp_path / "run"), "test", {}), loop, optimizer)
 
 
 def give_gradients(run: TrainingRun, value: float = 1.0) -> None:

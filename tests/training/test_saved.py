@@ -11,25 +11,21 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.training.runs import run_of
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_model, save_model
 from reachlab.runs import RunFolder
 from reachlab.training.config import LoopConfig, OptimizerConfig
-from reachlab.training.loop import TrainingRun
+from reachlab.training.loop import Claim, TrainingRun
 from reachlab.training.saved import not_finite
 
 
 def begin(model: Path, out: Path, **changes: Any) -> TrainingRun:
-    folder = RunFolder(out)
     loop = LoopConfig(**{"steps": 9, "save_every": 4, "keep_every": 3, "device": "cpu", "threads": 1, **changes})
 
-    def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        return load_model(model)
-
-    return TrainingRun(folder, lambda: folder.claim("test", {}), loop, OptimizerConfig(lr=0.01, clip=0), start)
+    return run_of(model, Claim(RunFolder(out), "test", {}), loop, OptimizerConfig(lr=0.01, clip=0))
 
 
 def steps(run: TrainingRun, stop_at: int = -1, breaks: dict[int, float] | None = None) -> None:

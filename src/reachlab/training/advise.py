@@ -29,9 +29,10 @@ from reachlab.models.origin import origin_of
 from reachlab.progress import track
 from reachlab.rl.regime import Costs, Course, Plan, Schedule, World, fit_beta, gain_target, grpo, simulate, sooner
 from reachlab.training.recipes import settle_rl
-from reachlab.training.rl import Kept, learner
+from reachlab.training.rl import learner
 from reachlab.training.rl_config import BudgetConfig, RLConfig, SelectionConfig
 from reachlab.training.rollouts import Rollouts
+from reachlab.training.stages import Kept
 
 Floats = NDArray[np.float64]
 
@@ -382,28 +383,23 @@ def advise_rl(config: RLConfig) -> Advice:
 
         def generate(prompts: int, rollouts: int) -> tuple[float, Tensor]:
             nonlocal last
-            found.source.rollouts = rollouts
+            budget = replace(plain.budget, rollouts=rollouts)
+            source = replace(found.source, config=replace(found.config, budget=budget))
             began = time.perf_counter()
             with found.engine.ready():
-                last, _ = found.source.draw(next(steps))
+                last, _ = source.draw(next(steps))
             advance()
             return time.perf_counter() - began, last.rewards_PN
 
         def train(prompts: int, kept: int) -> float:
             began = time.perf_counter()
             kept_PM = torch.arange(kept).expand(prompts, kept)
-            batch = found.passes.prepare(
-                last,
-                kept_PM,
-                torch.ones_like(kept_PM, dtype=torch.bool),
-                found.run.threads,
-                found.run.modules.get("critic"),
-            )
-            found.advantages(last, Kept(kept_PM, kept_PM >= 0, None), batch)
-            assert batch.advantages is not None
+            chosen = Kept(kept_PM, torch.ones_like(kept_PM, dtype=torch.bool))
+            tokens = found.passes.tokens(last, chosen)
+            worth = found.advantages(last, chosen, tokens)
             # As if every rollout taught something: what it costs does not depend on what it says.
-            batch.advantages = torch.where(batch.advantages == 0, 1e-3, batch.advantages)
-            found.passes.update(found.run, batch, next(steps))
+            worth = replace(worth, values=torch.where(worth.values == 0, 1e-3, worth.values))
+            found.passes.update(found.run, found.passes.losses(tokens, worth), next(steps))
             advance()
             return time.perf_counter() - began
 

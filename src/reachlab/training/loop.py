@@ -13,10 +13,10 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -33,10 +33,10 @@ from reachlab.models.checkpoint import (
     save_tokenizer,
     tokenizer_files,
 )
-from reachlab.models.devices import choose_device
 from reachlab.moe import Densified, densified
 from reachlab.progress import Advance, track
 from reachlab.runs import RunFolder, kept_at, training_step
+from reachlab.threads import threads_on
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
 from reachlab.training.guard import LeapError, too_far
 from reachlab.training.lora import merged
@@ -48,6 +48,7 @@ from reachlab.training.shown import shown
 from reachlab.training.trackers import Trackers, check_trackers
 
 Metrics = dict[str, float]
+Model = TypeVar("Model", bound=nn.Module)
 
 MEASURED = ("eval_pass1", "val_loss")
 """What is not measured at every step, and shown until it is measured again."""
@@ -75,6 +76,55 @@ def run_folder(out: str) -> RunFolder:
     return folder
 
 
+@dataclass(frozen=True)
+class Claim:
+    """The run that a folder is to hold, or holds already (`RunFolder.claim`)."""
+
+    folder: RunFolder
+    kind: str
+    config: Mapping[str, Any]
+    """Everything that the weights depend on."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def make(self) -> None:
+        """Make the folder this run's, or refuse."""
+        self.folder.claim(self.kind, self.config, self.facts)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A module and how it is moved."""
+
+    module: nn.Module
+    optimizer: OptimizerConfig
+
+
+def settle(loop: LoopConfig) -> None:
+    """Threads and seed, before the model is made or loaded: adapters begin at random.
+
+    Raises:
+        ReachlabError: a tracker that is not there.
+    """
+    check_trackers(loop.track)
+    if loop.threads:
+        torch.set_num_threads(loop.threads)
+    torch.manual_seed(loop.seed)
+
+
+def placed(model: Model, device: torch.device) -> Model:
+    """The model that a run begins with, on its device; its routers learn inside of `gradient.learning` alone.
+
+    Raises:
+        ReachlabError: a weight is not finite.
+    """
+    if (bad := not_finite(dict(model.named_parameters()))) is not None:
+        raise ReachlabError(f"the model that this run begins with has weights that are not finite: {bad}")
+    if (routers := densified(model)) is not None:
+        routers.pulse.learns = False
+    model.to(device)
+    return model
+
+
 class TrainingRun:
     """A model on its way: the folder, the weights, the optimizers, the step reached.
 
@@ -83,50 +133,42 @@ class TrainingRun:
 
     def __init__(
         self,
-        folder: RunFolder,
-        claim: Callable[[], None],
+        claim: Claim,
         loop: LoopConfig,
-        optimizer: OptimizerConfig,
-        start: Callable[[], tuple[PreTrainedModel, PreTrainedTokenizerBase]],
-        processes: Processes | None = None,
-        beside: Callable[[PreTrainedModel], Mapping[str, tuple[nn.Module, OptimizerConfig]]] | None = None,
+        trained: Mapping[str, Trained],
+        tokenizer: PreTrainedTokenizerBase,
+        processes: Processes,
     ):
         """Prepare to begin, or to go on; nothing is written before `train`.
 
-        `claim` makes the folder this run's, or refuses; `start` makes or loads the model that the run begins with, and
-        is called even when the run resumes; `beside` gets that model, on its device and with the weights it begins
-        with, and returns what else is trained.
+        Args:
+            claim: the folder, and whose run it is.
+            loop: steps, saving, threads, seed.
+            trained: "policy", the `placed` model, and a critic where there is one, as the run begins with them; where
+                it goes on, their weights are replaced by the state's.
+            tokenizer: the model's. processes: who takes part.
         """
-        check_trackers(loop.track)
-        self.folder, self.claim, self.loop, self.optimizer_config = folder, claim, loop, optimizer
-        self.path = Path(os.fspath(folder))
-        if loop.threads:
-            torch.set_num_threads(loop.threads)
-        self.processes = processes or Processes.alone(choose_device(loop.device))
-        self.device = self.processes.device
-        self.threads = torch.get_num_threads() if self.device.type == "cpu" else 1
-        torch.manual_seed(loop.seed)
-        self.model, self.tokenizer = start()
-        if (bad := not_finite(dict(self.model.named_parameters()))) is not None:
-            raise ReachlabError(f"the model that this run begins with has weights that are not finite: {bad}")
-        if (routers := densified(self.model)) is not None:
-            routers.pulse.learns = False  # outside of `gradient.learning`
-        if folder.exists("run.json"):
-            self._by_main(claim)
-        self._by_main(lambda: restore_folder(self.path / "state"))
+        self.claim, self.folder, self.loop = claim, claim.folder, loop
+        self.path = Path(os.fspath(self.folder))
+        self.processes, self.device = processes, processes.device
+        self.threads = threads_on(self.device)
+        self.tokenizer = tokenizer
+        self.optimizer_config = trained["policy"].optimizer
+        self.modules = {name: t.module for name, t in trained.items()}
+        self.model = cast(PreTrainedModel, self.modules["policy"])
+        if self.folder.exists("run.json"):
+            self.processes.by_main(claim.make)
+        self.processes.by_main(lambda: restore_folder(self.path / "state"))
         resuming = (self.path / "state").is_dir() and not self.finished
         self._settle_tokenizer(resuming)
-        self.model.to(self.device)
-        trained = {"policy": (self.model, optimizer), **(beside(self.model) if beside else {})}
-        self.modules: dict[str, nn.Module] = {name: module for name, (module, _) in trained.items()}
         for module in self.modules.values():
             self.processes.prepare(module)
-        self.optimizers = {name: build_optimizers(module, moves) for name, (module, moves) in trained.items()}
+        self.optimizers = {name: build_optimizers(t.module, t.optimizer) for name, t in trained.items()}
         self.step, self.saved, self.moved = 0, 0, False
         if resuming:
             self._resume()
         if not self.finished:
-            self._by_main(self._check_log)
+            self.processes.by_main(self._check_log)
 
     @property
     def finished(self) -> bool:
@@ -140,8 +182,8 @@ class TrainingRun:
             ReachlabError: what the step raises, or a loss that is not finite; the state before that step is saved,
                 unless the step was a leap (`guard.py`): then what was saved before stays.
         """
-        self._by_main(self.claim)
-        self._by_main(lambda: self._drop_after(self.step))
+        self.processes.by_main(self.claim.make)
+        self.processes.by_main(lambda: self._drop_after(self.step))
         spent = self._seconds_so_far()
         told, measured = int(spent), Metrics()
         with ExitStack() as stack:
@@ -153,7 +195,7 @@ class TrainingRun:
                 self.step += 1
                 metrics["seconds"] = time.perf_counter() - began
                 spent = self.processes.same(spent + _training_seconds(metrics))
-                self._by_main(partial(self._log, metrics))
+                self.processes.by_main(partial(self._log, metrics))
                 trackers.log(metrics, self.step)
                 if not self._done(spent):
                     # First what stays: a run that goes on from the state does not come back to this step.
@@ -166,7 +208,7 @@ class TrainingRun:
                 measured |= {name: metrics[name] for name in MEASURED if name in metrics}
                 advance(done, **shown(measured | metrics))
         self._write_model("model")
-        self._by_main(lambda: shutil.rmtree(self.path / "state", ignore_errors=True))
+        self.processes.by_main(lambda: shutil.rmtree(self.path / "state", ignore_errors=True))
 
     def _done(self, spent: float) -> bool:
         """Whether the last step has been taken, or the time is up."""
@@ -223,8 +265,8 @@ class TrainingRun:
             self.model.config.save_pretrained(path)
             torch.save(state, path / FILE)
 
-        self._by_main(self._sync_log)
-        self._by_main(lambda: save_folder(self.path / "state", fill))
+        self.processes.by_main(self._sync_log)
+        self.processes.by_main(lambda: save_folder(self.path / "state", fill))
         self.saved = self.step
 
     def _take(self, step: Callable[[int], Metrics]) -> Metrics:
@@ -294,7 +336,7 @@ class TrainingRun:
             rows = read_log(self.folder, self.step)
             found.extend(column(self.folder, rows[:until], name, self.step))
 
-        self._by_main(read)
+        self.processes.by_main(read)
         return self.processes.same(found)
 
     def _densified(self) -> list[tuple[str, Densified]]:
@@ -304,17 +346,7 @@ class TrainingRun:
     def _write_model(self, name: str) -> None:
         """The weights of the moment as an ordinary checkpoint in the run's folder `name`."""
         with self.processes.whole(self.model) as model, merged(model):
-            self._by_main(lambda: save_model(self.path / name, model, self._tokenizer_files))
-
-    def _by_main(self, work: Callable[[], None]) -> None:
-        """What touches the disk is done by one process; its error is everybody's."""
-        error: Exception | None = None
-        if self.processes.main:
-            try:
-                work()
-            except Exception as caught:
-                error = caught
-        self.processes.failing(error)
+            self.processes.by_main(lambda: save_model(self.path / name, model, self._tokenizer_files))
 
     def _open_progress(self, stack: ExitStack, label: str, spent: float) -> Advance:
         if self.processes.main:

@@ -24,12 +24,12 @@ there every method is the identity, and torch.distributed is never initialised.
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -194,6 +194,27 @@ class Processes:
         for rank, said in enumerate(found):
             if said is not None:
                 raise ReachlabError(f"process {rank} of {self.world} failed ({said}); mend that and start again")
+
+    @contextmanager
+    def agreed(self) -> Iterator[None]:
+        """A phase without communication: where one process fails, all stop (`failing`)."""
+        error: Exception | None = None
+        try:
+            yield
+        except Exception as caught:
+            error = caught
+        self.failing(error)
+
+    def by_main(self, work: Callable[[], T]) -> T:
+        """What the main process finds, in all of them (it pickles); its error is everybody's.
+
+        What touches the disk is done by one process.
+        """
+        found: T | None = None
+        with self.agreed():
+            if self.main:
+                found = work()
+        return cast(T, self.same(found))
 
     # -- gradients --------------------------------------------------------------------------------------------------
 

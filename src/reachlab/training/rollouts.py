@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+T = TypeVar("T")
+Budget = Callable[[Tensor, Tensor, int, int], Tensor]
+"""Of scores (P, N), drawn (P,), M and N: how many more each problem gets, (P,)."""
 COUNTS = ("rollouts", "truncated_right", "contradictions")
 """Over all rollouts of a step, those that were replaced too."""
 LARGEST = 1e12
@@ -63,7 +66,7 @@ class Clock:
         self.seconds[name] += time.perf_counter() - began
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Rollouts:
     """Answers to P problems, up to N each. Scores and rewards are NaN where one was not drawn or could not be scored.
 
@@ -83,12 +86,25 @@ class Rollouts:
     first: int
     greedy_P: Tensor | None = None
 
-    def put(self, at: Sequence[int], others: "Rollouts") -> None:
-        """Replace the problems `at` by `others`."""
-        for i, p in enumerate(at):
-            self.problems[p], self.prompts[p] = others.problems[i], others.prompts[i]
-            self.answers[p], self.verdicts[p] = others.answers[i], others.verdicts[i]
-        self.scores_PN[list(at)], self.rewards_PN[list(at)] = others.scores_PN, others.rewards_PN
+    def replacing(self, at: Sequence[int], others: "Rollouts") -> "Rollouts":
+        """With `others` in the place of the problems `at`."""
+
+        def mixed(mine: list[T], theirs: list[T]) -> list[T]:
+            found = [*mine]
+            for p, other in zip(at, theirs, strict=True):
+                found[p] = other
+            return found
+
+        index = torch.tensor(at)
+        return replace(
+            self,
+            problems=mixed(self.problems, others.problems),
+            prompts=mixed(self.prompts, others.prompts),
+            answers=mixed(self.answers, others.answers),
+            verdicts=mixed(self.verdicts, others.verdicts),
+            scores_PN=self.scores_PN.index_copy(0, index, others.scores_PN),
+            rewards_PN=self.rewards_PN.index_copy(0, index, others.rewards_PN),
+        )
 
     @property
     def lengths_PN(self) -> Tensor:  # noqa: N802
@@ -107,31 +123,46 @@ class Rollouts:
         return {"rollouts": float(len(judged)), "truncated_right": float(cut_right)}
 
 
+@dataclass(frozen=True, kw_only=True)
 class RolloutSource:
     """Draws and judges rollouts. The engine reads the weights as they are at each call."""
 
-    def __init__(
-        self,
-        config: RLConfig,
-        algorithm: Algorithm,
-        task: Task,
-        tokenizer: "PreTrainedTokenizerBase",
-        engine: Decoder,
-        judge: Judge,
-        processes: Processes,
-        clock: Clock,
-    ):
-        self.config, self.algorithm, self.task, self.tokenizer = config, algorithm, task, tokenizer
-        self.engine, self.judge, self.processes, self.clock = engine, judge, processes, clock
-        stop = tuple(task.decoding.get("stop", ()))
-        self.decoding = Decoding(temperature=config.temperature, max_tokens=config.max_tokens, stop=stop)
-        self.positions = positions(config.model)
-        self.redraws = config.budget.redraws
-        if self.redraws is None:
-            self.redraws = 3 if algorithm.dynamic_sampling else 0
-        self.rollouts, self.budget = config.budget.rollouts, _budget(config)
-        every = config.evaluation
-        self.held_out = task.problems("test", every.eval_problems) if every.eval_every else []
+    config: RLConfig
+    algorithm: Algorithm
+    task: Task
+    tokenizer: "PreTrainedTokenizerBase"
+    engine: Decoder
+    judge: Judge
+    processes: Processes
+    clock: Clock
+
+    @cached_property
+    def decoding(self) -> Decoding:
+        """How rollouts are drawn."""
+        stop = tuple(self.task.decoding.get("stop", ()))
+        return Decoding(temperature=self.config.temperature, max_tokens=self.config.max_tokens, stop=stop)
+
+    @cached_property
+    def positions(self) -> int | None:
+        """The model's, if it says how many."""
+        return positions(self.config.model)
+
+    @property
+    def redraws(self) -> int:
+        """How often problems that teach nothing are replaced in a step."""
+        said = self.config.budget.redraws
+        return (3 if self.algorithm.dynamic_sampling else 0) if said is None else said
+
+    @cached_property
+    def budget(self) -> "Budget":
+        """How many rollouts a problem gets next."""
+        return _budget(self.config)
+
+    @cached_property
+    def held_out(self) -> list[Problem]:
+        """The problems of evaluations."""
+        every = self.config.evaluation
+        return self.task.problems("test", every.eval_problems) if every.eval_every else []
 
     def draw(self, t: int) -> tuple[Rollouts, Metrics]:
         """This process's rollouts of step t, and sums that describe them (see `describe`).
@@ -141,20 +172,20 @@ class RolloutSource:
         """
         rollouts = self._groups(t, 0, list(self.processes.mine(self.config.prompts)))
         sums = _sums(rollouts) | rollouts.counts() | self._doubts(rollouts)
-        for attempt in range(1, (self.redraws or 0) + 1):
+        for attempt in range(1, self.redraws + 1):
             dull = (~informative(rollouts.scores_PN)).nonzero()[:, 0].tolist()
             if not dull:
                 break
             fresh = self._groups(t, attempt, [rollouts.places[p] for p in dull])
             for name, count in (fresh.counts() | self._doubts(fresh)).items():
                 sums[name] += count
-            rollouts.put(dull, fresh)
+            rollouts = rollouts.replacing(dull, fresh)
         if self.algorithm.greedy_baseline:
             greedy = replace(self.decoding, temperature=0.0)
             answers, verdicts = self._answer(
                 rollouts.problems, rollouts.prompts, [[0] for _ in rollouts.prompts], greedy
             )
-            rollouts.greedy_P = self._shaped(_scores(verdicts, 1), answers)[:, 0]
+            rollouts = replace(rollouts, greedy_P=self._shaped(_scores(verdicts, 1), answers)[:, 0])
         sums["partial"] = float(slight(rollouts.scores_PN, self.config.full_credit).sum())
         sums["judged"] = float((~rollouts.scores_PN.isnan()).sum())
         return rollouts, sums
@@ -178,7 +209,7 @@ class RolloutSource:
 
     def _groups(self, t: int, attempt: int, places: list[int]) -> Rollouts:
         """Rollouts of the problems at `places` of step t, as many as the budget gives each."""
-        config, n = self.config, self.rollouts
+        config, n = self.config, self.config.budget.rollouts
         problems = self._problems(t, attempt, places)
         prompts = encode_prompts(self.tokenizer, [p.asked for p in problems])
         self.check(problems, prompts)
@@ -221,7 +252,7 @@ class RolloutSource:
 
     def _problems(self, t: int, attempt: int, places: list[int]) -> list[Problem]:
         """The stream is cut into steps, a step into draws, a draw into places."""
-        start = (t * ((self.redraws or 0) + 1) + attempt) * self.config.prompts
+        start = (t * (self.redraws + 1) + attempt) * self.config.prompts
         stream = islice(self.task.stream("train", self.config.loop.seed, start), self.config.prompts)
         wanted = set(places)
         return [problem for place, problem in enumerate(stream) if place in wanted]
@@ -296,7 +327,7 @@ def describe(sums: Metrics) -> Metrics:
     }
 
 
-def _budget(config: RLConfig) -> Callable[[Tensor, Tensor, int, int], Tensor]:
+def _budget(config: RLConfig) -> Budget:
     """The chosen budget with its settings."""
     chosen, wave = config.budget, config.budget.wave or None
     if chosen.budget == "waves":

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import torch
 from torch.nn import functional as F  # noqa: N812
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
 from reachlab.models.build import build_model, give_sight
@@ -40,7 +40,7 @@ from reachlab.training.corpus.sources import is_text
 from reachlab.training.corpus.survey import survey
 from reachlab.training.corpus.windows import window_batches, windows_in_order
 from reachlab.training.guard import SEQUENCES, check
-from reachlab.training.loop import Metrics, TrainingRun, identity, run_folder
+from reachlab.training.loop import Claim, Metrics, Trained, TrainingRun, identity, placed, run_folder, settle
 from reachlab.training.lora import adapt
 from reachlab.training.processes import Processes
 from reachlab.training.recipes import say, settle_distill, settled_optimizer
@@ -55,7 +55,6 @@ from reachlab.training.text import (
     teacher_samples,
 )
 
-T = TypeVar("T")
 Batches = Callable[[int], Tokens]
 
 VOCABULARY_DOCUMENTS = 5000
@@ -98,7 +97,7 @@ def _pretrain_on_task(config: PretrainConfig, processes: Processes, tell: Callab
 
 def _pretrain_on_text(config: PretrainConfig, processes: Processes, tell: Callable[[str], None]) -> None:
     # One process reads and writes; the others are told what it found.
-    corpus = _by_main(processes, lambda: survey(config.data, config.text.glob, config.text.held_out))
+    corpus = processes.by_main(lambda: survey(config.data, config.text.glob, config.text.held_out))
     if processes.main:
         for remark in corpus.remarks():
             tell(remark)
@@ -111,10 +110,10 @@ def _pretrain_on_text(config: PretrainConfig, processes: Processes, tell: Callab
 
         def tokenize() -> Path:
             check_room(corpus, run.tokenizer, config.length)  # before anything is written
-            run.claim()
+            run.claim.make()
             return pack(corpus, run.tokenizer, folder)
 
-        tokens = open_packed(_by_main(processes, tokenize))
+        tokens = open_packed(processes.by_main(tokenize))
         if processes.main:
             learn, keep = len(tokens.train_N), len(tokens.held_out_N)
             tell(f"{config.data}: {corpus.documents:,} documents, {learn:,} tokens to learn from, {keep:,} held out")
@@ -137,20 +136,18 @@ def _new_model(
         kind = config.model.tokenizer
     shape = replace(config.model, tokenizer=kind)
 
-    def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        tokenizer = _by_main(processes, lambda: train_tokenizer(kind, vocabulary(), shape.vocab_size))
-        if shape.family == "llava":
-            give_sight(shape, tokenizer)
-        model = build_model(shape, tokenizer, config.loop.seed)
-        route(model, config.routing, config.balance)
-        return model, tokenizer
-
+    settle(config.loop)
+    tokenizer = processes.by_main(lambda: train_tokenizer(kind, vocabulary(), shape.vocab_size))
+    if shape.family == "llava":
+        give_sight(shape, tokenizer)
+    model = build_model(shape, tokenizer, config.loop.seed)
+    route(model, config.routing, config.balance)
+    trained = {"policy": Trained(placed(model, processes.device), config.optimizer)}
     known = {**identity(replace(config, model=shape)), **facts}
     # Where the tokens lie changes nothing.
     known["text"] = {name: value for name, value in known["text"].items() if name != "cache"}
-    folder = RunFolder(config.out)
-    claim = partial(folder.claim, "pretrain", known, {"data": config.data})
-    return TrainingRun(folder, claim, config.loop, config.optimizer, start, processes)
+    claim = Claim(RunFolder(config.out), "pretrain", known, {"data": config.data})
+    return TrainingRun(claim, config.loop, trained, tokenizer, processes)
 
 
 def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None) -> bool:
@@ -177,17 +174,16 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
     if config.tokens_of:
         config = replace(config, loop=replace(config.loop, steps=_steps_of(config, documents)))
 
-    def start() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model, rehash=config.rehash)}
+    del known["tokens_of"]  # the steps say it
+    claim = Claim(folder, "distill", known, {**found.facts, "teacher": config.teacher})
+    with _processes(config) as processes:
+        settle(config.loop)
         model, tokenizer = load_model(config.model)
         route(model, config.routing, config.balance, find_checkpoint(config.model))
         adapt(model, config.weights, processes)
-        return model, tokenizer
-
-    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model, rehash=config.rehash)}
-    del known["tokens_of"]  # the steps say it
-    claim = partial(folder.claim, "distill", known, {**found.facts, "teacher": config.teacher})
-    with _processes(config) as processes:
-        run = TrainingRun(folder, claim, config.loop, settled_optimizer(config.optimizer), start, processes)
+        trained = {"policy": Trained(placed(model, processes.device), settled_optimizer(config.optimizer))}
+        run = TrainingRun(claim, config.loop, trained, tokenizer, processes)
         if not run.finished:
             remarks += filter(None, (asked.remark, say(said, config, origin)))
             for remark in remarks if processes.main else ():
@@ -253,19 +249,6 @@ def _processes(config: PretrainConfig | DistillConfig) -> Iterator[Processes]:
         yield processes
     finally:
         processes.close()
-
-
-def _by_main(processes: Processes, work: Callable[[], T]) -> T:
-    """What the main process finds, in all of them; its error is everybody's."""
-    found: T | None = None
-    error: Exception | None = None
-    if processes.main:
-        try:
-            found = work()
-        except Exception as caught:
-            error = caught
-    processes.failing(error)
-    return cast(T, processes.same(found))
 
 
 @dataclass(frozen=True)
@@ -341,13 +324,8 @@ class Learner:
 
     def _agreed(self, upcoming: Iterator[Tokens]) -> Tokens:
         """The next batch; where one process fails to make it, all stop."""
-        error: Exception | None = None
-        try:
-            batch = next(upcoming)
-        except Exception as caught:
-            error = caught
-        self.run.processes.failing(error)
-        return batch
+        with self.run.processes.agreed():
+            return next(upcoming)
 
     def learn(self, batch: Tokens, t: int) -> Metrics:
         """One update on a batch."""
