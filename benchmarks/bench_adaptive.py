@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from reachlab.boundary.forecast import Forecast, forecast_solved
 from reachlab.boundary.outcomes import Outcomes
-from reachlab.sampling.adaptive import Ledger, Look, Plan, choose_looks, ending
+from reachlab.store.adaptive import Ledger, Look, Plan, choose_looks, ending
 from timing import machine
 
 PROBLEMS, RUNS = 500, 200

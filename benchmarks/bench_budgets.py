@@ -3,8 +3,9 @@
 For policies at several success rates, the same steps are drawn with every budget and 16 rollouts a problem are kept.
 Printed for each: rollouts and seconds of generating and judging a step; problems whose kept rollouts differ, so that
 they teach something; and the signal, Σ over problems of k (M − k) / M with k right among M kept. Where the noise of a
-rollout's gradient rules, a step's squared signal-to-noise ratio is proportional to it (`rl/regime.py`), so signal per
-1,000 rollouts is what generating buys, and signal per second what generating time buys (training time is not in it).
+rollout's gradient rules, a step's squared signal-to-noise ratio is proportional to it (`regime/cost_model.py`), so
+signal per 1,000 rollouts is what generating buys, and signal per second what generating time buys (training time is not
+in it).
 
 Run: python benchmarks/bench_budgets.py --task countdown,division=0.2 runs/demo/base runs/demo/pods
 """

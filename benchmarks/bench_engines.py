@@ -24,8 +24,9 @@ VLLM = Path(__file__).parents[1] / ".venv-vllm" / "bin" / "python"
 
 def serve(engine_name: str, model: str) -> None:
     """Answer each line of standard input with the seconds of one round."""
-    from reachlab.sampling.config import Decoding, SampleConfig
-    from reachlab.sampling.engines import open_engine
+    from reachlab.engines import open_engine
+    from reachlab.engines.config import Decoding
+    from reachlab.sampling.config import SampleConfig
 
     arguments = json.dumps({"max_model_len": 128}) if engine_name == "vllm" else ""
     config = SampleConfig(model=model, task="countdown", out="x", engine=engine_name, vllm_args=arguments)  # type: ignore[arg-type]

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from reachlab.engines.config import Decoding
+from reachlab.engines.cuda_graph import CapturedSteps
+from reachlab.engines.transformers import BLOCK_ROWS, TransformersDecoder
 from reachlab.models.build import build_model
 from reachlab.models.config import ModelConfig
 from reachlab.models.tokenizer import train_tokenizer
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines.captured import CapturedSteps
-from reachlab.sampling.engines.transformers import BLOCK_ROWS, TransformersDecoder
 
 
 def wait(device: torch.device) -> None:

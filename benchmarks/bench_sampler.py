@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from reachlab.engines.config import Decoding
+from reachlab.engines.transformers import TransformersDecoder
 from reachlab.models.build import build_model
 from reachlab.models.config import ModelConfig
 from reachlab.models.tokenizer import train_tokenizer
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines.transformers import TransformersDecoder
 from timing import machine
 
 SAMPLES, NEW_TOKENS = 256, 48

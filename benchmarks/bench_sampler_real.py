@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from reachlab.engines.config import Decoding
+from reachlab.engines.fused_cpu_weights import LeanWeights
+from reachlab.engines.transformers import TransformersDecoder
 from reachlab.models.checkpoint import load_model
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines.lean_weights import LeanWeights
-from reachlab.sampling.engines.transformers import TransformersDecoder
 from timing import machine
 
 CACHED = Path(__file__).parents[1] / ".cache" / "smollm2-135m-instruct"

@@ -24,10 +24,10 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from reachlab.measures.scorer import Scorer
 from reachlab.models.build import build_model
 from reachlab.models.config import ModelConfig
 from reachlab.models.tokenizer import encode, train_tokenizer
-from reachlab.sampling.scorer import Scorer
 from reachlab.threads import side_by_side
 from timing import machine
 

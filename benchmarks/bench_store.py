@@ -22,10 +22,10 @@ import pyarrow.dataset as ds
 
 import reachlab
 from reachlab.boundary.outcomes import Outcomes
+from reachlab.measures.copies import find_duplicates
+from reachlab.measures.evidence import read_evidence
 from reachlab.runs import RunFolder
-from reachlab.sampling.duplicates import find_duplicates
-from reachlab.sampling.evidence import read_evidence
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.types import Problem, Sample, StepCheck, Verdict
 from timing import machine, seconds
 

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, Qwen3ForCausalLM
 
+from reachlab.engines.config import Decoding
+from reachlab.engines.transformers import TransformersDecoder
 from reachlab.models.build import build_model, give_sight
 from reachlab.models.config import ModelConfig
 from reachlab.models.tokenizer import encode_prompts, train_tokenizer
 from reachlab.models.vision import Seen, pixels
 from reachlab.pictures.scenes import scene
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.tasks.registry import load_task
 from reachlab.types import Illustrated
 from timing import machine

@@ -21,13 +21,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from reachlab.engines.config import Decoding
+from reachlab.engines.vllm import VllmEngine, open_engine
 from reachlab.runs import RunFolder
-from reachlab.sampling.config import Decoding, SampleConfig
-from reachlab.sampling.crew import Alone
+from reachlab.sampling.backend import Alone
+from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.drawing import Drawer
-from reachlab.sampling.engines.vllm import VllmEngine, open_engine
 from reachlab.sampling.run import _Work
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 from timing import machine
 

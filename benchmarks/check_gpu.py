@@ -27,13 +27,13 @@ from unittest.mock import patch
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reachlab.engines import transformers as engine
+from reachlab.engines.config import Decoding
+from reachlab.engines.cuda_graph import CapturedSteps
 from reachlab.models.build import build_model
 from reachlab.models.checkpoint import load_model
 from reachlab.models.config import ModelConfig
 from reachlab.runs import RunFolder
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines import transformers as engine
-from reachlab.sampling.engines.captured import CapturedSteps
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig, RoutingConfig
 from reachlab.training.rl import train_rl
 from reachlab.training.rl_config import BudgetConfig, EvaluationConfig, ObjectiveConfig, RLConfig, SelectionConfig

@@ -19,12 +19,12 @@ from tests.tiny import tiny_tokenizer
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from reachlab.engines.config import Decoding
+from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
 from reachlab.models.packing import Packer
 from reachlab.moe.densify import densify
 from reachlab.moe.families import find_layers
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines.transformers import TransformersDecoder
 
 PER_TOKEN = 1e-4
 TOKENS = 24

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 from tests.conftest import Command
-from tests.sampling.matching_runs import SAMPLING, asked, stored
+from tests.pairing.matching_runs import SAMPLING, asked, stored
 from tests.tiny import ENVIRONMENT, TASK, reachlab, rows_of
 
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.training.rl_config import RLConfig
 
 COMMANDS = (
@@ -357,7 +357,7 @@ def test_advice_writes_nothing(
     command: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("reachlab.training.advise.RESAMPLES", 1)
+    monkeypatch.setattr("reachlab.regime.advise.RESAMPLES", 1)
     code, out, err = command(
         "rl", "--advise", "--model", checkpoint, "--task", TASK, "--prompts", "2", "--rollouts", "8", "--keep", "2",
         "--rule", "max_variance", "--max-tokens", "4", "--threads", "1", "--out", "run",

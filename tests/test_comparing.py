@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Command
 
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.types import Problem, Sample, Verdict
 
 PAGE = (Path(__file__).parents[1] / "docs" / "boundary.md").read_text()

@@ -22,10 +22,10 @@ from reachlab.cli.comparing import CompareConfig, PowerCommand
 from reachlab.cli.measures import EvidenceCommand, PerplexityCommand
 from reachlab.cli.samples import TasksConfig
 from reachlab.errors import ReachlabError
+from reachlab.measures.config import EntropyConfig, GuessConfig, ScoreConfig
 from reachlab.runs import RunFolder
-from reachlab.sampling.config import GuessConfig, ReferenceConfig, SampleConfig, ScoreConfig, VerifyConfig
-from reachlab.sampling.entropy_config import EntropyConfig
-from reachlab.sampling.store import SampleStore
+from reachlab.sampling.config import ReferenceConfig, SampleConfig, VerifyConfig
+from reachlab.store.samples import SampleStore
 from reachlab.studies.config import (
     AlgorithmsConfig,
     CheckpointsConfig,
@@ -446,7 +446,7 @@ EACH = 25
 @pytest.fixture(scope="module")
 def guessed(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run with a `guess.json`."""
-    from reachlab.sampling.guessing import guess
+    from reachlab.measures.chance_rate import guess
 
     folder = tmp_path_factory.mktemp("guessed")
     shutil.copytree(world / "base", folder / "run")

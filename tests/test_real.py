@@ -16,12 +16,12 @@ from tests.conftest import Command
 from tests.tiny import ENVIRONMENT, reachlab, rows_of
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reachlab.engines.config import Decoding
+from reachlab.engines.transformers import TransformersDecoder
 from reachlab.models.checkpoint import load_model
 from reachlab.models.tokenizer import encode_prompts
+from reachlab.prompting.asking import asked_task
 from reachlab.runs import RunFolder
-from reachlab.sampling.asking import asked_task
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.tasks.asking import AskConfig
 
 pytestmark = pytest.mark.real

@@ -19,7 +19,7 @@ from reachlab.models.build import build_model
 from reachlab.models.config import ModelConfig
 from reachlab.models.tokenizer import train_tokenizer
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

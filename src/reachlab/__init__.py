@@ -15,8 +15,8 @@ __version__ = "0.1.0"
 
 
 def load_run(path: "str | Path", *, problems: bool = False) -> "pd.DataFrame":
-    """The samples of a run as a pandas frame, one row a sample: see `reachlab.sampling.frame`."""
-    from reachlab.sampling.frame import load_run
+    """The samples of a run as a pandas frame, one row a sample: see `reachlab.store.frame`."""
+    from reachlab.store.frame import load_run
 
     return load_run(path, problems=problems)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.types import Chat, Problem, Sample, StepCheck, Verdict
 
 CONFIG: dict[str, Any] = {

@@ -11,7 +11,7 @@ from tests.exports.runs import a_run
 
 from reachlab.exports.rows import Rows
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
 SECTION = PAGE[PAGE.index("\n## Export\n") : PAGE.index("\n## problems.jsonl\n")]

@@ -13,7 +13,7 @@ from reachlab.exports.run import export_run
 from reachlab.imports.config import ImportConfig
 from reachlab.imports.run import import_samples
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.types import Problem, Verdict
 
 WRONG, LOST = Verdict.wrong("no", 0.25), Verdict.unscored("out of time")

@@ -21,7 +21,7 @@ from reachlab.exports.run import export_run
 from reachlab.imports.config import ImportConfig
 from reachlab.imports.run import import_samples
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.types import Problem, Sample, Verdict
 
 NAMES = ("x.jsonl", "x.jsonl.gz", "x.parquet")

@@ -14,8 +14,8 @@ from reachlab.imports.config import ImportConfig
 from reachlab.imports.run import import_samples
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import VerifyConfig
-from reachlab.sampling.store import SampleStore
 from reachlab.sampling.verifying import verify
+from reachlab.store.samples import SampleStore
 
 
 def write(path: Path, *rows: Any) -> str:

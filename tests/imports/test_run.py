@@ -11,7 +11,7 @@ from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
 from reachlab.imports.run import import_samples
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.types import StepCheck
 

@@ -8,13 +8,14 @@ from tests.conftest import Command
 from tests.small_hub import NEW, OLD, SmallHub
 from tests.tiny import TASK, reachlab, rows_of
 
+from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
+from reachlab.measures.scoring import judge_name
 from reachlab.models.checkpoint import hash_model
 from reachlab.models.pinning import locate
 from reachlab.runs import RunFolder
-from reachlab.sampling.config import Decoding, SampleConfig
+from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.run import sample
-from reachlab.sampling.scoring import judge_name
 from reachlab.studies.curves import label
 from reachlab.studies.stages import pinned
 

@@ -11,6 +11,8 @@ from tokenizers.processors import TemplateProcessing
 from transformers import Gemma3Processor, PreTrainedTokenizerBase
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 
+from reachlab.engines.config import Decoding
+from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model, load_tokenizer, save_model
 from reachlab.models.config import ModelConfig
@@ -18,8 +20,6 @@ from reachlab.models.packing import Packer, _padded
 from reachlab.models.tokenizer import encode_prompts
 from reachlab.models.vision import Places, Seen, attach, pixels, processor_of, written
 from reachlab.pictures.reference import NOISE, open_picture
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.tasks.registry import load_task
 from reachlab.types import Chat, Filled, Illustrated, Problem
 

@@ -14,11 +14,11 @@ from tests.tiny import tiny_tokenizer
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from reachlab.engines.vllm import VllmEngine
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import save_model
 from reachlab.moe import densified, densify, restore, save, saved
 from reachlab.moe.storage import FILE, changes_the_function
-from reachlab.sampling.engines.vllm import VllmEngine
 
 
 def trained(**options: Any) -> PreTrainedModel:

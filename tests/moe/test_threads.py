@@ -11,13 +11,13 @@ from tests.tiny import tiny_model
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reachlab.engines.config import Decoding
+from reachlab.engines.transformers import TransformersDecoder
+from reachlab.measures.entropy import EntropyMeter
+from reachlab.measures.scorer import Scorer
 from reachlab.models.packing import Pack, Packer
 from reachlab.moe import densified, densify
 from reachlab.moe.instruments import Recorder
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines.transformers import TransformersDecoder
-from reachlab.sampling.entropy import EntropyMeter
-from reachlab.sampling.scorer import Scorer
 from reachlab.threads import side_by_side
 from reachlab.training.critic import Critic
 from reachlab.training.gradient import backward

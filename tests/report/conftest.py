@@ -13,7 +13,7 @@ import pytest
 from reachlab.boundary.compare import compare
 from reachlab.boundary.comparison import Comparison
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.types import Problem, Sample, Verdict
 
 Measured = tuple[Comparison, list[RunFolder]]

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.measures.evidence_runs import drawn, stored
 from tests.report.conftest import measure
-from tests.sampling.evidence_runs import drawn, stored
 
 from reachlab.report.answers import of_answers
 from reachlab.report.beyond import sections

@@ -7,12 +7,12 @@ from tests.report.conftest import Measured
 
 from reachlab.boundary.bootstrap import resampling_weights
 from reachlab.boundary.perplexity import Cell, PerplexityMatrix, perplexity
+from reachlab.measures.doubts import Doubt, Doubts
+from reachlab.measures.evidence import Line
 from reachlab.report import beyond
 from reachlab.report.entries import Entry, read_entries
 from reachlab.report.findings import Findings, gather
 from reachlab.report.gallery import Section
-from reachlab.sampling.doubts import Doubt, Doubts
-from reachlab.sampling.evidence import Line
 
 Seen = tuple[list[Entry], Findings]
 

@@ -19,7 +19,7 @@ from reachlab.pictures.scenes import scene
 from reachlab.report.entries import read_entries
 from reachlab.report.page import write_report
 from reachlab.report.tables import fold_indices
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.types import Chat, Problem, Verdict
 
 CHROMIUM = shutil.which("chromium")

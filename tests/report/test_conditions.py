@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
+from reachlab.pairing.conditions import Condition
 from reachlab.report.conditions import print_conditions
-from reachlab.sampling.conditions import Condition
 
 
 def printed(found: list[Condition]) -> str:

@@ -2,13 +2,13 @@ import io
 from pathlib import Path
 
 from rich.console import Console
-from tests.sampling.evidence_runs import drawn, stored
+from tests.measures.evidence_runs import drawn, stored
 
+from reachlab.measures.chance_rate import guess
+from reachlab.measures.config import GuessConfig
+from reachlab.measures.evidence import read_evidence
 from reachlab.report.evidence_table import print_evidence
-from reachlab.sampling.config import GuessConfig
-from reachlab.sampling.evidence import read_evidence
-from reachlab.sampling.guessing import guess
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 
 

@@ -15,13 +15,13 @@ from tests.tiny import loud, tiny_config, tiny_tokenizer
 
 from reachlab.boundary.binomial import exact_interval
 from reachlab.errors import ReachlabError
+from reachlab.measures.completions import Memory
 from reachlab.models.build import build_model
 from reachlab.models.checkpoint import save_model
 from reachlab.report.memory import COLUMNS, ELSEWHERE, UNSEEN, meaning, print_memories, read_memories, tabulate
 from reachlab.runs import RunFolder
 from reachlab.sampling.completing import judge_answers, prefixed
-from reachlab.sampling.completions import Memory
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.types import Problem, Sample, Verdict
 

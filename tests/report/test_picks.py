@@ -13,7 +13,7 @@ from reachlab.errors import ReachlabError
 from reachlab.report import picks
 from reachlab.report.picks import pick
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SCHEMA, SampleStore
+from reachlab.store.samples import SCHEMA, SampleStore
 from reachlab.types import Problem, Sample, StepCheck, Verdict
 
 VERDICTS = {"c": Verdict.correct(), "w": Verdict.wrong("no"), "u": Verdict.unscored("late")}

@@ -4,18 +4,20 @@ from typing import Any
 
 import pytest
 from tests.conftest import Command
-from tests.sampling.memorised import benchmark, learn
+from tests.measures.memorised import benchmark, learn
 from tests.tiny import TASK, kill_again_and_again, rows_of, touches
 
+from reachlab.engines.config import DecodingChoice
 from reachlab.errors import ReachlabError
+from reachlab.measures.completions import Memory, read_completions
+from reachlab.measures.doubts import read_doubts
 from reachlab.runs import RunFolder
 from reachlab.sampling.completing import longest_rest
-from reachlab.sampling.completions import Memory, read_completions
-from reachlab.sampling.config import Adaptive, DecodingChoice, SampleConfig, VerifyConfig
-from reachlab.sampling.doubts import read_doubts
+from reachlab.sampling.config import SampleConfig, VerifyConfig
 from reachlab.sampling.run import sample
-from reachlab.sampling.store import SampleStore
 from reachlab.sampling.verifying import verify
+from reachlab.store.config import Adaptive
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.asking import AskConfig
 from reachlab.tasks.registry import load_task
 from reachlab.types import Sample, Verdict

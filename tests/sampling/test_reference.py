@@ -11,8 +11,8 @@ from reachlab.runs import RunFolder
 from reachlab.sampling import reference
 from reachlab.sampling.config import ReferenceConfig, VerifyConfig
 from reachlab.sampling.reference import write_reference
-from reachlab.sampling.store import SampleStore
 from reachlab.sampling.verifying import verify
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 
 MATH = [

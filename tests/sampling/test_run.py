@@ -16,16 +16,17 @@ from tests.conftest import Command
 from tests.tiny import TASK, in_a_fork, kill_again_and_again, rows_of, touches
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
+from reachlab.engines.concurrent import ConcurrentEngine
+from reachlab.engines.config import Decoding, DecodingChoice
+from reachlab.engines.engine import Answer
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, save_model
 from reachlab.runs import RunFolder
 from reachlab.sampling import run
-from reachlab.sampling.config import Decoding, DecodingChoice, SampleConfig, VerifyConfig
-from reachlab.sampling.engines.concurrent import ConcurrentEngine
-from reachlab.sampling.engines.engine import Answer
+from reachlab.sampling.config import SampleConfig, VerifyConfig
 from reachlab.sampling.run import sample
-from reachlab.sampling.store import SampleStore
 from reachlab.sampling.verifying import verify
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import FAMILIES, load_task
 from reachlab.types import Prompt, Sample, StepCheck
 

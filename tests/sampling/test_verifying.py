@@ -6,8 +6,8 @@ import pytest
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import VerifyConfig
-from reachlab.sampling.store import SampleStore
 from reachlab.sampling.verifying import verify
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.types import Sample, StepCheck, Verdict
 

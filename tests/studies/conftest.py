@@ -42,7 +42,7 @@ def parsed(command: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[[Stage
 
     for work in ("training.rl.train_rl", "training.supervised.pretrain", "sampling.run.sample"):
         monkeypatch.setattr(f"reachlab.{work}", note)
-    monkeypatch.setattr("reachlab.sampling.entropy.measure_entropy", note)
+    monkeypatch.setattr("reachlab.measures.entropy.measure_entropy", note)
 
     def parse(stage: Stage) -> Any:
         code, _, err = command(*stage.command)

@@ -1,6 +1,6 @@
 from inspect import signature
 
-from reachlab.rl.regime import RATIOS, WIDTHS, Schedule, World, regime_map
+from reachlab.regime.cost_model import RATIOS, WIDTHS, Schedule, World, regime_map
 from reachlab.studies.config import RegimeConfig
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from reachlab.boundary.passk import pass_at_k
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.studies.curves import Curves, label, measure_curves, powers, print_curves, spread
 from reachlab.types import Problem, Sample, Verdict
 

@@ -6,7 +6,7 @@ import torch
 from tests.conftest import Command
 
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.studies import demo, recipe
 from reachlab.studies.config import DemoConfig
 from reachlab.studies.stages import Stage

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from reachlab.errors import ReachlabError
-from reachlab.rl.regime import RegimeMap
+from reachlab.regime.cost_model import RegimeMap
 from reachlab.studies.config import RegimeConfig
 from reachlab.studies.regime import describe, heat_map, run_regime
 

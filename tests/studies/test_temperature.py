@@ -9,10 +9,10 @@ from tests.tiny import TASK, loud, tiny_config
 from transformers import PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
+from reachlab.measures.config import EntropyConfig
 from reachlab.models.build import build_model
 from reachlab.models.checkpoint import save_model
 from reachlab.sampling.config import SampleConfig
-from reachlab.sampling.entropy_config import EntropyConfig
 from reachlab.studies import temperature as module
 from reachlab.studies.config import TemperatureConfig
 from reachlab.studies.curves import label
@@ -118,6 +118,6 @@ def test_from_two_models_to_a_table(
     assert name in said
     assert "qwen3 has the entropy of base at 0.6 at temperature " in said
     with monkeypatch.context() as patch:
-        patch.setattr("reachlab.sampling.entropy.load_model", lambda *_: pytest.fail("measured before"))
+        patch.setattr("reachlab.measures.entropy.load_model", lambda *_: pytest.fail("measured before"))
         run_temperature(config)
     assert json.loads((tmp_path / "study" / "temperature.json").read_text()) == found

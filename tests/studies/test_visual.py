@@ -4,7 +4,7 @@ import pytest
 from tests.studies.conftest import RunStages
 
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.studies import recipe
 from reachlab.studies.config import VisualConfig
 from reachlab.studies.visual import RECIPE, run_visual

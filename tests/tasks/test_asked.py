@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from reachlab.errors import ReachlabError
-from reachlab.sampling.problems import read_problem, write_problem
+from reachlab.store.problems import read_problem, write_problem
 from reachlab.tasks.asked import Asked
 from reachlab.tasks.asking import Asking
 from reachlab.tasks.judging import Judge

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from tests.tiny import reachlab, tiny_model, tiny_tokenizer
 
+from reachlab.engines.config import Decoding, DecodingChoice
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import save_model
-from reachlab.sampling.config import Decoding, DecodingChoice
 from reachlab.tasks.benchmarks import BENCHMARKS, PAPER
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.listing import list_tasks

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerBase, Qwen3Config
 from transformers import Qwen3ForCausalLM as Qwen3
 
+from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_model, save_model
-from reachlab.sampling.config import Decoding
 from reachlab.training.lora import add_lora, merged, without_adapters
 from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes

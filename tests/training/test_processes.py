@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
+from reachlab.engines.config import Decoding
+from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.training import processes as module
 from reachlab.training.config import OptimizerConfig
 from reachlab.training.optimizer import build_optimizers, clip

@@ -13,13 +13,13 @@ from safetensors.torch import load_file
 from tests.tiny import TASK, kill_again_and_again, same_run, timeless, touches
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
+from reachlab.measures.contradictions import count_contradictions
 from reachlab.models.checkpoint import load_model, save_model
 from reachlab.models.packing import Packer
 from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.runs import RunFolder
-from reachlab.sampling.contradictions import count_contradictions
-from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.tasks.registry import FAMILIES
 from reachlab.training.config import LoopConfig, OptimizerConfig
 from reachlab.training.loop import TrainingRun

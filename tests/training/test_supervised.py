@@ -11,13 +11,14 @@ from safetensors.torch import load_file
 from tests.tiny import TASK, kill_again_and_again, names, same_run, timeless, tiny_config, touches
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model
 from reachlab.moe import densified, undensify
 from reachlab.runs import RunFolder
-from reachlab.sampling.config import Decoding, SampleConfig
+from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.run import sample
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.training import loop as loop_module
 from reachlab.training import supervised
 from reachlab.training.config import (

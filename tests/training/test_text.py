@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from reachlab.errors import ReachlabError
 from reachlab.models.chat import end_tokens
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.asking import Asking
 from reachlab.tasks.registry import load_task
 from reachlab.tasks.templates import TEMPLATES

@@ -11,11 +11,12 @@ from tests.conftest import Command
 from tests.models.vlm import llava
 from tests.tiny import kill_again_and_again, rows_of, touches
 
+from reachlab.engines.config import DecodingChoice
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_model, save_model
 from reachlab.models.packing import Packer
 from reachlab.models.tokenizer import encode_prompts
-from reachlab.sampling.config import DecodingChoice, SampleConfig
+from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.run import sample
 from reachlab.tasks.registry import load_task
 from reachlab.training.supervised import Learner

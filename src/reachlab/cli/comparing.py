@@ -79,10 +79,10 @@ def compare(config: Flat[CompareCommand]) -> None:
 
     Example: reachlab compare --matrix right.npz
     """
+    from reachlab.pairing.conditions import conditions
     from reachlab.report.conditions import print_conditions
     from reachlab.report.memory import print_memories
     from reachlab.report.tables import print_comparison
-    from reachlab.sampling.conditions import conditions
 
     comparison, compared = _compare(config.compare)
     memories = _memories(config.compare, comparison, compared)
@@ -217,7 +217,7 @@ def _models(
         if match != "id":
             raise ReachlabError("--match question: tables hold no questions")
         return [Recipe.of(outcomes) for outcomes in read_matrices(matrix)], None
-    from reachlab.sampling.compared import read_compared
+    from reachlab.pairing.compared import read_compared
 
     compared = read_compared(runs, match)
     for said in compared.matched.remarks:
@@ -232,7 +232,7 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
     recipes, compared = _models(config.runs, config.matrix, config.match)
     clusters = None
     if config.cluster:
-        from reachlab.sampling.clusters import read_clusters
+        from reachlab.pairing.clusters import read_clusters
 
         clusters = read_clusters(config.cluster, None if compared is None else compared.stores[0][0].problems())
     comparison = compare(

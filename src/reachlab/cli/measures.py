@@ -8,7 +8,7 @@ from tyro.conf import OmitArgPrefixes as Flat
 from reachlab.cli.shown import print_json, print_table, remark
 from reachlab.errors import ReachlabError
 from reachlab.limits import RESAMPLING, check_numbers
-from reachlab.sampling.config import GuessConfig
+from reachlab.measures.config import GuessConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,10 @@ def perplexity(config: Flat[PerplexityCommand]) -> None:
 
     Example: reachlab perplexity runs/base-samples runs/pods-samples runs/reference
     """
+    from reachlab.measures.perplexities import NOTE_OTHER_TOKENS, READING, perplexity_rows, read_perplexities
+    from reachlab.pairing.matching import remarks_on
     from reachlab.runs import RunFolder
-    from reachlab.sampling.matching import remarks_on
-    from reachlab.sampling.perplexities import NOTE_OTHER_TOKENS, READING, perplexity_rows, read_perplexities
-    from reachlab.sampling.store import SampleStore
+    from reachlab.store.samples import SampleStore
 
     if not config.runs:
         raise ReachlabError("name at least one run folder")
@@ -74,7 +74,7 @@ def guess(config: Flat[GuessCommand]) -> None:
 
     Example: reachlab guess runs/base-samples --shuffles 3
     """
-    from reachlab.sampling.guessing import guess
+    from reachlab.measures.chance_rate import guess
 
     found = guess(config.guess)
     if config.json:
@@ -114,10 +114,10 @@ def evidence(config: Flat[EvidenceCommand]) -> None:
 
     Example: reachlab evidence runs/base-samples runs/pods-samples
     """
+    from reachlab.measures.evidence import read_evidence
     from reachlab.report.evidence_table import print_evidence
     from reachlab.runs import RunFolder
-    from reachlab.sampling.evidence import read_evidence
-    from reachlab.sampling.store import SampleStore
+    from reachlab.store.samples import SampleStore
 
     if not config.runs:
         raise ReachlabError("name at least one run folder")

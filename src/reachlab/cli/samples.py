@@ -12,8 +12,8 @@ from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
 from reachlab.imports.config import ImportConfig
 from reachlab.limits import check_numbers
-from reachlab.sampling.config import ReferenceConfig, SampleConfig, ScoreConfig, VerifyConfig
-from reachlab.sampling.entropy_config import EntropyConfig
+from reachlab.measures.config import EntropyConfig, ScoreConfig
+from reachlab.sampling.config import ReferenceConfig, SampleConfig, VerifyConfig
 from reachlab.tasks.asking import AskConfig
 
 
@@ -52,7 +52,7 @@ def tasks(config: Flat[TasksConfig]) -> None:
 
     asked = (config.task, config.split, config.problems, config.seed, config.pictures, config.ask)
     if config.task and config.model:
-        from reachlab.sampling.showing import show_asked
+        from reachlab.prompting.rendered import show_asked
 
         shown = show_asked(*asked, config.model)
         if config.json:
@@ -104,7 +104,7 @@ def entropy(config: Flat[EntropyCommand]) -> None:
 
     Example: reachlab entropy runs/rl --task countdown --max-tokens 24 --temperature 0.6 1.0 --match runs/base --at 0.6
     """
-    from reachlab.sampling.entropy import measure_entropy
+    from reachlab.measures.entropy import measure_entropy
 
     result = measure_entropy(config.entropy, remark)
     if config.json:
@@ -208,7 +208,7 @@ def score(config: Flat[ScoreCommand]) -> None:
 
     Example: reachlab score runs/base-samples runs/pods-samples runs/reference --model runs/base --samples 32
     """
-    from reachlab.sampling.scoring import score
+    from reachlab.measures.scoring import score
 
     found = score(config.score, remark)
     if config.json:

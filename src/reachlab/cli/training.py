@@ -54,7 +54,7 @@ def rl(config: Flat[RLCommand]) -> None:
     --out runs/pods
     """
     if config.advise:
-        from reachlab.training.advise import advise_rl, print_advice
+        from reachlab.regime.advise import advise_rl, print_advice
 
         print_advice(advise_rl(config.rl))
         return

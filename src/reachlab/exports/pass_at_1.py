@@ -9,7 +9,7 @@ import numpy as np
 
 from reachlab.boundary.bootstrap import SHARE, bootstrap_interval, resampling_weights
 from reachlab.errors import ReachlabError
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 
 RESAMPLES = 10_000
 FEW = 2000

@@ -17,8 +17,8 @@ import pyarrow as pa
 from reachlab.errors import ReachlabError
 from reachlab.exports.problems import Problems
 from reachlab.runs import RunFolder
-from reachlab.sampling.judged import read_judged
-from reachlab.sampling.store import LATER, SCHEMA, SampleStore, codes_of
+from reachlab.store.judged import read_judged
+from reachlab.store.samples import LATER, SCHEMA, SampleStore, codes_of
 
 JUDGED = ("verdict", "score", "reason", "final_answer", "steps", "valid_steps")
 DRAWN = ("tokens", "finish", "logprob", "seed", "engine")

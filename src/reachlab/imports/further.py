@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.record import Said
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 
 
 def add_further(store: SampleStore, part: str, answers: Sequence[Said], columns: Mapping[str, Any]) -> None:

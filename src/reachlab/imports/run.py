@@ -29,8 +29,8 @@ from reachlab.imports.problems import OwnProblems, TaskProblems, digest
 from reachlab.imports.record import Record, Said
 from reachlab.imports.result import MOST_LISTED, ImportedRun, Tally
 from reachlab.runs import RunFolder
-from reachlab.sampling.judged import note_judged
-from reachlab.sampling.store import SampleStore, problem_line
+from reachlab.store.judged import note_judged
+from reachlab.store.samples import SampleStore, problem_line
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.logged import UNJUDGED

@@ -5,6 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from reachlab.boundary.perplexity import Perplexity
+from reachlab.measures.contradictions import KINDS, Kind
+from reachlab.measures.evidence import Evidence
+from reachlab.measures.evidence import Line as Curve
+from reachlab.measures.perplexities import NOTE_OTHER_TOKENS, READING, perplexity_rows
 from reachlab.report import figures
 from reachlab.report.answers import of_answers
 from reachlab.report.data import Data
@@ -16,10 +20,6 @@ from reachlab.report.settings import Settings
 from reachlab.report.support import COLUMNS, HOW_TO_READ, support_rows
 from reachlab.report.texts import cut
 from reachlab.report.words import DOUBTS
-from reachlab.sampling.contradictions import KINDS, Kind
-from reachlab.sampling.evidence import Evidence
-from reachlab.sampling.evidence import Line as Curve
-from reachlab.sampling.perplexities import NOTE_OTHER_TOKENS, READING, perplexity_rows
 
 K_COLUMNS = ("model", "k", "value", "low", "high")
 

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reachlab.pairing.conditions import HEADING, Condition
 from reachlab.report.tables import WIDE
-from reachlab.sampling.conditions import HEADING, Condition
 
 
 def print_conditions(found: Sequence[Condition], console: Console | None = None) -> None:

@@ -14,7 +14,7 @@ from reachlab.report.lineage import Training, ancestors
 from reachlab.report.styles import Style
 from reachlab.report.tables import percent
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 
 Runs = RunFolder | SampleStore | Sequence[SampleStore]
 """Where a model's samples are: one run, or several of a recipe."""

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reachlab.sampling.doubts import Doubts
-from reachlab.sampling.evidence import Evidence, Line
-from reachlab.sampling.guessing import Guess
+from reachlab.measures.chance_rate import Guess
+from reachlab.measures.doubts import Doubts
+from reachlab.measures.evidence import Evidence, Line
 
 MOST_COLUMNS = 6
 

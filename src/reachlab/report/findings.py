@@ -16,11 +16,11 @@ from reachlab.boundary.extrapolation import Extrapolation, extrapolate
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.perplexity import PerplexityMatrix
 from reachlab.boundary.support import Support
+from reachlab.measures.answers import EntropyDifference, entropy_difference
+from reachlab.measures.evidence import Evidence, read_evidence
+from reachlab.measures.perplexities import judges_of, read_perplexities
 from reachlab.report.entries import Entry
 from reachlab.report.support import supports_of
-from reachlab.sampling.answers import EntropyDifference, entropy_difference
-from reachlab.sampling.evidence import Evidence, read_evidence
-from reachlab.sampling.perplexities import judges_of, read_perplexities
 
 BEYOND = 16
 """How many times the samples drawn an extrapolation goes."""

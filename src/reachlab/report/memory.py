@@ -14,10 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from reachlab.errors import ReachlabError
+from reachlab.measures.completions import Memory, one_line, read_completions
 from reachlab.report.tables import Cell, Row, Summary, percent
 from reachlab.runs import RunFolder
-from reachlab.sampling.completions import Memory, one_line, read_completions
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import bare_task
 
 COLUMNS = ("questions", "shown", "exact completions", "ROUGE-L", "right answers", "words left")

@@ -21,6 +21,8 @@ from plotly.offline import get_plotlyjs
 
 from reachlab import __version__
 from reachlab.boundary.comparison import Comparison
+from reachlab.measures.completions import Memory
+from reachlab.pairing import conditions
 from reachlab.report import beyond, gallery, memory, problems, settings, words
 from reachlab.report.blocks import packed
 from reachlab.report.entries import Entry, Runs, read_entries
@@ -30,8 +32,6 @@ from reachlab.report.styles import shorten
 from reachlab.report.tables import against, fold_indices, summarise
 from reachlab.report.texts import cut
 from reachlab.runs import write_atomically
-from reachlab.sampling import conditions
-from reachlab.sampling.completions import Memory
 from reachlab.storable import encoded
 
 HERE = Path(__file__).parent

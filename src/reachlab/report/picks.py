@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reachlab.report.texts import Excerpt, cut
-from reachlab.sampling.parts import opened
-from reachlab.sampling.store import LATER, REPEATING, SampleStore
+from reachlab.store.parts import opened
+from reachlab.store.samples import LATER, REPEATING, SampleStore
 from reachlab.types import Status
 
 ROWS = 8_192

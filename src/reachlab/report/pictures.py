@@ -1,6 +1,6 @@
 """The pictures of the problem browser: small copies, as many as the page has room for, the problems that changed first.
 
-A run keeps references to its pictures and their hashes (`sampling/store.py`). A picture that is not there any more, or
+A run keeps references to its pictures and their hashes (`store/samples.py`). A picture that is not there any more, or
 is another one now, is not shown, and the page says so.
 """
 
@@ -15,7 +15,7 @@ from PIL import Image
 from reachlab.errors import ReachlabError
 from reachlab.pictures.reference import fingerprint, open_picture
 from reachlab.report.blocks import packed
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 
 BUDGET = 8_000_000
 """Most bytes of pictures in the page."""

@@ -1,1 +1,1 @@
-"""Engines that answer, and the store that remembers."""
+"""Drawing a run: plan, draw, judge, store; go on where it stopped."""

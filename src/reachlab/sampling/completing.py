@@ -11,12 +11,12 @@ from dataclasses import replace
 import pyarrow as pa
 
 from reachlab.errors import ReachlabError
+from reachlab.measures.completions import ANSWERED
 from reachlab.models.checkpoint import load_tokenizer
 from reachlab.models.tokenizer import encode_answers
 from reachlab.progress import track
-from reachlab.sampling.completions import ANSWERED
 from reachlab.sampling.config import SampleConfig
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.asked import Asked
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge

@@ -1,120 +1,15 @@
-"""How answers are drawn. No torch here: the command line reads this."""
+"""What drawing, judging and reference solutions take. No torch here: the command line reads this."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
+from reachlab.engines.config import DecodingChoice, Servers
 from reachlab.errors import ReachlabError
 from reachlab.limits import check_numbers
+from reachlab.store.config import Adaptive
 from reachlab.tasks.asking import AskConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecodingChoice:
-    """What a user says of decoding; the rest is the task's own choice, or the default."""
-
-    temperature: float | None = None
-    """Divides the logits; 0 takes the likeliest token. Default: a benchmark's own (0.6), else 1."""
-    top_p: float | None = None
-    """Keep the smallest set of likeliest tokens with this probability. Default: a benchmark's own (0.95), else 1."""
-    top_k: int | None = None
-    """Keep the k likeliest tokens; 0, the default, keeps all."""
-    max_tokens: int | None = None
-    """Longest answer, its end-of-text token included. Default: a benchmark's own (16,384), else 256, or what the
-    model's positions leave."""
-    stop: tuple[str, ...] | None = None
-    """Strings that end an answer (and are cut off it). Default: those of the template, or of worked examples."""
-
-    def __post_init__(self) -> None:
-        self.settled({})
-
-    def settled(self, suggested: Mapping[str, Any]) -> "Decoding":
-        """What is said here, else what is suggested, else the default.
-
-        Raises:
-            ReachlabError: a value out of range.
-        """
-        said = {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
-        return Decoding(**{**suggested, **said})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decoding(DecodingChoice):
-    """What turns a model's next-token distribution into an answer."""
-
-    temperature: float = 1.0
-    """Divides the logits; 0 takes the likeliest token."""
-    top_p: float = 1.0
-    """Keep the smallest set of likeliest tokens that holds this probability."""
-    top_k: int = 0
-    """Keep the k likeliest tokens; 0 keeps all."""
-    max_tokens: int = 256
-    """Longest answer, its end-of-text token included."""
-    stop: tuple[str, ...] = ()
-    """Strings that end an answer (and are cut off it)."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self)
-        if not 0 <= self.temperature < float("inf"):
-            raise ReachlabError(f"temperature={self.temperature} must be 0 or more")
-        if not 0 < self.top_p <= 1:
-            raise ReachlabError(f"top_p={self.top_p} must be above 0 and at most 1")
-        if self.top_k < 0:
-            raise ReachlabError(f"top_k={self.top_k} must be 0 (off) or more")
-        if self.max_tokens < 1:
-            raise ReachlabError(f"max_tokens={self.max_tokens} must be 1 or more")
-        if any(not s for s in self.stop):
-            raise ReachlabError("a stop string is empty")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Adaptive:
-    """Where samples are spent. Estimates stay unbiased, exactly so with enough=1 (docs/sampling.md)."""
-
-    on: Annotated[bool, arg(name="adaptive")] = False
-    """Draw all problems on together, and stop those that have enough right answers."""
-    target_width: float | None = None
-    """Stop the run once the 95 % interval of the share of problems solved in the end is this narrow, e.g. 0.02."""
-    enough: int = 1
-    """Right answers that stop a problem. More cost more, and make pass@k at small k surer."""
-    first_look: int = 0
-    """Answers a problem before any is stopped; 0 takes 1/32 of --samples, 8 at least."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self)
-        if not self.on and (self.target_width is not None or self.enough != 1 or self.first_look):
-            raise ReachlabError("target_width, enough and first_look are for adaptive sampling; add --adaptive")
-        if self.target_width is not None and not 0 < self.target_width < 1:
-            raise ReachlabError(f"target_width={self.target_width} must be between 0 and 1, as a share of the problems")
-        if self.enough < 1:
-            raise ReachlabError(f"enough={self.enough} must be 1 or more")
-        if self.first_look < 0:
-            raise ReachlabError(f"first_look={self.first_look} must be 0 (chosen for you) or more")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Servers:
-    """Where --engine openai asks. Keys come from the environment and are stored nowhere."""
-
-    base_url: tuple[str, ...] = ()
-    """Servers that speak OpenAI's protocol, e.g. http://gpu1:8000/v1 http://gpu2:8000/v1; they share the work."""
-    served_name: str = ""
-    """What the servers call the model; default the only one they have, or --model where that is not a folder."""
-    concurrency: int = 64
-    """Requests under way at each server."""
-    request_timeout: float = 3600.0
-    """Seconds one answer may take."""
-    patience: float = 600.0
-    """Seconds without an answer from any server before the command gives up."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Environment variable that holds the servers' key, if they want one."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self, positive=("request_timeout", "patience"))
-        if self.concurrency < 1:
-            raise ReachlabError(f"concurrency={self.concurrency} must be 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,64 +147,6 @@ class VerifyConfig:
 
     def __post_init__(self) -> None:
         check_numbers(self, positive=("timeout",), counts=("workers",))
-
-
-@dataclass(frozen=True, kw_only=True)
-class GuessConfig:
-    """Judge every stored answer against the gold answers of other problems."""
-
-    run: Positional[str]
-    """Run folder."""
-    shuffles: int = 3
-    """How many times: each problem's answers meet the gold answer of so many others."""
-    samples: int = 0
-    """Use the first so many samples of each problem; 0 uses all."""
-    seed: int = 0
-    """Decides which problems meet."""
-    timeout: float = 5.0
-    """CPU seconds a verifier may take for one answer."""
-    workers: int | None = None
-    """Verifier processes; default one a core."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self, positive=("timeout",), counts=("workers",), most={"shuffles": 10_000})
-        if self.shuffles < 1:
-            raise ReachlabError(f"shuffles={self.shuffles} must be 1 or more")
-        if self.samples < 0:
-            raise ReachlabError(f"samples={self.samples} must be 0 (all) or more")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreConfig:
-    """Ask a model how likely the stored answers of runs are under it."""
-
-    runs: Positional[tuple[str, ...]]
-    """Run folders: of samples, of imported samples, of reference solutions."""
-    model: str
-    """The judge: folder of a transformers checkpoint or of a finished training run, or ORG/NAME[@REVISION] of the
-    hub."""
-    name: str = ""
-    """What the judge is called, in its columns and in tables; default the name of its folder."""
-    samples: int = 0
-    """Score the first so many samples of each problem (the paper: 32); 0 scores all. More can follow later."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the judge computes in."""
-    device: str = "auto"
-    """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
-    tokens: int = 0
-    """Most tokens of a pass; 0 chooses by machine."""
-    threads: int = 0
-    """CPU threads; 0 leaves it to torch."""
-    rehash: bool = False
-    """Read all of the weights for their hash, though it is known for files of these sizes and times."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self)
-        if not self.runs:
-            raise ReachlabError("name at least one run folder")
-        for name in ("samples", "tokens", "threads"):
-            if getattr(self, name) < 0:
-                raise ReachlabError(f"{name}={getattr(self, name)} must be 0 (chosen for you) or more")
 
 
 @dataclass(frozen=True, kw_only=True)

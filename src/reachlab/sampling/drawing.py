@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.draws import sample_seed
-from reachlab.sampling.engines.engine import Answer, Engine, Told
+from reachlab.engines.config import Decoding
+from reachlab.engines.engine import Answer, Engine, Told
+from reachlab.engines.rng import sample_seed
 from reachlab.storable import storable
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge

@@ -14,8 +14,8 @@ from reachlab.errors import ReachlabError
 from reachlab.progress import track
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import ReferenceConfig
-from reachlab.sampling.judged import note_judged
-from reachlab.sampling.store import SampleStore, hash_problems
+from reachlab.store.judged import note_judged
+from reachlab.store.samples import SampleStore, hash_problems
 from reachlab.tasks.base import Split
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task

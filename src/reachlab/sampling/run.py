@@ -3,7 +3,7 @@
 The samples of a run, problem after problem, are cut into parts. A part is drawn as one piece of work, so what is in a
 batch together depends on the configuration and not on where an earlier process was killed: the finished run equals an
 undisturbed one bit for bit, on the same machine with the embedded engine. An engine that batches by itself hands out
-samples as they finish; those are stored every half minute. Who draws is `crew.py`'s. Workers (`--shard`)
+samples as they finish; those are stored every half minute. Who draws is `backend.py`'s. Workers (`--shard`)
 take every n-th part. With `--adaptive` it is the samples from
 one look to the next that are cut into parts (`adaptive.py`).
 """
@@ -18,17 +18,23 @@ from typing import Literal, cast
 
 import numpy as np
 
+from reachlab.engines import open_engine
+from reachlab.engines.config import Decoding
+from reachlab.engines.context_length import engine_positions, served_prompts
 from reachlab.errors import ReachlabError
 from reachlab.limits import MOST, MOST_SAMPLES
+from reachlab.measures.completions import Completions, read_completions
+from reachlab.measures.doubts import Doubts, read_doubts
 from reachlab.models.checkpoint import hash_model, load_tokenizer
 from reachlab.models.dtypes import DTYPES
 from reachlab.models.pinning import locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import prompt_ids
 from reachlab.progress import Advance, track
+from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompts import check_prompts, fit_answers
 from reachlab.runs import RunFolder
-from reachlab.sampling.adaptive import Plan, ending, make_plan, say, sum_up
-from reachlab.sampling.asking import asked_task
+from reachlab.sampling.backend import Alone, Crew, Finished
 from reachlab.sampling.completing import (
     ANSWER,
     SLACK,
@@ -39,18 +45,13 @@ from reachlab.sampling.completing import (
     prefixed,
     settled,
 )
-from reachlab.sampling.completions import Completions, read_completions
-from reachlab.sampling.config import Decoding, SampleConfig
-from reachlab.sampling.crew import Alone, Crew, Finished
-from reachlab.sampling.doubts import Doubts, read_doubts
+from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.drawing import Drawer, Key
-from reachlab.sampling.engines import open_engine
-from reachlab.sampling.engines.limits import engine_positions, served_prompts
-from reachlab.sampling.judged import note_judged
 from reachlab.sampling.pace import Pace
-from reachlab.sampling.prompts import check_prompts, fit_answers
-from reachlab.sampling.ray_crew import RayCrew
-from reachlab.sampling.store import SampleStore, hash_problems
+from reachlab.sampling.ray_backend import RayCrew
+from reachlab.store.adaptive import Plan, ending, make_plan, say, sum_up
+from reachlab.store.judged import note_judged
+from reachlab.store.samples import SampleStore, hash_problems
 from reachlab.tasks.base import Split, Task
 from reachlab.types import Problem, Sample
 
@@ -124,7 +125,7 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
         "decoding": asdict(decoding),
         "seed": config.seed,
     }
-    plan = make_plan(config)
+    plan = make_plan(config.adaptive, config.answers)
     if plan is not None:
         identity["adaptive"] = plan.to_dict()
     store = SampleStore(folder)

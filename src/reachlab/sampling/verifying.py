@@ -13,8 +13,8 @@ from reachlab.progress import track
 from reachlab.runs import RunFolder
 from reachlab.sampling.completing import judge_answers, prefixed
 from reachlab.sampling.config import VerifyConfig
-from reachlab.sampling.judged import note_judged
-from reachlab.sampling.store import SampleStore
+from reachlab.store.judged import note_judged
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task, prefix_of
 from reachlab.types import Judged, Problem, Sample

@@ -16,10 +16,10 @@ from typing import Any
 
 from rich.console import Console
 
+from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model
 from reachlab.runs import RunFolder, kept_at, write_atomically
-from reachlab.sampling.config import Decoding
 from reachlab.studies.config import CheckpointsConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
 from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages

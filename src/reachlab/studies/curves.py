@@ -16,7 +16,7 @@ from reachlab.boundary.outcomes import Outcomes
 from reachlab.hub import parse
 from reachlab.report.page import write_report
 from reachlab.runs import RunFolder, training_step
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 
 BETWEEN = 3
 """Characters between two columns, and at the table's edges."""

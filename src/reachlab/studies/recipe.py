@@ -15,7 +15,7 @@ from reachlab.boundary.compare import compare
 from reachlab.report.page import write_report
 from reachlab.report.tables import print_comparison
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.studies.config import DemoConfig, VisualConfig
 from reachlab.studies.stages import Stage, check_study, run_stages
 

@@ -1,7 +1,7 @@
 """The regime map: over which costs and which n/m does down-sampling (PODS, arXiv 2504.13818) reach an accuracy sooner?
 
-Simulated with `rl/regime.py`, which says what is assumed. The map is as good as that; so measured runs can be given,
-and are drawn into it and set beside what the model says at their own place.
+Simulated with `regime/cost_model.py`, which says what is assumed. The map is as good as that; so measured runs can be
+given, and are drawn into it and set beside what the model says at their own place.
 """
 
 import json
@@ -16,9 +16,9 @@ from plotly.offline import get_plotlyjs
 from rich.console import Console
 
 from reachlab.errors import ReachlabError
+from reachlab.regime.cost_model import Costs, Plan, RegimeMap, Schedule, World, race, regime_map
 from reachlab.report import page
 from reachlab.report.figures import plain
-from reachlab.rl.regime import Costs, Plan, RegimeMap, Schedule, World, race, regime_map
 from reachlab.runs import write_atomically
 from reachlab.studies.config import RegimeConfig
 from reachlab.studies.stages import check_study

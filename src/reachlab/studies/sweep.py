@@ -29,7 +29,7 @@ from reachlab.boundary.outcomes import Outcomes
 from reachlab.errors import ReachlabError
 from reachlab.report.page import write_report
 from reachlab.runs import RunFolder, write_atomically
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.studies.config import SweepConfig
 from reachlab.studies.stages import Stage, Tell, at_once, check_study, pinned, run_stages
 

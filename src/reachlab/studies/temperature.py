@@ -2,7 +2,7 @@
 
 RL makes a model surer, and a surer model varies less over many samples. If that alone were why it solves fewer problems
 at large k, a higher temperature would give them back. So each model answers at the same temperatures as its base, and
-at the one at which it has the base's entropy (`sampling/entropy.py`; arXiv 2504.13837 matches the base at 0.6).
+at the one at which it has the base's entropy (`measures/entropy.py`; arXiv 2504.13837 matches the base at 0.6).
 """
 
 import json

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from reachlab.engines.rng import sample_seed
 from reachlab.models.devices import autocast
 from reachlab.models.packing import Pack, Packer
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.kl import estimate_kl, k3
 from reachlab.rl.losses import policy_loss, value_loss
-from reachlab.sampling.draws import sample_seed
 from reachlab.threads import side_by_side, threads_on
 from reachlab.training.critic import Critic
 from reachlab.training.gradient import Piece

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reachlab.engines.config import Decoding
+from reachlab.engines.decoder import Completion
+from reachlab.engines.engine import Told
+from reachlab.engines.transformers import TransformersDecoder
 from reachlab.models.devices import autocast
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.engines.decoder import Completion
-from reachlab.sampling.engines.engine import Told
-from reachlab.sampling.engines.transformers import TransformersDecoder
 from reachlab.training.lora import merged
 from reachlab.training.processes import Processes
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model, load_tokenizer
 from reachlab.models.devices import choose_device
@@ -18,13 +19,12 @@ from reachlab.models.origin import origin_of
 from reachlab.models.pinning import locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import prompt_ids
+from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompts import fit_answers
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.runs import RunFolder
-from reachlab.sampling.asking import asked_task
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.prompts import fit_answers
-from reachlab.sampling.store import hash_problems
+from reachlab.store.samples import hash_problems
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.reward import Rewarded, hash_reward

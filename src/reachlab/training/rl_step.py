@@ -17,13 +17,13 @@ from random import Random
 
 import torch
 
+from reachlab.engines.rng import sample_seed
 from reachlab.errors import ReachlabError
 from reachlab.models.tokenizer import encode_answers, encode_prompts
 from reachlab.rl.algorithm import Algorithm, Scored
 from reachlab.rl.algorithms.ppo import critic_targets
 from reachlab.rl.downsampling import RULES
 from reachlab.rl.weighting import select_weighted
-from reachlab.sampling.draws import sample_seed
 from reachlab.training.guard import check
 from reachlab.training.loop import Metrics, TrainingRun
 from reachlab.training.passes import Passes

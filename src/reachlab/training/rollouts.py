@@ -19,18 +19,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reachlab.engines.config import Decoding
+from reachlab.engines.decoder import Completion, Decoder
+from reachlab.engines.rng import sample_seed
 from reachlab.errors import ReachlabError
+from reachlab.measures.contradictions import count_contradictions
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_prompts
+from reachlab.prompting.prompts import check_prompts, fit_answers
 from reachlab.rl.advantages import slight
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.algorithms.dapo import informative, overlong_penalty
 from reachlab.rl.budgets import BUDGETS
-from reachlab.sampling.config import Decoding
-from reachlab.sampling.contradictions import count_contradictions
-from reachlab.sampling.draws import sample_seed
-from reachlab.sampling.engines.decoder import Completion, Decoder
-from reachlab.sampling.prompts import check_prompts, fit_answers
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.training.loop import Metrics
@@ -280,7 +280,7 @@ class RolloutSource:
         return answers, [list(islice(rest, len(row))) for row in answers]
 
     def _doubts(self, rollouts: Rollouts) -> Metrics:
-        """How many verdicts contradict the final answer (`sampling/contradictions.py`)."""
+        """How many verdicts contradict the final answer (`measures/contradictions.py`)."""
         if not self.task.answer_decides:
             return {"contradictions": 0.0}
         scored = [

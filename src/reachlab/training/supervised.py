@@ -29,9 +29,9 @@ from reachlab.models.origin import origin_of
 from reachlab.models.pinning import locate
 from reachlab.models.tokenizer import Kind, train_tokenizer
 from reachlab.moe import densified
+from reachlab.prompting.asking import asked_task
 from reachlab.runs import RunFolder
-from reachlab.sampling.asking import asked_task
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.threads import side_by_side
 from reachlab.training.config import DistillConfig, PretrainConfig

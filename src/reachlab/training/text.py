@@ -18,7 +18,7 @@ from reachlab.errors import ReachlabError
 from reachlab.models.chat import answer_end, is_chat
 from reachlab.models.tokenizer import encode_answers, encode_prompts
 from reachlab.models.vision import Places, Seen, pixels
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.asked import Asked
 from reachlab.tasks.base import Task
 from reachlab.types import Problem, Prompt

@@ -9,7 +9,7 @@ from reachlab.imports.config import ImportConfig
 from reachlab.imports.result import ImportedRun
 from reachlab.imports.run import import_samples
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 
 
 def a_line(sample: str = "q1", text: Any = "It is 4.", right: bool = True, **changed: Any) -> dict[str, Any]:

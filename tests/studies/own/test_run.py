@@ -12,7 +12,7 @@ from tests.tiny import tiny_model, tiny_tokenizer
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import save_model
 from reachlab.runs import RunFolder
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.studies.own import measure, run
 from reachlab.studies.own.config import OwnConfig
 from reachlab.studies.own.plan import MODELS

@@ -20,10 +20,10 @@ from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_answers, prompt_ids
+from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompts import fit_answers
 from reachlab.runs import RunFolder
-from reachlab.sampling.asking import asked_task
-from reachlab.sampling.prompts import fit_answers
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.studies.own.config import OwnConfig
 from reachlab.studies.own.plan import BATCH, Measured, Plan, Sizes
 from reachlab.studies.own.stages import own_stages

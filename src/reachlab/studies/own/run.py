@@ -23,7 +23,7 @@ from reachlab.models.checkpoint import find_checkpoint, hash_model
 from reachlab.report.page import write_report
 from reachlab.report.tables import print_comparison
 from reachlab.runs import RunFolder, write_atomically
-from reachlab.sampling.store import SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.studies.own.config import OwnConfig
 from reachlab.studies.own.measure import measure
 from reachlab.studies.own.plan import MODELS, Measured, Plan, Sizes, decide, fixed_sizes, smallest

@@ -1,0 +1,89 @@
+"""What an engine is: prompts and seeds in, answers out. A run may be begun with one and continued with another."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
+
+from reachlab.engines.config import Decoding
+from reachlab.types import Finish, Prompt
+
+Told = Callable[[int, int], None]
+"""told(samples, tokens): so many samples have finished, and so many tokens were drawn, since the last call; from any
+thread. Tokens of answers that go on are told where an engine knows them, else when the answer has finished."""
+
+K = TypeVar("K")
+Asked = tuple[K, Prompt, int]
+"""What a sample is called, its prompt and its seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer: its text without special tokens and stop string, and how many tokens it took, an end-of-text token
+    included.
+
+    `logprob` sums the model's own log-probabilities of its tokens (nats, temperature 1); None where the engine gives
+    none. `tokens_hash` is one of the tokens themselves (`hash_tokens`), likewise.
+    """
+
+    text: str
+    tokens: int
+    finish: Finish
+    logprob: float | None
+    tokens_hash: int | None = None
+
+
+class Engine(Protocol):
+    """Anything that answers. `name` is what the store's `engine` column says, `dtype` what it computes in ("as served"
+    where only a server knows), `seeded` whether an answer is drawn with its own seed.
+
+    `lanes` calls of `answer` may run at once, each with up to `piece` samples, or with any number where it is 0: what
+    keeps the engine busy while the slowest answers of another call are waited for.
+    """
+
+    name: str
+    dtype: str
+    seeded: bool
+    piece: int
+
+    @property
+    def lanes(self) -> int:
+        """See above."""
+        ...
+
+    def part_size(self, decoding: Decoding, longest: int) -> int:
+        """Samples that are well stored together; `longest` is the longest prompt's tokens."""
+        ...
+
+    def answer(
+        self,
+        prompts: Sequence[Prompt],
+        seeds: Sequence[Sequence[int]],
+        decoding: Decoding,
+        progress: Told | None = None,
+    ) -> list[list[Answer]]:
+        """One answer a seed, in order: `seeds[i]` are the samples of `prompts[i]`.
+
+        Raises:
+            ReachlabError: the engine cannot go on; it says what to do.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what the engine holds: processes, connections, memory."""
+        ...
+
+
+@runtime_checkable
+class Streaming(Engine, Protocol):
+    """An engine that batches by itself, continuously: what has finished is had at once, whatever else goes on."""
+
+    def stream(
+        self, asked: Iterable[Asked[K]], decoding: Decoding, progress: Told | None = None
+    ) -> Iterator[list[tuple[K, Answer]]]:
+        """The answers in the order in which they finish, those of about a moment together; an empty list now and then
+        while there are none.
+
+        Raises:
+            ReachlabError: as of `answer`; what was yielded is done.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""What stored samples say beyond pass@k."""

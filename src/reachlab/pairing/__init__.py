@@ -1,0 +1,1 @@
+"""Which problems of two runs ask the same, and what else differs between the runs."""

@@ -1,0 +1,43 @@
+"""`reachlab tasks SPEC --model M`: some problems of a task exactly as a model gets them, special tokens and all."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reachlab.errors import ReachlabError
+from reachlab.models.checkpoint import load_tokenizer
+from reachlab.models.tokenizer import encode_prompts
+from reachlab.prompting.asking import asked_task
+from reachlab.tasks.asking import AskConfig
+from reachlab.tasks.base import Split
+from reachlab.tasks.listing import rows_of, some_problems
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a model is asked, in words and as JSON, and problems as rows of what `rows_of` gives, with `written`, the
+    prompt as the model gets it, and `tokens`, how long that is."""
+
+    how: str
+    ask: dict[str, Any]
+    problems: list[dict[str, Any]]
+
+
+def show_asked(
+    spec: str, split: Split, n: int, seed: int, folder: str = "", ask: AskConfig | None = None, model: str = ""
+) -> Shown:
+    """Some problems of a task as a model is asked them; the arguments are those of `listing.show_task`.
+
+    Raises:
+        ReachlabError: as of `show_task`, or a model that is not there or cannot be asked so.
+    """
+    if not Path(model).is_dir():
+        raise ReachlabError(f"{model}: no such model folder; what a model behind a server gets, only that server sees")
+    asked = asked_task(spec, ask or AskConfig(), model)
+    problems = some_problems(asked.task, split, n, seed)
+    tokenizer = load_tokenizer(model)
+    rows = rows_of(asked.task, problems, seed, folder)
+    for row, ids in zip(rows, encode_prompts(tokenizer, [p.asked for p in problems]), strict=True):
+        text = tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        row |= {"written": text, "tokens": len(ids)}
+    return Shown(asked.how, asked.identity, rows)

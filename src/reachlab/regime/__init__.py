@@ -1,0 +1,1 @@
+"""When selecting rollouts pays: a cost model, and the advice that measures it."""

@@ -1,0 +1,1 @@
+"""The store: a run's problems and samples, whatever drew them."""
