@@ -4,6 +4,7 @@ import re
 import stat
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ echo "end $3" >> "$LOG"
 """
 
 
+@dataclass(frozen=True)
+class Script:
+    """A stage's configuration here."""
+
+    name: str
+    text: str
+
+
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A log of what the stages did; their command is a shell script."""
@@ -28,13 +37,14 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script.write_text(COMMAND)
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(sys, "executable", str(script))
+    monkeypatch.setattr(stages_module, "words_of", lambda script: (script.name, script.text))
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
     (tmp_path / "log").touch()
     return tmp_path / "log"
 
 
 def stage(name: str, script: str = "true", *needs: str, threads: int = 1) -> Stage:
-    return Stage(name, (name, script), needs, threads)
+    return Stage(name, Script(name, script), needs, threads)
 
 
 def test_a_stage_waits_for_what_it_needs(log: Path) -> None:
@@ -151,7 +161,7 @@ def test_progress_through_a_launcher_that_hands_no_descriptor_on(
     event = json.dumps({"label": "x", "done": 1, "total": 4, "info": "", "eta": ""})
     said = f"printf '%s\\n' '{event}' > \"$REACHLAB_PROGRESS_FD\"; echo $REACHLAB_PROGRESS_FD >> $LOG; sleep 0.2"
     before = len(names("/proc/self/fd"))
-    run_stages([Stage("a", ("a", said), launch=(sys.executable,)), stage("b", "true", "a")], cores=1)
+    run_stages([Stage("a", Script("a", said), launch=(sys.executable,)), stage("b", "true", "a")], cores=1)
     assert re.search(r"a: 1/4 ", capfd.readouterr().err)
     (pipe,) = [Path(line) for line in log.read_text().splitlines() if line.startswith("/")]
     assert not pipe.parent.exists()
@@ -160,4 +170,4 @@ def test_progress_through_a_launcher_that_hands_no_descriptor_on(
 
 def test_a_launched_stage_that_fails_says_how_it_was_started(log: Path) -> None:
     with pytest.raises(ReachlabError, match=r"failed: no \(command: .* -m reachlab a "):
-        run_stages([Stage("a", ("a", "echo 'error: no' >&2; exit 2"), launch=(sys.executable,))], cores=1)
+        run_stages([Stage("a", Script("a", "echo 'error: no' >&2; exit 2"), launch=(sys.executable,))], cores=1)

@@ -62,14 +62,6 @@ def test_a_template_is_named_beside_the_task_or_in_it() -> None:
         chosen_template("chain,template=3", AskConfig())
 
 
-def test_words_say_the_same_again() -> None:
-    assert AskConfig().words() == []
-    config = AskConfig(template="chat", system="Be brief.", chat_template_kwargs='{"a": 1}', shots=2)
-    assert config.words() == [
-        *("--template", "chat", "--system", "Be brief.", "--chat-template-kwargs", '{"a": 1}', "--shots", "2"),
-    ]
-
-
 def test_the_identity_leaves_out_what_is_empty() -> None:
     assert Asking().identity() == {"template": "plain"}
     asking = Asking(template=TEMPLATES["chat"], system="S", options={"a": 1}, shots=2)

@@ -10,20 +10,19 @@ from typing import get_args
 from reachlab.studies.config import AlgorithmsConfig
 from reachlab.studies.stages import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
-from reachlab.training.rl_config import AlgorithmName
+from reachlab.training.rl_config import AlgorithmName, ObjectiveConfig
 
-NAMES: tuple[str, ...] = get_args(AlgorithmName)
+NAMES: tuple[AlgorithmName, ...] = get_args(AlgorithmName)
 
 
 def algorithms(config: AlgorithmsConfig) -> Sweep:
     """A variant an algorithm."""
-    rollouts = ("--rollouts", str(config.rollouts))
     return Sweep(
         file="algorithms",
         column="algorithm",
         title="Seven algorithms from one base, seed 0",
         folder="",
-        variants=tuple(Variant(name, (*rollouts, "--algorithm", name)) for name in NAMES),
+        variants=tuple(Variant(name, ObjectiveConfig(algorithm=name), config.rollouts) for name in NAMES),
         ordered=False,
     )
 

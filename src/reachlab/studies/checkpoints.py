@@ -16,10 +16,11 @@ from typing import Any
 
 from rich.console import Console
 
-from reachlab.engines.config import Decoding
+from reachlab.engines.config import Decoding, DecodingChoice
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model
 from reachlab.runs import RunFolder, kept_at, write_atomically
+from reachlab.sampling.config import SampleConfig
 from reachlab.studies.config import CheckpointsConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
 from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages
@@ -171,18 +172,24 @@ def _places(config: CheckpointsConfig, folder: RunFolder) -> list[Place]:
 
 def checkpoint_stages(config: CheckpointsConfig, places: Sequence[Place]) -> list[Stage]:
     """One `reachlab sample` a model."""
-    asked = ["--task", config.task, "--split", config.split, "--samples", str(config.samples)]
-    if config.problems is not None:
-        asked += ["--problems", str(config.problems)]
-    asked += ["--temperature", str(config.temperature), "--max-tokens", str(config.max_tokens)]
-    asked += ["--seed", str(config.seed), "--dtype", config.dtype, "--device", config.device, *config.ask.words()]
-    return [
-        Stage(
-            f"sample {place.name}",
-            ("sample", "--model", place.model, *asked, "--out", f"{config.out}/samples/{place.samples}"),
+
+    def stage(place: Place) -> Stage:
+        asked = SampleConfig(
+            model=place.model,
+            task=config.task,
+            out=f"{config.out}/samples/{place.samples}",
+            split=config.split,
+            problems=config.problems,
+            samples=config.samples,
+            ask=config.ask,
+            decoding=DecodingChoice(temperature=config.temperature, max_tokens=config.max_tokens),
+            seed=config.seed,
+            dtype=config.dtype,
+            device=config.device,
         )
-        for place in places
-    ]
+        return Stage(f"sample {place.name}", asked)
+
+    return [*map(stage, places)]
 
 
 def training_accuracy(metrics: Sequence[dict[str, Any]], step: int) -> float | None:

@@ -9,16 +9,20 @@ large k than its base, and does distillation solve more?
 
 from pathlib import Path
 
+from reachlab.models.config import ModelConfig
 from reachlab.studies.config import DemoConfig
 from reachlab.studies.recipe import Recipe, run_recipe
+from reachlab.training.config import PretrainConfig, RoutingConfig
 
 
 def demo_recipe(config: DemoConfig) -> Recipe:
-    """What its commands say."""
-    shape = "--family qwen3" if config.routing == "dense" else f"--family olmoe --routing {config.routing}"
+    """What its commands take."""
+    model, routing = ModelConfig(family="qwen3"), RoutingConfig()
+    if config.routing != "dense":
+        model, routing = ModelConfig(family="olmoe"), RoutingConfig(routing=config.routing)
     return Recipe(
         task="countdown,division=0.2",
-        pretrain=f"pretrain --data countdown,division=0 {shape}",
+        pretrain=PretrainConfig(data="countdown,division=0", out="", model=model, routing=routing),
         answer_tokens=14,
         steps={"base": 480, "pods": 100, "distilled": 320, "grpo": 100},
     )

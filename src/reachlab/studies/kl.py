@@ -9,17 +9,21 @@ from pathlib import Path
 from reachlab.studies.config import KLConfig
 from reachlab.studies.stages import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
+from reachlab.training.rl_config import ObjectiveConfig
 
 
 def kl(config: KLConfig) -> Sweep:
     """A variant a weight."""
-    chosen = ("--algorithm", config.algorithm, "--rollouts", str(config.rollouts))
+
+    def variant(weight: float) -> Variant:
+        return Variant(f"{weight:g}", ObjectiveConfig(algorithm=config.algorithm, kl=weight), config.rollouts)
+
     return Sweep(
         file="kl",
         column="KL weight",
         title=f"{config.algorithm} with more and less KL to its base, seed 0",
         folder="kl-",
-        variants=tuple(Variant(f"{weight:g}", (*chosen, "--kl", str(weight))) for weight in config.values),
+        variants=tuple(map(variant, config.values)),
         ordered=True,
     )
 

@@ -6,18 +6,22 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from reachlab.boundary.compare import compare
+from reachlab.engines.config import DecodingChoice
 from reachlab.report.page import write_report
 from reachlab.report.tables import print_comparison
 from reachlab.runs import RunFolder
+from reachlab.sampling.config import SampleConfig
 from reachlab.store.samples import SampleStore
 from reachlab.studies.config import DemoConfig, VisualConfig
 from reachlab.studies.stages import Stage, check_study, run_stages
+from reachlab.training.config import DistillConfig, LoopConfig, PretrainConfig
+from reachlab.training.rl_config import BudgetConfig, RLConfig, SelectionConfig
 
 MODELS = ("base", "grpo", "pods", "distilled")
 MADE_BY = {"base": "pretrain base", "grpo": "RL, GRPO 16", "pods": "RL, PODS 64 to 16", "distilled": "distil"}
@@ -25,12 +29,14 @@ MADE_BY = {"base": "pretrain base", "grpo": "RL, GRPO 16", "pods": "RL, PODS 64 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a study's commands say. `steps` by model; `blind` are the models that are also asked with noise for pictures
-    (the task's ``blind=true``)."""
+    """What a study's commands take. `steps` by model; `blind` are the models that are also asked with noise for
+    pictures (the task's ``blind=true``)."""
 
     task: str
-    pretrain: str
-    distill: str = ""
+    pretrain: PretrainConfig
+    """Of the base; folder, seed and steps follow."""
+    batch: int = 0
+    """Answers a step of distilling; 0 takes the recipe's."""
     answer_tokens: int
     steps: dict[str, int]
     blind: tuple[str, ...] = ()
@@ -43,29 +49,53 @@ def runs_of(recipe: Recipe) -> list[str]:
 
 def recipe_stages(recipe: Recipe, config: DemoConfig | VisualConfig) -> list[Stage]:
     """Every command of the study."""
+    out, base = config.out, f"{config.out}/base"
 
-    def stage(name: str, folder: str, words: str, model: str = "", threads: int = 1) -> Stage:
-        where = ("--seed", str(config.seed), "--out", f"{config.out}/{folder}")
-        source = ("--model", f"{config.out}/{model}") if model else ()
-        return Stage(name, (*words.split(), *source, *where), (MADE_BY[model],) if model else (), threads)
+    def loop(name: str, usual: LoopConfig, threads: int = 1) -> LoopConfig:
+        steps = max(2, round(recipe.steps[name] * config.scale))
+        return replace(usual, steps=steps, threads=threads, seed=config.seed)
 
-    def train(name: str, words: str, model: str = "", threads: int = 1) -> Stage:
-        length = f"--steps {max(2, round(recipe.steps[name] * config.scale))} --threads {threads}"
-        return stage(MADE_BY[name], name, f"{words} {length}", model, threads)
+    def rl(name: str, selection: SelectionConfig, rollouts: int) -> Stage:
+        asked = RLConfig(
+            model=base,
+            task=recipe.task,
+            out=f"{out}/{name}",
+            prompts=24,
+            max_tokens=recipe.answer_tokens,
+            selection=selection,
+            budget=BudgetConfig(rollouts=rollouts),
+            loop=loop(name, RLConfig.loop),
+        )
+        return Stage(MADE_BY[name], asked, (MADE_BY["base"],))
 
     def ask(run: str) -> Stage:
         name = run.removesuffix("-blind")
-        task = recipe.task if run == name else f"{recipe.task},blind=true"
-        asked = f"--problems {config.problems} --samples {config.samples} --max-tokens {recipe.answer_tokens}"
-        return stage(f"sample {run}", f"samples/{run}", f"sample --task {task} {asked}", name)
+        asked = SampleConfig(
+            model=f"{out}/{name}",
+            task=recipe.task if run == name else f"{recipe.task},blind=true",
+            out=f"{out}/samples/{run}",
+            problems=config.problems,
+            samples=config.samples,
+            decoding=DecodingChoice(max_tokens=recipe.answer_tokens),
+            seed=config.seed,
+        )
+        return Stage(f"sample {run}", asked, (MADE_BY[name],))
 
-    rl = f"rl --task {recipe.task} --prompts 24 --max-tokens {recipe.answer_tokens}"
+    pretraining = replace(recipe.pretrain, out=base, loop=loop("base", recipe.pretrain.loop, threads=2))
+    distilling = DistillConfig(
+        model=base,
+        teacher="solver",
+        task=recipe.task,
+        out=f"{out}/distilled",
+        batch=recipe.batch,
+        loop=loop("distilled", DistillConfig.loop),
+    )
     return [
-        train("base", recipe.pretrain, threads=2),
+        Stage(MADE_BY["base"], pretraining, threads=2),
         # The longest first, so that no core waits at the end.
-        train("pods", f"{rl} --rollouts 64 --keep 16 --rule max_variance", "base"),
-        train("distilled", f"distill --teacher solver --task {recipe.task} {recipe.distill}", "base"),
-        train("grpo", f"{rl} --rollouts 16", "base"),
+        rl("pods", SelectionConfig(rule="max_variance", keep=16), 64),
+        Stage(MADE_BY["distilled"], distilling, (MADE_BY["base"],)),
+        rl("grpo", SelectionConfig(), 16),
         *map(ask, runs_of(recipe)),
     ]
 

@@ -10,17 +10,18 @@ from pathlib import Path
 from reachlab.studies.config import RolloutsConfig
 from reachlab.studies.stages import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
+from reachlab.training.rl_config import ObjectiveConfig
 
 
 def rollouts(config: RolloutsConfig) -> Sweep:
     """A variant a number of rollouts."""
-    chosen = ("--algorithm", config.algorithm)
+    objective = ObjectiveConfig(algorithm=config.algorithm)
     return Sweep(
         file="rollouts",
         column="rollouts",
         title=f"{config.algorithm} with more and fewer rollouts, from one base, seed 0",
         folder="rollouts-",
-        variants=tuple(Variant(str(n), (*chosen, "--rollouts", str(n))) for n in config.values),
+        variants=tuple(Variant(str(n), objective, n) for n in config.values),
         ordered=True,
     )
 

@@ -22,6 +22,7 @@ from reachlab.errors import ReachlabError
 from reachlab.models.pinning import locate
 from reachlab.progress import EVENTS, LOG_EVERY_S, bars, log_line
 from reachlab.runs import RunFolder
+from reachlab.studies.command_line import words_of
 
 KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
@@ -59,13 +60,19 @@ class Stage:
     """A command of `reachlab`, with a name and the names of the stages that must be finished first."""
 
     name: str
-    command: tuple[str, ...]
+    config: Any
+    """What the command takes, one of `command_line.COMMANDS`."""
     needs: tuple[str, ...] = ()
     threads: int = 1
     launch: tuple[str, ...] = ()
     """What starts it in several processes, such as ("accelerate", "launch", ...)."""
     expected: float = 0.0
     """Seconds it should take, where that is known; shown while it waits."""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words behind `reachlab`."""
+        return words_of(self.config)
 
     @property
     def words(self) -> list[str]:

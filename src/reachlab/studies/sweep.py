@@ -10,7 +10,6 @@ with intervals from resampled problems and, within each resample, resampled seed
 
 import json
 import os
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,12 +25,17 @@ from scipy.special import ndtri
 from reachlab.boundary import student
 from reachlab.boundary.compare import compare
 from reachlab.boundary.outcomes import Outcomes
+from reachlab.engines.config import DecodingChoice
 from reachlab.errors import ReachlabError
 from reachlab.report.page import write_report
 from reachlab.runs import RunFolder, write_atomically
+from reachlab.sampling.config import SampleConfig
 from reachlab.store.samples import SampleStore
+from reachlab.studies.command_line import with_words
 from reachlab.studies.config import SweepConfig
 from reachlab.studies.stages import Stage, Tell, at_once, check_study, pinned, run_stages
+from reachlab.training.config import PretrainConfig
+from reachlab.training.rl_config import BudgetConfig, ObjectiveConfig, RLConfig
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -48,8 +52,10 @@ class Variant:
 
     name: str
     """What the table calls it."""
-    words: tuple[str, ...]
-    """What `reachlab rl` is told."""
+    objective: ObjectiveConfig
+    """What is maximised."""
+    rollouts: int
+    """A problem."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,33 +93,46 @@ class Row:
 
 
 def sweep_stages(sweep: Sweep, config: SweepConfig, cores: int) -> list[Stage]:
-    """Every command of the study; the last variants, which take longest, come first."""
-    out = config.out
-    asked = ("--task", config.task, "--max-tokens", str(config.max_tokens))
-    measured = ("--problems", str(config.problems), "--samples", str(config.samples))
-    taken = f"--prompts {config.prompts} --steps {config.steps} --threads 1".split()
+    """Every command of the study; the last variants, which take longest, come first.
 
-    def sample(name: str, model: str, needs: tuple[str, ...]) -> Stage:
-        words = ("sample", "--model", model, *asked, *measured, "--out", f"{out}/samples/{name}")
-        return Stage(f"sample {name}", words, needs)
-
-    base, stages = config.base, list[Stage]()
+    Raises:
+        ReachlabError: `config.select` has words that `reachlab rl` does not take.
+    """
+    out, base, first = config.out, config.base, list[Stage]()
     needs: tuple[str, ...] = ()
     if not base:
         base, needs = f"{out}/base", ("base",)
         data = "countdown,division=0" if config.task.startswith("countdown") else config.task
-        pretraining = ("pretrain", "--data", data, "--steps", "480", "--threads", str(cores), "--out", base)
-        stages.append(Stage("base", pretraining, threads=cores))
-    runs = [
-        (sweep.run(variant, seed), (*variant.words, *shlex.split(config.select), "--seed", str(seed)))
-        for seed in range(config.seeds)
-        for variant in reversed(sweep.variants)
-    ]
-    for run, chosen in runs:
-        words = ("rl", "--model", base, *asked, *taken, *chosen, "--out", f"{out}/{run}")
-        stages.append(Stage(run, words, needs))
-    stages.append(sample("base", base, needs))
-    return [*stages, *(sample(run, f"{out}/{run}", (run,)) for run, _ in runs)]
+        loop = replace(PretrainConfig.loop, steps=480, threads=cores)
+        first.append(Stage("base", PretrainConfig(data=data, out=base, loop=loop), threads=cores))
+    taken = RLConfig(
+        model=base,
+        task=config.task,
+        prompts=config.prompts,
+        max_tokens=config.max_tokens,
+        loop=replace(RLConfig.loop, steps=config.steps, threads=1),
+    )
+
+    def train(variant: Variant, seed: int) -> Stage:
+        run = sweep.run(variant, seed)
+        chosen = replace(taken, objective=variant.objective, budget=BudgetConfig(rollouts=variant.rollouts))
+        chosen = with_words(chosen, config.select, "--select")
+        return Stage(run, replace(chosen, out=f"{out}/{run}", loop=replace(chosen.loop, seed=seed)), needs)
+
+    def sample(name: str, model: str, needs: tuple[str, ...]) -> Stage:
+        asked = SampleConfig(
+            model=model,
+            task=config.task,
+            out=f"{out}/samples/{name}",
+            problems=config.problems,
+            samples=config.samples,
+            decoding=DecodingChoice(max_tokens=config.max_tokens),
+        )
+        return Stage(f"sample {name}", asked, needs)
+
+    trained = [train(variant, seed) for seed in range(config.seeds) for variant in reversed(sweep.variants)]
+    drawn = [sample(stage.name, f"{out}/{stage.name}", (stage.name,)) for stage in trained]
+    return [*first, *trained, sample("base", base, needs), *drawn]
 
 
 def run_sweep(sweep: Sweep, config: SweepConfig, tell: Tell = lambda _: None) -> Path:

@@ -12,7 +12,10 @@ from typing import Any
 
 from rich.console import Console
 
+from reachlab.engines.config import DecodingChoice
+from reachlab.measures.config import EntropyConfig
 from reachlab.runs import RunFolder, write_atomically
+from reachlab.sampling.config import SampleConfig
 from reachlab.studies.config import TemperatureConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
 from reachlab.studies.stages import Stage, Tell, at_once, check_study, pinned, run_stages
@@ -102,27 +105,46 @@ def _point(path: str, name: str, temperature: float, matched: bool = False) -> P
 
 def entropy_stages(config: TemperatureConfig, labels: dict[str, str]) -> list[Stage]:
     """One `reachlab entropy` a model."""
-    asked = ["--task", config.task, "--split", config.split, "--max-tokens", str(config.max_tokens)]
-    asked += ["--problems", str(config.entropy_problems), "--samples", str(config.entropy_samples)]
-    asked += ["--seed", str(config.seed), "--dtype", config.dtype, "--device", config.device, *config.ask.words()]
-    matching = ["--match", config.base, "--at", str(config.at)] if config.matched else []
     stages = []
     for path, name in labels.items():
-        at = dict.fromkeys([config.at, *config.temperatures] if path == config.base else config.temperatures)
-        words = ["entropy", path, *asked, "--temperature", *map(str, at), "--out", f"{config.out}/entropy/{name}"]
-        stages.append(Stage(f"entropy {name}", (*words, *(matching if path != config.base else ()))))
+        others = path != config.base
+        temperatures = dict.fromkeys(config.temperatures if others else [config.at, *config.temperatures])
+        asked = EntropyConfig(
+            model=path,
+            task=config.task,
+            ask=config.ask,
+            temperature=tuple(temperatures),
+            out=f"{config.out}/entropy/{name}",
+            split=config.split,
+            problems=config.entropy_problems,
+            samples=config.entropy_samples,
+            max_tokens=config.max_tokens,
+            seed=config.seed,
+            dtype=config.dtype,
+            device=config.device,
+        )
+        if config.matched and others:
+            asked = replace(asked, match=config.base, at=config.at)
+        stages.append(Stage(f"entropy {name}", asked))
     return stages
 
 
 def sample_stage(config: TemperatureConfig, point: Point) -> Stage:
     """One `reachlab sample`."""
-    words = ["sample", "--model", point.model, "--task", config.task, "--split", config.split]
-    if config.problems is not None:
-        words += ["--problems", str(config.problems)]
-    words += ["--samples", str(config.samples), "--temperature", str(point.temperature)]
-    words += ["--max-tokens", str(config.max_tokens), "--seed", str(config.seed), "--dtype", config.dtype]
-    words += ["--device", config.device, *config.ask.words(), "--out", f"{config.out}/samples/{point.samples}"]
-    return Stage(f"sample {point.name}", tuple(words))
+    asked = SampleConfig(
+        model=point.model,
+        task=config.task,
+        out=f"{config.out}/samples/{point.samples}",
+        split=config.split,
+        problems=config.problems,
+        samples=config.samples,
+        ask=config.ask,
+        decoding=DecodingChoice(temperature=point.temperature, max_tokens=config.max_tokens),
+        seed=config.seed,
+        dtype=config.dtype,
+        device=config.device,
+    )
+    return Stage(f"sample {point.name}", asked)
 
 
 def reading(point: Point, entropy: dict[str, Any]) -> dict[str, Any]:

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+from reachlab.models.config import ModelConfig
 from reachlab.studies.config import VisualConfig
 from reachlab.studies.recipe import Recipe, run_recipe
 from reachlab.tasks.scenes import Scenes
+from reachlab.training.config import PretrainConfig
 
 RECIPE = Recipe(
     task="scenes",
-    pretrain="pretrain --data scenes,figures=0 --family llava --batch 64",
-    distill="--batch 64",
+    pretrain=PretrainConfig(data="scenes,figures=0", out="", model=ModelConfig(family="llava"), batch=64),
+    batch=64,
     answer_tokens=26,  # of the longest right answer
     # As long as each other: a step of PODS takes twice a step of GRPO.
     steps={"base": 300, "pods": 100, "distilled": 300, "grpo": 200},

@@ -69,17 +69,6 @@ class AskConfig:
             why=why,
         )
 
-    def words(self) -> list[str]:
-        """The same as words of a command line; nothing for what is left as it is."""
-        given = {
-            "--template": "" if self.template == "auto" else self.template,
-            "--system": self.system,
-            "--chat-template-kwargs": self.chat_template_kwargs,
-            "--shots": str(self.shots or ""),
-            "--shots-file": self.shots_file,
-        }
-        return [word for name, value in given.items() if value for word in (name, value)]
-
     def options(self) -> dict[str, Any]:
         """The `chat_template_kwargs`.
 

@@ -6,13 +6,17 @@ base ─┬─ RL (GRPO, PODS, random reward)                                   
 """
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import replace
+from typing import Any
 
+from reachlab.engines.config import DecodingChoice
+from reachlab.sampling.config import SampleConfig
+from reachlab.studies.command_line import with_words
 from reachlab.studies.own.config import OwnConfig
 from reachlab.studies.own.plan import BATCH, MODELS, WIDER, Plan
 from reachlab.studies.stages import Stage
-from reachlab.tasks.asking import AskConfig
+from reachlab.training.config import DistillConfig, LoopConfig, WeightsConfig
+from reachlab.training.rl_config import RANDOM, BudgetConfig, RLConfig, SelectionConfig
 
 MADE_BY = {
     "grpo": "RL, GRPO",
@@ -28,97 +32,124 @@ LENGTH = 1 << 20
 """Longest prompt and answer that distilling takes: none is cut, since answers have a longest of their own."""
 
 
+ALL = SelectionConfig()
+"""Learning from every rollout."""
+
+
 def own_stages(config: OwnConfig, plan: Plan) -> list[Stage]:
-    """Every command; what others wait for comes first, then the longest."""
-    commands = _Commands(config, plan)
-    sizes = plan.sizes
+    """Every command; what others wait for comes first, then the longest.
+
+    Raises:
+        ReachlabError: more words for a command (`config.rl_words` ...) that it does not take.
+    """
+    make, sizes = _Stages(config, plan), plan.sizes
     teacher, first = config.teacher, list[Stage]()
     if config.teacher_model:
         teacher = f"{config.out}/teacher-answers"
-        first.append(commands.draw("teacher answers", config.teacher_model, sizes.teacher_answers))
+        first.append(make.draw("teacher answers", config.teacher_model, sizes.teacher_answers))
+    best = SelectionConfig(rule="max_variance", keep=sizes.rollouts)
     return [
         *first,
-        commands.distil("distilled", teacher, sizes.distill_steps, tuple(s.name for s in first)),
-        commands.draw("own answers", config.model, sizes.own_answers),
-        commands.continuation(("distil", "own answers")),
-        commands.rl(
-            "pods", sizes.pods_steps, WIDER * sizes.rollouts, ("--keep", str(sizes.rollouts), "--rule", "max_variance")
-        ),
-        commands.rl("random", sizes.steps, sizes.rollouts, ("--reward", "random")),
-        commands.rl("grpo", sizes.steps, sizes.rollouts),
-        *map(commands.sample, MODELS),
+        make.distil("distilled", teacher, sizes.distill_steps, tuple(s.name for s in first)),
+        make.draw("own answers", config.model, sizes.own_answers),
+        make.continuation(("distil", "own answers")),
+        make.rl("pods", sizes.pods_steps, WIDER * sizes.rollouts, selection=best),
+        make.rl("random", sizes.steps, sizes.rollouts, reward=RANDOM),
+        make.rl("grpo", sizes.steps, sizes.rollouts),
+        *map(make.sample, MODELS),
     ]
 
 
-class _Commands:
+class _Stages:
     """What the stages have in common."""
 
     def __init__(self, config: OwnConfig, plan: Plan):
         self.config, self.plan, self.sizes = config, plan, plan.sizes
-        self.ask = _words(config.ask)
-        self.asked = (*self.ask, "--max-tokens", str(plan.sizes.max_tokens))
-        self.where = ("--seed", str(config.seed), "--dtype", config.dtype, "--device", config.device)
 
     def draw(self, name: str, model: str, answers: int) -> Stage:
         """Answers to training problems."""
         problems = min(self.plan.trainable, -(-answers // EACH))
-        asked = ("--split", "train", "--problems", str(problems), "--samples", str(-(-answers // problems)))
-        return self._sampling(name, model, self.config.task, asked, name.replace(" ", "-"), ())
+        asked = self._sampling(model, name.replace(" ", "-"), problems, -(-answers // problems))
+        return self._stage(name, replace(asked, split="train"))
 
     def sample(self, name: str) -> Stage:
         """Answers to the held-out problems."""
-        config, sizes = self.config, self.sizes
-        problems = ["--problems", str(sizes.problems), "--samples", str(sizes.samples)]
-        if not config.test_task:
-            problems += ["--split", "test"]
-        model = config.model if name == "base" else f"{config.out}/{name}"
-        needs = () if name == "base" else (MADE_BY[name],)
-        return self._sampling(
-            f"sample {name}", model, config.test_task or config.task, problems, f"samples/{name}", needs
-        )
+        config, sizes, base = self.config, self.sizes, name == "base"
+        model = config.model if base else f"{config.out}/{name}"
+        asked = self._sampling(model, f"samples/{name}", sizes.problems, sizes.samples)
+        asked = replace(asked, task=config.test_task) if config.test_task else replace(asked, split="test")
+        return self._stage(f"sample {name}", asked, () if base else (MADE_BY[name],))
 
-    def rl(self, name: str, steps: int, rollouts: int, more: Sequence[str] = ()) -> Stage:
+    def rl(self, name: str, steps: int, rollouts: int, selection: SelectionConfig = ALL, reward: str = "") -> Stage:
         """One RL run from the base."""
-        config, sizes = self.config, self.sizes
-        shape = ("--prompts", str(sizes.prompts), "--rollouts", str(rollouts), *more, "--steps", str(steps))
-        words = ("rl", "--model", config.model, "--task", config.task, *self.asked, *shape)
-        return self._training(name, words, config.rl_words, ())
+        config = self.config
+        asked = RLConfig(
+            model=config.model,
+            task=config.task,
+            out="",
+            reward=reward,
+            ask=config.ask,
+            prompts=self.sizes.prompts,
+            max_tokens=self.sizes.max_tokens,
+            selection=selection,
+            budget=BudgetConfig(rollouts=rollouts),
+            weights=WeightsConfig(dtype=config.dtype),
+            loop=self._loop(RLConfig.loop, steps),
+        )
+        return self._training(name, with_words(asked, config.rl_words, "--rl-words"), ())
 
     def distil(self, name: str, teacher: str, steps: int, needs: tuple[str, ...]) -> Stage:
         """The teacher's right answers."""
-        return self._distil(name, ("--teacher", teacher, "--steps", str(steps)), needs)
+        return self._distil(name, self._distilling(teacher, steps), needs)
 
     def continuation(self, needs: tuple[str, ...]) -> Stage:
         """The base's own answers, right and wrong: as many tokens as were distilled."""
         out = self.config.out
-        taught = ("--teacher", f"{out}/own-answers", "--answers", "all", "--tokens-of", f"{out}/distilled")
-        return self._distil("continued", taught, needs)
+        asked = self._distilling(f"{out}/own-answers", DistillConfig.loop.steps)
+        return self._distil("continued", replace(asked, answers="all", tokens_of=f"{out}/distilled"), needs)
 
-    def _distil(self, name: str, taught: Sequence[str], needs: tuple[str, ...]) -> Stage:
+    def _distilling(self, teacher: str, steps: int) -> DistillConfig:
         config = self.config
-        words = ("distill", "--model", config.model, "--task", config.task, *self.ask, *taught)
-        words += ("--batch", str(BATCH), "--length", str(LENGTH))
-        return self._training(name, words, config.distill_words, needs)
+        return DistillConfig(
+            model=config.model,
+            teacher=teacher,
+            task=config.task,
+            out="",
+            ask=config.ask,
+            batch=BATCH,
+            length=LENGTH,
+            weights=WeightsConfig(dtype=config.dtype),
+            loop=self._loop(DistillConfig.loop, steps),
+        )
 
-    def _training(self, name: str, words: Sequence[str], more: str, needs: tuple[str, ...]) -> Stage:
-        threads, out = self.plan.threads, f"{self.config.out}/{name}"
-        command = (*words, *self.where, "--threads", str(threads), *shlex.split(more), "--out", out)
-        return self._stage(MADE_BY[name], command, needs, tuple(shlex.split(self.config.launch)))
+    def _distil(self, name: str, asked: DistillConfig, needs: tuple[str, ...]) -> Stage:
+        asked = with_words(asked, self.config.distill_words, "--distill-words")
+        return self._training(name, asked, needs)
 
-    def _sampling(
-        self, name: str, model: str, task: str, problems: Sequence[str], folder: str, needs: tuple[str, ...]
-    ) -> Stage:
+    def _loop(self, usual: LoopConfig, steps: int) -> LoopConfig:
         config = self.config
-        words = ("sample", "--model", model, "--task", task, *problems, *self.asked, *self.where)
-        words += ("--temperature", f"{config.temperature:g}")
-        words += ("--engine", config.engine, *shlex.split(config.sample_words), "--out", f"{config.out}/{folder}")
-        return self._stage(name, words, needs, ())
+        return replace(usual, steps=steps, threads=self.plan.threads, seed=config.seed, device=config.device)
 
-    def _stage(self, name: str, command: tuple[str, ...], needs: tuple[str, ...], launch: tuple[str, ...]) -> Stage:
-        return Stage(name, command, needs, self.plan.threads, launch, self.plan.seconds.get(name, 0.0))
+    def _sampling(self, model: str, folder: str, problems: int, samples: int) -> SampleConfig:
+        config = self.config
+        asked = SampleConfig(
+            model=model,
+            task=config.task,
+            out="",
+            engine=config.engine,
+            problems=problems,
+            samples=samples,
+            ask=config.ask,
+            decoding=DecodingChoice(temperature=config.temperature, max_tokens=self.sizes.max_tokens),
+            seed=config.seed,
+            dtype=config.dtype,
+            device=config.device,
+        )
+        return replace(with_words(asked, config.sample_words, "--sample-words"), out=f"{config.out}/{folder}")
 
+    def _training(self, name: str, asked: RLConfig | DistillConfig, needs: tuple[str, ...]) -> Stage:
+        asked = replace(asked, out=f"{self.config.out}/{name}")
+        return replace(self._stage(MADE_BY[name], asked, needs), launch=tuple(shlex.split(self.config.launch)))
 
-def _words(ask: AskConfig) -> tuple[str, ...]:
-    """What the user says of asking, as options; what is left to be chosen is not said."""
-    said = [(f.name, value) for f in fields(ask) if (value := getattr(ask, f.name)) != f.default]
-    return tuple(word for name, value in said for word in (f"--{name.replace('_', '-')}", str(value)))
+    def _stage(self, name: str, asked: Any, needs: tuple[str, ...] = ()) -> Stage:
+        return Stage(name, asked, needs, self.plan.threads, expected=self.plan.seconds.get(name, 0.0))
