@@ -38,6 +38,12 @@ def best_of_k(row_N: Ints, scores_N: Floats, right_N: NDArray[np.bool_], problem
 
     Raises:
         ReachlabError: a score that is no number; k outside 1 to the samples of some problem.
+
+    Example:
+        Two samples of one problem, the likelier one right:
+
+        >>> best_of_k(np.array([0, 0]), np.array([-1.0, -5.0]), np.array([True, False]), problems=1, ks=[1, 2]).tolist()
+        [[0.5, 1.0]]
     """
     if np.isnan(scores_N).any():
         raise ReachlabError(f"best of k: the score of sample {int(np.isnan(scores_N).argmax())} is not a number")

@@ -131,7 +131,12 @@ def cover_difference(
 
 
 def at_least(n_P: Ints, c_P: Ints, taus: Sequence[float]) -> Floats:
-    """Whether c ≥ τ n, as 1 or 0: (P, K)."""
+    """Whether c ≥ τ n, as 1 or 0: (P, K).
+
+    Example:
+        >>> at_least(np.array([10, 10]), np.array([1, 5]), [0.1, 0.5]).tolist()
+        [[1.0, 0.0], [1.0, 1.0]]
+    """
     if not len(taus) or not all(0 < tau <= 1 for tau in taus):
         raise ReachlabError(f"Cover@τ: every τ must be above 0 and at most 1, and there must be one: {list(taus)}")
     n_U, row_P = np.unique(n_P, return_inverse=True)

@@ -48,6 +48,12 @@ def distinct_at(n_P: Ints, row_C: Ints, count_C: Ints, ms: Sequence[int]) -> Flo
 
     Raises:
         ReachlabError: m outside 1 to the samples of a problem that has a text.
+
+    Example:
+        Four samples of one problem are three texts, one of them twice; two drawn from them:
+
+        >>> distinct_at(np.array([4]), np.array([0, 0, 0]), np.array([2, 1, 1]), [1, 2, 4]).round(3).tolist()
+        [[1.0, 1.833, 3.0]]
     """
     # Most texts are alike in what matters here: their problem and their count.
     width = int(count_C.max(initial=0)) + 1

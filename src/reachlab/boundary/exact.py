@@ -23,6 +23,12 @@ def fisher_p(n_P: ArrayLike, c_P: ArrayLike, other_n_P: ArrayLike, other_c_P: Ar
 
     Args:
         n_P, c_P: one model's samples and the right ones among them; other_n_P, other_c_P: the other's.
+
+    Example:
+        3 of 64 right against 12 of 64:
+
+        >>> fisher_p([64], [3], [64], [12]).round(4).tolist()
+        [0.0252]
     """
     counts_P4 = np.stack([np.asarray(x, np.int64) for x in (n_P, c_P, other_n_P, other_c_P)], axis=-1).reshape(-1, 4)
     distinct, row_P = np.unique(counts_P4, axis=0, return_inverse=True)
@@ -43,7 +49,12 @@ def fisher_p(n_P: ArrayLike, c_P: ArrayLike, other_n_P: ArrayLike, other_c_P: Ar
 
 
 def holm(p_P: Floats) -> Floats:
-    """Adjusted p-values: those at most α are the ones that the step-down procedure keeps at α."""
+    """Adjusted p-values: those at most α are the ones that the step-down procedure keeps at α.
+
+    Example:
+        >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
+        [0.03, 0.06, 0.06]
+    """
     order = np.argsort(p_P, kind="stable")
     steps = np.maximum.accumulate(p_P[order] * np.arange(len(p_P), 0, -1))
     adjusted_P = np.empty(len(p_P))
@@ -56,6 +67,10 @@ def mid_p_mcnemar(gained: int, lost: int) -> float:
 
     Half of the observed split's own chance is left out, which makes the exact test less timid and keeps its level in
     practice.
+
+    Example:
+        >>> round(mid_p_mcnemar(gained=9, lost=2), 3)
+        0.039
     """
     total, fewest = gained + lost, min(gained, lost)
     if gained == lost:

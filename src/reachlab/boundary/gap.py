@@ -23,5 +23,10 @@ class Gap:
 
 
 def sampling_efficiency_gap(base_pass_k: float, trained_pass_1: float) -> float:
-    """ΔSE from two numbers of a table, in their own unit (shares or percent)."""
+    """ΔSE from two numbers of a table, in their own unit (shares or percent).
+
+    Example:
+        >>> sampling_efficiency_gap(base_pass_k=0.75, trained_pass_1=0.25)
+        0.5
+    """
     return base_pass_k - trained_pass_1

@@ -105,6 +105,12 @@ def compare_matrices(
 
     Raises:
         ReachlabError: as of `count_table`, `paired` and `compare`.
+
+    Example:
+        >>> base, trained = [[0, 1, 0, 1], [0, 0, 0, 0]], [[1, 1, 1, 1], [0, 0, 0, 1]]
+        >>> found = compare_matrices({"base": base, "trained": trained})
+        >>> found.ks.tolist()
+        [1, 2, 3, 4]
     """
 
     def ids_of(name: str) -> Sequence[Any] | None:

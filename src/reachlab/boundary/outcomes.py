@@ -61,6 +61,11 @@ class Outcomes:
 
         Raises:
             ReachlabError: a k outside 1 to `largest_k`.
+
+        Example:
+            >>> model = Outcomes("base", ("p1", "p2"), np.array([4, 4]), np.array([1, 4]), np.array([0, 0]))
+            >>> model.pass_at_k([1, 2]).mean(axis=0).tolist()
+            [0.625, 0.75]
         """
         if self.stopping is None:
             return passk.pass_at_k(self.n_P, self.c_P, ks)

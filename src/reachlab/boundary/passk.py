@@ -27,6 +27,12 @@ def pass_at_k(n_P: ArrayLike, c_P: ArrayLike, ks: Sequence[int] | NDArray[np.int
 
     Raises:
         ReachlabError: k > n or k < 1, or c outside [0, n]; the message names the problem's position.
+
+    Example:
+        One right of four, and four of four; k = 1 and 2:
+
+        >>> pass_at_k([4, 4], [1, 4], [1, 2]).tolist()
+        [[0.25, 0.5], [1.0, 1.0]]
     """
     return 1.0 - none_right(*checked("pass@k", n_P, c_P, ks))
 

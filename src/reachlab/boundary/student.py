@@ -23,6 +23,10 @@ def quantile(seeds: int, level: float = 0.95) -> float:
 
     Raises:
         ReachlabError: fewer than two values, or a level that is not between 0 and 1.
+
+    Example:
+        >>> round(quantile(3), 2)
+        4.3
     """
     if not 0 < level < 1:
         raise ReachlabError(f"Student's t: level {level} is not between 0 and 1")
@@ -36,6 +40,13 @@ def interval(values_SX: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats,
 
     Raises:
         ReachlabError: no value, or one that is no finite number.
+
+    Example:
+        Three seeds, one number each:
+
+        >>> mean, low, high = interval([[0.1], [0.2], [0.3]])
+        >>> [round(float(x[0]), 3) for x in (mean, low, high)]
+        [0.2, -0.048, 0.448]
     """
     found_SX = np.asarray(values_SX, dtype=np.float64)
     if not len(found_SX) or not np.isfinite(found_SX).all():
