@@ -35,9 +35,10 @@ from reachlab.models.checkpoint import load_model
 from reachlab.models.config import ModelConfig
 from reachlab.runs import RunFolder
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig, RoutingConfig
+from reachlab.training.distill import distill
+from reachlab.training.pretrain import pretrain
 from reachlab.training.rl import train_rl
 from reachlab.training.rl_config import BudgetConfig, EvaluationConfig, ObjectiveConfig, RLConfig, SelectionConfig
-from reachlab.training.supervised import distill, pretrain
 from timing import machine
 
 TASK = "countdown,numbers=3"

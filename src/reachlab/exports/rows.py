@@ -17,8 +17,9 @@ import pyarrow as pa
 from reachlab.errors import ReachlabError
 from reachlab.exports.problems import Problems
 from reachlab.runs import RunFolder
+from reachlab.store.columns import LATER, SCHEMA, codes_of
 from reachlab.store.judged import read_judged
-from reachlab.store.samples import LATER, SCHEMA, SampleStore, codes_of
+from reachlab.store.samples import SampleStore
 
 JUDGED = ("verdict", "score", "reason", "final_answer", "steps", "valid_steps")
 DRAWN = ("tokens", "finish", "logprob", "seed", "engine")

@@ -30,7 +30,8 @@ from reachlab.errors import ReachlabError
 from reachlab.measures.config import EntropyConfig
 from reachlab.models.checkpoint import hash_model, load_model, load_tokenizer
 from reachlab.models.devices import choose_device
-from reachlab.models.packing import Pack, Packer
+from reachlab.models.pack import Pack
+from reachlab.models.packing import Packer
 from reachlab.models.pinning import Located, locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_prompts, prompt_ids

@@ -25,12 +25,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 from reachlab.errors import ReachlabError
 from reachlab.moe.densify import Densified, densified, densify
 from reachlab.moe.estimators import ESTIMATORS
 from reachlab.moe.layer import Layer, Routing, in_backward
+from reachlab.next_token_loss import next_token_loss
 
 Batch = Mapping[str, Tensor]
 """What `model(**batch)` takes: input_ids, and an attention_mask where there is padding; on the model's device."""
@@ -57,17 +57,15 @@ class Fidelity:
     """The length of the gradient in use over the dense one's."""
 
 
-def next_token_loss(model: nn.Module, batch: Batch) -> Tensor:
-    """Mean cross-entropy in nats of the tokens that are not padding; no balancing loss."""
-    logits_BTV = model(**batch, use_cache=False).logits[:, :-1]
-    logits_BTV = logits_BTV.to(torch.promote_types(logits_BTV.dtype, torch.float32))
-    targets_BT = batch["input_ids"][:, 1:]
-    if (mask_BT := batch.get("attention_mask")) is not None:
-        targets_BT = targets_BT.masked_fill(~mask_BT[:, 1:].bool(), -100)
-    return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten())
+def mean_nats(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean cross-entropy in nats of the tokens that are not padding, a scalar; no balancing loss."""
+    ids_BT, mask_BT = batch["input_ids"], batch.get("attention_mask")
+    learn_BT = torch.ones_like(ids_BT).bool() if mask_BT is None else mask_BT.bool()
+    logits_BTV = model(**batch, use_cache=False).logits
+    return next_token_loss(logits_BTV, ids_BT, learn_BT) / learn_BT[:, 1:].sum()
 
 
-def fidelity(model: nn.Module, batches: Sequence[Batch], loss: Loss = next_token_loss) -> list[Fidelity]:
+def fidelity(model: nn.Module, batches: Sequence[Batch], loss: Loss = mean_nats) -> list[Fidelity]:
     """The router gradient that a model's method gives, beside the true dense one; a result a layer.
 
     A model that has not been densified has its own, the top-k's.
@@ -91,7 +89,7 @@ def compare(
     *,
     warm_up: Sequence[Batch] = (),
     candidates: Mapping[str, Candidate] = CANDIDATES,
-    loss: Loss = next_token_loss,
+    loss: Loss = mean_nats,
     tell: Callable[[int], object] = lambda done: None,
 ) -> dict[str, list[Fidelity]]:
     """The fidelity that several methods have on one model, at the values of the model as it is.

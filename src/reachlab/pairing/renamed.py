@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
-from reachlab.store.samples import SampleStore, codes_of
+from reachlab.store.columns import codes_of
+from reachlab.store.samples import SampleStore
 from reachlab.types import Problem
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow as pa
 
 from reachlab.runs import RunFolder
-from reachlab.store.samples import LATER, SampleStore
+from reachlab.store.columns import LATER
+from reachlab.store.samples import SampleStore
 from reachlab.types import FILTERED
 
 CATEGORIES = {"finish": ("stop", "length", FILTERED), "engine": (), "verdict": ("correct", "wrong", "unscored")}

@@ -16,7 +16,8 @@ from transformers import PreTrainedModel
 
 from reachlab.engines.rng import sample_seed
 from reachlab.models.devices import autocast
-from reachlab.models.packing import Pack, Packer
+from reachlab.models.pack import Pack
+from reachlab.models.packing import Packer
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.kl import estimate_kl, k3
 from reachlab.rl.losses import policy_loss, value_loss
