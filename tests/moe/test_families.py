@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.families import FAMILIES, REFUSED, Family, LayerSite, find_layers, has_seam, selects_top_k, verify
+from reachlab.moe.families import FAMILIES, REFUSED, Family
+from reachlab.moe.sites import LayerSite, find_layers, has_seam, selects_top_k, verify
 
 MODELS = Path(transformers.__file__).parent / "models"
 

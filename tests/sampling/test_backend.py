@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reachlab.engines.concurrent import ConcurrentEngine
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Answer, Told
+from reachlab.engines.engine import Answer, Progress
 from reachlab.engines.rng import sample_seed
 from reachlab.errors import ReachlabError
 from reachlab.sampling.backend import Alone, Finished, pieces_of
@@ -34,7 +34,7 @@ class Whole:
         prompts: Sequence[Prompt],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Told | None = None,
+        progress: Progress | None = None,
     ) -> list[list[Answer]]:
         self.asked += 1
         if self.asked > self.fail_at:

@@ -423,7 +423,7 @@ def sample_and_train(processes: Processes, family: Literal["qwen3", "olmoe"]) ->
     with processes.whole(model) as whole:
         second, _ = answers(processes, whole, engine)
     held = sum(p.numel() for p in engine.model.parameters()) if processes.sharded else 0
-    return first, second, engine.lean, same, held
+    return first, second, engine.fused_cpu, same, held
 
 
 @pytest.mark.parametrize("family", ["qwen3", "olmoe"])

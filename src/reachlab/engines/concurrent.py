@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Answer, Asked, K, Told
+from reachlab.engines.engine import Answer, K, Progress, Request
 from reachlab.errors import ReachlabError
 from reachlab.types import Prompt
 
@@ -71,7 +71,7 @@ class ConcurrentEngine(ABC):
         prompts: Sequence[Prompt],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Told | None = None,
+        progress: Progress | None = None,
     ) -> list[list[Answer]]:
         """See `Engine.answer`."""
 
@@ -96,7 +96,7 @@ class ConcurrentEngine(ABC):
             raise group.exceptions[0] from group
 
     def stream(
-        self, asked: Iterable[Asked[K]], decoding: Decoding, progress: Told | None = None
+        self, asked: Iterable[Request[K]], decoding: Decoding, progress: Progress | None = None
     ) -> Iterator[list[tuple[K, Answer]]]:
         """See `Streaming.stream`."""
         work = _Stream(self, asked, decoding, progress)
@@ -136,7 +136,9 @@ class ConcurrentEngine(ABC):
 class _Stream(Generic[K]):
     """One call of `stream`: requests on the engine's loop, answers in whatever thread consumes them."""
 
-    def __init__(self, engine: ConcurrentEngine, asked: Iterable[Asked[K]], decoding: Decoding, progress: Told | None):
+    def __init__(
+        self, engine: ConcurrentEngine, asked: Iterable[Request[K]], decoding: Decoding, progress: Progress | None
+    ):
         self.engine, self.decoding, self.progress = engine, decoding, progress
         self._asked = iter(asked)
         self._found: deque[tuple[K, Answer]] = deque()

@@ -31,7 +31,7 @@ class _Graph:
     logits_BV: torch.Tensor
 
 
-class CapturedSteps:
+class CudaGraphSteps:
     """The steps of one batch."""
 
     def __init__(self, model: PreTrainedModel, cache: PrefixCache):

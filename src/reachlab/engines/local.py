@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedTokenizerBase
 
 from reachlab.engines.config import Decoding, EngineChoice
-from reachlab.engines.engine import Answer, Told
+from reachlab.engines.engine import Answer, Progress
 from reachlab.engines.transformers import STEP_FLOPS, TransformersDecoder
 from reachlab.models.checkpoint import load_model
 from reachlab.models.devices import choose_device
@@ -52,7 +52,7 @@ class LocalEngine:
         prompts: Sequence[Prompt],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Told | None = None,
+        progress: Progress | None = None,
     ) -> list[list[Answer]]:
         """See `Engine.answer`."""
         found = self.decoder.generate(encode_prompts(self.tokenizer, prompts), seeds, decoding, progress)

@@ -17,11 +17,11 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.families import find_layers, verify
-from reachlab.moe.layer import Layer, Pulse
+from reachlab.moe.layer import HookedLayer, Pulse
 from reachlab.moe.method import Method
 from reachlab.moe.methods import METHODS
 from reachlab.moe.reduce import add_up, anywhere
+from reachlab.moe.sites import find_layers, verify
 
 ATTRIBUTE = "_reachlab_densified"
 """Where a model keeps its `Densified`."""
@@ -52,7 +52,7 @@ def densify(model: nn.Module, method: str = "default", **options: Any) -> "Densi
         one.check(site)
     found = Densified(model, method, options)
     for site, one in zip(layers, methods, strict=True):
-        found.add(Layer(site, one, found.pulse))
+        found.add(HookedLayer(site, one, found.pulse))
     found.attach()
     return found
 
@@ -108,10 +108,10 @@ class Densified:
 
     def __init__(self, model: nn.Module, method: str, options: dict[str, Any]):
         self.model, self.method, self.options = model, method, options
-        self.layers: list[Layer] = []
+        self.layers: list[HookedLayer] = []
         self.pulse = Pulse()
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: HookedLayer) -> None:
         """Put a layer under the method."""
         layer.block = self.model.get_submodule(layer.name)
         layer.method.prepare(layer.shape, layer.device)
@@ -184,7 +184,7 @@ class Densified:
         if troubled:
             self._complain([layer for layer, problem in problems if problem])
 
-    def _complain(self, bad: list[Layer]) -> None:
+    def _complain(self, bad: list[HookedLayer]) -> None:
         for layer in bad:
             layer.method.forgive()
         where = f"{bad[0].name} (and {len(bad) - 1} more)" if bad else "another process"

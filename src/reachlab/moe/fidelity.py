@@ -29,7 +29,8 @@ from torch import Tensor, nn
 from reachlab.errors import ReachlabError
 from reachlab.moe.densify import Densified, densified, densify
 from reachlab.moe.estimators import ESTIMATORS
-from reachlab.moe.layer import Layer, Routing, in_backward
+from reachlab.moe.layer import HookedLayer, in_backward
+from reachlab.moe.signals import Routing
 from reachlab.next_token_loss import next_token_loss
 
 Batch = Mapping[str, Tensor]
@@ -158,7 +159,7 @@ def _means(measured: Sequence[Sequence[Fidelity]]) -> list[Fidelity]:
 class _Tap:
     """What flows through one layer in a pass; its output's value may be held."""
 
-    def __init__(self, layer: Layer, held: Tensor | None = None):
+    def __init__(self, layer: HookedLayer, held: Tensor | None = None):
         self.layer, self.held = layer, held
         self.routing: Routing | None = None
 

@@ -25,10 +25,11 @@ from torch import Tensor, nn
 
 from reachlab.moe.densify import Densified, densified, densify
 from reachlab.moe.here import Turns, Visit
-from reachlab.moe.layer import Layer, Routing, in_backward
+from reachlab.moe.layer import HookedLayer, in_backward
 from reachlab.moe.methods.default import Default
 from reachlab.moe.reduce import add_up
 from reachlab.moe.scores import TINY
+from reachlab.moe.signals import Routing
 
 LISTENED = 512
 """Tokens of a pass whose experts are asked again for the norms of their answers."""
@@ -62,7 +63,7 @@ def cosines(vectors_ED: Tensor) -> Tensor:
     return found_EE
 
 
-def default_vectors(layer: Layer) -> tuple[Tensor, Tensor] | None:
+def default_vectors(layer: HookedLayer) -> tuple[Tensor, Tensor] | None:
     """The default vectors of a layer's method, Ê (E, D), and their ages (E,); None where it has none."""
     if not isinstance(layer.method, Default):
         return None
@@ -155,7 +156,7 @@ def _listed(experts: Sequence[int]) -> str:
 class _Ear:
     """A layer's sums since the last reset."""
 
-    layer: Layer
+    layer: HookedLayer
     outputs: bool
     learned: bool
     here: Visit = field(default_factory=Visit)

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Asked, Streaming, Told
+from reachlab.engines.engine import Progress, Request, Streaming
 from reachlab.sampling.drawing import Drawer, Key
 from reachlab.types import Sample
 
@@ -29,7 +29,7 @@ class Crew(Protocol):
         """See `Engine.part_size`."""
         ...
 
-    def draw(self, parts: Iterable[Sequence[Key]], progress: Told) -> Iterator[Finished]:
+    def draw(self, parts: Iterable[Sequence[Key]], progress: Progress) -> Iterator[Finished]:
         """The parts' samples, piece by piece, in the order in which they are finished.
 
         Raises:
@@ -60,7 +60,7 @@ class Alone:
         """The engine's own."""
         return self.drawer.engine.part_size(decoding, longest)
 
-    def draw(self, parts: Iterable[Sequence[Key]], progress: Told) -> Iterator[Finished]:
+    def draw(self, parts: Iterable[Sequence[Key]], progress: Progress) -> Iterator[Finished]:
         """See `Crew.draw`."""
         engine, lock = self.drawer.engine, threading.Lock()
 
@@ -74,11 +74,11 @@ class Alone:
         for part in parts:
             yield part, self.drawer.draw(part, told)
 
-    def _stream(self, engine: Streaming, parts: Iterable[Sequence[Key]], told: Told) -> Iterator[Finished]:
+    def _stream(self, engine: Streaming, parts: Iterable[Sequence[Key]], told: Progress) -> Iterator[Finished]:
         """Judge answers as they finish, while the engine draws on."""
         drawer = self.drawer
 
-        def asked() -> Iterator[Asked[Key]]:
+        def asked() -> Iterator[Request[Key]]:
             for part in parts:
                 for key in part:
                     yield key, drawer.problems[key[0]].asked, drawer.seed_of(key)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Answer, Engine, Told
+from reachlab.engines.engine import Answer, Engine, Progress
 from reachlab.engines.rng import sample_seed
 from reachlab.storable import storable
 from reachlab.tasks.base import Task
@@ -33,7 +33,7 @@ class Drawer:
         self.engine, self.problems, self.decoding, self.seed = engine, problems, decoding, seed
         self.judge = Judge(task, workers=verifiers, timeout_s=verify_timeout)
 
-    def draw(self, piece: Sequence[Key], progress: Told | None = None) -> list[Sample]:
+    def draw(self, piece: Sequence[Key], progress: Progress | None = None) -> list[Sample]:
         """Draw and judge these samples, in this order; those of a problem stand together.
 
         Raises:

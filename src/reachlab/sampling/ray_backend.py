@@ -16,7 +16,7 @@ from typing import Any
 
 from reachlab.engines import open_engine
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Told
+from reachlab.engines.engine import Progress
 from reachlab.errors import ReachlabError
 from reachlab.models.dtypes import DTYPES
 from reachlab.sampling.backend import Finished, pieces_of
@@ -136,7 +136,7 @@ class RayCrew:
         """The engine's own, as the first worker says."""
         return int(self._get(self._first.actor.part_size.remote(longest)))
 
-    def draw(self, parts: Iterable[Sequence[Key]], progress: Told) -> Iterator[Finished]:
+    def draw(self, parts: Iterable[Sequence[Key]], progress: Progress) -> Iterator[Finished]:
         """See `Crew.draw`."""
         pieces = pieces_of(parts, self._piece)
         again: deque[Sequence[Key]] = deque()

@@ -14,7 +14,8 @@ from reachlab.moe import densified, densify, restore, saved
 from reachlab.moe.balance import Form, load_balancing_loss, z_loss
 from reachlab.moe.here import Here
 from reachlab.moe.instruments import Recorder
-from reachlab.moe.layer import Routing, in_backward
+from reachlab.moe.layer import in_backward
+from reachlab.moe.signals import Routing
 from reachlab.training.config import BalanceConfig, RoutingConfig
 
 NOTHING = BalanceConfig(balance=0.0)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from reachlab.moe.estimators.probed import Probed
 from reachlab.moe.estimators.probes import Probes
-from reachlab.moe.layer import Routing
+from reachlab.moe.signals import Routing
 
 
 class Linear(Probed):

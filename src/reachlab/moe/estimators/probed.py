@@ -11,9 +11,8 @@ from torch import Tensor
 
 from reachlab.moe.estimators.estimator import Estimator, Memory, Options
 from reachlab.moe.estimators.probes import Probes, probe
-from reachlab.moe.layer import Layer, Routing
-from reachlab.moe.method import Shape
 from reachlab.moe.regression import Regression
+from reachlab.moe.signals import Layer, Routing, Shape
 
 
 class Probed(Estimator):

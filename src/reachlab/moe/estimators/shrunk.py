@@ -12,9 +12,8 @@ from torch import Tensor
 from reachlab.moe.estimators.estimator import Memory, Options
 from reachlab.moe.estimators.probes import probe
 from reachlab.moe.estimators.routed import Routed
-from reachlab.moe.layer import Layer, Routing
-from reachlab.moe.method import Shape
 from reachlab.moe.regression import Regression
+from reachlab.moe.signals import Layer, Routing, Shape
 
 
 class Shrunk(Routed):

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reachlab.moe.layer import Layer, Routing
 from reachlab.moe.method import Method
+from reachlab.moe.signals import Layer, Routing
 
 
 class _WithEveryExpert(torch.autograd.Function):

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.families import LayerSite, selects_top_k
-from reachlab.moe.layer import Layer, Routing
-from reachlab.moe.method import Method, Shape
+from reachlab.moe.method import Method
 from reachlab.moe.scores import active_weights, score
+from reachlab.moe.signals import Layer, Routing, Shape
+from reachlab.moe.sites import LayerSite, selects_top_k
 
 THEIRS = "e_score_correction_bias"
 """What routers that hold a bias of their own call it."""
