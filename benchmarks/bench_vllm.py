@@ -24,10 +24,10 @@ from typing import Any
 from reachlab.engines.config import Decoding
 from reachlab.engines.vllm import VllmEngine, open_engine
 from reachlab.runs import RunFolder
-from reachlab.sampling.backend import Alone
+from reachlab.sampling.backend import LocalBackend
 from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.drawing import Drawer
-from reachlab.sampling.run import _Work
+from reachlab.sampling.work import SamplingWork
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 from timing import machine
@@ -99,8 +99,8 @@ class Side:
         config = SampleConfig(model="m", task="countdown", out=folder.url, engine="vllm", part=2048)
         folder.claim("sample", {"task": config.task})
         store = SampleStore(folder)
-        work = _Work(config, self.decoding, folder, store, self.task, self.problems, 0, lambda remark: None)
-        vars(work)["crew"] = Alone(drawer)
+        work = SamplingWork(config, self.decoding, store, self.task, self.problems, 0, lambda remark: None)
+        vars(work)["backend"] = LocalBackend(drawer)
         keys = [(p, s) for p in range(len(self.problems)) for s in range(N)]
         found = self.timed(lambda: sum(s.tokens for _, drawn in work.draw([keys], nothing) for s in drawn))
         drawer.judge.close()

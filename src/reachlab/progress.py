@@ -60,14 +60,14 @@ def track_count(label: str) -> Iterator[Callable[[int, int], None]]:
         advance: Advance | None = None
         told = 0
 
-        def tell(done: int, total: int) -> None:
+        def progress(done: int, total: int) -> None:
             nonlocal advance, told
             if advance is None:
                 advance = stack.enter_context(track(label, total))
             advance(done - told)
             told = done
 
-        yield tell
+        yield progress
 
 
 def bars() -> Progress:

@@ -22,7 +22,7 @@ from reachlab.engines.engine import Answer
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, save_model
 from reachlab.runs import RunFolder
-from reachlab.sampling import run
+from reachlab.sampling import work
 from reachlab.sampling.config import SampleConfig, VerifyConfig
 from reachlab.sampling.run import sample
 from reachlab.sampling.verifying import verify
@@ -146,18 +146,18 @@ def test_what_has_finished_is_stored_while_the_rest_is_drawn(
 ) -> None:
     """The rest is answered only when the store holds the first: nothing waits for a part to be full."""
     engine = Stuck(10, lambda: stored_in(settings) == 10)
-    monkeypatch.setattr(run, "open_engine", lambda config: engine)
-    monkeypatch.setattr(run, "STORE_EVERY_S", 0.0)
+    monkeypatch.setattr(work, "open_engine", lambda config: engine)
+    monkeypatch.setattr(work, "STORE_EVERY_S", 0.0)
     assert sample(SampleConfig(**settings)).stored == 180
 
 
 def test_a_killed_run_draws_only_what_had_not_finished(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "STORE_EVERY_S", 0.0)
+    monkeypatch.setattr(work, "STORE_EVERY_S", 0.0)
 
     def work() -> None:
-        monkeypatch.setattr(run, "open_engine", lambda config: Stuck(10, lambda: False))
+        monkeypatch.setattr(work, "open_engine", lambda config: Stuck(10, lambda: False))
         sample(SampleConfig(**settings))
 
     process = in_a_fork(work)
@@ -166,7 +166,7 @@ def test_a_killed_run_draws_only_what_had_not_finished(
     os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
     engine = Stuck(180, lambda: True)
-    monkeypatch.setattr(run, "open_engine", lambda config: engine)
+    monkeypatch.setattr(work, "open_engine", lambda config: engine)
     assert sample(SampleConfig(**settings)).drawn == 170
     assert engine.asked == 170
     assert len({(row["problem_id"], row["sample"]) for row in rows_of(settings["out"])}) == 180

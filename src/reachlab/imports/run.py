@@ -115,11 +115,11 @@ def _import(log: "Log", config: ImportConfig, progress: Progress | None, reading
             nonlocal done
             before = done
 
-            def tell(n: int) -> None:
+            def notify(n: int) -> None:
                 if progress:
                     progress(before + n, total)
 
-            done += run.finish_part(judge, config, tell)
+            done += run.finish_part(judge, config, notify)
 
         for name, answers in log.answers():
             run = by_name[name]
@@ -154,7 +154,7 @@ class Scan:
         self.problems += 1
         self.hash.update(line)
         self.positions.append(position)
-        self.starts.append(self.lines.tell())
+        self.starts.append(self.lines.notify())
         self.lines.write(line)
 
     def written(self) -> Iterator[bytes]:

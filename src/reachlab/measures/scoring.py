@@ -83,7 +83,7 @@ def score(config: ScoreConfig, tell: Callable[[str], None] = lambda remark: None
             stored stays.
     """
     said = config.model
-    config = replace(config, model=locate(said, tell=tell).folder)
+    config = replace(config, model=locate(said, notify=tell).folder)
     judge = _Judge(
         config.name or judge_name(said),
         {"model": hash_model(config.model, rehash=config.rehash), "dtype": config.dtype},

@@ -91,7 +91,7 @@ def compare(
     warm_up: Sequence[Batch] = (),
     candidates: Mapping[str, Candidate] = CANDIDATES,
     loss: Loss = mean_nats,
-    tell: Callable[[int], object] = lambda done: None,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> dict[str, list[Fidelity]]:
     """The fidelity that several methods have on one model, at the values of the model as it is.
 
@@ -102,7 +102,7 @@ def compare(
             begin without any state.
         candidates: methods by the names that the result has.
         loss: as of `fidelity`.
-        tell: called with 1 for every batch that is done.
+        progress: called with 1 for every batch that is done.
 
     A method that routes otherwise in training (SparseMixer) has its derivative taken at values that are not its own.
 
@@ -126,14 +126,14 @@ def compare(
                 with _attached(others[name]), _acting(others[name], frozen=False), _held(others[name], held):
                     loss(model, batch)
                     others[name].commit()
-            tell(1)
+            progress(1)
         measured: dict[str, list[list[Fidelity]]] = {}
         for batch in batches:
             held = _values(as_it_is, model, batch, loss)
             for name, one in others.items():
                 with _attached(one):
                     measured.setdefault(name, []).append(_measure(one, model, batch, loss, held))
-            tell(1)
+            progress(1)
     finally:
         if own:
             own.attach()

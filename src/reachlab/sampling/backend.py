@@ -1,4 +1,4 @@
-"""Who draws a run's parts: this process alone, or workers elsewhere (`ray_backend.py`)."""
+"""What draws a run's parts: this process alone, or workers elsewhere (`ray_backend.py`)."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,14 +11,14 @@ from reachlab.sampling.drawing import Drawer, Key
 from reachlab.types import Sample
 
 Finished = tuple[Sequence[Key], list[Sample]]
-"""A piece of the work, and its samples; both empty now and then, where a crew has nothing yet to show."""
+"""A piece of the work, and its samples; both empty now and then, where a backend has nothing yet to show."""
 
 JUDGED_TOGETHER, JUDGED_AT_ONCE = 16, 8
 """Answers that are judged as one batch, and batches side by side, while others are drawn: a slow verdict holds up no
 more than its own batch."""
 
 
-class Crew(Protocol):
+class Backend(Protocol):
     """Draws pieces, several at a time. `whole_parts` says that a piece is a part, to be stored as it comes; `dtype` is
     what it computes in, as of `Engine`."""
 
@@ -38,7 +38,7 @@ class Crew(Protocol):
         ...
 
     def close(self) -> None:
-        """Send everyone home."""
+        """End what draws."""
         ...
 
 
@@ -49,7 +49,7 @@ def pieces_of(parts: Iterable[Sequence[Key]], most: int) -> Iterator[Sequence[Ke
             yield part[start : start + (most or len(part))]
 
 
-class Alone:
+class LocalBackend:
     """This process: one engine, and one judge."""
 
     def __init__(self, drawer: Drawer):
@@ -61,7 +61,7 @@ class Alone:
         return self.drawer.engine.part_size(decoding, longest)
 
     def draw(self, parts: Iterable[Sequence[Key]], progress: Progress) -> Iterator[Finished]:
-        """See `Crew.draw`."""
+        """See `Backend.draw`."""
         engine, lock = self.drawer.engine, threading.Lock()
 
         def told(samples: int, tokens: int) -> None:

@@ -69,7 +69,7 @@ class _Worker:
     has: set[Any] = field(default_factory=set)
 
 
-class RayCrew:
+class RayBackend:
     """Workers of a Ray cluster, started one after the other as they are needed.
 
     Raises:
@@ -82,7 +82,7 @@ class RayCrew:
         decoding: Decoding,
         task: Task,
         problems: Sequence[Problem],
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
     ):
         try:
             import ray
@@ -94,7 +94,7 @@ class RayCrew:
         try:
             self._gpus, self._count = _room(self._ray.cluster_resources(), config.cluster)
             machines = sum(node["Alive"] for node in self._ray.nodes())
-            tell(
+            notify(
                 f"{self._count} workers on a Ray cluster of {machines} machine{'s' * (machines > 1)}, "
                 f"{config.cluster.worker_cpus:g} cores and {self._gpus:g} GPUs each"
             )
@@ -137,7 +137,7 @@ class RayCrew:
         return int(self._get(self._first.actor.part_size.remote(longest)))
 
     def draw(self, parts: Iterable[Sequence[Key]], progress: Progress) -> Iterator[Finished]:
-        """See `Crew.draw`."""
+        """See `Backend.draw`."""
         pieces = pieces_of(parts, self._piece)
         again: deque[Sequence[Key]] = deque()
         under_way: dict[Any, tuple[_Worker, Sequence[Key] | None]] = {}

@@ -26,8 +26,8 @@ from reachlab.training.text import (
 )
 
 
-def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None) -> bool:
-    """Train a model on its teacher's right answers; the same command again goes on with a killed run. `tell` hears
+def distill(config: DistillConfig, notify: Callable[[str], None] = lambda _: None) -> bool:
+    """Train a model on its teacher's right answers; the same command again goes on with a killed run. `notify` hears
     remarks.
 
     Returns whether this is the process that speaks for all.
@@ -63,14 +63,14 @@ def distill(config: DistillConfig, tell: Callable[[str], None] = lambda _: None)
         if not run.finished:
             remarks += filter(None, (asked.remark, say(said, config, origin)))
             for remark in remarks if processes.main else ():
-                tell(remark)
+                notify(remark)
             ends = end_tokens(run.tokenizer, find_checkpoint(config.model))
             batches = document_batches(
                 documents, run.tokenizer, config.batch, config.length, answer_only=True, ends=ends
             )
             NextTokenTrainer(run, batches, config).train("distill")
             if processes.main and (remark := _cut(run, config)):
-                tell(remark)
+                notify(remark)
         return processes.main
 
 

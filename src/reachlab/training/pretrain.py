@@ -32,8 +32,8 @@ VOCABULARY_CHARACTERS = 1 << 24
 """Characters of text that a new tokenizer learns from, in whole documents."""
 
 
-def pretrain(config: PretrainConfig, tell: Callable[[str], None] = lambda _: None) -> bool:
-    """Train a new model from nothing; the same command again goes on with a killed run. `tell` hears remarks.
+def pretrain(config: PretrainConfig, notify: Callable[[str], None] = lambda _: None) -> bool:
+    """Train a new model from nothing; the same command again goes on with a killed run. `notify` hears remarks.
 
     Returns whether this is the process that speaks for all.
 
@@ -43,11 +43,11 @@ def pretrain(config: PretrainConfig, tell: Callable[[str], None] = lambda _: Non
     run_folder(config.out)
     config = replace(config, balance=settled_balance(config.balance, here=True))
     with launched(config) as processes:
-        (_pretrain_on_text if is_text(config.data) else _pretrain_on_task)(config, processes, tell)
+        (_pretrain_on_text if is_text(config.data) else _pretrain_on_task)(config, processes, notify)
         return processes.main
 
 
-def _pretrain_on_task(config: PretrainConfig, processes: Processes, tell: Callable[[str], None]) -> None:
+def _pretrain_on_task(config: PretrainConfig, processes: Processes, notify: Callable[[str], None]) -> None:
     task = load_task(config.data)
     if config.text.eval_every:
         raise ReachlabError("--eval-every measures held-out text: --data text:PATH, datasets:PATH or stdlib")
@@ -64,12 +64,12 @@ def _pretrain_on_task(config: PretrainConfig, processes: Processes, tell: Callab
         NextTokenTrainer(run, batches, config).train("pretrain")
 
 
-def _pretrain_on_text(config: PretrainConfig, processes: Processes, tell: Callable[[str], None]) -> None:
+def _pretrain_on_text(config: PretrainConfig, processes: Processes, notify: Callable[[str], None]) -> None:
     # One process reads and writes; the others are told what it found.
     corpus = processes.by_main(lambda: survey(config.data, config.text.glob, config.text.held_out))
     if processes.main:
         for remark in corpus.remarks():
-            tell(remark)
+            notify(remark)
     if config.text.eval_every and not corpus.held_out_documents:
         raise ReachlabError(f"{config.data}: no document is held out of {corpus.documents}; give a larger --held-out")
     run = _new_model(config, processes, "bpe", lambda: corpus.sample(VOCABULARY_CHARACTERS), {"data_hash": corpus.hash})
@@ -85,7 +85,7 @@ def _pretrain_on_text(config: PretrainConfig, processes: Processes, tell: Callab
         tokens = open_packed(processes.by_main(tokenize))
         if processes.main:
             learn, keep = len(tokens.train_N), len(tokens.held_out_N)
-            tell(f"{config.data}: {corpus.documents:,} documents, {learn:,} tokens to learn from, {keep:,} held out")
+            notify(f"{config.data}: {corpus.documents:,} documents, {learn:,} tokens to learn from, {keep:,} held out")
         batches = window_batches(tokens.train_N, config.batch, config.length, config.loop.seed)
         held_out = partial(windows_in_order, tokens.held_out_N, config.batch, config.length, config.text.eval_tokens)
         NextTokenTrainer(run, batches, config, held_out, config.text.eval_every).train("pretrain")

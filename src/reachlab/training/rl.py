@@ -44,8 +44,8 @@ LOOKED_AT = 1024
 """Training problems whose prompts are measured before a run begins, where the longest answer is ours to choose."""
 
 
-def train_rl(config: RLConfig, tell: Callable[[str], None] = lambda _: None) -> bool:
-    """Train a model by RL; the same command again goes on with a killed run. `tell` hears remarks before it begins.
+def train_rl(config: RLConfig, notify: Callable[[str], None] = lambda _: None) -> bool:
+    """Train a model by RL; the same command again goes on with a killed run. `notify` hears remarks before it begins.
 
     Returns whether this is the process that speaks for all.
 
@@ -55,7 +55,7 @@ def train_rl(config: RLConfig, tell: Callable[[str], None] = lambda _: None) -> 
     with learner(config) as found:
         if not found.run.finished:
             for remark in found.remarks():
-                tell(remark)
+                notify(remark)
             found.run.train(found.step, "rl")
         return found.processes.main
 
@@ -148,7 +148,7 @@ def _trainer(plan: Plan, judge: Judge, processes: Processes) -> RLTrainer:
     )
 
 
-def _fit(config: RLConfig, model: str, task: Task, tell: Callable[[str], None]) -> int:
+def _fit(config: RLConfig, model: str, task: Task, notify: Callable[[str], None]) -> int:
     """The longest rollout that there is room for, behind the held-out problems and as many training problems as are
     looked at; the first step is enough where the user says how long.
 
@@ -163,7 +163,7 @@ def _fit(config: RLConfig, model: str, task: Task, tell: Callable[[str], None]) 
     wanted = config.max_tokens or Decoding().max_tokens
     most, remarks = fit_answers(model, positions(config.model), longest, wanted, said=said)
     for remark in remarks:
-        tell(remark)
+        notify(remark)
     return most
 
 
