@@ -20,7 +20,7 @@ from reachlab.engines.config import Decoding
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.models.checkpoint import load_model
 from reachlab.models.tokenizer import encode_prompts
-from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompted_task import asked_task
 from reachlab.runs import RunFolder
 from reachlab.tasks.asking import AskConfig
 

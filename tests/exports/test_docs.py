@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Command
 from tests.exports.runs import a_run
 
-from reachlab.exports.rows import Rows
+from reachlab.exports.sample_rows import Rows
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 

@@ -156,11 +156,11 @@ def test_a_killed_run_draws_only_what_had_not_finished(
 ) -> None:
     monkeypatch.setattr(work, "STORE_EVERY_S", 0.0)
 
-    def work() -> None:
+    def draw() -> None:
         monkeypatch.setattr(work, "open_engine", lambda config: Stuck(10, lambda: False))
         sample(SampleConfig(**settings))
 
-    process = in_a_fork(work)
+    process = in_a_fork(draw)
     while stored_in(settings) < 10:
         time.sleep(0.01)
     os.kill(process, signal.SIGKILL)

@@ -22,12 +22,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.engines.config import Decoding
 from reachlab.engines.cuda_graph import CudaGraphSteps
 from reachlab.engines.decoder import Completion
+from reachlab.engines.decoding_rows import DecodingRows, PromptJob, first_alike
 from reachlab.engines.engine import Progress
 from reachlab.engines.fused_cpu import FusedCpuDecoder
 from reachlab.engines.fused_cpu_weights import FusedCpuWeights
 from reachlab.engines.probe import probe_decoding
 from reachlab.engines.rng import uniforms
-from reachlab.engines.rows import DecodingRows, PromptJob, first_alike
 from reachlab.engines.shared_prefix import PrefixCache, shared_prefix_attention
 from reachlab.engines.stop_strings import StopStrings
 from reachlab.engines.token_sampling import sample_tokens

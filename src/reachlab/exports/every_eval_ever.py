@@ -24,10 +24,10 @@ from typing import Any
 import reachlab
 from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
-from reachlab.exports.files import whole_file
 from reachlab.exports.jsonl import as_line
 from reachlab.exports.pass_at_1 import Score, pass_at_1
-from reachlab.exports.rows import Origin, Row, Rows
+from reachlab.exports.sample_rows import Origin, Row, Rows
+from reachlab.exports.written_files import whole_file
 from reachlab.hub import COMMIT, parse
 
 VERSION = "0.3.0"

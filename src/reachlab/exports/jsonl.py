@@ -10,8 +10,8 @@ from typing import IO, cast
 import fsspec
 
 from reachlab.exports.config import ExportConfig
-from reachlab.exports.files import check_free, whole_file
-from reachlab.exports.rows import Row, Rows
+from reachlab.exports.sample_rows import Row, Rows
+from reachlab.exports.written_files import check_free, whole_file
 
 LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 MAGIC = b"\x1f\x8b"

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reachlab.exports.config import ExportConfig
-from reachlab.exports.files import check_free, whole_file
-from reachlab.exports.rows import Row, Rows
+from reachlab.exports.sample_rows import Row, Rows
+from reachlab.exports.written_files import check_free, whole_file
 
 GROUP = 4096
 """Rows of a row group, all that lie in memory."""

@@ -11,7 +11,7 @@ from reachlab.types import Finish, Problem, Sample
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class LoggedAnswer:
     """One answer. `text` is None where the model was asked and did not answer; `label` is as the log writes it."""
 
     text: str | None
@@ -27,7 +27,7 @@ class Said:
 class Record:
     """The answers of a row, and what it says of their problem."""
 
-    answers: tuple[Said, ...]
+    answers: tuple[LoggedAnswer, ...]
     question: str | None = None
     """None: the log does not hold it."""
     gold: Any = None
@@ -93,7 +93,7 @@ def id_of(value: Any) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def said(texts: Any, labels: Any = None, where: str = "", finishes: Any = None) -> tuple[Said, ...]:
+def logged(texts: Any, labels: Any = None, where: str = "", finishes: Any = None) -> tuple[LoggedAnswer, ...]:
     """Answers from a text or a list of texts, and labels to match: as many, or one that is of a single answer.
 
     None among the texts is a question that was not answered. What a list holds may be objects with their text and
@@ -113,7 +113,7 @@ def said(texts: Any, labels: Any = None, where: str = "", finishes: Any = None) 
             raise ReachlabError(f"{where}: {len(marks)} labels for {len(own)} answers")
     ends = finishes if isinstance(finishes, list) and len(finishes) == len(own) else [finishes] * len(own)
     return tuple(
-        Said(text=text, label=mark, finish=finish_of(end))
+        LoggedAnswer(text=text, label=mark, finish=finish_of(end))
         for (text, _), mark, end in zip(own, marks, ends, strict=True)
     )
 

@@ -36,7 +36,7 @@ from reachlab.models.pinning import Located, locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_prompts, prompt_ids
 from reachlab.progress import track
-from reachlab.prompting.asking import AskedTask, asked_task
+from reachlab.prompting.prompted_task import AskedTask, asked_task
 from reachlab.prompting.prompts import check_prompts, fit_answers
 from reachlab.runs import RunFolder
 from reachlab.store.samples import hash_problems

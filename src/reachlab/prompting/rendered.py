@@ -7,7 +7,7 @@ from typing import Any
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_tokenizer
 from reachlab.models.tokenizer import encode_prompts
-from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompted_task import asked_task
 from reachlab.tasks.asking import AskConfig
 from reachlab.tasks.base import Split
 from reachlab.tasks.listing import rows_of, some_problems

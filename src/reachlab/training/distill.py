@@ -9,7 +9,7 @@ from reachlab.models.chat import end_tokens
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model, load_tokenizer
 from reachlab.models.origin import origin_of
 from reachlab.models.pinning import locate
-from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompted_task import asked_task
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 from reachlab.training.config import DistillConfig

@@ -28,8 +28,8 @@ from reachlab.training.loop import Metrics, TrainingRun
 from reachlab.training.processes import Processes
 from reachlab.training.reference_model import ReferenceModel
 from reachlab.training.rl_config import RLConfig
+from reachlab.training.rl_stages import Advantages, Kept, KeptTokens, Loss, Row, Watched
 from reachlab.training.rollouts import Rollouts
-from reachlab.training.stages import Advantages, Kept, KeptTokens, Loss, Row, Watched
 
 Out = TypeVar("Out")
 

@@ -19,7 +19,7 @@ from reachlab.models.origin import origin_of
 from reachlab.models.pinning import locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import prompt_ids
-from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompted_task import asked_task
 from reachlab.prompting.prompts import fit_answers
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.algorithms import ALGORITHMS

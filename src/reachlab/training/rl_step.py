@@ -1,4 +1,4 @@
-"""One step of reinforcement learning on verifiable rewards, stage by stage (`stages.py`).
+"""One step of reinforcement learning on verifiable rewards, stage by stage (`rl_stages.py`).
 
     Rollouts     N answers to each problem, judged                       `rollouts.py`, `rl/budgets.py`
     Kept         M of them (PODS, arXiv 2504.13818)                      `rl/downsampling.py`
@@ -30,9 +30,9 @@ from reachlab.training.passes import Passes
 from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import RLConfig
+from reachlab.training.rl_stages import Advantages, Kept, KeptTokens, Targets, Watched
 from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
 from reachlab.training.routing import watched
-from reachlab.training.stages import Advantages, Kept, KeptTokens, Targets, Watched
 from reachlab.types import Problem
 
 ENOUGH = 8

@@ -6,7 +6,6 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
-from reachlab.imports.files import Broken, LogFile
 from reachlab.imports.formats.base import Format, Placed
 from reachlab.imports.formats.bigcode import BigCode
 from reachlab.imports.formats.chat import Chat
@@ -31,6 +30,7 @@ from reachlab.imports.formats.skyrl import SkyRL
 from reachlab.imports.formats.tree_of_thought import TreeOfThought
 from reachlab.imports.formats.trl import TRL
 from reachlab.imports.formats.verl import Verl
+from reachlab.imports.log_files import Broken, LogFile
 
 FORMATS: tuple[type[Format], ...] = (
     Reachlab,

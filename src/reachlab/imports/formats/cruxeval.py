@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reachlab.imports.formats.base import Format, Placed
-from reachlab.imports.record import Record, id_of, said
+from reachlab.imports.record import Record, id_of, logged
 
 
 @dataclass(frozen=True)
@@ -39,4 +39,4 @@ class CruxEval(Format):
     def read(self, row: Any, place: str) -> Iterable[Record]:
         """A problem."""
         labels = row.get("raw_scored_generations")
-        yield Record(answers=said(row["raw_generations"], labels, place), id=id_of(row["sample"]))
+        yield Record(answers=logged(row["raw_generations"], labels, place), id=id_of(row["sample"]))

@@ -21,7 +21,7 @@ from reachlab.imports.formats.base import Format
 from reachlab.imports.formats.fields import QUESTION_NAMES
 from reachlab.imports.formats.openai_batch import said_in
 from reachlab.imports.gold import is_worked, one_answer
-from reachlab.imports.record import Record, Said, first_of, id_of, is_chat, present, question_of, said
+from reachlab.imports.record import LoggedAnswer, Record, first_of, id_of, is_chat, logged, present, question_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class EvalScope(Apart, Format):
         if row.get("model_output"):
             answers = tuple(said_in(row["model_output"], place))
         else:
-            answers = said([score["prediction"]], None, place)
+            answers = logged([score["prediction"]], None, place)
         if len(answers) == 1 and score:
             answers = (replace(answers[0], label=_main_value(score)),)
         question = question_of(row["messages"]) if is_chat(row.get("messages")) else question_of(row.get("input"))
@@ -63,7 +63,7 @@ class EvalScope(Apart, Format):
     def _old(self, row: dict[str, Any], place: str) -> Record:
         reviews = [choice.get("review") or {} for choice in row["choices"]]
         golds = {one_answer(review.get("gold")) for review in reviews}
-        texts: Iterable[Said] = said_in(row, place)
+        texts: Iterable[LoggedAnswer] = said_in(row, place)
         asked = first_of(row["raw_input"], QUESTION_NAMES)
         gold = golds.pop() if len(golds) == 1 else None
         return Record(

@@ -14,7 +14,7 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.formats.base import Format, Placed
-from reachlab.imports.record import Record, answer_of, is_chat, question_of, said
+from reachlab.imports.record import Record, answer_of, is_chat, logged, question_of
 from reachlab.tasks.choice_rows import choice_from
 
 NUMBERS = ("pass@1", "accuracy", "acc", "exact_match")
@@ -89,7 +89,7 @@ class EveryEvalEver(Format):
         if question is not None and isinstance(asked.get("choices"), list) and len(listed) == 1:
             choice = _choice(question, asked["choices"], listed[0], place)
         yield Record(
-            answers=said(texts, [evaluation.get("is_correct")] if scored else None, f"{place}: field 'output'"),
+            answers=logged(texts, [evaluation.get("is_correct")] if scored else None, f"{place}: field 'output'"),
             question=question,
             gold=(listed[0] if len(listed) == 1 else listed) if listed else None,
             choice=choice,

@@ -17,7 +17,7 @@ from reachlab.imports.gold import one_answer
 from reachlab.imports.labels import are_labels, checked_label
 from reachlab.imports.paths import has, lookup, required
 from reachlab.imports.printed import looks_printed, printed_list
-from reachlab.imports.record import Record, Said, id_of, present, question_of, said
+from reachlab.imports.record import LoggedAnswer, Record, id_of, logged, present, question_of
 from reachlab.tasks.choice_rows import choice_of
 from reachlab.tasks.rows import shape
 
@@ -145,7 +145,7 @@ class Fields(Apart, Format):
         known = self.config.answer is None and isinstance(gold, str) and gold.strip()
         return one_answer(gold) if known else gold
 
-    def _answers(self, row: Mapping[str, Any], found: Found, place: str) -> tuple[Said, ...]:
+    def _answers(self, row: Mapping[str, Any], found: Found, place: str) -> tuple[LoggedAnswer, ...]:
         texts = lookup(row, found.text)
         labels = None if found.label is None else lookup(row, found.label)
         where = f"{place}: field {found.text!r}"
@@ -157,7 +157,7 @@ class Fields(Apart, Format):
             labels = None  # what is said of all answers together is the label of none
         if self.config.label is not None and labels is None:
             raise ReachlabError(f"{place}: no field {found.label!r}; its fields: {shape(row)}")
-        answers = said(texts, labels, f"{place}: field {found.label if labels is not None else found.text!r}")
+        answers = logged(texts, labels, f"{place}: field {found.label if labels is not None else found.text!r}")
         if self.config.label is not None:
             for answer in answers:
                 checked_label(answer.label, f"{place}: field {found.label!r}", self.config.threshold)

@@ -20,8 +20,8 @@ from reachlab.imports.formats.base import Format, Placed, numbered
 from reachlab.imports.gold import is_worked, one_answer
 from reachlab.imports.labels import are_labels
 from reachlab.imports.record import (
+    LoggedAnswer,
     Record,
-    Said,
     answer_of,
     finish_of,
     id_of,
@@ -100,7 +100,7 @@ class InspectAI(Apart, Format):
         label = self.config.label or (f"score {self.score}" if self.score else "no score")
         return "; ".join(filter(None, (f"answers from output, labels from {label}", super().taken())))
 
-    def _said(self, row: dict[str, Any]) -> Said:
+    def _said(self, row: dict[str, Any]) -> LoggedAnswer:
         output = row.get("output") or {}
         choices = output.get("choices") or []
         text = message_text(choices[0]["message"]) if choices and "message" in choices[0] else None
@@ -109,7 +109,7 @@ class InspectAI(Apart, Format):
         if text is None and not row.get("error") and is_chat(row.get("messages")):
             text = answer_of(row["messages"])
         ended = finish_of(choices[0].get("stop_reason") if choices else None)
-        return Said(text=text, label=_scores(row).get(self.score), finish=ended)
+        return LoggedAnswer(text=text, label=_scores(row).get(self.score), finish=ended)
 
 
 def of_model(samples: Iterable[Any], head: Any) -> Iterator[Any]:

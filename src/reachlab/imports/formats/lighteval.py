@@ -16,7 +16,7 @@ from reachlab.errors import ReachlabError
 from reachlab.imports.formats.base import Format
 from reachlab.imports.gold import is_worked, one_answer
 from reachlab.imports.printed import looks_printed, printed_list
-from reachlab.imports.record import Record, id_of, present, said
+from reachlab.imports.record import Record, id_of, logged, present
 from reachlab.tasks.answers.kinds.choice import LETTERS
 from reachlab.tasks.choice_rows import Choice, choice_from
 
@@ -83,7 +83,7 @@ def _record(
             choice = choice_from(question, options, right, place)
     label = _label(metrics) if len(texts) == 1 else None
     return Record(
-        answers=said(texts, None if label is None else [label], place),
+        answers=logged(texts, None if label is None else [label], place),
         question=question,
         gold=gold,
         worked=is_worked(gold),

@@ -23,7 +23,7 @@ from reachlab.imports.chat_text import question_in
 from reachlab.imports.formats.base import Format, Placed
 from reachlab.imports.formats.fields import QUESTION_NAMES
 from reachlab.imports.gold import is_worked, one_answer
-from reachlab.imports.record import Record, first_of, id_of, is_chat, present, question_of, said
+from reachlab.imports.record import Record, first_of, id_of, is_chat, logged, present, question_of
 from reachlab.tasks.choice_rows import Choice, choice_from
 
 LENIENT = "flexible-extract"
@@ -119,7 +119,7 @@ class LmEval(Format):
         _, folder, task = _file(place)
         number = doc["task_id"] if judged_otherwise and present(doc.get("task_id")) else row["doc_id"]
         yield Record(
-            answers=said(texts, _label(row, len(texts)), f"{place}: field 'resps'"),
+            answers=logged(texts, _label(row, len(texts)), f"{place}: field 'resps'"),
             question=question,
             gold=gold,
             worked=is_worked(gold),

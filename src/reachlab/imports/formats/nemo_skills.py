@@ -13,7 +13,7 @@ from typing import Any
 from reachlab.imports.formats.base import Format
 from reachlab.imports.gold import one_answer
 from reachlab.imports.labels import judged
-from reachlab.imports.record import Record, first_of, id_of, said
+from reachlab.imports.record import Record, first_of, id_of, logged
 
 LABELS = ("symbolic_correct", "is_correct", "judge_correct")
 
@@ -40,7 +40,7 @@ class NemoSkills(Format):
         asked = first_of(row, ("problem", "question"))
         gold = row["expected_answer"]
         yield Record(
-            answers=said(texts, labels, f"{place}: field 'generation'", row.get("finish_reason")),
+            answers=logged(texts, labels, f"{place}: field 'generation'", row.get("finish_reason")),
             question=None if asked is None else row[asked],
             gold=one_answer(gold),
             id=id_of(row.get("id")),

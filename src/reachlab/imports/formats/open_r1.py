@@ -12,7 +12,7 @@ from typing import Any
 from reachlab.imports.formats.base import Format
 from reachlab.imports.formats.fields import GOLD_NAMES, QUESTION_NAMES
 from reachlab.imports.gold import is_worked, one_answer
-from reachlab.imports.record import Record, first_of, id_of, question_of, said
+from reachlab.imports.record import Record, first_of, id_of, logged, question_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class OpenR1(Format):
         if gold == "solution" and not is_worked(answer):
             answer = None
         yield Record(
-            answers=said(texts, marks, f"{place}: field 'generations'", row.get("finish_reasons")),
+            answers=logged(texts, marks, f"{place}: field 'generations'", row.get("finish_reasons")),
             question=None if asked is None else question_of(row[asked]),
             gold=answer,
             worked=gold == "solution",

@@ -20,7 +20,7 @@ from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_answers, prompt_ids
-from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompted_task import asked_task
 from reachlab.prompting.prompts import fit_answers
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore

@@ -9,7 +9,7 @@ from tests.models.chats import BASE, CHATML, GEMMA, INSTRUCT, Shape, made
 
 from reachlab.boundary.compare import compare
 from reachlab.errors import ReachlabError
-from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompted_task import asked_task
 from reachlab.prompting.rendered import show_asked
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reachlab.exports import every_eval_ever, jsonl, parquet
 from reachlab.exports.config import ExportConfig
-from reachlab.exports.rows import Rows
+from reachlab.exports.sample_rows import Rows
 from reachlab.runs import RunFolder
 
 Writer = Callable[[Rows, ExportConfig, Callable[[int], None]], list[str]]

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from reachlab.errors import ReachlabError
-from reachlab.exports.problems import Problems
+from reachlab.exports.kept_problems import Problems
 from reachlab.runs import RunFolder
 from reachlab.store.columns import LATER, SCHEMA, codes_of
 from reachlab.store.judged import read_judged
