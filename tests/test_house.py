@@ -118,3 +118,32 @@ def test_no_import_goes_in_a_circle() -> None:
 def test_a_circle_is_found() -> None:
     edges = {"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": set[str](), "e": {"a"}}
     assert list(circles(edges)) == [frozenset("abc")]
+
+
+SHARED_NAMES: dict[str, str] = {
+    "Clock": "a verifier is known by a hash of its code (tasks/version.py): tasks/answers/forms.py, tasks/sandbox/player.py",
+    "Group": "likewise: tasks/sandbox/cgroup.py; types.py",
+    "Choice": "likewise: tasks/choice_rows.py; regime/advise.py",
+    "Example": "likewise: tasks/sandbox/referee.py; measures/copies.py",
+    "Place": "likewise: tasks/sandbox/cgroup.py; studies/checkpoints.py",
+    "Cell": "boundary/perplexity.py, report/tables.py",
+    "Line": "measures/evidence.py, report/figures.py",
+    "Measured": "regime/advise.py, studies/own/plan.py",
+    "Memory": "measures/completions.py, moe/estimators/estimator.py",
+    "Method": "report/routers.py, moe/method.py",
+    "Plan": "regime/cost_model.py, studies/own/plan.py",
+    "Point": "studies/temperature.py, studies/regime.py",
+    "Recipe": "boundary/recipe.py, studies/recipe.py",
+    "Row": "report/tables.py, studies/sweep.py",
+    "Verdict": "boundary/verdict.py, types.py",
+}
+"""Classes of one name, and where they are or why they stay: lines are struck out, never added."""
+
+
+def test_no_two_classes_have_one_name() -> None:
+    named: dict[str, int] = defaultdict(int)
+    for tree in TREES.values():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                named[node.name] += 1
+    assert {name for name, count in named.items() if count > 1} == set(SHARED_NAMES)

@@ -3,7 +3,7 @@ from itertools import combinations, pairwise
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reachlab.models.pack_building import Share, cut
+from reachlab.models.pack_building import PackBudget, cut
 
 
 @given(costs=st.lists(st.integers(1, 30), min_size=1, max_size=7), tokens=st.integers(1, 60), pieces=st.integers(1, 4))
@@ -20,11 +20,11 @@ def test_cutting_equals_brute_force(costs: list[int], tokens: int, pieces: int) 
     wanted = -(-max(fewest, pieces) // pieces) * pieces
     assume(wanted <= n)
     best = min(max(cost(a, b) for a, b in way) for way in allowed if len(way) <= wanted)
-    found = cut(n, cost, cost, Share(tokens, pieces))
+    found = cut(n, cost, cost, PackBudget(tokens, pieces))
     assert found in allowed
     assert len(found) == wanted
     assert max(cost(a, b) for a, b in found) == best
 
 
 def test_cutting_nothing() -> None:
-    assert cut(0, lambda a, b: 1, lambda a, b: 1, Share(10, 2)) == []
+    assert cut(0, lambda a, b: 1, lambda a, b: 1, PackBudget(10, 2)) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reachlab.engines.concurrent import ConcurrentEngine
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Answer, Progress
+from reachlab.engines.engine import EngineAnswer, Progress
 from reachlab.engines.rng import sample_seed
 from reachlab.errors import ReachlabError
 from reachlab.sampling.backend import Finished, LocalBackend, pieces_of
@@ -35,13 +35,13 @@ class Whole:
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
         progress: Progress | None = None,
-    ) -> list[list[Answer]]:
+    ) -> list[list[EngineAnswer]]:
         self.asked += 1
         if self.asked > self.fail_at:
             raise ReachlabError("the engine is out")
         assert progress is not None
         progress(sum(map(len, seeds)), sum(map(len, seeds)))
-        return [[Answer(str(seed), 1, "stop", None) for seed in row] for row in seeds]
+        return [[EngineAnswer(str(seed), 1, "stop", None) for seed in row] for row in seeds]
 
     def close(self) -> None:
         self.closed = True
@@ -54,13 +54,13 @@ class Steady(ConcurrentEngine):
         super().__init__("steady", at_once)
         self.asked, self.fail_at, self.seeded, self.closed = 0, fail_at, seeded, False
 
-    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         self.asked += 1
         number = self.asked
         await asyncio.sleep(0)
         if number > self.fail_at:
             raise ReachlabError("the engine is out")
-        return Answer(str(seed), 1, "stop", None)
+        return EngineAnswer(str(seed), 1, "stop", None)
 
     def close(self) -> None:
         self.closed = True

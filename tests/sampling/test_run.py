@@ -18,7 +18,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
 from reachlab.engines.concurrent import ConcurrentEngine
 from reachlab.engines.config import Decoding, DecodingChoice
-from reachlab.engines.engine import Answer
+from reachlab.engines.engine import EngineAnswer
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, save_model
 from reachlab.runs import RunFolder
@@ -128,13 +128,13 @@ class Stuck(ConcurrentEngine):
         super().__init__("stuck", 4)
         self.first, self.until, self.asked, self.free = first, until, 0, False
 
-    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         self.asked += 1
         if self.asked > self.first:
             while not self.free:
                 self.free = self.until()
                 await asyncio.sleep(0.01)
-        return Answer("1", 1, "stop", None)
+        return EngineAnswer("1", 1, "stop", None)
 
 
 def stored_in(settings: dict[str, Any]) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Answer, K, Progress, Request
+from reachlab.engines.engine import EngineAnswer, K, Progress, Request
 from reachlab.errors import ReachlabError
 from reachlab.types import Prompt
 
@@ -55,7 +55,7 @@ class ConcurrentEngine(ABC):
         return max(2, -(-2 * self.at_once // PIECE))
 
     @abstractmethod
-    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         """Draw one sample."""
 
     def tokens_under_way(self) -> int:
@@ -72,16 +72,16 @@ class ConcurrentEngine(ABC):
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
         progress: Progress | None = None,
-    ) -> list[list[Answer]]:
+    ) -> list[list[EngineAnswer]]:
         """See `Engine.answer`."""
 
-        async def one(prompt: Prompt, seed: int) -> Answer:
+        async def one(prompt: Prompt, seed: int) -> EngineAnswer:
             answer = await self.draw(prompt, seed, decoding)
             if progress is not None:
                 progress(1, answer.tokens)
             return answer
 
-        async def all_of_them() -> list[list[Answer]]:
+        async def all_of_them() -> list[list[EngineAnswer]]:
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     [group.create_task(one(prompt, seed)) for seed in row]
@@ -97,7 +97,7 @@ class ConcurrentEngine(ABC):
 
     def stream(
         self, asked: Iterable[Request[K]], decoding: Decoding, progress: Progress | None = None
-    ) -> Iterator[list[tuple[K, Answer]]]:
+    ) -> Iterator[list[tuple[K, EngineAnswer]]]:
         """See `Streaming.stream`."""
         work = _Stream(self, asked, decoding, progress)
         self.wait_for(work.start())
@@ -141,7 +141,7 @@ class _Stream(Generic[K]):
     ):
         self.engine, self.decoding, self.progress = engine, decoding, progress
         self._asked = iter(asked)
-        self._found: deque[tuple[K, Answer]] = deque()
+        self._found: deque[tuple[K, EngineAnswer]] = deque()
         self._over, self._error = threading.Event(), cast(BaseException | None, None)
         self._counted = 0  # tokens of unfinished answers that were told
 
@@ -199,7 +199,7 @@ class _Stream(Generic[K]):
         if self.progress is not None:
             self.progress(samples, tokens)
 
-    def finished(self) -> Iterator[list[tuple[K, Answer]]]:
+    def finished(self) -> Iterator[list[tuple[K, EngineAnswer]]]:
         """What has finished, as it comes.
 
         Raises:

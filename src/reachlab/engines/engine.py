@@ -17,7 +17,7 @@ Request = tuple[K, Prompt, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EngineAnswer:
     """One answer: its text without special tokens and stop string, and how many tokens it took, an end-of-text token
     included.
 
@@ -60,7 +60,7 @@ class Engine(Protocol):
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
         progress: Progress | None = None,
-    ) -> list[list[Answer]]:
+    ) -> list[list[EngineAnswer]]:
         """One answer a seed, in order: `seeds[i]` are the samples of `prompts[i]`.
 
         Raises:
@@ -79,7 +79,7 @@ class Streaming(Engine, Protocol):
 
     def stream(
         self, asked: Iterable[Request[K]], decoding: Decoding, progress: Progress | None = None
-    ) -> Iterator[list[tuple[K, Answer]]]:
+    ) -> Iterator[list[tuple[K, EngineAnswer]]]:
         """The answers in the order in which they finish, those of about a moment together; an empty list now and then
         while there are none.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedTokenizerBase
 
 from reachlab.engines.config import Decoding, EngineChoice
-from reachlab.engines.engine import Answer, Progress
+from reachlab.engines.engine import EngineAnswer, Progress
 from reachlab.engines.transformers import STEP_FLOPS, TransformersDecoder
 from reachlab.models.checkpoint import load_model
 from reachlab.models.devices import choose_device
@@ -53,11 +53,12 @@ class LocalEngine:
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
         progress: Progress | None = None,
-    ) -> list[list[Answer]]:
+    ) -> list[list[EngineAnswer]]:
         """See `Engine.answer`."""
         found = self.decoder.generate(encode_prompts(self.tokenizer, prompts), seeds, decoding, progress)
         return [
-            [Answer(c.text, len(c.tokens), c.finish, c.logprob, hash_tokens(c.tokens)) for c in row] for row in found
+            [EngineAnswer(c.text, len(c.tokens), c.finish, c.logprob, hash_tokens(c.tokens)) for c in row]
+            for row in found
         ]
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from reachlab.engines.concurrent import ConcurrentEngine, SilentError
 from reachlab.engines.config import Decoding, EngineChoice, Servers
-from reachlab.engines.engine import Answer
+from reachlab.engines.engine import EngineAnswer
 from reachlab.engines.server_answers import CutError, filtered, read_answer
 from reachlab.engines.wire import FailedError, UnusableError, Wire
 from reachlab.errors import ReachlabError
@@ -121,7 +121,7 @@ class OpenAIEngine(ConcurrentEngine):
         """What the first server that answers calls itself; by then the model's name is known to be right there."""
         return await self._at_a_server(lambda server: _value(server.kind))
 
-    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         """See `ConcurrentEngine.draw`."""
         return await self._at_a_server(lambda server: self._request(server, prompt, seed, decoding))
 
@@ -255,7 +255,7 @@ class OpenAIEngine(ConcurrentEngine):
         server.kind = "transformers" if server.transformers else kind
         server.model = name
 
-    async def _request(self, server: _Server, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def _request(self, server: _Server, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         """One sample from one server, which is asked for less where it refuses what it does not know."""
         chat = not isinstance(prompt, str)
         path = "chat/completions" if chat else "completions"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Answer
+from reachlab.engines.engine import EngineAnswer
 from reachlab.engines.wire import UnusableError
 from reachlab.storable import storable
 from reachlab.types import FILTERED, Finish
@@ -27,7 +27,7 @@ class CutError(Exception):
     """An answer that is shorter than it should be, by a limit that will be the same next time."""
 
 
-def read_answer(found: Any, decoding: Decoding, *, chat: bool) -> Answer:
+def read_answer(found: Any, decoding: Decoding, *, chat: bool) -> EngineAnswer:
     """The sample in a server's response to one request.
 
     Raises:
@@ -62,7 +62,7 @@ def read_answer(found: Any, decoding: Decoding, *, chat: bool) -> Answer:
         )
     cuts = [at for stop in decoding.stop if (at := text.find(stop)) >= 0]
     whole = logprobs is not None and len(logprobs) == tokens and None not in logprobs
-    return Answer(
+    return EngineAnswer(
         text=storable(text[: min(cuts)] if cuts else text),  # some servers leave the stop string on
         tokens=tokens,
         finish=finish,
@@ -70,9 +70,9 @@ def read_answer(found: Any, decoding: Decoding, *, chat: bool) -> Answer:
     )
 
 
-def filtered(text: str = "", tokens: int = 0) -> Answer:
+def filtered(text: str = "", tokens: int = 0) -> EngineAnswer:
     """What is left of an answer that a filter stopped."""
-    return Answer(text=storable(text), tokens=tokens, finish=FILTERED, logprob=None)
+    return EngineAnswer(text=storable(text), tokens=tokens, finish=FILTERED, logprob=None)
 
 
 def _chat_text(choice: Mapping[str, Any], finish: Finish) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from reachlab.engines.concurrent import ConcurrentEngine
 from reachlab.engines.config import Decoding, EngineChoice
 from reachlab.engines.context_length import vllm_arguments
-from reachlab.engines.engine import Answer
+from reachlab.engines.engine import EngineAnswer
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.models.dtypes import own_dtype
@@ -119,7 +119,7 @@ class VllmEngine(ConcurrentEngine):
             self._params = decoding, params
         return params
 
-    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         """See `ConcurrentEngine.draw`."""
         asked = self._asked(seed, decoding)
         request = self._llm.generate(self._given(prompt), asked, request_id=f"reachlab-{next(self._numbers)}")
@@ -140,7 +140,7 @@ class VllmEngine(ConcurrentEngine):
         if out.cumulative_logprob is not None and math.isnan(out.cumulative_logprob):
             raise ReachlabError("vLLM's log-probabilities are not numbers: it does not compute this model right here")
         tokens = list(out.token_ids)
-        return Answer(out.text, len(tokens), out.finish_reason, out.cumulative_logprob, hash_tokens(tokens))
+        return EngineAnswer(out.text, len(tokens), out.finish_reason, out.cumulative_logprob, hash_tokens(tokens))
 
     def _given(self, prompt: Prompt) -> Any:
         """A prompt as vLLM takes it: tokens, or a text with its pictures, which vLLM's own processor puts in place."""

@@ -26,7 +26,7 @@ from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
 from reachlab.exports.jsonl import as_line
 from reachlab.exports.pass_at_1 import Score, pass_at_1
-from reachlab.exports.sample_rows import Origin, Row, Rows
+from reachlab.exports.sample_rows import Row, RunOrigin, SampleRows
 from reachlab.exports.written_files import whole_file
 from reachlab.hub import COMMIT, parse
 
@@ -49,7 +49,7 @@ class Names:
     files: str
 
 
-def write(rows: Rows, config: ExportConfig, advance: Callable[[int], None]) -> list[str]:
+def write(rows: SampleRows, config: ExportConfig, advance: Callable[[int], None]) -> list[str]:
     """Write both files, the record last; `advance` is told of samples.
 
     Raises:
@@ -85,7 +85,7 @@ def write(rows: Rows, config: ExportConfig, advance: Callable[[int], None]) -> l
     return [f"{out}/{names.files}.json", f"{out}/{samples}"]
 
 
-def names_of(origin: Origin, config: ExportConfig) -> Names:
+def names_of(origin: RunOrigin, config: ExportConfig) -> Names:
     """What a run's things are called."""
     task = _task_name(origin.task or "") or "unknown"
     model = config.model_id or _model_id(origin)
@@ -104,7 +104,7 @@ def _task_name(spec: str) -> str:
     return UNFIT.sub("_", re.sub(r"(\.(jsonl?|parquet|gz|csv))+$", "", name)) or family
 
 
-def _model_id(origin: Origin) -> str:
+def _model_id(origin: RunOrigin) -> str:
     """DEVELOPER/NAME of a model of the hub or of a server; of a folder nobody knows the developer."""
     named = origin.model or ""
     found = parse(named)
@@ -165,7 +165,7 @@ def _references(answer: Any) -> list[str]:
     return [a if isinstance(a, str) else json.dumps(a, sort_keys=True) for a in listed]
 
 
-def aggregate(origin: Origin, names: Names, config: ExportConfig, score: Score, engine: str) -> dict[str, Any]:
+def aggregate(origin: RunOrigin, names: Names, config: ExportConfig, score: Score, engine: str) -> dict[str, Any]:
     """The run's record, without where its samples are."""
     run = origin.config
     details = {name: _text(run[name]) for name in ("split", "problems", "samples", "seed") if name in run}

@@ -10,14 +10,14 @@ from typing import IO, cast
 import fsspec
 
 from reachlab.exports.config import ExportConfig
-from reachlab.exports.sample_rows import Row, Rows
+from reachlab.exports.sample_rows import Row, SampleRows
 from reachlab.exports.written_files import check_free, whole_file
 
 LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 MAGIC = b"\x1f\x8b"
 
 
-def write(rows: Rows, config: ExportConfig, advance: Callable[[int], None]) -> list[str]:
+def write(rows: SampleRows, config: ExportConfig, advance: Callable[[int], None]) -> list[str]:
     """Write the file; `advance` is told of samples.
 
     Raises:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reachlab.exports.config import ExportConfig
-from reachlab.exports.sample_rows import Row, Rows
+from reachlab.exports.sample_rows import Row, SampleRows
 from reachlab.exports.written_files import check_free, whole_file
 
 GROUP = 4096
@@ -39,7 +39,7 @@ TYPES = {
 """Of what is no text."""
 
 
-def write(rows: Rows, config: ExportConfig, advance: Callable[[int], None]) -> list[str]:
+def write(rows: SampleRows, config: ExportConfig, advance: Callable[[int], None]) -> list[str]:
     """Write the file; `advance` is told of samples.
 
     Raises:
@@ -64,7 +64,7 @@ def id_of(path: str) -> str | None:
     return None if found is None else str(found.decode())
 
 
-def schema_of(rows: Rows) -> pa.Schema:
+def schema_of(rows: SampleRows) -> pa.Schema:
     """The columns of a run's rows."""
     fields: list[pa.Field] = []
     for name in rows.columns():

@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Origin:
+class RunOrigin:
     """The run that rows come from. `document` is what its run.json says, without provenance."""
 
     name: str
@@ -75,7 +75,7 @@ class Origin:
         }
 
 
-class Rows:
+class SampleRows:
     """The rows of a run folder."""
 
     def __init__(self, folder: RunFolder):
@@ -90,7 +90,7 @@ class Rows:
         document = {"kind": found["kind"], "config": found["config"], "facts": dict(found.get("facts") or {})}
         if (judged := read_judged(folder)) is not None:
             document["facts"]["judged"] = judged
-        self.origin = Origin(folder.name, document, found.get("provenance") or {})
+        self.origin = RunOrigin(folder.name, document, found.get("provenance") or {})
         self.store = SampleStore(folder)
         self.problems = Problems(folder)
         self.parts = self.store.parts()

@@ -37,32 +37,32 @@ PROBE = "WHATISSAID"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ModelKind:
     """Whether a checkpoint is asked by chat, and why, in words."""
 
     chat: bool
     why: str
 
 
-def look(tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> Look:
+def kind_of_model(tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> ModelKind:
     """Whether the checkpoint in a folder is an instruct model."""
     if not has_template(tokenizer):
-        return Look(False, NO_TEMPLATE)
+        return ModelKind(False, NO_TEMPLATE)
     named = name_says(*names_of(folder))
     mark = turn_end(tokenizer)
     if mark is None:
         if named == "base":
-            return Look(False, "its name says that it is a base model")
-        return Look(True, "its tokenizer has a chat template")
+            return ModelKind(False, "its name says that it is a base model")
+        return ModelKind(True, "its tokenizer has a chat template")
     said = str(tokenizer.convert_ids_to_tokens(mark))
     if mark not in end_tokens(tokenizer, folder):
         if named == "instruct":
-            return Look(True, "its name says that it is an instruct model")
+            return ModelKind(True, "its name says that it is an instruct model")
         why = f"its chat template ends a turn with {said}, which does not end this model's answers: a base model"
-        return Look(False, why)
+        return ModelKind(False, why)
     if not TURN_END.search(said) and named == "base":
-        return Look(False, "its name says that it is a base model")
-    return Look(True, f"its chat template ends a turn with {said}, and so does the model")
+        return ModelKind(False, "its name says that it is a base model")
+    return ModelKind(True, f"its chat template ends a turn with {said}, and so does the model")
 
 
 def name_says(*names: str) -> str:

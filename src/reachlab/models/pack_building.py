@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from reachlab.models.pack import Pack
-from reachlab.models.packed_attention import NOWHERE, Block, Layout
+from reachlab.models.packed_attention import NOWHERE, AttentionBlock, Layout
 from reachlab.models.vision import Places, pixels
 
 SPREAD = 1.5
@@ -27,7 +27,7 @@ SPREAD = 1.5
 
 
 @dataclass(frozen=True)
-class Share:
+class PackBudget:
     """How answers are shared out over packs."""
 
     tokens: int = 1 << 30
@@ -39,7 +39,7 @@ class Share:
 def packed(
     prompts: Sequence[Sequence[int]],
     answers: Sequence[Sequence[Sequence[int]]],
-    share: Share,
+    budget: PackBudget,
     places: Places,
     hidden: int,
 ) -> list[Pack]:
@@ -74,7 +74,7 @@ def packed(
     def cost(start: int, stop: int) -> float:
         return works[stop] - works[start] + work(0, widths[start] - new[start])
 
-    return [_pack(prompts, rows[a:b], places) for a, b in cut(len(rows), size, cost, share)]
+    return [_pack(prompts, rows[a:b], places) for a, b in cut(len(rows), size, cost, budget)]
 
 
 def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Sequence[int]]], places: Places) -> Pack:
@@ -118,7 +118,7 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
     )
 
 
-def _block(starts_B: Tensor, lengths_B: Tensor, first_B: Tensor) -> Block:
+def _block(starts_B: Tensor, lengths_B: Tensor, first_B: Tensor) -> AttentionBlock:
     """Rows of contiguous tokens, whose first has position `first_B`, without a prefix."""
     steps_T = torch.arange(int(lengths_B.max()))
     real_BT = steps_T < lengths_B[:, None]
@@ -127,10 +127,10 @@ def _block(starts_B: Tensor, lengths_B: Tensor, first_B: Tensor) -> Block:
     query_BT, at_BT = starts_B[:, None] + within_BT, first_B[:, None] + within_BT
     slots_N = real_BT.flatten().nonzero()[:, 0]
     owner_PB = torch.empty(0, len(starts_B))
-    return Block(query_BT, query_BT, slots_N, slots_N, at_BT, at_BT.masked_fill(~real_BT, NOWHERE), owner_PB)
+    return AttentionBlock(query_BT, query_BT, slots_N, slots_N, at_BT, at_BT.masked_fill(~real_BT, NOWHERE), owner_PB)
 
 
-def _prefixed(block: Block, prompts: Block, owner_B: Tensor) -> Block:
+def _prefixed(block: AttentionBlock, prompts: AttentionBlock, owner_B: Tensor) -> AttentionBlock:
     """The block with its rows' prompts before its own keys."""
     T = block.query_BT.shape[1]
     P, W = prompts.query_BT.shape
@@ -155,7 +155,7 @@ def _buckets(lengths: Sequence[int]) -> list[slice]:
 def padded(
     prompts: Sequence[Sequence[int]],
     answers: Sequence[Sequence[Sequence[int]]],
-    share: Share,
+    budget: PackBudget,
     places: Places,
 ) -> list[Pack]:
     """Rows of prompt and answer, padded on the right: causal, so that nothing real sees the padding.
@@ -170,7 +170,7 @@ def padded(
         return (stop - start) * lengths[stop - 1]
 
     packs = []
-    for start, stop in cut(len(order), size, size, share):
+    for start, stop in cut(len(order), size, size, budget):
         rows = [pairs[i] for i in order[start:stop]]
         ids_RL, _ = _right_padded(*_flat([[*p, *a] for p, a in rows]))
         targets_BT, mask_BT = _right_padded(*_flat([a for _, a in rows]))
@@ -212,11 +212,11 @@ def _right_padded(tokens_K: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def cut(
-    count: int, size: Callable[[int, int], int], cost: Callable[[int, int], float], share: Share
+    count: int, size: Callable[[int, int], int], cost: Callable[[int, int], float], budget: PackBudget
 ) -> list[tuple[int, int]]:
-    """Cut `count` things, in their order, into parts within `share.tokens` whose largest cost is as small as can be.
+    """Cut `count` things, in their order, into parts within `budget.tokens` whose largest cost is as small as can be.
 
-    As many parts as the tokens ask for, rounded up to a multiple of `share.pieces`. `size` and `cost` of things
+    As many parts as the tokens ask for, rounded up to a multiple of `budget.pieces`. `size` and `cost` of things
     start .. stop - 1 grow with stop.
     """
 
@@ -224,13 +224,13 @@ def cut(
         cuts = [0]
         while (start := cuts[-1]) < count:
             over = range(start + 2, count + 1)
-            fits = bisect_right(over, False, key=lambda b: size(start, b) > share.tokens or cost(start, b) > cap)
+            fits = bisect_right(over, False, key=lambda b: size(start, b) > budget.tokens or cost(start, b) > cap)
             cuts.append(start + 1 + fits)
         return cuts
 
     if not count:
         return []
-    wanted = -(-max(len(fill(float("inf"))) - 1, share.pieces) // share.pieces) * share.pieces
+    wanted = -(-max(len(fill(float("inf"))) - 1, budget.pieces) // budget.pieces) * budget.pieces
     high = cost(0, count)
     low = high / wanted / 2
     while high - low > 0.005 * high:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
 from reachlab.models.pack import Pack
-from reachlab.models.pack_building import Share, packed, padded
+from reachlab.models.pack_building import PackBudget, packed, padded
 from reachlab.models.vision import Places
 
 INDEXED = "indexed_attention"
@@ -64,7 +64,7 @@ def refuse_looking_ahead(model: Any, places: Places, logprobs: Logprobs) -> None
     pairs = [([row[0]], row[1:]) for row in ids]
 
     def of(*rows: tuple[list[int], list[int]]) -> Tensor:
-        (pack,) = padded([p for p, _ in rows], [[a] for _, a in rows], Share(), places)
+        (pack,) = padded([p for p, _ in rows], [[a] for _, a in rows], PackBudget(), places)
         pack = pack.to(model.device)
         return logprobs(pack)[pack.index_B.argsort()]
 
@@ -92,9 +92,9 @@ def reproduces(model: Any, places: Places, logprobs: Logprobs) -> bool:
 
     prompts, others, answers = draw(5, 2, 4), draw(5, 2, 4), [draw(6, 1, 4, 5), draw(3, 7), draw(5, 5)]
     packs = [
-        *packed(prompts, answers, Share(), places, 1),
-        *padded(prompts, answers, Share(), places),
-        *padded(others, answers, Share(), places),
+        *packed(prompts, answers, PackBudget(), places, 1),
+        *padded(prompts, answers, PackBudget(), places),
+        *padded(others, answers, PackBudget(), places),
     ]
     packs = [pack.to(model.device) for pack in packs]
     ours, plain, other = (logprobs(pack)[pack.index_B.argsort()] for pack in packs)

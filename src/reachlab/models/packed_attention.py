@@ -26,7 +26,7 @@ NOWHERE = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Block:
+class AttentionBlock:
     """Rows of nearly equal length that attend together: B rows of T own tokens, after a prefix of W; S = W + T keys."""
 
     query_BT: Tensor  # where in the pack; padding points at a row's last token
@@ -59,7 +59,7 @@ class Block:
 class Layout:
     """The blocks of a pack in the order of its tokens, the prompts first; and the masks its layers share."""
 
-    blocks: list[Block]
+    blocks: list[AttentionBlock]
     longest: int  # of its sequences
     windows: set[int] = field(default_factory=set)  # that a layer asked for
     biases: dict[tuple[int | None, int, torch.dtype], list[Tensor]] = field(default_factory=dict)

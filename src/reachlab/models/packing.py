@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
 from reachlab.models.pack import Pack, inputs
-from reachlab.models.pack_building import Share, packed, padded
+from reachlab.models.pack_building import PackBudget, packed, padded
 from reachlab.models.pack_probe import (
     MISFITS,
     attention_kinds,
@@ -115,10 +115,10 @@ class Packer:
             not p for p, row in zip(prompts, answers, strict=True) if row
         ):
             raise ReachlabError("packing: an empty prompt or answer; leave out what has no token to predict, or from")
-        share = Share(tokens, pieces)
+        budget = PackBudget(tokens, pieces)
         if self.fits:
-            return packed(prompts, answers, share, self._places, self._hidden)
-        return padded(prompts, answers, share, self._places)
+            return packed(prompts, answers, budget, self._places, self._hidden)
+        return padded(prompts, answers, budget, self._places)
 
     def logprobs(
         self, model: Any, pack: Pack, temperature: float = 1.0, entropy: bool = False

@@ -22,7 +22,7 @@ from reachlab.moe.scores import SCORES
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class RouterFamily:
     """A row of the table: how one class of routers weighs the experts. Attributes named here are the router's."""
 
     model: str
@@ -70,7 +70,7 @@ class Refusal:
     reason: str
 
 
-Row = TypeVar("Row", Family, Refusal)
+Row = TypeVar("Row", RouterFamily, Refusal)
 
 READ_FROM = "5.23"
 """The version of transformers whose routers the table describes; some of earlier ones return other things."""
@@ -79,7 +79,7 @@ _DEEPSEEK: dict[str, Any] = {"renormalise": "norm_topk_prob", "scale": "routed_s
 """DeepSeek-V3's body, which many share; the top-k is taken within groups of experts, and of s and a bias."""
 
 _ROWS = (
-    Family(
+    RouterFamily(
         "afmoe",
         "AfmoeTokenChoiceRouter",
         "sigmoid",
@@ -89,12 +89,12 @@ _ROWS = (
         batched=True,
         shared=True,
     ),
-    Family("aria", "AriaTextTopKRouter", "softmax", after=True, shared=True),
-    Family("axk1", "AXK1TopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("axk2", "AXK2TopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("bailing_hybrid", "BailingHybridTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("beam", "BeamTopKRouter", "sigmoid", renormalise="norm_topk_prob"),
-    Family(
+    RouterFamily("aria", "AriaTextTopKRouter", "softmax", after=True, shared=True),
+    RouterFamily("axk1", "AXK1TopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("axk2", "AXK2TopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("bailing_hybrid", "BailingHybridTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("beam", "BeamTopKRouter", "sigmoid", renormalise="norm_topk_prob"),
+    RouterFamily(
         "cohere2_moe",
         "Cohere2MoeTopKRouter",
         "expert_selection_fn",
@@ -102,11 +102,11 @@ _ROWS = (
         after=True,
         shared=True,
     ),
-    Family("deepseek_ocr2", "DeepseekOcr2TextTopkRouter", "softmax", scale="routed_scaling_factor", shared=True),
-    Family("deepseek_v2", "DeepseekV2TopkRouter", "softmax", scale="routed_scaling_factor", shared=True),
-    Family("deepseek_v3", "DeepseekV3TopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("deepseek_v32", "DeepseekV32TopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family(
+    RouterFamily("deepseek_ocr2", "DeepseekOcr2TextTopkRouter", "softmax", scale="routed_scaling_factor", shared=True),
+    RouterFamily("deepseek_v2", "DeepseekV2TopkRouter", "softmax", scale="routed_scaling_factor", shared=True),
+    RouterFamily("deepseek_v3", "DeepseekV3TopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("deepseek_v32", "DeepseekV32TopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily(
         "deepseek_v4",
         "DeepseekV4HashRouter",
         "score_fn",
@@ -116,7 +116,7 @@ _ROWS = (
         learnt=False,
         note="a token's id decides which experts it visits: these layers stay as they are",
     ),
-    Family(
+    RouterFamily(
         "deepseek_v4",
         "DeepseekV4TopKRouter",
         "score_fn",
@@ -125,7 +125,7 @@ _ROWS = (
         shared=True,
         note="√softplus, unless the configuration's scoring_func is another",
     ),
-    Family(
+    RouterFamily(
         "diffusion_gemma",
         "DiffusionGemmaTextRouter",
         "probabilities",
@@ -133,13 +133,13 @@ _ROWS = (
         factors="per_expert_scale",
         note="a dense MLP runs beside the experts",
     ),
-    Family("dots1", "Dots1TopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("dots3_note", "Dots3NoteTextTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family(
+    RouterFamily("dots1", "Dots1TopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("dots3_note", "Dots3NoteTextTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily(
         "dots3_note", "Dots3NoteVisionTopKRouter", "sigmoid", renormalise=True, scale="router_scaling_factor", bias=True
     ),
-    Family("ernie4_5_moe", "Ernie4_5_MoeTopKRouter", "softmax", renormalise=True, shared=True),
-    Family(
+    RouterFamily("ernie4_5_moe", "Ernie4_5_MoeTopKRouter", "softmax", renormalise=True, shared=True),
+    RouterFamily(
         "ernie4_5_vl_moe",
         "Ernie4_5_VLMoeMoeTopKRouter",
         "softmax",
@@ -147,10 +147,10 @@ _ROWS = (
         shared=True,
         note="text and images have experts of their own",
     ),
-    Family("exaone_moe", "ExaoneMoeTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("flex_olmo", "FlexOlmoTopKRouter", "softmax", renormalise="norm_topk_prob"),
-    Family("flint", "FlintTopKRouter", "sigmoid", renormalise="norm_topk_prob", shared=True),
-    Family(
+    RouterFamily("exaone_moe", "ExaoneMoeTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("flex_olmo", "FlexOlmoTopKRouter", "softmax", renormalise="norm_topk_prob"),
+    RouterFamily("flint", "FlintTopKRouter", "sigmoid", renormalise="norm_topk_prob", shared=True),
+    RouterFamily(
         "gemma4",
         "Gemma4TextRouter",
         "probabilities",
@@ -158,22 +158,22 @@ _ROWS = (
         factors="per_expert_scale",
         note="a dense MLP runs beside the experts",
     ),
-    Family("glm4_moe", "Glm4MoeTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("glm4_moe_lite", "Glm4MoeLiteTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("glm4v_moe", "Glm4vMoeTextTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("glm5_next", "Glm5NextTextTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("glm_moe_dsa", "GlmMoeDsaTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("gpt_oss", "GptOssTopKRouter", "softmax", after=True),
-    Family("granitemoe", "GraniteMoeTopKRouter", "softmax", after=True),
-    Family("granitemoe_swa", "GraniteMoeSWATopKRouter", "softmax", after=True, shared=True),
-    Family("granitemoehybrid", "GraniteMoeHybridTopKRouter", "softmax", after=True, shared=True),
-    Family("granitemoeshared", "GraniteMoeSharedTopKRouter", "softmax", after=True, shared=True),
-    Family("hunyuan_v1_moe", "HunYuanMoEV1Gate", "softmax", renormalise=True, shared=True),
-    Family(
+    RouterFamily("glm4_moe", "Glm4MoeTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("glm4_moe_lite", "Glm4MoeLiteTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("glm4v_moe", "Glm4vMoeTextTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("glm5_next", "Glm5NextTextTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("glm_moe_dsa", "GlmMoeDsaTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("gpt_oss", "GptOssTopKRouter", "softmax", after=True),
+    RouterFamily("granitemoe", "GraniteMoeTopKRouter", "softmax", after=True),
+    RouterFamily("granitemoe_swa", "GraniteMoeSWATopKRouter", "softmax", after=True, shared=True),
+    RouterFamily("granitemoehybrid", "GraniteMoeHybridTopKRouter", "softmax", after=True, shared=True),
+    RouterFamily("granitemoeshared", "GraniteMoeSharedTopKRouter", "softmax", after=True, shared=True),
+    RouterFamily("hunyuan_v1_moe", "HunYuanMoEV1Gate", "softmax", renormalise=True, shared=True),
+    RouterFamily(
         "hy_v3", "HYV3TopKRouter", "sigmoid", renormalise=True, scale="router_scaling_factor", bias=True, shared=True
     ),
-    Family("hy_v4", "HYV4TopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family(
+    RouterFamily("hy_v4", "HYV4TopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily(
         "inkling",
         "InklingTopkRouter",
         "sigmoid",
@@ -182,7 +182,7 @@ _ROWS = (
         shared=True,
         note="the shared experts' scores are in Σ_A s too",
     ),
-    Family(
+    RouterFamily(
         "inkling2",
         "Inkling2TopKRouter",
         "score_fn",
@@ -190,11 +190,11 @@ _ROWS = (
         scale="routed_scaling_factor",
         note="a sigmoid, unless the configuration's scoring_func is another",
     ),
-    Family("jamba", "JambaTopKRouter", "softmax"),
-    Family("kimi_linear", "KimiLinearTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("kolibri1", "Kolibri1TopKRouter", "sigmoid", renormalise="norm_topk_prob", after=True, shared=True),
-    Family("laguna", "LagunaTopKRouter", "sigmoid", renormalise=True, shared=True),
-    Family(
+    RouterFamily("jamba", "JambaTopKRouter", "softmax"),
+    RouterFamily("kimi_linear", "KimiLinearTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("kolibri1", "Kolibri1TopKRouter", "sigmoid", renormalise="norm_topk_prob", after=True, shared=True),
+    RouterFamily("laguna", "LagunaTopKRouter", "sigmoid", renormalise=True, shared=True),
+    RouterFamily(
         "lfm2_moe",
         "Lfm2MoeTopKRouter",
         "sigmoid",
@@ -202,13 +202,13 @@ _ROWS = (
         scale="routed_scaling_factor",
         bias=True,
     ),
-    Family("mellum", "MellumTopKRouter", "softmax", renormalise="norm_topk_prob"),
-    Family("mimo_v2_flash", "MiMoV2FlashTopkRouter", "sigmoid", **_DEEPSEEK),
-    Family("minimax", "MiniMaxTopKRouter", "softmax", renormalise=True),
-    Family("minimax_m2", "MiniMaxM2TopKRouter", "sigmoid", renormalise=True, bias=True),
-    Family("minimax_m3_vl", "MiniMaxM3VLTopKRouter", "sigmoid", renormalise=True, shared=True),
-    Family("mistral4", "Mistral4TopkRouter", "softmax", **_DEEPSEEK, shared=True),
-    Family(
+    RouterFamily("mellum", "MellumTopKRouter", "softmax", renormalise="norm_topk_prob"),
+    RouterFamily("mimo_v2_flash", "MiMoV2FlashTopkRouter", "sigmoid", **_DEEPSEEK),
+    RouterFamily("minimax", "MiniMaxTopKRouter", "softmax", renormalise=True),
+    RouterFamily("minimax_m2", "MiniMaxM2TopKRouter", "sigmoid", renormalise=True, bias=True),
+    RouterFamily("minimax_m3_vl", "MiniMaxM3VLTopKRouter", "sigmoid", renormalise=True, shared=True),
+    RouterFamily("mistral4", "Mistral4TopkRouter", "softmax", **_DEEPSEEK, shared=True),
+    RouterFamily(
         "mistral_large4",
         "MistralLarge4TextTopkRouter",
         "softmax",
@@ -216,24 +216,26 @@ _ROWS = (
         scale="routed_scaling_factor",
         shared=True,
     ),
-    Family("mixtral", "MixtralTopKRouter", "softmax", renormalise=True),
-    Family("muse_spark", "MuseSparkTopkRouter", "sigmoid", renormalise=True, scale="routed_scaling_factor"),
-    Family("nemotron_h", "NemotronHTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("olmoe", "OlmoeTopKRouter", "softmax", renormalise="norm_topk_prob"),
-    Family("openai_privacy_filter", "OpenAIPrivacyFilterTopKRouter", "softmax", scale="1/top_k", after=True),
-    Family("qwen2_moe", "Qwen2MoeTopKRouter", "softmax", renormalise="norm_topk_prob", shared=True),
-    Family("qwen3_5_moe", "Qwen3_5MoeTopKRouter", "softmax", renormalise=True, shared=True),
-    Family("qwen3_moe", "Qwen3MoeTopKRouter", "softmax", renormalise="norm_topk_prob"),
-    Family("qwen3_next", "Qwen3NextTopKRouter", "softmax", renormalise="norm_topk_prob", shared=True),
-    Family("qwen3_omni_moe", "Qwen3OmniMoeTalkerTextTopKRouter", "softmax", renormalise="norm_topk_prob", shared=True),
-    Family("qwen3_omni_moe", "Qwen3OmniMoeThinkerTextTopKRouter", "softmax", renormalise="norm_topk_prob"),
-    Family("qwen3_vl_moe", "Qwen3VLMoeTextTopKRouter", "softmax", renormalise=True),
-    Family("qwen4_exp", "Qwen4ExpTextTopKRouter", "softmax", renormalise="norm_topk_prob", shared=True),
-    Family("solar_open", "SolarOpenTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
-    Family("unlimited_ocr", "UnlimitedOcrTextTopkRouter", "softmax", scale="routed_scaling_factor", shared=True),
+    RouterFamily("mixtral", "MixtralTopKRouter", "softmax", renormalise=True),
+    RouterFamily("muse_spark", "MuseSparkTopkRouter", "sigmoid", renormalise=True, scale="routed_scaling_factor"),
+    RouterFamily("nemotron_h", "NemotronHTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("olmoe", "OlmoeTopKRouter", "softmax", renormalise="norm_topk_prob"),
+    RouterFamily("openai_privacy_filter", "OpenAIPrivacyFilterTopKRouter", "softmax", scale="1/top_k", after=True),
+    RouterFamily("qwen2_moe", "Qwen2MoeTopKRouter", "softmax", renormalise="norm_topk_prob", shared=True),
+    RouterFamily("qwen3_5_moe", "Qwen3_5MoeTopKRouter", "softmax", renormalise=True, shared=True),
+    RouterFamily("qwen3_moe", "Qwen3MoeTopKRouter", "softmax", renormalise="norm_topk_prob"),
+    RouterFamily("qwen3_next", "Qwen3NextTopKRouter", "softmax", renormalise="norm_topk_prob", shared=True),
+    RouterFamily(
+        "qwen3_omni_moe", "Qwen3OmniMoeTalkerTextTopKRouter", "softmax", renormalise="norm_topk_prob", shared=True
+    ),
+    RouterFamily("qwen3_omni_moe", "Qwen3OmniMoeThinkerTextTopKRouter", "softmax", renormalise="norm_topk_prob"),
+    RouterFamily("qwen3_vl_moe", "Qwen3VLMoeTextTopKRouter", "softmax", renormalise=True),
+    RouterFamily("qwen4_exp", "Qwen4ExpTextTopKRouter", "softmax", renormalise="norm_topk_prob", shared=True),
+    RouterFamily("solar_open", "SolarOpenTopkRouter", "sigmoid", **_DEEPSEEK, shared=True),
+    RouterFamily("unlimited_ocr", "UnlimitedOcrTextTopkRouter", "softmax", scale="routed_scaling_factor", shared=True),
 )
 
-FAMILIES: dict[str, Family] = {row.router: row for row in _ROWS}
+FAMILIES: dict[str, RouterFamily] = {row.router: row for row in _ROWS}
 """The table, by the router's class. One of your own: ``FAMILIES["MyRouter"] = Family("mine", "MyRouter", ...)``."""
 
 _NO_SEAM = "transformers computes its experts in one way only (no use_experts_implementation)"

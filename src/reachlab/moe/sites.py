@@ -19,7 +19,7 @@ import transformers
 from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.families import FAMILIES, READ_FROM, REFUSED, Family, row_of
+from reachlab.moe.families import FAMILIES, READ_FROM, REFUSED, RouterFamily, row_of
 from reachlab.moe.scores import SCORES, Score, active_weights, mixture, score
 
 
@@ -31,7 +31,7 @@ class LayerSite:
     """The block's qualified name in the model."""
     router: nn.Module
     experts: nn.Module
-    family: Family
+    family: RouterFamily
 
     @cached_property
     def num_experts(self) -> int:

@@ -30,7 +30,7 @@ SHOWN, LONG = 3, 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
+class AskingAgreement:
     """What two runs ask under the ids that they share: where it differs, and where that is not known."""
 
     shared: int
@@ -128,7 +128,7 @@ def remarks_on(stores: Sequence[SampleStore], names: Sequence[str]) -> list[str]
     return remarks
 
 
-def _agree(ours: RunAsks, theirs: RunAsks) -> Agreement:
+def _agree(ours: RunAsks, theirs: RunAsks) -> AskingAgreement:
     found = agreement(ours, theirs)
     if not found.shared and not (ours.own and theirs.own and ours.task == theirs.task):
         _offer(ours, theirs)
@@ -143,7 +143,7 @@ def _agree(ours: RunAsks, theirs: RunAsks) -> Agreement:
     return found
 
 
-def agreement(ours: RunAsks, theirs: RunAsks) -> Agreement:
+def agreement(ours: RunAsks, theirs: RunAsks) -> AskingAgreement:
     """Hold two runs' problems against each other where they share an id."""
     ids = [i for i in ours.by_id if i in theirs.by_id]
     known = [i for i in ids if ours.by_id[i].question and theirs.by_id[i].question]
@@ -156,7 +156,7 @@ def agreement(ours: RunAsks, theirs: RunAsks) -> Agreement:
     left = _without(left, golds)
     pictures = [i for i in left if other_pictures(ours, theirs, ours.by_id[i], theirs.by_id[i])]
     unknown = [i for i in missing if i not in {*golds, *pictures}] if golds or pictures else missing
-    return Agreement(
+    return AskingAgreement(
         shared=len(ids),
         questions=tuple(questions),
         golds=tuple(golds),
@@ -189,7 +189,7 @@ def _offer(ours: RunAsks, theirs: RunAsks) -> None:
 # -- in words ------------------------------------------------------------------------------------------------------
 
 
-def _refusal(ours: RunAsks, theirs: RunAsks, found: Agreement) -> str:
+def _refusal(ours: RunAsks, theirs: RunAsks, found: AskingAgreement) -> str:
     """Which runs, how many problems, the first of them, and what can be done."""
     parts = {
         "with another question": [
@@ -217,7 +217,7 @@ def _short(value: Any) -> str:
     return repr(text if len(text) <= LONG else f"{text[:LONG]}...")
 
 
-def _remarks(ours: RunAsks, theirs: RunAsks, found: Agreement) -> Iterator[str]:
+def _remarks(ours: RunAsks, theirs: RunAsks, found: AskingAgreement) -> Iterator[str]:
     """What is not known, and that few problems are shared."""
     both = f"{ours.name} and {theirs.name}"
     if found.unknown:

@@ -38,7 +38,7 @@ def pair_by_question(ours: RunAsks, theirs: RunAsks) -> Pairing:
     for run in (ours, theirs):
         if not any(asks.question for asks in run.by_id.values()):
             raise ReachlabError(f"{run.name}: holds no questions, so --match question has nothing to go by")
-    found = _Found()
+    partners = Partners()
     single: dict[str, tuple[Asks, Asks]] = {}
     asked = 0
     for own, others in _groups(ours, theirs):
@@ -46,29 +46,29 @@ def pair_by_question(ours: RunAsks, theirs: RunAsks) -> Pairing:
         if len(own) == len(others) == 1:
             single[others[0]] = ours.by_id[own[0]], theirs.by_id[others[0]]
         else:
-            _tell_apart(ours, theirs, own, others, found)
+            _tell_apart(ours, theirs, own, others, partners)
     if not asked:
         raise ReachlabError(f"{ours.name} and {theirs.name}: no question is in both; they are about other problems")
     wrong = set(other_golds((ours.task, theirs.task), single)[0])
     for name, (a, b) in single.items():
         if name in wrong:
-            found.golds += 1
+            partners.golds += 1
         elif other_pictures(ours, theirs, a, b):
-            found.pictures += 1
+            partners.pictures += 1
         else:
-            found.partner[name] = a.id
+            partners.partner[name] = a.id
     return Pairing(
-        names=_names(ours, theirs, found.partner),
-        paired=len(found.partner),
+        names=_names(ours, theirs, partners.partner),
+        paired=len(partners.partner),
         alone=len(theirs.by_id) - asked,
-        golds=found.golds,
-        pictures=found.pictures,
-        twice=found.twice,
+        golds=partners.golds,
+        pictures=partners.pictures,
+        twice=partners.twice,
     )
 
 
 @dataclass
-class _Found:
+class Partners:
     """Partners so far, and how many have none, by reason."""
 
     partner: dict[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class _Found:
     twice: int = 0
 
 
-def _tell_apart(ours: RunAsks, theirs: RunAsks, own: Sequence[str], others: Sequence[str], found: _Found) -> None:
+def _tell_apart(ours: RunAsks, theirs: RunAsks, own: Sequence[str], others: Sequence[str], partners: Partners) -> None:
     """Pair problems of one question by their pictures and gold answers; those that agree in these too, by their ids."""
     looks = defaultdict[Any, list[str]](list), defaultdict[Any, list[str]](list)
     blind = any(ours.by_id[i].blind for i in own) or any(theirs.by_id[i].blind for i in others)
@@ -89,22 +89,22 @@ def _tell_apart(ours: RunAsks, theirs: RunAsks, own: Sequence[str], others: Sequ
     for key, asked in looks[1].items():
         there = looks[0].get(key, [])
         if len(there) == len(asked) == 1:
-            found.partner[asked[0]] = there[0]
+            partners.partner[asked[0]] = there[0]
             continue
         named = set(there) & set(asked)
-        found.partner.update(zip(named, named, strict=True))
+        partners.partner.update(zip(named, named, strict=True))
         if there:
-            found.twice += len(asked) - len(named)
+            partners.twice += len(asked) - len(named)
         elif key[0] in pictures:
-            found.golds += len(asked)
+            partners.golds += len(asked)
         else:
-            found.pictures += len(asked)
+            partners.pictures += len(asked)
 
 
 def _groups(ours: RunAsks, theirs: RunAsks) -> list[tuple[list[str], list[str]]]:
     """Ids of ours and of theirs that ask one question: by the questions as they are, then, of what is left, by what
     tells them from the others of their run."""
-    found: list[tuple[list[str], list[str]]] = []
+    partners: list[tuple[list[str], list[str]]] = []
     seen_ours, seen_theirs = set[str](), set[str]()
     looks = [({i: a.plain for i, a in ours.by_id.items()}, {i: a.plain for i, a in theirs.by_id.items()})]
     if not (ours.own and theirs.own):
@@ -119,10 +119,10 @@ def _groups(ours: RunAsks, theirs: RunAsks) -> list[tuple[list[str], list[str]]]
             if key in index and problem_id not in seen_theirs:
                 others[key].append(problem_id)
         for key, asked in others.items():
-            found.append((index[key], asked))
+            partners.append((index[key], asked))
             seen_ours.update(index[key])
             seen_theirs.update(asked)
-    return found
+    return partners
 
 
 def _names(ours: RunAsks, theirs: RunAsks, partner: Mapping[str, str]) -> dict[str, str]:

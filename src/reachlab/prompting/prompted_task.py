@@ -15,7 +15,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.chat import NO_TEMPLATE, Look, check_chat, end_tokens, look, name_says, turn_end
+from reachlab.models.chat import NO_TEMPLATE, ModelKind, check_chat, end_tokens, kind_of_model, name_says, turn_end
 from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.runs import RunFolder
 from reachlab.tasks.asked import Asked
@@ -74,19 +74,19 @@ def asked_task(spec: str, config: AskConfig, model: str) -> AskedTask:
 def _auto(config: AskConfig, model: str, tokenizer: PreTrainedTokenizerBase | None) -> Asking:
     """The user leaves the template to us."""
     if tokenizer is None:
-        found = _look_at_name(model)
+        found = _kind_by_name(model)
     else:
         folder = find_checkpoint(model)
         if (asked := _trained(folder)) is not None:
             return _as_trained(config, asked, folder)
-        found = look(tokenizer, folder)
+        found = kind_of_model(tokenizer, folder)
     return config.settled(TEMPLATES["chat"] if found.chat else None, found.why)
 
 
-def _look_at_name(model: str) -> Look:
+def _kind_by_name(model: str) -> ModelKind:
     if name_says(model.rstrip("/").rpartition("/")[2]) == "base":
-        return Look(False, "its name says that it is a base model")
-    return Look(True, "what is behind a server is taken for an instruct model")
+        return ModelKind(False, "its name says that it is a base model")
+    return ModelKind(True, "what is behind a server is taken for an instruct model")
 
 
 def _trained(folder: Path) -> Mapping[str, Any] | None:

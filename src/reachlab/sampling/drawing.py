@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Answer, Engine, Progress
+from reachlab.engines.engine import Engine, EngineAnswer, Progress
 from reachlab.engines.rng import sample_seed
 from reachlab.storable import storable
 from reachlab.tasks.base import Task
@@ -51,7 +51,7 @@ class Drawer:
         """The seed of a sample."""
         return sample_seed(self.seed, self.problems[key[0]].id, key[1])
 
-    def judged(self, keys: Sequence[Key], answers: Sequence[Answer]) -> list[Sample]:
+    def judged(self, keys: Sequence[Key], answers: Sequence[EngineAnswer]) -> list[Sample]:
         """These samples with these answers, and what the judge says of them.
 
         Raises:

@@ -24,7 +24,7 @@ from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.drawing import Key
 from reachlab.sampling.settling import is_served, settle_run
 from reachlab.sampling.work import SamplingWork
-from reachlab.store.adaptive import Plan, ending, say, sum_up
+from reachlab.store.adaptive import AdaptivePlan, ending, say, sum_up
 from reachlab.store.samples import SampleStore
 
 
@@ -96,7 +96,7 @@ def _sample_all(work: SamplingWork) -> int:
         return sum(len(samples) for _, samples in work.draw([part for part in missing if part], advance))
 
 
-def _sample_adaptively(plan: Plan, work: SamplingWork, notify: Callable[[str], None]) -> tuple[int, str]:
+def _sample_adaptively(plan: AdaptivePlan, work: SamplingWork, notify: Callable[[str], None]) -> tuple[int, str]:
     """Draw what the plan wants and the run lacks, look by look; how many samples that were, and how the run ended."""
     store = work.store
     ledger = store.ledger(plan)

@@ -30,7 +30,7 @@ from reachlab.sampling.completing import (
     settled,
 )
 from reachlab.sampling.config import SampleConfig
-from reachlab.store.adaptive import Plan, make_plan
+from reachlab.store.adaptive import AdaptivePlan, make_plan
 from reachlab.store.samples import hash_problems
 from reachlab.tasks.asked import Asked
 from reachlab.tasks.base import Split
@@ -56,7 +56,7 @@ class SettledRun:
     identity: dict[str, Any]
     """What the samples depend on, but for the dtype, which a backend says."""
     facts: dict[str, str]
-    plan: Plan | None
+    plan: AdaptivePlan | None
     """How an adaptive run is drawn."""
     remarks: list[str]
 

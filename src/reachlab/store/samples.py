@@ -17,7 +17,7 @@ from reachlab.boundary.outcomes import Outcomes
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
 from reachlab.storable import encoded, parse_json
-from reachlab.store.adaptive import Ledger, Plan, read_plan
+from reachlab.store.adaptive import AdaptivePlan, Ledger, read_plan
 from reachlab.store.columns import (
     LATER,
     REPEATING,
@@ -270,7 +270,7 @@ class SampleStore:
             unscored_P=tally(unscored_N),
         )
 
-    def _adaptive_outcomes(self, plan: Plan, chain: bool) -> Outcomes:
+    def _adaptive_outcomes(self, plan: AdaptivePlan, chain: bool) -> Outcomes:
         if chain:
             raise NoChainsError(
                 f"{self.folder.url}: drawn with --adaptive, which stops at right answers whatever their steps; "
@@ -281,13 +281,13 @@ class SampleStore:
         ids = tuple(p.id for p in self.problems())
         return Outcomes(self.folder.name, ids, *self.ledger(plan).outcomes(self.folder.url))
 
-    def plan(self) -> Plan | None:
+    def plan(self) -> AdaptivePlan | None:
         """How an adaptive run is drawn; None where every problem is drawn to the end."""
         if not self.folder.exists("run.json"):
             return None
         return read_plan(self.folder.read_json("run.json"), self.folder.file("run.json"))
 
-    def ledger(self, plan: Plan) -> Ledger:
+    def ledger(self, plan: AdaptivePlan) -> Ledger:
         """What an adaptive run holds."""
         ledger = Ledger(plan, len(self.problems()))
         if self.parts():

@@ -37,7 +37,7 @@ from reachlab.training.processes import Processes
 from reachlab.training.recipes import say, settle_rl, settled_optimizer
 from reachlab.training.rl_config import RANDOM, ObjectiveConfig, RLConfig
 from reachlab.training.rl_step import RLTrainer
-from reachlab.training.rollouts import Clock, RolloutSource
+from reachlab.training.rollouts import PhaseClock, RolloutSource
 from reachlab.training.routing import route
 
 LOOKED_AT = 1024
@@ -61,7 +61,7 @@ def train_rl(config: RLConfig, notify: Callable[[str], None] = lambda _: None) -
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RLPlan:
     """What a run is to do, settled: every choice made that the user left open."""
 
     config: RLConfig
@@ -87,7 +87,7 @@ def learner(config: RLConfig) -> Iterator[RLTrainer]:
         processes.close()
 
 
-def _plan(config: RLConfig) -> Plan:
+def _plan(config: RLConfig) -> RLPlan:
     folder, remarks = run_folder(config.out) if config.out else RunFolder(""), list[str]()
     model = locate(config.model, [folder] if config.out else (), remarks.append)
     config = replace(config, model=model.folder)
@@ -106,12 +106,12 @@ def _plan(config: RLConfig) -> Plan:
         known["reward_source"] = hash_reward(config.reward)
     if task.finite:
         known["task_hash"] = hash_problems(task.problems("all"))
-    return Plan(config=config, task=task, claim=Claim(folder, "rl", known, model.facts), remarks=remarks)
+    return RLPlan(config=config, task=task, claim=Claim(folder, "rl", known, model.facts), remarks=remarks)
 
 
-def _trainer(plan: Plan, judge: Judge, processes: Processes) -> RLTrainer:
+def _trainer(plan: RLPlan, judge: Judge, processes: Processes) -> RLTrainer:
     """The models, and all that stands around them; a run that goes on has its weights back."""
-    config, clock = plan.config, Clock()
+    config, clock = plan.config, PhaseClock()
     algorithm, optimizer = resolve(config), settled_optimizer(config.optimizer)
     settle(config.loop)
     model, tokenizer = load_model(config.model)

@@ -31,7 +31,7 @@ from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import RLConfig
 from reachlab.training.rl_stages import Advantages, Kept, KeptTokens, Targets, Watched
-from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
+from reachlab.training.rollouts import PhaseClock, Rollouts, RolloutSource, describe
 from reachlab.training.routing import watched
 from reachlab.types import Problem
 
@@ -50,7 +50,7 @@ class RLTrainer:
     engine: PolicyEngine
     passes: Passes
     processes: Processes
-    clock: Clock
+    clock: PhaseClock
     noted: Sequence[str] = ()
     """Remarks of the construction, told with those of the first step's prompts."""
 

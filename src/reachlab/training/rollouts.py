@@ -52,7 +52,7 @@ LARGEST = 1e12
 for its norm."""
 
 
-class Clock:
+class PhaseClock:
     """Seconds by phase."""
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class RolloutSource:
     engine: Decoder
     judge: Judge
     processes: Processes
-    clock: Clock
+    clock: PhaseClock
 
     @cached_property
     def decoding(self) -> Decoding:

@@ -8,7 +8,7 @@ from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
 from reachlab.imports.formats.base import Format, Placed
 from reachlab.imports.formats.bigcode import BigCode
-from reachlab.imports.formats.chat import Chat
+from reachlab.imports.formats.chat import ChatLog
 from reachlab.imports.formats.cruxeval import CruxEval
 from reachlab.imports.formats.evalplus import EvalPlus
 from reachlab.imports.formats.evalscope import EvalScope
@@ -54,7 +54,7 @@ FORMATS: tuple[type[Format], ...] = (
     Verl,
     SkyRL,
     TRL,
-    Chat,
+    ChatLog,
     Fields,
 )
 FIRST = 16

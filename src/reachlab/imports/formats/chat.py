@@ -16,7 +16,7 @@ CHAT_NAMES = ("messages", "conversations", "conversation")
 
 
 @dataclass(frozen=True)
-class Chat(Apart, Format):
+class ChatLog(Apart, Format):
     """A row a chat."""
 
     name = "chat"
