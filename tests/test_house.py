@@ -121,7 +121,7 @@ def test_a_circle_is_found() -> None:
 
 
 SHARED_NAMES: dict[str, str] = {
-    "Clock": "a verifier is known by a hash of its code (tasks/version.py): tasks/answers/forms.py, tasks/sandbox/player.py",
+    "Clock": "a verifier is known by a hash of its code: tasks/answers/forms.py, tasks/sandbox/player.py",
     "Group": "likewise: tasks/sandbox/cgroup.py; types.py",
     "Choice": "likewise: tasks/choice_rows.py; regime/advise.py",
     "Example": "likewise: tasks/sandbox/referee.py; measures/copies.py",

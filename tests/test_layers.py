@@ -12,7 +12,7 @@ FLOORS = {
     **dict.fromkeys(("errors", "types", "next_token_loss"), 1),
     **dict.fromkeys(("boundary", "moe", "rl"), 1),
     # The second floor's files without a room, which its rooms use.
-    **dict.fromkeys(("limits", "locks", "storable", "text_hashes"), 1.4),
+    **dict.fromkeys(("limits", "locks", "provenance", "storable", "text_hashes"), 1.4),
     **dict.fromkeys(("runs", "progress", "threads"), 1.5),
     "hub": 1.6,
     "pictures": 1.75,

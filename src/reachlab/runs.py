@@ -9,18 +9,14 @@ import contextlib
 import glob
 import json
 import os
-import platform
 import re
 import shutil
 import socket
-import subprocess
 import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,20 +24,8 @@ import fsspec
 
 from reachlab.errors import ReachlabError
 from reachlab.locks import locked, locked_remotely
+from reachlab.provenance import provenance
 from reachlab.storable import encoded, parse_json, storable
-
-PACKAGES = (
-    "reachlab",
-    "torch",
-    "transformers",
-    "numpy",
-    "numba",
-    "pyarrow",
-    "sympy",
-    "latex2sympy2-extended",
-    "reasoning-gym",
-)
-
 
 TEMPORARY = re.compile(r"\..+\.(?:(?P<host>[^.]*)-(?P<process>\d+)-)?[0-9a-f]{8}\.tmp")
 """What a file is called until it is whole: who writes it stands in the name."""
@@ -389,34 +373,3 @@ def differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
             yield from differences(old.get(key), new.get(key), f"{where}.{key}" if where else key)
     elif old != new:
         yield f"{where.removeprefix('config.')} was {json.dumps(old)}, now {json.dumps(new)}"
-
-
-@cache
-def provenance() -> dict[str, Any]:
-    """What ran: package versions, interpreter, platform, git commit of the code and whether its tree was dirty."""
-    versions = {}
-    for package in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return {
-        "versions": versions,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        **_git(Path(__file__).parent),
-    }
-
-
-def _git(folder: Path) -> dict[str, Any]:
-    def ask(*words: str) -> str | None:
-        try:
-            done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip()
-
-    commit = ask("rev-parse", "HEAD")
-    return {
-        "commit": commit,
-        "dirty": bool(ask("status", "--porcelain", "--untracked-files=no")) if commit else None,
-    }

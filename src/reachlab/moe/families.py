@@ -236,7 +236,10 @@ _ROWS = (
 )
 
 FAMILIES: dict[str, RouterFamily] = {row.router: row for row in _ROWS}
-"""The table, by the router's class. One of your own: ``FAMILIES["MyRouter"] = Family("mine", "MyRouter", ...)``."""
+"""The table, by the router's class. One of your own:
+
+    FAMILIES["MyRouter"] = RouterFamily("mine", "MyRouter", ...)
+"""
 
 _NO_SEAM = "transformers computes its experts in one way only (no use_experts_implementation)"
 

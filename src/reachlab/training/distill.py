@@ -12,8 +12,9 @@ from reachlab.models.pinning import locate
 from reachlab.prompting.prompted_task import asked_task
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
+from reachlab.training.beginning import Claim, Trained, identity, placed, run_folder, settle
 from reachlab.training.config import DistillConfig
-from reachlab.training.loop import Claim, Trained, TrainingRun, identity, placed, run_folder, settle
+from reachlab.training.loop import TrainingRun
 from reachlab.training.lora import adapt
 from reachlab.training.next_token import NextTokenTrainer, launched
 from reachlab.training.recipes import say, settle_distill, settled_optimizer

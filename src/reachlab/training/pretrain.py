@@ -12,12 +12,13 @@ from reachlab.models.build import build_model, give_sight
 from reachlab.models.tokenizer import Kind, train_tokenizer
 from reachlab.runs import RunFolder
 from reachlab.tasks.registry import load_task
+from reachlab.training.beginning import Claim, Trained, identity, placed, run_folder, settle
 from reachlab.training.config import PretrainConfig
 from reachlab.training.corpus.packed import check_room, open_packed, pack
 from reachlab.training.corpus.sources import is_text
 from reachlab.training.corpus.survey import survey
 from reachlab.training.corpus.windows import window_batches, windows_in_order
-from reachlab.training.loop import Claim, Trained, TrainingRun, identity, placed, run_folder, settle
+from reachlab.training.loop import TrainingRun
 from reachlab.training.next_token import NextTokenTrainer, launched
 from reachlab.training.processes import Processes
 from reachlab.training.routing import route, settled_balance

@@ -28,8 +28,9 @@ from reachlab.store.samples import hash_problems
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.reward import Rewarded, hash_reward
+from reachlab.training.beginning import Claim, Trained, identity, placed, run_folder, settle
 from reachlab.training.critic import Critic
-from reachlab.training.loop import Claim, Trained, TrainingRun, identity, placed, run_folder, settle
+from reachlab.training.loop import TrainingRun
 from reachlab.training.lora import adapt
 from reachlab.training.passes import Passes
 from reachlab.training.policy_engine import PolicyEngine
