@@ -43,8 +43,8 @@ def check_numbers(
     """
     limits = {**LISTING, **(most or {})}
     for field in fields(config):
-        found = getattr(config, field.name)
-        for value in found if isinstance(found, tuple) else (found,):
+        given = getattr(config, field.name)
+        for value in given if isinstance(given, tuple) else (given,):
             if isinstance(value, float) and value != value:
                 raise ReachlabError(f"{field.name}={value} is no number")
             if isinstance(value, int) and not isinstance(value, bool):

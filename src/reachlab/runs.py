@@ -112,13 +112,13 @@ class RunFolder:
         Raises:
             ReachlabError: it is not there or not readable, or no JSON object.
         """
-        found = parse_json(self.read(name), self.file(name))
-        if not isinstance(found, dict):
+        document = parse_json(self.read(name), self.file(name))
+        if not isinstance(document, dict):
             raise ReachlabError(f"{self.file(name)}: not a JSON object")
         for part in ("config", "facts", "provenance") if name == "run.json" else ():
-            if not isinstance(found.get(part, {}), dict):
+            if not isinstance(document.get(part, {}), dict):
                 raise ReachlabError(f"{self.file(name)}: {part} is not a JSON object")
-        return found
+        return document
 
     def read(self, name: str) -> bytes:
         """The whole of a file of the run.
@@ -261,8 +261,8 @@ def kept_at(step: int) -> str:
 
 def training_step(path: str | Path) -> int | None:
     """The training step of a checkpoint that was kept on the way, read off its folder's name; None for any other."""
-    found = re.fullmatch(r"step-(\d{6,})", Path(path).name)
-    return int(found[1]) if found else None
+    match = re.fullmatch(r"step-(\d{6,})", Path(path).name)
+    return int(match[1]) if match else None
 
 
 def open_url(url: str) -> tuple[Any, str]:
@@ -334,13 +334,13 @@ def write_atomically(path: Path, data: bytes | IO[bytes]) -> None:
 def _is_abandoned(file: Path) -> bool:
     """Whether a temporary file's writer is dead: he was a process of this machine that is gone, or nobody has written
     to it for long."""
-    found = TEMPORARY.fullmatch(file.name)
-    if found is None:
+    match = TEMPORARY.fullmatch(file.name)
+    if match is None:
         return False
     with contextlib.suppress(FileNotFoundError):
-        if found["host"] == socket.gethostname().replace(".", "_"):
+        if match["host"] == socket.gethostname().replace(".", "_"):
             try:
-                os.kill(int(found["process"]), 0)
+                os.kill(int(match["process"]), 0)
             except ProcessLookupError:
                 return True
             except (PermissionError, OverflowError):

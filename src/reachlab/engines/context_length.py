@@ -45,8 +45,8 @@ def vllm_arguments(text: str) -> dict[str, Any]:
 def engine_positions(config: EngineChoice) -> int | None:
     """Tokens that the engine holds, or None where it says nothing."""
     if config.engine == "vllm":
-        found = vllm_arguments(config.vllm_args).get("max_model_len")
-        return found if isinstance(found, int) and found > 0 else None
+        limit = vllm_arguments(config.vllm_args).get("max_model_len")
+        return limit if isinstance(limit, int) and limit > 0 else None
     return served_positions(config.servers, config.model) if config.engine == "openai" else None
 
 
@@ -71,8 +71,8 @@ def served_positions(servers: Servers, model: str) -> int | None:
         offered = {row["id"]: row for row in rows if isinstance(row.get("id"), str)}
         name = servers.served_name or model
         row = offered.get(name) or (next(iter(offered.values())) if len(offered) == 1 else {})
-        if (found := _whole(row.get("max_model_len"))) is not None:
-            told.append(found)
+        if (limit := _whole(row.get("max_model_len"))) is not None:
+            told.append(limit)
     return min(told, default=None)
 
 

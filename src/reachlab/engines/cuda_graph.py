@@ -65,12 +65,12 @@ class CudaGraphSteps:
                 torch.cuda.synchronize()
         if not self.works:
             return self.forward(key, ids_B[:, None], own_B, positions_B[:, None])[:rows]
-        found = self.graphs[key]
-        found.ids_B1.copy_(ids_B[:, None])
-        found.own_B.copy_(own_B)
-        found.positions_B1.copy_(positions_B[:, None])
-        found.graph.replay()
-        return found.logits_BV[:rows]
+        graph = self.graphs[key]
+        graph.ids_B1.copy_(ids_B[:, None])
+        graph.own_B.copy_(own_B)
+        graph.positions_B1.copy_(positions_B[:, None])
+        graph.graph.replay()
+        return graph.logits_BV[:rows]
 
     def forward(
         self, key: tuple[int, int], ids_B1: torch.Tensor, own_B: torch.Tensor, positions_B1: torch.Tensor

@@ -55,10 +55,10 @@ class LocalEngine:
         progress: Progress | None = None,
     ) -> list[list[EngineAnswer]]:
         """See `Engine.answer`."""
-        found = self.decoder.generate(encode_prompts(self.tokenizer, prompts), seeds, decoding, progress)
+        completions = self.decoder.generate(encode_prompts(self.tokenizer, prompts), seeds, decoding, progress)
         return [
             [EngineAnswer(c.text, len(c.tokens), c.finish, c.logprob, hash_tokens(c.tokens)) for c in row]
-            for row in found
+            for row in completions
         ]
 
     def close(self) -> None:

@@ -142,9 +142,9 @@ class OpenAIEngine(ConcurrentEngine):
             self._under_way[this] = began
             try:
                 await self._known(server, began)
-                found = await ask(server)
+                answer = await ask(server)
                 server.failures, self._failing_since = 0, None
-                return found
+                return answer
             except FailedError as error:
                 if error.final:
                     raise self._refused(server, error) from error
@@ -265,7 +265,7 @@ class OpenAIEngine(ConcurrentEngine):
         for logprobs, neutral in (asks, *(way for way in fewer if way[1] or server.kind not in FILLS_IN)):
             body = _body(server, prompt, decoding, sent, logprobs=logprobs, neutral=neutral)
             try:
-                found = await server.wire.post(path, body, tokens=decoding.max_tokens)
+                reply = await server.wire.post(path, body, tokens=decoding.max_tokens)
             except FailedError as error:
                 if error.status == 400 and error.code == FILTERED:
                     return filtered()  # a filter that looks at prompts
@@ -273,7 +273,7 @@ class OpenAIEngine(ConcurrentEngine):
                     raise
                 refused = error  # if it was not what is left out next, it says again what is wrong
                 continue
-            answer = read_answer(found, decoding, chat=chat)
+            answer = read_answer(reply, decoding, chat=chat)
             if server.wire.holds_key(answer.text):
                 raise UnusableError("an answer that repeats the key it was asked with")
             if refused is not None:
@@ -294,17 +294,17 @@ def _wait(failures: int) -> float:
     return min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 16), LONGEST_WAIT_S) * random.uniform(0.5, 1.0)
 
 
-def _models(found: Any) -> dict[str, dict[str, Any]]:
+def _models(listed: Any) -> dict[str, dict[str, Any]]:
     """A server's models by their names.
 
     Raises:
         UnusableError: it lists none as the protocol does.
     """
-    rows = found.get("data") if isinstance(found, dict) else None
-    if found == {} or (isinstance(found, dict) and "data" in found and rows is None):
+    rows = listed.get("data") if isinstance(listed, dict) else None
+    if listed == {} or (isinstance(listed, dict) and "data" in listed and rows is None):
         return {}
     if not isinstance(rows, list):
-        raise UnusableError(f"a list of models that is none ({found!r:.60})")
+        raise UnusableError(f"a list of models that is none ({listed!r:.60})")
     return {row["id"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]}
 
 
@@ -373,14 +373,14 @@ async def _is_transformers_serve(wire: Wire) -> bool:
         FailedError: it did not say, and may yet: taken for another, its own settings would decide what is drawn.
     """
     try:
-        found = await wire.get(f"{wire.root}/openapi.json", ROUTES_S, key=False)
+        document = await wire.get(f"{wire.root}/openapi.json", ROUTES_S, key=False)
     except UnusableError:
         return False
     except FailedError as error:
         if error.final or error.status == 500:  # a server that has no such page says so in many ways
             return False
         raise
-    paths = found.get("paths") if isinstance(found, dict) else None
+    paths = document.get("paths") if isinstance(document, dict) else None
     return isinstance(paths, dict) and {"/load_model", "/reset"} <= set(paths)
 
 

@@ -240,8 +240,8 @@ class Probe:
         self.cache.begin_step(len(PROMPTS), torch.full((self.B,), step, device=device), step + 1, max(PROMPTS))
         ids_B1, at_B1 = (x_BS[:, step : step + 1].to(device) for x_BS in (self.ids_BS, self.at_BS))
         with self.watch:
-            found = self.model(input_ids=ids_B1, position_ids=at_B1, use_cache=False, prefix_cache=self.cache)
-        logits_BV: Tensor = found.logits[:, -1]
+            output = self.model(input_ids=ids_B1, position_ids=at_B1, use_cache=False, prefix_cache=self.cache)
+        logits_BV: Tensor = output.logits[:, -1]
         return logits_BV
 
 
@@ -262,8 +262,8 @@ def far(config: Any) -> int:
     return max(2048, 2 * max(_lengths(config.to_dict()), default=0))
 
 
-def _lengths(found: Mapping[str, Any]) -> Iterator[int]:
-    for name, value in found.items():
+def _lengths(config: Mapping[str, Any]) -> Iterator[int]:
+    for name, value in config.items():
         if isinstance(value, Mapping):
             yield from _lengths(value)
         elif any(word in str(name) for word in ("position", "length", "window", "context", "chunk", "size")):
@@ -290,5 +290,5 @@ def _close(theirs: Tensor, ours: Tensor) -> bool:
 
 def _answers_otherwise(model: PreTrainedModel) -> bool:
     """Whether a method of `reachlab.moe` changes what the experts' sums are, in evaluation too."""
-    found = densified(model)
-    return found is not None and found.answers_when_frozen
+    dense = densified(model)
+    return dense is not None and dense.answers_when_frozen

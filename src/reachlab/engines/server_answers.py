@@ -27,16 +27,16 @@ class CutError(Exception):
     """An answer that is shorter than it should be, by a limit that will be the same next time."""
 
 
-def read_answer(found: Any, decoding: Decoding, *, chat: bool) -> EngineAnswer:
+def read_answer(document: Any, decoding: Decoding, *, chat: bool) -> EngineAnswer:
     """The sample in a server's response to one request.
 
     Raises:
         UnusableError: there is none, or it is not what it should be.
         CutError: a limit of the server's cut it.
     """
-    choices = found.get("choices") if isinstance(found, dict) else None
+    choices = document.get("choices") if isinstance(document, dict) else None
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-        raise UnusableError(f"an answer without choices ({found!r:.120})")
+        raise UnusableError(f"an answer without choices ({document!r:.120})")
     if len(choices) != 1:
         raise UnusableError(f"{len(choices):,} choices where 1 was asked for")
     (choice,) = choices
@@ -48,10 +48,10 @@ def read_answer(found: Any, decoding: Decoding, *, chat: bool) -> EngineAnswer:
         raise UnusableError(f"an answer that ended with {reason!r:.60}, which no sample of the model does")
     text = _chat_text(choice, finish) if chat else _text(choice.get("text"), "text", finish)
     if finish == FILTERED:
-        return filtered(text, _count(found, decoding) or 0)
+        return filtered(text, _count(document, decoding) or 0)
     logprobs = _logprobs(choice.get("logprobs"))
-    tokens = _count(found, decoding) or (len(logprobs) if logprobs is not None else 0)
-    if tokens == 0 and (text or _count(found, decoding) is None):
+    tokens = _count(document, decoding) or (len(logprobs) if logprobs is not None else 0)
+    if tokens == 0 and (text or _count(document, decoding) is None):
         raise UnusableError("an answer that does not say how many tokens it took (usage.completion_tokens)")
     if tokens > decoding.max_tokens:
         raise UnusableError(f"an answer of {tokens:,} tokens where {decoding.max_tokens:,} were asked for at most")
@@ -97,9 +97,9 @@ def _text(value: Any, name: str, finish: Finish) -> str:
     return value
 
 
-def _count(found: Mapping[str, Any], decoding: Decoding) -> int | None:
+def _count(document: Mapping[str, Any], decoding: Decoding) -> int | None:
     """Tokens of the answer, where they are told."""
-    usage = found.get("usage")
+    usage = document.get("usage")
     value = usage.get("completion_tokens") if isinstance(usage, dict) else usage
     if value is None:
         return None

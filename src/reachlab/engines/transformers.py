@@ -104,7 +104,7 @@ class TransformersDecoder:
         longest = max(map(len, prompts), default=0) + decoding.max_tokens
         refuse_unsteady(self.model.config.get_text_config(), longest)
         shares = _shares([len(s) for s in seeds], self.batches())
-        found: list[list[Completion]] = [[] for _ in prompts]
+        completed: list[list[Completion]] = [[] for _ in prompts]
         weights = None
         if self.fused_cpu is None and shares:
             result = probe_decoding(self.model)
@@ -128,8 +128,8 @@ class TransformersDecoder:
 
             for share, results in zip(shares, side_by_side(decode, shares, len(shares)), strict=True):
                 for (p, _), completions in zip(share, results, strict=True):
-                    found[p].extend(completions)
-        return found
+                    completed[p].extend(completions)
+        return completed
 
 
 def _shares(counts: Sequence[int], workers: int) -> list[list[tuple[int, slice]]]:

@@ -124,8 +124,8 @@ class VllmEngine(ConcurrentEngine):
         asked = self._asked(seed, decoding)
         request = self._llm.generate(self._given(prompt), asked, request_id=f"reachlab-{next(self._numbers)}")
         try:
-            async for found in request:
-                (out,) = found.outputs
+            async for outputs in request:
+                (out,) = outputs.outputs
         except ValueError as error:
             raise ReachlabError(f"vLLM refuses a request: {_last_line(error)}") from error
         except Exception as error:

@@ -153,15 +153,15 @@ class Wire:
         """The same with what its body says, in words that may be printed."""
         code, said = "", f"HTTP {error.status}: {error.said}" if error.said else f"HTTP {error.status}"
         try:
-            found = json.loads(error.said)
+            document = json.loads(error.said)
         except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, dict):
-            inner = found.get("error", found)
+            document = None
+        if isinstance(document, dict):
+            inner = document.get("error", document)
             message = inner
             if isinstance(inner, dict):
                 code, message = str(inner.get("code") or ""), inner.get("message")
-            said = message or found.get("detail") or said
+            said = message or document.get("detail") or said
         return FailedError(self.line(said), error.status, code, error.wait_s)
 
     async def close(self) -> None:

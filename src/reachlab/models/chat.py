@@ -67,10 +67,10 @@ def kind_of_model(tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> Mod
 
 def name_says(*names: str) -> str:
     """ "instruct", "base" or nothing: what names say of a model."""
-    found = [
+    kinds = [
         word for word, how in (("instruct", INSTRUCT), ("base", BASE)) if any(how.search(n.lower()) for n in names)
     ]
-    return found[0] if len(found) == 1 else ""
+    return kinds[0] if len(kinds) == 1 else ""
 
 
 def names_of(folder: str | Path) -> list[str]:
@@ -88,18 +88,18 @@ def end_tokens(tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> set[in
     text = config.get("text_config") if isinstance(config.get("text_config"), dict) else {}
     # What generates takes generation_config's where there are any.
     listed = generation.get("eos_token_id", config.get("eos_token_id", text.get("eos_token_id") if text else None))
-    found = listed if isinstance(listed, list) else [listed]
-    return {int(i) for i in [*found, tokenizer.eos_token_id] if i is not None}
+    ends = listed if isinstance(listed, list) else [listed]
+    return {int(i) for i in [*ends, tokenizer.eos_token_id] if i is not None}
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise ReachlabError(f"{path}: not readable as JSON ({error})") from error
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def has_template(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -114,8 +114,10 @@ def _holder(tokenizer: PreTrainedTokenizerBase) -> Any:
 
 def template_text(tokenizer: PreTrainedTokenizerBase) -> str:
     """The chat template itself; of several, the one that is used without tools."""
-    found = getattr(_holder(tokenizer), "chat_template", "")
-    return str(found.get("default", next(iter(found.values())))) if isinstance(found, Mapping) else str(found)
+    template = getattr(_holder(tokenizer), "chat_template", "")
+    return (
+        str(template.get("default", next(iter(template.values())))) if isinstance(template, Mapping) else str(template)
+    )
 
 
 def write_chat(tokenizer: PreTrainedTokenizerBase, chat: Chat, *, answer: bool = True) -> str:
@@ -164,8 +166,8 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
 
 def answer_end(tokenizer: PreTrainedTokenizerBase, ends: Collection[int]) -> int:
     """The token that ends an answer in a chat: the one that ends a turn, if it is among the model's `ends`."""
-    found = turn_end(tokenizer) if ends and has_template(tokenizer) else None
-    return found if found is not None and found in ends else int(tokenizer.eos_token_id)
+    mark = turn_end(tokenizer) if ends and has_template(tokenizer) else None
+    return mark if mark is not None and mark in ends else int(tokenizer.eos_token_id)
 
 
 def is_chat(prompt: Prompt) -> bool:

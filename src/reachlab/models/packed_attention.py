@@ -221,11 +221,11 @@ class _Join(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         blocks = ctx.layout.blocks
         parts = torch.split(grad, [len(block.query_slots_N) for block in blocks])
-        found = []
+        gradients = []
         for part, block, shape in zip(parts, blocks, ctx.shapes, strict=True):
             rows = part.new_zeros(shape[0] * shape[1], *shape[2:])
-            found.append(rows.index_copy_(0, block.query_slots_N, part).view(shape))
-        return None, *found
+            gradients.append(rows.index_copy_(0, block.query_slots_N, part).view(shape))
+        return None, *gradients
 
 
 AttentionInterface.register(NAME, attend)

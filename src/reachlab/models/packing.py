@@ -141,9 +141,9 @@ class Packer:
         logits = model(**inputs(pack), **keep).logits
         if not self._keeps:
             logits = logits[:, columns]
-        found = token_logprobs(logits, targets, temperature, entropy=entropy)
+        both = token_logprobs(logits, targets, temperature, entropy=entropy)
         at_K = pack.from_K if pack.layout is None else slice(None)
-        logprobs, entropies = (x if x is None else pack.rows(x.flatten()[at_K]) for x in found)
+        logprobs, entropies = (x if x is None else pack.rows(x.flatten()[at_K]) for x in both)
         assert logprobs is not None
         return logprobs, entropies
 

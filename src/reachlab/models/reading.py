@@ -51,8 +51,8 @@ class Reader:
 
     def literal(self, text: str) -> str | None:
         """The first special token that a text names, if any."""
-        found = self._names.search(text) if self._names else None
-        return found[0] if found else None
+        match = self._names.search(text) if self._names else None
+        return match[0] if match else None
 
     def hide(self, text: str, sign: str) -> str:
         """A text with special tokens' names under others; `shown` brings them back."""
@@ -96,18 +96,18 @@ class Reader:
     def _renamed(self, texts: Sequence[tuple[str, Spans]], following: bool) -> list[list[int]]:
         sign = free_sign([text for text, _ in texts])
         signed = [self._signed(text, said, sign) for text, said in texts]
-        found = self._variant(sign, following).encode_batch(signed, add_special_tokens=False)
-        return [one.ids for one in found]
+        encodings = self._variant(sign, following).encode_batch(signed, add_special_tokens=False)
+        return [one.ids for one in encodings]
 
     def decode(self, rows: Sequence[Sequence[int] | np.ndarray]) -> list[str]:
         """What answers say: their texts without special tokens, with every space that stands in them."""
         if self._unmarked:
             rows = [[i for i in row if i not in self._unmarked] for row in rows]
         if self._backend is None or not self._prefixed:
-            found: list[str] = self.tokenizer.batch_decode(
+            texts: list[str] = self.tokenizer.batch_decode(
                 rows, skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
-            return found
+            return texts
         return self._variant(SIGNS[0], True).decode_batch([[int(i) for i in row] for row in rows])
 
     @property
@@ -134,10 +134,10 @@ class Reader:
         if not texts:
             return []
         # Everything is said: a checkpoint may have defaults of its own.
-        found: list[list[int]] = self.tokenizer(
+        ids: list[list[int]] = self.tokenizer(
             list(texts), add_special_tokens=special, split_special_tokens=split, return_attention_mask=False
         )["input_ids"]
-        return found
+        return ids
 
     def _signed(self, text: str, said: Spans, sign: str) -> str:
         """The text with the special tokens that stand outside of what is said under their other names."""
@@ -178,17 +178,17 @@ def free_sign(texts: Sequence[str]) -> str:
         ReachlabError: they hold all that there are.
     """
     free = (sign for sign in SIGNS if not any(sign in text for text in texts))
-    if (found := next(free, None)) is None:
+    if (unused := next(free, None)) is None:
         raise ReachlabError("a text holds every noncharacter from U+FDD0 to U+FDEF; take them out of it")
-    return found
+    return unused
 
 
 def reader_of(tokenizer: PreTrainedTokenizerBase) -> Reader:
     """The reader that belongs to a tokenizer, which it travels with."""
-    found: Reader | None = getattr(tokenizer, "reader", None)
-    if found is None or found.key != _key(tokenizer) or found.tokenizer is not tokenizer:
-        found = tokenizer.reader = Reader(tokenizer)
-    return found
+    reader: Reader | None = getattr(tokenizer, "reader", None)
+    if reader is None or reader.key != _key(tokenizer) or reader.tokenizer is not tokenizer:
+        reader = tokenizer.reader = Reader(tokenizer)
+    return reader
 
 
 def _key(tokenizer: PreTrainedTokenizerBase) -> tuple[Any, ...]:

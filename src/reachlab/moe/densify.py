@@ -50,11 +50,11 @@ def densify(model: nn.Module, method: str = "default", **options: Any) -> "Densi
     methods = [make_method(method, options) for _ in layers]
     for site, one in zip(layers, methods, strict=True):
         one.check(site)
-    found = Densified(model, method, options)
+    dense = Densified(model, method, options)
     for site, one in zip(layers, methods, strict=True):
-        found.add(HookedLayer(site, one, found.pulse))
-    found.attach()
-    return found
+        dense.add(HookedLayer(site, one, dense.pulse))
+    dense.attach()
+    return dense
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
@@ -70,10 +70,10 @@ def undensify(model: nn.Module) -> None:
     Raises:
         ReachlabError: it has not been densified.
     """
-    found = densified(model)
-    if found is None:
+    dense = densified(model)
+    if dense is None:
         raise ReachlabError("this model has not been densified")
-    found.detach()
+    dense.detach()
 
 
 def densified(model: nn.Module) -> "Densified | None":
@@ -81,9 +81,9 @@ def densified(model: nn.Module) -> "Densified | None":
     if not _LIVING:
         return None  # asked several times a step of models that have no routers
     for module in model.modules():
-        if (found := vars(module).get(ATTRIBUTE)) is not None:
-            assert isinstance(found, Densified)
-            return found
+        if (dense := vars(module).get(ATTRIBUTE)) is not None:
+            assert isinstance(dense, Densified)
+            return dense
     return None
 
 
@@ -171,9 +171,9 @@ class Densified:
         with torch.no_grad():
             problems = [(layer, p) for layer in self.layers if (p := layer.method.problem()) is not None]
             # One look at each device for all layers that lie on it.
-            found = any(torch.stack(some).any().item() for some in _by_device([p for _, p in problems]))
+            anywhere_bad = any(torch.stack(some).any().item() for some in _by_device([p for _, p in problems]))
             # A process without a pass of its own still has a part in the sums, and in the error.
-            learned, troubled = anywhere(self.layers[0].device, self.pulse.learned, found)
+            learned, troubled = anywhere(self.layers[0].device, self.pulse.learned, anywhere_bad)
             if not learned:
                 return  # several optimizers, one step
             self.pulse.learned = False
@@ -311,6 +311,6 @@ def _watch_optimizers() -> None:
 
 
 def _before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-    for found in list(_LIVING):
-        if found.holds(optimizer):
-            found.commit()
+    for dense in list(_LIVING):
+        if dense.holds(optimizer):
+            dense.commit()

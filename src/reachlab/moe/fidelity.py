@@ -74,10 +74,10 @@ def fidelity(model: nn.Module, batches: Sequence[Batch], loss: Loss = mean_nats)
     Raises:
         ReachlabError: no batches; a dense model, or one of a family that is refused; experts on other processes.
     """
-    found = densified(model)
-    own = None if found else densify(model, "topk")
+    dense = densified(model)
+    own = None if dense else densify(model, "topk")
     try:
-        measured = [_measure(found or own, model, batch, loss) for batch in batches]  # type: ignore[arg-type]
+        measured = [_measure(dense or own, model, batch, loss) for batch in batches]  # type: ignore[arg-type]
     finally:
         if own:
             own.detach()
@@ -199,16 +199,16 @@ class _Tap:
 
 
 def _measure(
-    found: Densified, model: nn.Module, batch: Batch, loss: Loss, held: Sequence[Tensor] | None = None
+    dense: Densified, model: nn.Module, batch: Batch, loss: Loss, held: Sequence[Tensor] | None = None
 ) -> list[Fidelity]:
     """A pass under an attached method, and both gradients of every router."""
-    if any(layer.offset is not None for layer in found.layers):
+    if any(layer.offset is not None for layer in dense.layers):
         raise ReachlabError(
             "the dense gradient needs all experts on one process: load the model without expert parallelism"
         )
-    with _acting(found, frozen=True), _learnable(found), _held(found, held) as taps:
+    with _acting(dense, frozen=True), _learnable(dense), _held(dense, held) as taps:
         value = loss(model, batch)
-        routers = [list(filter(torch.is_floating_point, layer.router.parameters())) for layer in found.layers]
+        routers = [list(filter(torch.is_floating_point, layer.router.parameters())) for layer in dense.layers]
         ys = [tap.y for tap in taps]
         gradients = iter(
             torch.autograd.grad(value, [*ys, *(p for ps in routers for p in ps)], retain_graph=True, allow_unused=True)
@@ -235,27 +235,27 @@ def _flat(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> T
     return torch.cat([part.flatten().double() for part in parts])
 
 
-def _values(found: Densified, model: nn.Module, batch: Batch, loss: Loss) -> list[Tensor]:
+def _values(dense: Densified, model: nn.Module, batch: Batch, loss: Loss) -> list[Tensor]:
     """What each layer makes of a batch in evaluation."""
-    with _attached(found), _acting(found, frozen=True), _held(found, None) as taps:
-        with found.learning(False), torch.no_grad():
+    with _attached(dense), _acting(dense, frozen=True), _held(dense, None) as taps:
+        with dense.learning(False), torch.no_grad():
             loss(model, batch)
         return [tap.y for tap in taps]
 
 
 @contextmanager
-def _attached(found: Densified) -> Iterator[None]:
-    found.attach()
+def _attached(dense: Densified) -> Iterator[None]:
+    dense.attach()
     try:
         yield
     finally:
-        found.detach()
+        dense.detach()
 
 
 @contextmanager
-def _held(found: Densified, values: Sequence[Tensor] | None) -> Iterator[list[_Tap]]:
+def _held(dense: Densified, values: Sequence[Tensor] | None) -> Iterator[list[_Tap]]:
     """Taps in all layers, which hold the outputs at given values."""
-    taps = [_Tap(layer, values[at] if values else None) for at, layer in enumerate(found.layers)]
+    taps = [_Tap(layer, values[at] if values else None) for at, layer in enumerate(dense.layers)]
     with ExitStack() as stack:
         for tap in taps:
             stack.enter_context(tap.open())
@@ -263,26 +263,26 @@ def _held(found: Densified, values: Sequence[Tensor] | None) -> Iterator[list[_T
 
 
 @contextmanager
-def _acting(found: Densified, frozen: bool) -> Iterator[None]:
+def _acting(dense: Densified, frozen: bool) -> Iterator[None]:
     """An evaluation pass in which the methods act as in training; `frozen` keeps it from counting."""
-    modes = {module: module.training for module in found.model.modules()}
-    devices = {layer.device for layer in found.layers if layer.device.type == "cuda"}
-    found.model.eval()
-    found.pulse.frozen = frozen
+    modes = {module: module.training for module in dense.model.modules()}
+    devices = {layer.device for layer in dense.layers if layer.device.type == "cuda"}
+    dense.model.eval()
+    dense.pulse.frozen = frozen
     try:
-        with found.learning(), torch.enable_grad(), torch.random.fork_rng(devices=list(devices)):
+        with dense.learning(), torch.enable_grad(), torch.random.fork_rng(devices=list(devices)):
             yield
     finally:
-        found.pulse.frozen = False
+        dense.pulse.frozen = False
         for module, mode in modes.items():
             module.training = mode
 
 
 @contextmanager
-def _learnable(found: Densified) -> Iterator[None]:
+def _learnable(dense: Densified) -> Iterator[None]:
     """Routers that are frozen (LoRA) have a gradient too, for the time."""
     asleep = [
-        p for layer in found.layers for p in layer.router.parameters() if p.is_floating_point() and not p.requires_grad
+        p for layer in dense.layers for p in layer.router.parameters() if p.is_floating_point() and not p.requires_grad
     ]
     for parameter in asleep:
         parameter.requires_grad_(True)

@@ -83,15 +83,15 @@ class HookedLayer:
         tokens_T = self.pulse.tokens_of(len(pi_TE))
         bias_E = args[1] if self.site.family.bias else None
         routing = Routing(logits_TE, pi_TE, weights_TK, indices_TK, tokens_T, bias_E)
-        found = self.method.route(self, routing) if acts else None
-        if found is not None:
-            routing.weights_TK, routing.indices_TK = found
+        rerouted = self.method.route(self, routing) if acts else None
+        if rerouted is not None:
+            routing.weights_TK, routing.indices_TK = rerouted
         for listen in self.listeners:
             listen(routing)
         self.visit_here.routing = routing if acts else None
-        if found is None:
+        if rerouted is None:
             return None
-        return type(output)((logits, found[0].view_as(weights), found[1].view_as(indices), *output[3:]))
+        return type(output)((logits, rerouted[0].view_as(weights), rerouted[1].view_as(indices), *output[3:]))
 
     def on_outputs(self, outputs_SD: Tensor) -> Tensor:
         """The experts have answered: grouped_mm in the order of the experts, batched_mm in that of the tokens."""
@@ -128,8 +128,8 @@ class HookedLayer:
         try:
             with torch.no_grad():
                 ones_S1 = torch.ones_like(hidden_SD[:, :1])
-                found: Tensor = self.experts(hidden_SD, experts_S[:, None], ones_S1)
-                return found
+                outputs_SD: Tensor = self.experts(hidden_SD, experts_S[:, None], ones_S1)
+                return outputs_SD
         finally:
             self.visit_here.visiting = False
 

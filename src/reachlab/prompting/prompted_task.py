@@ -74,13 +74,13 @@ def asked_task(spec: str, config: AskConfig, model: str) -> AskedTask:
 def _auto(config: AskConfig, model: str, tokenizer: PreTrainedTokenizerBase | None) -> Asking:
     """The user leaves the template to us."""
     if tokenizer is None:
-        found = _kind_by_name(model)
+        kind = _kind_by_name(model)
     else:
         folder = find_checkpoint(model)
         if (asked := _trained(folder)) is not None:
             return _as_trained(config, asked, folder)
-        found = kind_of_model(tokenizer, folder)
-    return config.settled(TEMPLATES["chat"] if found.chat else None, found.why)
+        kind = kind_of_model(tokenizer, folder)
+    return config.settled(TEMPLATES["chat"] if kind.chat else None, kind.why)
 
 
 def _kind_by_name(model: str) -> ModelKind:

@@ -98,9 +98,9 @@ class LocalBackend:
             with ThreadPoolExecutor(JUDGED_AT_ONCE, thread_name_prefix="reachlab-judged") as pool:
                 try:
                     try:
-                        for found in engine.stream(asked(), drawer.decoding, told):
-                            for at in range(0, len(found), JUDGED_TOGETHER):
-                                some = found[at : at + JUDGED_TOGETHER]
+                        for finished in engine.stream(asked(), drawer.decoding, told):
+                            for at in range(0, len(finished), JUDGED_TOGETHER):
+                                some = finished[at : at + JUDGED_TOGETHER]
                                 keys, answers = [key for key, _ in some], [answer for _, answer in some]
                                 judging[pool.submit(drawer.judged, keys, answers)] = keys
                             yield from judged(JUDGED_AT_ONCE)

@@ -152,7 +152,7 @@ class RayBackend:
             worker, piece = under_way.pop(done)
             worker.has.discard(done)
             try:
-                found = self._get(done)
+                samples = self._get(done)
             except self._ray.exceptions.RayActorError as error:
                 if piece is not None:
                     again.append(piece)
@@ -162,8 +162,8 @@ class RayBackend:
                 worker.ready = True
                 continue
             self._deaths = 0
-            progress(len(piece), sum(sample.tokens for sample in found))
-            yield piece, found
+            progress(len(piece), sum(sample.tokens for sample in samples))
+            yield piece, samples
 
     def _hand_out(
         self,

@@ -73,14 +73,14 @@ def read_plan(run: Mapping[str, Any], where: str) -> AdaptivePlan | None:
     Raises:
         ReachlabError: something that is no plan, found in `where`.
     """
-    found = (run.get("config") or {}).get("adaptive")
-    if found is None:
+    settings = (run.get("config") or {}).get("adaptive")
+    if settings is None:
         return None
     try:
-        width = found["target_width"]
+        width = settings["target_width"]
         plan = AdaptivePlan(
-            looks=tuple(map(int, found["looks"])),
-            enough=int(found["enough"]),
+            looks=tuple(map(int, settings["looks"])),
+            enough=int(settings["enough"]),
             target_width=None if width is None else float(width),
         )
     except (KeyError, TypeError, ValueError) as error:

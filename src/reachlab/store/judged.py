@@ -52,9 +52,9 @@ def read_judged(folder: RunFolder) -> list[Judgement] | None:
         ReachlabError: the file is damaged.
     """
     if folder.exists(FILE):
-        found = folder.read_json(FILE).get("by")
+        verifiers = folder.read_json(FILE).get("by")
     elif folder.exists("run.json"):
-        found = (folder.read_json("run.json").get("facts") or {}).get("judged")  # of an exported run
+        verifiers = (folder.read_json("run.json").get("facts") or {}).get("judged")  # of an exported run
     else:
         return None
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else None
+    return [one for one in verifiers if isinstance(one, Mapping)] if isinstance(verifiers, list) else None

@@ -69,10 +69,10 @@ class SampleStore:
         """
         if not self.folder.exists("problems.jsonl"):
             raise ReachlabError(f"{self.folder.url}: not a run of samples (no problems.jsonl)")
-        found = [read_problem(line, place) for place, line in self._lines()]
-        if len({problem.id for problem in found}) < len(found):
+        listed = [read_problem(line, place) for place, line in self._lines()]
+        if len({problem.id for problem in listed}) < len(listed):
             raise ReachlabError(f"{self.folder.file('problems.jsonl')}: holds a problem twice")
-        return found
+        return listed
 
     def spec(self) -> str:
         """The run's task, as its run.json says; nothing where it says none."""
@@ -184,16 +184,16 @@ class SampleStore:
         Raises:
             ReachlabError: not readable Parquet with the columns of every part.
         """
-        with opened(self.folder.fs, part, encoded) as found:
-            schema = found.parquet.metadata.schema.to_arrow_schema()
+        with opened(self.folder.fs, part, encoded) as stored:
+            schema = stored.parquet.metadata.schema.to_arrow_schema()
             for field in (*SCHEMA, *(f for f in LATER if f.name in schema.names)):
                 if field.name not in schema.names or plain(schema.field(field.name).type) != field.type:
                     raise ValueError(f"no column {field.name} of type {field.type}")
             # A column of a later day may be in some parts only; elsewhere it is null.
             wanted = None if columns is None else [c for c in columns if c in schema.names]
-            found.check(wanted)
+            stored.check(wanted)
             # One thread: a part is small, and handing its columns out costs more than it saves.
-            table = found.parquet.read(wanted, use_threads=False)
+            table = stored.parquet.read(wanted, use_threads=False)
             for at, field in enumerate(table.schema):
                 if pa.types.is_dictionary(field.type) and field.name not in encoded:
                     table = table.set_column(at, field.name, table.column(at).cast(field.type.value_type))

@@ -37,8 +37,8 @@ def distill(config: DistillConfig, notify: Callable[[str], None] = lambda _: Non
         ReachlabError: no checkpoint, no teacher, nothing right to learn from, a folder that holds another run.
     """
     folder, remarks = run_folder(config.out), list[str]()
-    found = locate(config.model, [folder], remarks.append)
-    config = replace(config, model=found.folder)
+    located = locate(config.model, [folder], remarks.append)
+    config = replace(config, model=located.folder)
     origin = origin_of(find_checkpoint(config.model))
     said, config = config, settle_distill(config, origin)
     config = replace(config, balance=settled_balance(config.balance, origin.here))
@@ -53,7 +53,7 @@ def distill(config: DistillConfig, notify: Callable[[str], None] = lambda _: Non
 
     known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model, rehash=config.rehash)}
     del known["tokens_of"]  # the steps say it
-    claim = Claim(folder, "distill", known, {**found.facts, "teacher": config.teacher})
+    claim = Claim(folder, "distill", known, {**located.facts, "teacher": config.teacher})
     with launched(config) as processes:
         settle(config.loop)
         model, tokenizer = load_model(config.model)

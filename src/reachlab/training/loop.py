@@ -257,18 +257,18 @@ class TrainingRun:
         Raises:
             ReachlabError: a line that is missing, or has no such number.
         """
-        found: list[float] = []
+        values: list[float] = []
 
         def read() -> None:
             rows = read_log(self.folder, self.step)
-            found.extend(column(self.folder, rows[:until], name, self.step))
+            values.extend(column(self.folder, rows[:until], name, self.step))
 
         self.processes.by_main(read)
-        return self.processes.same(found)
+        return self.processes.same(values)
 
     def _densified(self) -> list[tuple[str, Densified]]:
         """What of the modules has a router's method, by name."""
-        return [(name, found) for name, m in self.modules.items() if (found := densified(m)) is not None]
+        return [(name, dense) for name, m in self.modules.items() if (dense := densified(m)) is not None]
 
     def _write_model(self, name: str) -> None:
         """The weights of the moment as an ordinary checkpoint in the run's folder `name`."""

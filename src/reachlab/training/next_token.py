@@ -121,8 +121,8 @@ class NextTokenTrainer:
             began = time.perf_counter()
             now = self._mean_nats([first])
             check("raised the loss above its start", now - start, limit, run.optimizer_config, t + 1)
-            found = {"guard_loss": now, "seconds_guard": time.perf_counter() - began}
-            return found if t else {"guard_start": start, **found}
+            measured = {"guard_loss": now, "seconds_guard": time.perf_counter() - began}
+            return measured if t else {"guard_start": start, **measured}
 
         return measure
 
@@ -181,8 +181,8 @@ class NextTokenTrainer:
     def _dtype(self) -> torch.dtype:
         config = self.config
         name = config.dtype if isinstance(config, PretrainConfig) else config.weights.dtype
-        found: torch.dtype = getattr(torch, name)
-        return found
+        dtype: torch.dtype = getattr(torch, name)
+        return dtype
 
 
 def piece_loss(

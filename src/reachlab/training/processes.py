@@ -137,9 +137,9 @@ class Processes:
         """Everyone's `value` (anything that pickles), by rank."""
         if self.world == 1:
             return [value]
-        found: list[Any] = [None] * self.world
-        dist.all_gather_object(found, value)
-        return found
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value)
+        return values
 
     def same(self, value: T) -> T:
         """The main process's `value` (anything that pickles)."""
@@ -159,9 +159,9 @@ class Processes:
 
     def sums(self, values: Mapping[str, float]) -> dict[str, float]:
         """Named numbers summed over processes, by rank; a name that a process lacks counts as 0 there."""
-        found = self.gather(dict(values))
-        names = dict.fromkeys(name for row in found for name in row)
-        return {name: math.fsum(row.get(name, 0.0) for row in found) for name in names}
+        of_each = self.gather(dict(values))
+        names = dict.fromkeys(name for row in of_each for name in row)
+        return {name: math.fsum(row.get(name, 0.0) for row in of_each) for name in names}
 
     def most(self, value: int) -> int:
         """The largest `value` of any process."""
@@ -184,10 +184,10 @@ class Processes:
         Raises:
             ReachlabError: another process failed.
         """
-        found = self.gather(None if error is None else f"{type(error).__name__}: {error}".splitlines()[0])
+        failures = self.gather(None if error is None else f"{type(error).__name__}: {error}".splitlines()[0])
         if error is not None:
             raise error
-        for rank, said in enumerate(found):
+        for rank, said in enumerate(failures):
             if said is not None:
                 raise ReachlabError(f"process {rank} of {self.world} failed ({said}); mend that and start again")
 
@@ -206,11 +206,11 @@ class Processes:
 
         What touches the disk is done by one process.
         """
-        found: T | None = None
+        result: T | None = None
         with self.agreed():
             if self.main:
-                found = work()
-        return cast(T, self.same(found))
+                result = work()
+        return cast(T, self.same(result))
 
     # -- gradients --------------------------------------------------------------------------------------------------
 
@@ -316,8 +316,8 @@ class Processes:
         frozen = frozen_names(model)
         moving = {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
         weights = self._collect(moving)
-        found = [self._collect(optimizer.state_dict()) for optimizer in optimizers]
-        return {"model": weights, "optimizers": found} if self.main else {}
+        moments = [self._collect(optimizer.state_dict()) for optimizer in optimizers]
+        return {"model": weights, "optimizers": moments} if self.main else {}
 
     def load_state(
         self, model: nn.Module, optimizers: Iterable[torch.optim.Optimizer], state: Mapping[str, Any]

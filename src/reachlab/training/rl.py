@@ -192,7 +192,7 @@ def resolve(config: RLConfig) -> Algorithm:
 
 
 def _resolve(config: ObjectiveConfig) -> Algorithm:
-    found = ALGORITHMS[config.algorithm]
+    algorithm = ALGORITHMS[config.algorithm]
     chosen: dict[str, Any] = {
         "aggregate": None if config.aggregate == "auto" else config.aggregate,
         "clip_low": config.clip_low,
@@ -203,6 +203,6 @@ def _resolve(config: ObjectiveConfig) -> Algorithm:
     }
     if not config.kl:
         chosen["kl_place"] = "none"
-    elif found.kl_place == "none" and chosen["kl_place"] is None:
+    elif algorithm.kl_place == "none" and chosen["kl_place"] is None:
         chosen["kl_place"] = "loss"  # the algorithm has none of its own, and the user asks for one
-    return replace(found, **{name: value for name, value in chosen.items() if value is not None})
+    return replace(algorithm, **{name: value for name, value in chosen.items() if value is not None})

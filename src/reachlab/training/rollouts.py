@@ -90,10 +90,10 @@ class Rollouts:
         """With `others` in the place of the problems `at`."""
 
         def mixed(mine: list[T], theirs: list[T]) -> list[T]:
-            found = [*mine]
+            merged = [*mine]
             for p, other in zip(at, theirs, strict=True):
-                found[p] = other
-            return found
+                merged[p] = other
+            return merged
 
         index = torch.tensor(at)
         return replace(

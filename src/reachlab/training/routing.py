@@ -34,11 +34,11 @@ def route(
             method as a part of what it computes.
     """
     options = _options(config)
-    found = densified(model)
-    if found is not None:  # loading restored it: it is part of the function
-        if config.routing != "topk" and (found.method, found.options) != (config.routing, options):
+    dense = densified(model)
+    if dense is not None:  # loading restored it: it is part of the function
+        if config.routing != "topk" and (dense.method, dense.options) != (config.routing, options):
             raise ReachlabError(
-                f"the checkpoint's routers are {found.method} {found.options}, which is part of what it computes: "
+                f"the checkpoint's routers are {dense.method} {dense.options}, which is part of what it computes: "
                 "leave --routing as it is there, or start from another checkpoint"
             )
     elif config.routing != "topk" and source is not None and saved(source) == (config.routing, options):
@@ -81,10 +81,10 @@ class Balance:
         self.asked = bool(self.weight or self.z_weight)
         self._here = Heard()
         if self.asked:
-            found = densified(model)
-            assert found is not None
-            self._score = found.layers[0].site.score
-            for layer in found.layers:
+            dense = densified(model)
+            assert dense is not None
+            self._score = dense.layers[0].site.score
+            for layer in dense.layers:
                 layer.listeners.append(self._hear)
 
     def _hear(self, routing: Routing) -> None:

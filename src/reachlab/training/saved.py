@@ -41,14 +41,14 @@ def read_state(folder: Path, modules: Mapping[str, nn.Module], others: Collectio
     if type(step) is not int or not 0 <= step <= steps:
         raise ValueError(f"{FILE} is of step {step!r}, and the run has {steps}")
     for name, module in modules.items():
-        found = state[name]
-        if not isinstance(found, dict) or not isinstance(found.get("model"), dict) or "optimizers" not in found:
+        saved = state[name]
+        if not isinstance(saved, dict) or not isinstance(saved.get("model"), dict) or "optimizers" not in saved:
             raise ValueError(f"{FILE} has no weights and optimizers of {name!r}")
         trained = {n for n, _ in module.named_parameters(remove_duplicate=False)}
-        bad = not_finite({n: w for n, w in found["model"].items() if n in trained})
+        bad = not_finite({n: w for n, w in saved["model"].items() if n in trained})
         if bad is not None:
             raise ValueError(f"the weights of step {step} are not finite: {bad}")
-        if any(value.isnan().any() for value in _tensors(found["optimizers"])):
+        if any(value.isnan().any() for value in _tensors(saved["optimizers"])):
             raise ValueError(f"the optimizer of step {step} holds what is no number")
     return state
 
@@ -109,9 +109,9 @@ def read_log(run: RunFolder, step: int) -> list[dict[str, Any]]:
         rows = [row for row in run.metrics() if row["step"] <= step]
     except ReachlabError as error:
         raise _log_error(str(error), run, step) from error
-    found = [row["step"] for row in rows]
-    if found != list(range(1, step + 1)):
-        missing = sorted({*range(1, step + 1)} - {*found})
+    steps = [row["step"] for row in rows]
+    if steps != list(range(1, step + 1)):
+        missing = sorted({*range(1, step + 1)} - {*steps})
         said = f"no line of step {', '.join(map(str, missing[:3]))}" + " and others" * (len(missing) > 3)
         raise _log_error(
             f"{run.file(LOG)}: {said if missing else 'lines that come twice, or in another order'}", run, step

@@ -132,13 +132,13 @@ def group(name: str) -> str:
 
 def flatten(config: Mapping[str, Any], above: str = "") -> dict[str, int | float | str | bool]:
     """A nested configuration as `loop.steps` → value; what is no number is text."""
-    found: dict[str, int | float | str | bool] = {}
+    flat: dict[str, int | float | str | bool] = {}
     for name, value in config.items():
         if isinstance(value, Mapping):
-            found |= flatten(value, f"{above}{name}.")
+            flat |= flatten(value, f"{above}{name}.")
         else:
-            found[f"{above}{name}"] = value if isinstance(value, int | float | str) else str(value)
-    return found
+            flat[f"{above}{name}"] = value if isinstance(value, int | float | str) else str(value)
+    return flat
 
 
 def _recall(folder: Path) -> tuple[str, set[str]]:
