@@ -80,14 +80,14 @@ class Side:
         self.engine, self.task, self.decoding, self.place = engine, load_task(task), decoding, place
         self.problems = self.task.problems("all" if self.task.finite else "test", prompts)
         self.rounds = 0
-        asked = engine._asked
+        params_of = engine._sampling_params
 
         def endless(seed: int, decoding: Decoding) -> Any:
-            params = asked(seed, decoding)
+            params = params_of(seed, decoding)
             params.ignore_eos = True
             return params
 
-        engine._asked = endless  # type: ignore[method-assign]
+        engine._sampling_params = endless  # type: ignore[method-assign]
 
     def ours(self, *, whole: bool) -> Rate:
         """Tokens through the machinery; `whole` with seeds and log-probabilities."""

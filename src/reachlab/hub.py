@@ -51,11 +51,11 @@ class HubName:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A model as it was at one commit. `asked` is false where the hub could not be asked what the revision is now."""
+    """A model as it was at one commit. `current` is false where the hub could not be asked what the revision is now."""
 
     folder: Path
     commit: str
-    asked: bool = True
+    current: bool = True
 
 
 def parse(name: str) -> HubName | None:
@@ -94,7 +94,7 @@ def fetch(name: HubName) -> Snapshot:
         info = HfApi().model_info(name.repo, revision=revision, files_metadata=True, timeout=TIMEOUT_S)
     except _failures() as error:
         if not _final(error) and (folder := _cached(name.repo, revision)):
-            return Snapshot(folder, folder.name, asked=False)
+            return Snapshot(folder, folder.name, current=False)
         refuse(error, str(name), "model")
     commit = str(info.sha)
     if folder := _cached(name.repo, commit):
@@ -217,13 +217,13 @@ def _shown(label: str, total: int, here: int, blobs: Path) -> Iterator[None]:
     with track(f"fetch {label} (MB)", _mb(total), _mb(here)) as advance:
 
         def look() -> None:
-            told = _mb(here)
+            counted = _mb(here)
             while not ended.wait(LOOK_EVERY_S):
                 now = _mb(min(here + max(0, _bytes(blobs.glob("*")) - before), total))
-                if now > told:
-                    advance(now - told)
-                    told = now
-            told_MB[0] = told
+                if now > counted:
+                    advance(now - counted)
+                    counted = now
+            told_MB[0] = counted
 
         told_MB = [_mb(here)]
         watcher = threading.Thread(target=look, daemon=True)

@@ -52,9 +52,9 @@ def tasks(config: Flat[TasksConfig]) -> None:
 
     asked = (config.task, config.split, config.problems, config.seed, config.pictures, config.ask)
     if config.task and config.model:
-        from reachlab.prompting.rendered import show_asked
+        from reachlab.prompting.rendered import show_prompts
 
-        shown = show_asked(*asked, config.model)
+        shown = show_prompts(*asked, config.model)
         if config.json:
             print_json(asdict(shown))
             return

@@ -78,7 +78,7 @@ class Streaming(Engine, Protocol):
     """An engine that batches by itself, continuously: what has finished is had at once, whatever else goes on."""
 
     def stream(
-        self, asked: Iterable[Request[K]], decoding: Decoding, progress: Progress | None = None
+        self, requests: Iterable[Request[K]], decoding: Decoding, progress: Progress | None = None
     ) -> Iterator[list[tuple[K, EngineAnswer]]]:
         """The answers in the order in which they finish, those of about a moment together; an empty list now and then
         while there are none.

@@ -67,7 +67,7 @@ class _Server:
     failed_at: float = float("-inf")
     logprobs: bool = True
     neutral: bool = True
-    known: asyncio.Lock = field(default_factory=asyncio.Lock)
+    learning: asyncio.Lock = field(default_factory=asyncio.Lock)
     unmet: tuple[float, FailedError | UnusableError] | None = None
     """When it was last tried in vain to learn what it is, and why in vain."""
 
@@ -110,7 +110,7 @@ class OpenAIEngine(ConcurrentEngine):
         self._under_way: dict[object, float] = {}
         self._failing_since: float | None = None
         self._last: FailedError | None = None
-        self._told = ""
+        self._message = ""
         try:
             self.name = f"openai:{self.wait_for(self._first_kind())}"
         except BaseException:
@@ -137,7 +137,7 @@ class OpenAIEngine(ConcurrentEngine):
             server = await self._slots.get()
             if server is None:
                 self._slots.put_nowait(None)  # for the next who waits
-                raise SilentError(self._told) from self._last
+                raise SilentError(self._message) from self._last
             began, wait_s, this = time.monotonic(), 0.0, object()
             self._under_way[this] = began
             try:
@@ -172,12 +172,10 @@ class OpenAIEngine(ConcurrentEngine):
 
     def _failed(self, server: _Server, error: FailedError) -> None:
         """Note that a server did not answer; the first time, see to it that there is an end."""
-        self._last, self._told = (
-            error,
-            (
-                f"no server has answered for {self.options.patience:g} s ({server.wire.shown}: {error.said}); what is "
-                "stored stays, run the same command again to go on"
-            ),
+        self._last = error
+        self._message = (
+            f"no server has answered for {self.options.patience:g} s ({server.wire.shown}: {error.message}); what is "
+            "stored stays, run the same command again to go on"
         )
         if self._failing_since is None:
             self._failing_since = time.monotonic()
@@ -201,11 +199,11 @@ class OpenAIEngine(ConcurrentEngine):
                 f"{server.wire.shown}: access refused; put the server's key into the environment variable "
                 f"{self.options.api_key_env} (--api-key-env names another)"
             )
-        return ReachlabError(f"{server.wire.shown}: refuses a request: {error.said}")
+        return ReachlabError(f"{server.wire.shown}: refuses a request: {error.message}")
 
     async def _known(self, server: _Server, began: float) -> None:
         """See that it is known what a server is. Who waited while another asked in vain does not ask again."""
-        async with server.known:
+        async with server.learning:
             if server.model:
                 return
             if server.unmet is not None and server.unmet[0] >= began:

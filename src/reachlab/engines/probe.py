@@ -129,9 +129,10 @@ def probe_decoding(model: PreTrainedModel) -> ProbeResult:
         try:
             error, effect = probe.error()
         except REFUSALS as failure:
-            said = (str(failure).strip() or type(failure).__name__).splitlines()[0]
+            reason = (str(failure).strip() or type(failure).__name__).splitlines()[0]
             raise ReachlabError(
-                f"{type(model).__name__}: the transformers engine cannot decode this family ({said[:200]}); {elsewhere}"
+                f"{type(model).__name__}: the transformers engine cannot decode this family ({reason[:200]}); "
+                f"{elsewhere}"
             ) from failure
         # What is not a number is told when a token is drawn from it.
         if not np.isfinite(effect) or error <= share * effect + 1e-5:
@@ -182,8 +183,8 @@ class Probe:
             return None
         try:
             weights = FusedCpuWeights(self.model)
-            known = STEP | MIXTURE if any(layer.mixture for layer in weights.layers) else STEP
-            if unread(self.model) or not self.watch.seen <= known or not _as_read(self.cache.settings, weights):
+            allowed = STEP | MIXTURE if any(layer.mixture for layer in weights.layers) else STEP
+            if unread(self.model) or not self.watch.seen <= allowed or not _as_read(self.cache.settings, weights):
                 return None
             with shared_prefix_attention(self.model):
                 return weights if self._same(weights) else None

@@ -77,15 +77,15 @@ def filtered(text: str = "", tokens: int = 0) -> EngineAnswer:
 
 def _chat_text(choice: Mapping[str, Any], finish: Finish) -> str:
     """What a message says. A server that parses reasoning puts it apart; it is part of what the model wrote."""
-    said = choice.get("message")
-    if said is None and finish == FILTERED:
+    message = choice.get("message")
+    if message is None and finish == FILTERED:
         return ""
-    if not isinstance(said, dict):
-        raise UnusableError(f"an answer without a message ({said!r:.60})")
-    thought = said.get("reasoning_content") or said.get("reasoning")
+    if not isinstance(message, dict):
+        raise UnusableError(f"an answer without a message ({message!r:.60})")
+    thought = message.get("reasoning_content") or message.get("reasoning")
     if not thought:
-        return _text(said.get("content"), "content", finish)
-    content = said.get("content")
+        return _text(message.get("content"), "content", finish)
+    content = message.get("content")
     return f"<think>{_text(thought, 'reasoning', finish)}</think>" + _text(content or "", "content", finish)
 
 
@@ -111,15 +111,15 @@ def _count(document: Mapping[str, Any], decoding: Decoding) -> int | None:
     return value
 
 
-def _logprobs(said: Any) -> Sequence[float | None] | None:
+def _logprobs(logprobs: Any) -> Sequence[float | None] | None:
     """The log-probabilities of the tokens, where there are any; None among them where one is left out."""
-    if said is None:
+    if logprobs is None:
         return None
-    if not isinstance(said, dict):
-        raise UnusableError(f"log-probabilities that are none ({said!r:.60})")
-    values = said.get("token_logprobs")
+    if not isinstance(logprobs, dict):
+        raise UnusableError(f"log-probabilities that are none ({logprobs!r:.60})")
+    values = logprobs.get("token_logprobs")
     if values is None:
-        content = said.get("content")
+        content = logprobs.get("content")
         values = content
         if isinstance(content, list):
             values = [token.get("logprob") if isinstance(token, dict) else token for token in content]

@@ -123,8 +123,8 @@ class TransformersDecoder:
                 weights = weights or FusedCpuWeights(self.model)
 
             def decode(share: list[tuple[int, slice]]) -> list[list[Completion]]:
-                asked = [prompts[p] for p, _ in share], [seeds[p][s] for p, s in share]
-                return _Batch(self, weights, *asked, decoding, progress).run()
+                chosen = [prompts[p] for p, _ in share], [seeds[p][s] for p, s in share]
+                return _Batch(self, weights, *chosen, decoding, progress).run()
 
             for share, results in zip(shares, side_by_side(decode, shares, len(shares)), strict=True):
                 for (p, _), completions in zip(share, results, strict=True):

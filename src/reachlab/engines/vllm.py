@@ -97,7 +97,7 @@ class VllmEngine(ConcurrentEngine):
         start = self._vllm.AsyncLLMEngine.from_engine_args
         return await asyncio.to_thread(start, given, usage_context=UsageContext.LLM_CLASS)
 
-    def _asked(self, seed: int, decoding: Decoding) -> Any:
+    def _sampling_params(self, seed: int, decoding: Decoding) -> Any:
         """How a sample is drawn. Everything is said, so that no default of vLLM's or the checkpoint's decides."""
         if self._params is not None and self._params[0] is decoding:
             return self._params[1]
@@ -121,8 +121,8 @@ class VllmEngine(ConcurrentEngine):
 
     async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         """See `ConcurrentEngine.draw`."""
-        asked = self._asked(seed, decoding)
-        request = self._llm.generate(self._given(prompt), asked, request_id=f"reachlab-{next(self._numbers)}")
+        params = self._sampling_params(seed, decoding)
+        request = self._llm.generate(self._given(prompt), params, request_id=f"reachlab-{next(self._numbers)}")
         try:
             async for outputs in request:
                 (out,) = outputs.outputs
@@ -147,14 +147,14 @@ class VllmEngine(ConcurrentEngine):
         if isinstance(prompt, Illustrated):
             text = written(self.tokenizer, prompt)
             return {"prompt": text, "multi_modal_data": {"image": [open_picture(r) for r in prompt.images]}}
-        known = self._encoded.get(id(prompt))
-        if known is None:
+        cached = self._encoded.get(id(prompt))
+        if cached is None:
             if len(self._encoded) >= PROMPTS:
                 self._encoded.clear()
             (ids,) = encode_prompts(self.tokenizer, [prompt])
             # With the prompt itself, so that its id is not another's one day.
-            known = self._encoded[id(prompt)] = prompt, ids
-        return self._vllm.TokensPrompt(prompt_token_ids=known[1])
+            cached = self._encoded[id(prompt)] = prompt, ids
+        return self._vllm.TokensPrompt(prompt_token_ids=cached[1])
 
     def tokens_under_way(self) -> int:
         """See `ConcurrentEngine.tokens_under_way`."""

@@ -60,5 +60,5 @@ def id_of(path: str) -> str | None:
         row = json.loads(line)
     except (OSError, EOFError, ValueError, RecursionError):
         return None
-    found = row.get("run_id") if isinstance(row, dict) else None
-    return found if isinstance(found, str) else None
+    run_id = row.get("run_id") if isinstance(row, dict) else None
+    return run_id if isinstance(run_id, str) else None

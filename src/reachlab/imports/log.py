@@ -184,7 +184,7 @@ class Log:
             base = Path(file.path).parent
             for place, row in read_rows(file, self.format):
                 try:
-                    found = list(self._records(base, row, place, find, drawn, taken))
+                    records = list(self._records(base, row, place, find, drawn, taken))
                 except ReachlabError as error:
                     if not self.config.skip_bad:
                         raise
@@ -193,7 +193,7 @@ class Log:
                         if len(self.skipped.reasons) < MOST_LISTED:
                             self.skipped.reasons.append(str(error))
                     continue
-                yield from found
+                yield from records
 
     def _records(
         self,

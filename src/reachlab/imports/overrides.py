@@ -40,8 +40,8 @@ class Overrides:
                 checked_label(label, where, config.threshold)
             record = replace(record, answers=logged([a.text for a in record.answers], labels, where))
         if config.question is not None:
-            asked = required(row, config.question, place)
-            record = replace(record, question=question_of(asked) or str(asked), choice=None)
+            text = required(row, config.question, place)
+            record = replace(record, question=question_of(text) or str(text), choice=None)
         if config.answer is not None:
             gold = required(row, config.answer, place)
             worked = config.answer.rpartition(".")[2] == "solution"

@@ -132,11 +132,11 @@ def _opened(item: Any, where: str) -> tuple[str | None, Any]:
         label = first_of(item, LABELS_IN_AN_ANSWER)
         name = next((name for name in TEXTS_IN_AN_ANSWER if name in item), None)
         if name is not None:
-            found = item[name]
-            if isinstance(found, Mapping):
-                return _opened(found, where)[0], label and item[label]
-            if found is None or isinstance(found, (str, list)):
-                return content_of(found), label and item[label]
+            inner = item[name]
+            if isinstance(inner, Mapping):
+                return _opened(inner, where)[0], label and item[label]
+            if inner is None or isinstance(inner, (str, list)):
+                return content_of(inner), label and item[label]
     if isinstance(item, list) and is_chat(item):
         return answer_of(item), None
     raise ReachlabError(f"{where}: text wanted, found {item!r:.60}")
@@ -161,8 +161,8 @@ def question_of(value: Any) -> str | None:
     if isinstance(value, str):
         return value
     if is_chat(value):
-        asked = [content_of(_content(m)) for m in value if _role(m) in ("user", "human")]
-        return asked[-1] if asked else None
+        questions = [content_of(_content(m)) for m in value if _role(m) in ("user", "human")]
+        return questions[-1] if questions else None
     return None
 
 

@@ -54,15 +54,15 @@ def kind_of_model(tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> Mod
         if named == "base":
             return ModelKind(False, "its name says that it is a base model")
         return ModelKind(True, "its tokenizer has a chat template")
-    said = str(tokenizer.convert_ids_to_tokens(mark))
+    end = str(tokenizer.convert_ids_to_tokens(mark))
     if mark not in end_tokens(tokenizer, folder):
         if named == "instruct":
             return ModelKind(True, "its name says that it is an instruct model")
-        why = f"its chat template ends a turn with {said}, which does not end this model's answers: a base model"
+        why = f"its chat template ends a turn with {end}, which does not end this model's answers: a base model"
         return ModelKind(False, why)
-    if not TURN_END.search(said) and named == "base":
+    if not TURN_END.search(end) and named == "base":
         return ModelKind(False, "its name says that it is a base model")
-    return ModelKind(True, f"its chat template ends a turn with {said}, and so does the model")
+    return ModelKind(True, f"its chat template ends a turn with {end}, and so does the model")
 
 
 def name_says(*names: str) -> str:
@@ -148,8 +148,10 @@ def written_by(
     except Exception as error:  # templates are programs, and fail in their own ways
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         roles = ", ".join(dict.fromkeys(str(m["role"]) for m in messages))
-        told = f" with {', '.join(options)}" if options else ""
-        raise ReachlabError(f"this checkpoint's chat template refuses a chat of {roles}{told}: {reason}") from error
+        with_options = f" with {', '.join(options)}" if options else ""
+        raise ReachlabError(
+            f"this checkpoint's chat template refuses a chat of {roles}{with_options}: {reason}"
+        ) from error
 
 
 def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
@@ -184,9 +186,9 @@ def check_chat(tokenizer: PreTrainedTokenizerBase, system: str, options: Mapping
     """
     if not has_template(tokenizer):
         raise ReachlabError("this checkpoint's tokenizer has no chat template; ask it in plain text: --template plain")
-    known = template_text(tokenizer)
+    template = template_text(tokenizer)
     for name in options:
-        if not re.search(rf"\b{re.escape(name)}\b", known):
+        if not re.search(rf"\b{re.escape(name)}\b", template):
             raise ReachlabError(f"--chat-template-kwargs: this checkpoint's chat template knows no {name!r}")
     messages = [{"role": "system", "content": system}] if system else []
     text = write_chat(tokenizer, Chat((*messages, {"role": "user", "content": PROBE}), options))

@@ -44,8 +44,8 @@ def hash_files(folder: Path, files: Sequence[Path], *, rehash: bool = False) -> 
         signature = _signature(files)
         large = sum(int(row[1]) for row in signature) >= WORTH_REMEMBERING
         place = _place(folder)
-        if large and not rehash and (known := _recall(place, signature)):
-            return known
+        if large and not rehash and (remembered := _recall(place, signature)):
+            return remembered
         began = time.time()
         digest = _read(folder, files, sum(int(row[1]) for row in signature))
         if _signature(files) != signature:
@@ -95,8 +95,8 @@ def _recall(place: Path | None, signature: Signature) -> str | None:
     if place is None:
         return None
     try:
-        known = json.loads(place.read_bytes())
-        digest = known["hash"] if known["files"] == signature else None
+        kept = json.loads(place.read_bytes())
+        digest = kept["hash"] if kept["files"] == signature else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return digest if isinstance(digest, str) else None

@@ -174,10 +174,10 @@ def padded(
         rows = [pairs[i] for i in order[start:stop]]
         ids_RL, _ = _right_padded(*_flat([[*p, *a] for p, a in rows]))
         targets_BT, mask_BT = _right_padded(*_flat([a for _, a in rows]))
-        asked = [p for p, _ in rows]
-        seen = pixels(asked)
+        prompts_B = [p for p, _ in rows]
+        seen = pixels(prompts_B)
         if seen:  # what is fed is not what is to be predicted
-            seen["input_ids"] = places.fed_after(asked, ids_RL)
+            seen["input_ids"] = places.fed_after(prompts_B, ids_RL)
         before_B = torch.tensor([len(p) - 1 for p, _ in rows])
         first = int(before_B.min())
         starts_B = torch.arange(len(rows)) * (ids_RL.shape[1] - 1 - first) + before_B - first
@@ -187,7 +187,7 @@ def padded(
                 targets_BT=targets_BT,
                 mask_BT=mask_BT,
                 ids_RL=ids_RL,
-                positions_RL=places.rows(asked, ids_RL.shape[1]) if seen and places else None,
+                positions_RL=places.rows(prompts_B, ids_RL.shape[1]) if seen and places else None,
                 pixels=seen,
                 slots_K=mask_BT.flatten().nonzero()[:, 0],
                 from_K=(starts_B[:, None] + torch.arange(mask_BT.shape[1]))[mask_BT],

@@ -49,7 +49,7 @@ def locate(
         now = commit_of(name)
         if now and now != commit:
             notify(f"{name} is now at {now[:12]}; this run goes on with {commit[:12]}, which it began with")
-    if not pinned.asked:
+    if not pinned.current:
         notify(f"{name}: the hub cannot be reached; {pinned.commit[:12]}, the last that was fetched, is taken")
     facts = {fact: f"{name.repo}@{pinned.commit}", _revision(fact): name.revision or MAIN}
     return Located(str(pinned.folder), facts[fact], facts)

@@ -102,7 +102,7 @@ def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]
     reader = reader_of(tokenizer)
     texts = [prompt for prompt in prompts if not isinstance(prompt, Illustrated)]
     written = [_written(tokenizer, text) for text in texts]
-    ids = reader.encode([text for text, _ in written], said=[said for _, said in written])
+    ids = reader.encode([text for text, _ in written], free_spans=[spans for _, spans in written])
     encoded = reader.opened(ids)
     seen = iter(encode_seen(tokenizer, [prompt for prompt in prompts if isinstance(prompt, Illustrated)]))
     rows = [next(seen) if isinstance(p, Illustrated) else next(encoded) for p in prompts]

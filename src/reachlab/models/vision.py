@@ -153,7 +153,7 @@ def written(tokenizer: PreTrainedTokenizerBase, prompt: Illustrated) -> str:
             "vision-language model's, with its preprocessor_config.json"
         )
     mark = str(getattr(processor, "image_token", PLACEHOLDER))
-    for text in _said(prompt.prompt):
+    for text in _texts_of(prompt.prompt):
         # The processor encodes it, and would take the name for the token.
         if name := reader_of(tokenizer).literal(text.replace(mark, "")):
             raise ReachlabError(
@@ -165,7 +165,7 @@ def written(tokenizer: PreTrainedTokenizerBase, prompt: Illustrated) -> str:
     return _chat(processor, prompt, mark)
 
 
-def _said(prompt: Text) -> list[str]:
+def _texts_of(prompt: Text) -> list[str]:
     """What somebody says in a prompt, without a template's words."""
     if isinstance(prompt, Chat):
         return [str(message["content"]) for message in prompt.messages]
@@ -241,11 +241,11 @@ class Places:
     def pack(self, position_RL: Tensor, prompts: Sequence[Sequence[int]], owner_K: Tensor) -> Tensor:
         """The positions of a pack's one row, (3, 1, L): its prompts, then K tokens of answers, each to prompt
         `owner_K`. `position_RL` are where tokens stand in their own sequences, (1, L)."""
-        asked = torch.cat([self.of(prompt) for prompt in prompts], 1)
+        prompt_positions = torch.cat([self.of(prompt) for prompt in prompts], 1)
         # An answer goes on where the picture's rows and columns end.
         shift_P = torch.tensor([self.after(prompt) - len(prompt) for prompt in prompts])
-        said_K = position_RL[0, asked.shape[1] :] + shift_P[owner_K]
-        return torch.cat([asked, said_K.expand(3, -1)], 1)[:, None]
+        said_K = position_RL[0, prompt_positions.shape[1] :] + shift_P[owner_K]
+        return torch.cat([prompt_positions, said_K.expand(3, -1)], 1)[:, None]
 
     def after(self, prompt: Sequence[int]) -> int:
         """The position of the first token after a prompt."""
@@ -266,8 +266,8 @@ def _placed(tokenizer: PreTrainedTokenizerBase, mark: str) -> str:
     """A picture's place in a plain text."""
     # What Qwen's chat template puts around a picture; other families have nothing there.
     around = ("<|vision_start|>", "<|vision_end|>")
-    known = all(i not in (None, tokenizer.unk_token_id) for i in tokenizer.convert_tokens_to_ids(list(around)))
-    return mark.join(around) if known else mark
+    all_there = all(i not in (None, tokenizer.unk_token_id) for i in tokenizer.convert_tokens_to_ids(list(around)))
+    return mark.join(around) if all_there else mark
 
 
 def _chat(processor: Any, prompt: Illustrated, mark: str) -> str:

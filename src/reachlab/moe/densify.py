@@ -95,10 +95,10 @@ def make_method(name: str, options: dict[str, Any]) -> Method:
     """
     if name not in METHODS:
         raise ReachlabError(f"method {name!r}: choose one of {', '.join(METHODS)}")
-    known = set(inspect.signature(METHODS[name]).parameters)
-    if unknown := sorted(set(options) - known):
+    allowed = set(inspect.signature(METHODS[name]).parameters)
+    if unknown := sorted(set(options) - allowed):
         raise ReachlabError(
-            f"{name} has no option {unknown[0]!r}; it takes {', '.join(sorted(known)) if known else 'none'}"
+            f"{name} has no option {unknown[0]!r}; it takes {', '.join(sorted(allowed)) if allowed else 'none'}"
         )
     return METHODS[name](**options)
 

@@ -289,10 +289,10 @@ class Recorder:
                 rows.append(torch.stack([*(told_2.double() / tokens), *spread]))
         if not rows:
             return {}
-        told = torch.stack(rows)
+        stacked = torch.stack(rows)
         keys = ("router_entropy", "router_mass", "load_cv", "load_max", "unused_experts")
-        summary = dict(zip(keys, told.mean(0).tolist(), strict=True))
-        spreads = told[:, keys.index("load_cv")].tolist()
+        summary = dict(zip(keys, stacked.mean(0).tolist(), strict=True))
+        spreads = stacked[:, keys.index("load_cv")].tolist()
         summary |= {f"load_cv/{name}": spread for name, spread in zip(names, spreads, strict=True)}
         summary["unused_experts"] = round(summary["unused_experts"] * len(rows))
         both = [

@@ -40,14 +40,14 @@ def pair_by_question(ours: RunAsks, theirs: RunAsks) -> Pairing:
             raise ReachlabError(f"{run.name}: holds no questions, so --match question has nothing to go by")
     partners = Partners()
     single: dict[str, tuple[Asks, Asks]] = {}
-    asked = 0
+    questions = 0
     for own, others in _groups(ours, theirs):
-        asked += len(others)
+        questions += len(others)
         if len(own) == len(others) == 1:
             single[others[0]] = ours.by_id[own[0]], theirs.by_id[others[0]]
         else:
             _tell_apart(ours, theirs, own, others, partners)
-    if not asked:
+    if not questions:
         raise ReachlabError(f"{ours.name} and {theirs.name}: no question is in both; they are about other problems")
     wrong = set(other_golds((ours.task, theirs.task), single)[0])
     for name, (a, b) in single.items():
@@ -60,7 +60,7 @@ def pair_by_question(ours: RunAsks, theirs: RunAsks) -> Pairing:
     return Pairing(
         names=_names(ours, theirs, partners.partner),
         paired=len(partners.partner),
-        alone=len(theirs.by_id) - asked,
+        alone=len(theirs.by_id) - questions,
         golds=partners.golds,
         pictures=partners.pictures,
         twice=partners.twice,
@@ -86,19 +86,19 @@ def _tell_apart(ours: RunAsks, theirs: RunAsks, own: Sequence[str], others: Sequ
             asks = run.by_id[problem_id]
             index[() if blind else asks.pictures, gold_key(run.task, asks)].append(problem_id)
     pictures = {shown for shown, _ in looks[0]}
-    for key, asked in looks[1].items():
+    for key, here in looks[1].items():
         there = looks[0].get(key, [])
-        if len(there) == len(asked) == 1:
-            partners.partner[asked[0]] = there[0]
+        if len(there) == len(here) == 1:
+            partners.partner[here[0]] = there[0]
             continue
-        named = set(there) & set(asked)
+        named = set(there) & set(here)
         partners.partner.update(zip(named, named, strict=True))
         if there:
-            partners.twice += len(asked) - len(named)
+            partners.twice += len(here) - len(named)
         elif key[0] in pictures:
-            partners.golds += len(asked)
+            partners.golds += len(here)
         else:
-            partners.pictures += len(asked)
+            partners.pictures += len(here)
 
 
 def _groups(ours: RunAsks, theirs: RunAsks) -> list[tuple[list[str], list[str]]]:
@@ -118,10 +118,10 @@ def _groups(ours: RunAsks, theirs: RunAsks) -> list[tuple[list[str], list[str]]]
         for problem_id, key in by_theirs.items():
             if key in index and problem_id not in seen_theirs:
                 others[key].append(problem_id)
-        for key, asked in others.items():
-            partners.append((index[key], asked))
+        for key, ids in others.items():
+            partners.append((index[key], ids))
             seen_ours.update(index[key])
-            seen_theirs.update(asked)
+            seen_theirs.update(ids)
     return partners
 
 

@@ -64,21 +64,21 @@ class LocalBackend:
         """See `Backend.draw`."""
         engine, lock = self.drawer.engine, threading.Lock()
 
-        def told(samples: int, tokens: int) -> None:
+        def locked(samples: int, tokens: int) -> None:
             with lock:
                 progress(samples, tokens)
 
         if isinstance(engine, Streaming):
-            yield from self._stream(engine, parts, told)
+            yield from self._stream(engine, parts, locked)
             return
         for part in parts:
-            yield part, self.drawer.draw(part, told)
+            yield part, self.drawer.draw(part, locked)
 
-    def _stream(self, engine: Streaming, parts: Iterable[Sequence[Key]], told: Progress) -> Iterator[Finished]:
+    def _stream(self, engine: Streaming, parts: Iterable[Sequence[Key]], progress: Progress) -> Iterator[Finished]:
         """Judge answers as they finish, while the engine draws on."""
         drawer = self.drawer
 
-        def asked() -> Iterator[Request[Key]]:
+        def requests() -> Iterator[Request[Key]]:
             for part in parts:
                 for key in part:
                     yield key, drawer.problems[key[0]].asked, drawer.seed_of(key)
@@ -98,7 +98,7 @@ class LocalBackend:
             with ThreadPoolExecutor(JUDGED_AT_ONCE, thread_name_prefix="reachlab-judged") as pool:
                 try:
                     try:
-                        for finished in engine.stream(asked(), drawer.decoding, told):
+                        for finished in engine.stream(requests(), drawer.decoding, progress):
                             for at in range(0, len(finished), JUDGED_TOGETHER):
                                 some = finished[at : at + JUDGED_TOGETHER]
                                 keys, answers = [key for key, _ in some], [answer for _, answer in some]

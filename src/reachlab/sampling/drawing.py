@@ -39,12 +39,12 @@ class Drawer:
         Raises:
             ReachlabError: the engine cannot go on, or the judge cannot start.
         """
-        asked = sorted({p for p, _ in piece})
-        place = {p: i for i, p in enumerate(asked)}
-        seeds: list[list[int]] = [[] for _ in asked]
+        problems = sorted({p for p, _ in piece})
+        place = {p: i for i, p in enumerate(problems)}
+        seeds: list[list[int]] = [[] for _ in problems]
         for key in piece:
             seeds[place[key[0]]].append(self.seed_of(key))
-        answers = self.engine.answer([self.problems[p].asked for p in asked], seeds, self.decoding, progress)
+        answers = self.engine.answer([self.problems[p].asked for p in problems], seeds, self.decoding, progress)
         return self.judged(piece, [answer for row in answers for answer in row])
 
     def seed_of(self, key: Key) -> int:
@@ -59,8 +59,10 @@ class Drawer:
         """
         texts = [storable(answer.text) for answer in answers]  # judged as it is stored
         pairs = [(self.problems[p], text) for (p, _), text in zip(keys, texts, strict=True)]
-        said = iter(self.judge.judge([pair for pair, a in zip(pairs, answers, strict=True) if a.finish != FILTERED]))
-        judged = [FILTERED_OUT if answer.finish == FILTERED else next(said) for answer in answers]
+        verdicts = iter(
+            self.judge.judge([pair for pair, a in zip(pairs, answers, strict=True) if a.finish != FILTERED])
+        )
+        judged = [FILTERED_OUT if answer.finish == FILTERED else next(verdicts) for answer in answers]
         return [
             Sample(
                 problem_id=self.problems[key[0]].id,
@@ -71,12 +73,12 @@ class Drawer:
                 logprob=answer.logprob,
                 seed=self.seed_of(key) if self.engine.seeded else None,
                 engine=self.engine.name,
-                verdict=told.verdict,
-                steps=told.steps,
-                final_answer=told.final_answer,
+                verdict=one.verdict,
+                steps=one.steps,
+                final_answer=one.final_answer,
                 tokens_hash=answer.tokens_hash,
             )
-            for key, answer, text, told in zip(keys, answers, texts, judged, strict=True)
+            for key, answer, text, one in zip(keys, answers, texts, judged, strict=True)
         ]
 
     def close(self) -> None:

@@ -235,20 +235,20 @@ def _join(ray: Any, address: str) -> None:
         ) from error
 
 
-def _room(resources: dict[str, float], asked: Cluster) -> tuple[float, int]:
+def _room(resources: dict[str, float], cluster: Cluster) -> tuple[float, int]:
     """(GPUs a worker, workers) for a cluster of these resources.
 
     Raises:
         ReachlabError: not one fits.
     """
     cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
-    each = (1.0 if gpus else 0.0) if asked.worker_gpus is None else asked.worker_gpus
-    most = int(cpus // asked.worker_cpus)
+    each = (1.0 if gpus else 0.0) if cluster.worker_gpus is None else cluster.worker_gpus
+    most = int(cpus // cluster.worker_cpus)
     if each:
         most = min(most, int(gpus // each))
-    if most < max(asked.workers, 1):
+    if most < max(cluster.workers, 1):
         raise ReachlabError(
-            f"the Ray cluster has {cpus:g} cores and {gpus:g} GPUs: room for {most} workers of {asked.worker_cpus:g} "
-            f"cores and {each:g} GPUs, {asked.workers or 1} wanted"
+            f"the Ray cluster has {cpus:g} cores and {gpus:g} GPUs: room for {most} workers of {cluster.worker_cpus:g} "
+            f"cores and {each:g} GPUs, {cluster.workers or 1} wanted"
         )
-    return each, asked.workers or most
+    return each, cluster.workers or most

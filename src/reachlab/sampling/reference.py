@@ -39,11 +39,11 @@ class ReferenceRun:
 
     def words(self) -> str:
         """In a sentence."""
-        said = f"{self.folder}: {self.solutions:,} reference solutions of {self.problems:,} problems"
-        said += f", {self.correct:,} judged correct"
+        sentence = f"{self.folder}: {self.solutions:,} reference solutions of {self.problems:,} problems"
+        sentence += f", {self.correct:,} judged correct"
         for what, count in {"wrong": self.wrong, "unscored": self.unscored, "without a solution": self.without}.items():
-            said += f", {count:,} {what}" if count else ""
-        return said
+            sentence += f", {count:,} {what}" if count else ""
+        return sentence
 
 
 def write_reference(config: ReferenceConfig) -> ReferenceRun:

@@ -17,7 +17,7 @@ from reachlab.models.dtypes import DTYPES
 from reachlab.models.pinning import locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import prompt_ids
-from reachlab.prompting.prompted_task import asked_task
+from reachlab.prompting.prompted_task import prompted_task
 from reachlab.prompting.prompts import check_prompts, fit_answers
 from reachlab.runs import RunFolder
 from reachlab.sampling.completing import (
@@ -73,7 +73,7 @@ def settle_run(config: SampleConfig, folder: RunFolder) -> SettledRun:
     if not is_served(config):
         model = locate(config.model, [folder], remarks.append)
         config, facts = replace(config, model=model.folder), model.facts
-    prompted = asked_task(config.task, config.ask, config.model)
+    prompted = prompted_task(config.task, config.ask, config.model)
     split, problems = _problems(config, prompted.task, remarks)
     if prompted.remark:
         remarks.append(prompted.remark)
@@ -153,13 +153,13 @@ def _look_at(config: SampleConfig, name: str, problems: Sequence[Problem], notif
         ReachlabError: no such checkpoint, or one that was not made for these prompts.
     """
     held = engine_positions(config)
-    asked = [p.asked for p in problems]
+    posed = [p.asked for p in problems]
     if is_served(config):
-        counted = None if held is None else served_prompts(config.servers, config.model, asked)
+        counted = None if held is None else served_prompts(config.servers, config.model, posed)
         longest = max(len(str(p.prompt)) for p in problems) if counted is None else counted
         return ModelFacts(name, f"served: {config.model}", longest, counted is not None, held)
     weights, tokenizer = hash_model(config.model, rehash=config.rehash), load_tokenizer(config.model)
-    prompts = prompt_ids(tokenizer, asked)
+    prompts = prompt_ids(tokenizer, posed)
     for remark in check_prompts(config.task, problems, prompts, tokenizer.unk_token_id):
         notify(remark)
     room = min(
@@ -191,7 +191,7 @@ def _fit(
                 f"long the prompts are: give a --max-tokens that leaves room for them, below {model.positions}"
             )
         return decoding
-    most, remarks = fit_answers(model.name, model.positions, model.longest, decoding.max_tokens, said=given)
+    most, remarks = fit_answers(model.name, model.positions, model.longest, decoding.max_tokens, given=given)
     for remark in remarks:
         notify(remark)
     return replace(decoding, max_tokens=most)

@@ -58,12 +58,12 @@ class AdaptivePlan:
         return asdict(self)
 
 
-def make_plan(asked: Adaptive, samples: int) -> AdaptivePlan | None:
+def make_plan(adaptive: Adaptive, samples: int) -> AdaptivePlan | None:
     """The plan of what is asked, for at most so many samples a problem; None: all are drawn to the end."""
-    if not asked.on:
+    if not adaptive.on:
         return None
     return AdaptivePlan(
-        looks=choose_looks(samples, asked.first_look), enough=asked.enough, target_width=asked.target_width
+        looks=choose_looks(samples, adaptive.first_look), enough=adaptive.enough, target_width=adaptive.target_width
     )
 
 

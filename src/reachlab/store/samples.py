@@ -169,8 +169,8 @@ class SampleStore:
         table = joined(self._read_parts(columns, shrink), columns)
         if not len(table):
             raise ReachlabError(f"{self.folder.url}: holds no sample yet")
-        places_N, known = codes_of(table["problem_id"])
-        place = pc.index_in(known, pa.array(ids, pa.string()))
+        places_N, listed = codes_of(table["problem_id"])
+        place = pc.index_in(listed, pa.array(ids, pa.string()))
         rows_N = place.fill_null(-1).to_numpy().astype(np.int64)[places_N]
         if rows_N.min() < 0:
             raise ReachlabError(f"{self.folder.url}: samples of problems that problems.jsonl does not list")
@@ -213,12 +213,12 @@ class SampleStore:
     def drawn(self) -> dict[str, set[int]]:
         """Which sample indices each problem has."""
         table = self.read_encoded([])
-        places_N, known = codes_of(table["problem_id"])
+        places_N, ids = codes_of(table["problem_id"])
         order_N = np.argsort(places_N, kind="stable")
         sample_N = table["sample"].to_numpy()[order_N]
-        ends = np.cumsum(np.bincount(places_N, minlength=len(known)))
-        pieces = np.split(sample_N, ends[:-1]) if len(known) else []
-        return {name: set(piece.tolist()) for name, piece in zip(known.to_pylist(), pieces, strict=True)}
+        ends = np.cumsum(np.bincount(places_N, minlength=len(ids)))
+        pieces = np.split(sample_N, ends[:-1]) if len(ids) else []
+        return {name: set(piece.tolist()) for name, piece in zip(ids.to_pylist(), pieces, strict=True)}
 
     def samples(self, problem_ids: Iterable[str] | None = None) -> list[Sample]:
         """Samples as objects, sorted by the run's problem order and index; all of them, or those of some problems."""
@@ -333,10 +333,10 @@ class SampleStore:
             # Where each row of the new columns comes from: the old one, or behind it what was said now.
             at_N = np.arange(len(table))
             at_N[list(rows)] = len(table) + np.arange(len(rows))
-            for name, said in judged_columns(list(rows.values())).items():
-                old = table[name].combine_chunks() if name in table.column_names else pa.nulls(len(table), said.type)
-                both = pa.concat_arrays([old, said])
-                table = with_column(table, pa.field(name, said.type), both.take(pa.array(at_N)))
+            for name, column in judged_columns(list(rows.values())).items():
+                old = table[name].combine_chunks() if name in table.column_names else pa.nulls(len(table), column.type)
+                both = pa.concat_arrays([old, column])
+                table = with_column(table, pa.field(name, column.type), both.take(pa.array(at_N)))
             return table
 
         self._change(part, change)

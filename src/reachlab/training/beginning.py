@@ -18,7 +18,7 @@ from reachlab.training.trackers import check_trackers
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Any]:
+def config_identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Any]:
     """What the weights depend on: everything but where they go, how often they are saved and kept, and who is told."""
     settings = asdict(config)
     del settings["out"], settings["loop"]["save_every"], settings["loop"]["keep_every"], settings["loop"]["track"]

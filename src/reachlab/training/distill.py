@@ -9,10 +9,10 @@ from reachlab.models.chat import end_tokens
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model, load_tokenizer
 from reachlab.models.origin import origin_of
 from reachlab.models.pinning import locate
-from reachlab.prompting.prompted_task import asked_task
+from reachlab.prompting.prompted_task import prompted_task
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
-from reachlab.training.beginning import Claim, Trained, identity, placed, run_folder, settle
+from reachlab.training.beginning import Claim, Trained, config_identity, placed, run_folder, settle
 from reachlab.training.config import DistillConfig
 from reachlab.training.loop import TrainingRun
 from reachlab.training.lora import adapt
@@ -40,10 +40,10 @@ def distill(config: DistillConfig, notify: Callable[[str], None] = lambda _: Non
     located = locate(config.model, [folder], remarks.append)
     config = replace(config, model=located.folder)
     origin = origin_of(find_checkpoint(config.model))
-    said, config = config, settle_distill(config, origin)
+    given, config = config, settle_distill(config, origin)
     config = replace(config, balance=settled_balance(config.balance, origin.here))
-    asked = asked_task(config.task, config.ask, config.model)
-    task, seed = asked.task, config.loop.seed
+    prompted = prompted_task(config.task, config.ask, config.model)
+    task, seed = prompted.task, config.loop.seed
     if config.teacher == "solver":
         documents = solutions(task, seed)
     else:
@@ -51,9 +51,13 @@ def distill(config: DistillConfig, notify: Callable[[str], None] = lambda _: Non
     if config.tokens_of:
         config = replace(config, loop=replace(config.loop, steps=_steps_of(config, documents)))
 
-    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model, rehash=config.rehash)}
-    del known["tokens_of"]  # the steps say it
-    claim = Claim(folder, "distill", known, {**located.facts, "teacher": config.teacher})
+    run_identity = {
+        **config_identity(config),
+        "ask": prompted.identity,
+        "model": hash_model(config.model, rehash=config.rehash),
+    }
+    del run_identity["tokens_of"]  # the steps say it
+    claim = Claim(folder, "distill", run_identity, {**located.facts, "teacher": config.teacher})
     with launched(config) as processes:
         settle(config.loop)
         model, tokenizer = load_model(config.model)
@@ -62,7 +66,7 @@ def distill(config: DistillConfig, notify: Callable[[str], None] = lambda _: Non
         trained = {"policy": Trained(placed(model, processes.device), settled_optimizer(config.optimizer))}
         run = TrainingRun(claim, config.loop, trained, tokenizer, processes)
         if not run.finished:
-            remarks += filter(None, (asked.remark, say(said, config, origin)))
+            remarks += filter(None, (prompted.remark, say(given, config, origin)))
             for remark in remarks if processes.main else ():
                 notify(remark)
             ends = end_tokens(run.tokenizer, find_checkpoint(config.model))

@@ -62,8 +62,8 @@ def _layout(module: nn.Module, name: str, p: nn.Parameter) -> Layout:
 
 def _turned(experts: nn.Module) -> bool:
     """Whether stacked experts hold (in, out): transformers says so of most; the shapes of the two maps say it too."""
-    if isinstance(said := getattr(experts, "is_transposed", None), bool):
-        return said
+    if isinstance(turned := getattr(experts, "is_transposed", None), bool):
+        return turned
     up, down = getattr(experts, "gate_up_proj", None), getattr(experts, "down_proj", None)
     if not isinstance(up, nn.Parameter) or not isinstance(down, nn.Parameter):
         return False

@@ -112,7 +112,7 @@ class TrainingRun:
         self.processes.by_main(self.claim.make)
         self.processes.by_main(lambda: self._drop_after(self.step))
         spent = self._seconds_so_far()
-        told, measured = int(spent), Metrics()
+        shown_seconds, measured = int(spent), Metrics()
         with ExitStack() as stack:
             advance = self._open_progress(stack, label, spent)
             trackers = self._open_trackers(stack)
@@ -130,8 +130,8 @@ class TrainingRun:
                         self._write_model(kept_at(self.step))
                     if self.step % self.loop.save_every == 0:
                         self.save()
-                done = int(spent) - told if self.loop.max_seconds else 1
-                told += done
+                done = int(spent) - shown_seconds if self.loop.max_seconds else 1
+                shown_seconds += done
                 measured |= {name: metrics[name] for name in MEASURED if name in metrics}
                 advance(done, **shown(measured | metrics))
         self._write_model("model")

@@ -201,8 +201,8 @@ def piece_loss(
         return _nats(model, batch, device, dtype) / learned, {}
     mask_BT = batch.attention_BT.to(device)
     nats = _nats(model, batch, device, dtype, attention_mask=mask_BT)
-    extra, said = balance.losses(mask_BT)
-    return nats / learned + extra, said
+    extra, metrics = balance.losses(mask_BT)
+    return nats / learned + extra, metrics
 
 
 def _nats(model: PreTrainedModel, batch: Tokens, device: torch.device, dtype: torch.dtype, **more: Any) -> torch.Tensor:

@@ -200,8 +200,8 @@ class Passes:
         if advantages.weights_PM is not None and (mean_P := advantages.mean_tokens_P) is not None:
             # What M of all scored rollouts have in the mean: it does not depend on which are kept.
             M = advantages.weights_PM.shape[1]
-            known = [p for p in problems if mean_P[p] > 0]
-            counts |= {"answers": float(M * len(known)), "tokens": float(M * mean_P[known].sum())}
+            scored = [p for p in problems if mean_P[p] > 0]
+            counts |= {"answers": float(M * len(scored)), "tokens": float(M * mean_P[scored].sum())}
         return self.processes.sums(counts)
 
     def update(self, run: TrainingRun, losses: Sequence[Loss], t: int) -> Metrics:

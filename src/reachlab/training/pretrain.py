@@ -12,7 +12,7 @@ from reachlab.models.build import build_model, give_sight
 from reachlab.models.tokenizer import Kind, train_tokenizer
 from reachlab.runs import RunFolder
 from reachlab.tasks.registry import load_task
-from reachlab.training.beginning import Claim, Trained, identity, placed, run_folder, settle
+from reachlab.training.beginning import Claim, Trained, config_identity, placed, run_folder, settle
 from reachlab.training.config import PretrainConfig
 from reachlab.training.corpus.packed import check_room, open_packed, pack
 from reachlab.training.corpus.sources import is_text
@@ -113,8 +113,8 @@ def _new_model(
     model = build_model(shape, tokenizer, config.loop.seed)
     route(model, config.routing, config.balance)
     trained = {"policy": Trained(placed(model, processes.device), config.optimizer)}
-    known = {**identity(replace(config, model=shape)), **facts}
+    run_identity = {**config_identity(replace(config, model=shape)), **facts}
     # Where the tokens lie changes nothing.
-    known["text"] = {name: value for name, value in known["text"].items() if name != "cache"}
-    claim = Claim(RunFolder(config.out), "pretrain", known, {"data": config.data})
+    run_identity["text"] = {name: value for name, value in run_identity["text"].items() if name != "cache"}
+    claim = Claim(RunFolder(config.out), "pretrain", run_identity, {"data": config.data})
     return TrainingRun(claim, config.loop, trained, tokenizer, processes)

@@ -187,9 +187,9 @@ class Processes:
         failures = self.gather(None if error is None else f"{type(error).__name__}: {error}".splitlines()[0])
         if error is not None:
             raise error
-        for rank, said in enumerate(failures):
-            if said is not None:
-                raise ReachlabError(f"process {rank} of {self.world} failed ({said}); mend that and start again")
+        for rank, failure in enumerate(failures):
+            if failure is not None:
+                raise ReachlabError(f"process {rank} of {self.world} failed ({failure}); mend that and start again")
 
     @contextmanager
     def agreed(self) -> Iterator[None]:

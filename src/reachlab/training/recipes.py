@@ -107,11 +107,11 @@ def settled_optimizer(choice: OptimizerChoice) -> OptimizerConfig:
     return choice
 
 
-def say(said: RLConfig | DistillConfig, settled: RLConfig | DistillConfig, origin: Origin) -> str:
+def say(given: RLConfig | DistillConfig, settled: RLConfig | DistillConfig, origin: Origin) -> str:
     """What the recipe chose, in one line; empty where the user has said it all."""
-    open_ones = {name: value for name, value in _shape(settled).items() if not _shape(said)[name]}
+    open_ones = {name: value for name, value in _shape(settled).items() if not _shape(given)[name]}
     sizes = ", ".join(f"{name} {value}" for name, value in open_ones.items())
-    chosen = said.optimizer.said()
+    chosen = given.optimizer.said()
     moves = settled_optimizer(settled.optimizer)
     rate = "" if "lr" in chosen and "method" in chosen else _moves(moves, chosen)
     if not rate and not sizes:

@@ -19,7 +19,7 @@ from reachlab.models.origin import origin_of
 from reachlab.models.pinning import locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import prompt_ids
-from reachlab.prompting.prompted_task import asked_task
+from reachlab.prompting.prompted_task import prompted_task
 from reachlab.prompting.prompts import fit_answers
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.algorithms import ALGORITHMS
@@ -28,7 +28,7 @@ from reachlab.store.samples import hash_problems
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.reward import Rewarded, hash_reward
-from reachlab.training.beginning import Claim, Trained, identity, placed, run_folder, settle
+from reachlab.training.beginning import Claim, Trained, config_identity, placed, run_folder, settle
 from reachlab.training.critic import Critic
 from reachlab.training.loop import TrainingRun
 from reachlab.training.lora import adapt
@@ -93,21 +93,25 @@ def _plan(config: RLConfig) -> RLPlan:
     model = locate(config.model, [folder] if config.out else (), remarks.append)
     config = replace(config, model=model.folder)
     origin = origin_of(find_checkpoint(config.model))
-    said, config = config, settle_rl(config, origin)
-    asked = asked_task(config.task, config.ask, config.model)
-    remarks += filter(None, (asked.remark, say(said, config, origin)))
-    task: Task = asked.task
+    given, config = config, settle_rl(config, origin)
+    prompted = prompted_task(config.task, config.ask, config.model)
+    remarks += filter(None, (prompted.remark, say(given, config, origin)))
+    task: Task = prompted.task
     own_reward = config.reward not in ("", RANDOM)
     if own_reward:
         task = Rewarded(task, config.reward)
     next(task.stream("train", config.loop.seed))
     config = replace(config, max_tokens=_fit(config, model.name, task, remarks.append))
-    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model, rehash=config.rehash)}
+    run_identity = {
+        **config_identity(config),
+        "ask": prompted.identity,
+        "model": hash_model(config.model, rehash=config.rehash),
+    }
     if own_reward:
-        known["reward_source"] = hash_reward(config.reward)
+        run_identity["reward_source"] = hash_reward(config.reward)
     if task.finite:
-        known["task_hash"] = hash_problems(task.problems("all"))
-    return RLPlan(config=config, task=task, claim=Claim(folder, "rl", known, model.facts), remarks=remarks)
+        run_identity["task_hash"] = hash_problems(task.problems("all"))
+    return RLPlan(config=config, task=task, claim=Claim(folder, "rl", run_identity, model.facts), remarks=remarks)
 
 
 def _trainer(plan: RLPlan, judge: Judge, processes: Processes) -> RLTrainer:
@@ -156,13 +160,13 @@ def _fit(config: RLConfig, model: str, task: Task, notify: Callable[[str], None]
     Raises:
         ReachlabError: as `fit_answers`.
     """
-    every, said = config.evaluation, bool(config.max_tokens)
-    count = config.prompts if said else min(config.prompts * config.loop.steps, LOOKED_AT)
+    every, given = config.evaluation, bool(config.max_tokens)
+    count = config.prompts if given else min(config.prompts * config.loop.steps, LOOKED_AT)
     problems = [*islice(task.stream("train", config.loop.seed), count)]
     problems += task.problems("test", every.eval_problems) if every.eval_every else []
     longest = max(map(len, prompt_ids(load_tokenizer(config.model), [p.asked for p in problems])))
     wanted = config.max_tokens or Decoding().max_tokens
-    most, remarks = fit_answers(model, positions(config.model), longest, wanted, said=said)
+    most, remarks = fit_answers(model, positions(config.model), longest, wanted, given=given)
     for remark in remarks:
         notify(remark)
     return most

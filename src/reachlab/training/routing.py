@@ -100,7 +100,7 @@ class Balance:
         heard, self._here.routings = self._here.routings, []
         logits_LTE = [routing.logits_TE for routing in heard]
         processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-        total, said = torch.zeros((), device=mask_BT.device), {}
+        total, metrics = torch.zeros((), device=mask_BT.device), {}
         for name, weight in (("balance", self.weight), ("z_loss", self.z_weight)):
             if weight and name == "balance":
                 visited = [routing.indices_TK for routing in heard]
@@ -112,8 +112,8 @@ class Balance:
             # Every process has the whole value, and adds its share of it.
             part = loss - (1 - 1 / processes) * loss.detach()
             total = total + weight * processes / self.parts * part
-            said[name] = loss.detach() / self.parts
-        return total, said
+            metrics[name] = loss.detach() / self.parts
+        return total, metrics
 
 
 def _weights(model: PreTrainedModel, config: BalanceConfig) -> tuple[float, float]:

@@ -74,14 +74,14 @@ def _tensors(nested: Any) -> list[Tensor]:
 def refusal(run: RunFolder, error: BaseException) -> ReachlabError:
     """What to say of a state that cannot be gone on from, with the newest weights of the way that are good."""
     why = (str(error).strip() or type(error).__name__).splitlines()[0]
-    said = f"{run.file('state')}: not a state to go on from ({why})"
+    message = f"{run.file('state')}: not a state to go on from ({why})"
     for step, path in reversed(run.kept().items()):
         if _sound(Path(path)):
             return ReachlabError(
-                f"{said}; the weights of step {step} in {path} are good: copy them if they are wanted (starting over "
-                "drops them), then delete state/ to start over"
+                f"{message}; the weights of step {step} in {path} are good: copy them if they are wanted (starting "
+                "over drops them), then delete state/ to start over"
             )
-    return ReachlabError(f"{said}, and no good checkpoint of an earlier step is kept; delete it to start over")
+    return ReachlabError(f"{message}, and no good checkpoint of an earlier step is kept; delete it to start over")
 
 
 def _sound(checkpoint: Path) -> bool:
@@ -112,9 +112,9 @@ def read_log(run: RunFolder, step: int) -> list[dict[str, Any]]:
     steps = [row["step"] for row in rows]
     if steps != list(range(1, step + 1)):
         missing = sorted({*range(1, step + 1)} - {*steps})
-        said = f"no line of step {', '.join(map(str, missing[:3]))}" + " and others" * (len(missing) > 3)
+        message = f"no line of step {', '.join(map(str, missing[:3]))}" + " and others" * (len(missing) > 3)
         raise _log_error(
-            f"{run.file(LOG)}: {said if missing else 'lines that come twice, or in another order'}", run, step
+            f"{run.file(LOG)}: {message if missing else 'lines that come twice, or in another order'}", run, step
         )
     column(run, rows, "seconds", step)
     return rows
@@ -132,10 +132,10 @@ def column(run: RunFolder, rows: Sequence[Mapping[str, Any]], name: str, step: i
     return [float(row[name]) for row in rows]
 
 
-def _log_error(said: str, run: RunFolder, step: int) -> ReachlabError:
+def _log_error(message: str, run: RunFolder, step: int) -> ReachlabError:
     if not step:
-        return ReachlabError(f"{said}; no state is saved, so delete {LOG} to start over")
+        return ReachlabError(f"{message}; no state is saved, so delete {LOG} to start over")
     return ReachlabError(
-        f"{said}; the state of step {step} in {run.file('state')} is good, and needs every line up to it: mend the "
+        f"{message}; the state of step {step} in {run.file('state')} is good, and needs every line up to it: mend the "
         f"file, or delete state/ and {LOG} to start over"
     )

@@ -111,8 +111,8 @@ def teacher_samples(store: SampleStore, task: Asked, seed: int, right: bool = Tr
     learned = [s for s in store.samples(problems) if (s.verdict.status == "correct" if right else s.finish == "stop")]
     # The teacher may have been asked otherwise.
     again = [(*task.again(problems[s.problem_id], s.text), s.finish == "stop") for s in learned]
-    known = [Document(problem.asked, text, ended) for problem, text, ended in again]
-    if not known:
+    pool = [Document(problem.asked, text, ended) for problem, text, ended in again]
+    if not pool:
         raise ReachlabError(
             f"{store.folder.url}: no {'correct' if right else 'finished'} sample of a training problem to learn from; "
             f"draw the teacher's samples with --split train{'' if right else ', and longer --max-tokens'}"
@@ -121,8 +121,8 @@ def teacher_samples(store: SampleStore, task: Asked, seed: int, right: bool = Tr
     def documents(start: int, n: int) -> list[Document]:
         drawn = []
         for index in range(start, start + n):
-            epoch, position = divmod(index, len(known))
-            drawn.append(known[order(len(known), seed, epoch)[position]])
+            epoch, position = divmod(index, len(pool))
+            drawn.append(pool[order(len(pool), seed, epoch)[position]])
         return drawn
 
     return documents

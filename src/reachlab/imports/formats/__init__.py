@@ -92,9 +92,9 @@ def recognise(config: ImportConfig, file: LogFile) -> Format:
         return InspectAI(config)
     # A document is read once and each format looks at it.
     values = list(islice(file.values(), 1 if file.kind == "document" else FIRST))
-    for found in formats:
-        if (rows := _first(file, found, values)) and all(found.recognises(row) for row in rows):
-            return found
+    for kind in formats:
+        if (rows := _first(file, kind, values)) and all(kind.recognises(row) for row in rows):
+            return kind
     raise ReachlabError(f"{file.path}: {_seen(values)}; no answers of models are found in it")
 
 

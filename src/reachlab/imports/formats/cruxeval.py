@@ -25,8 +25,8 @@ class CruxEval(Format):
         texts = document.get("raw_generations") if isinstance(document, dict) else None
         if not isinstance(texts, dict):
             return super().unfold(document, place)
-        found = document.get("raw_scored_generations")
-        scores = found if isinstance(found, dict) else {}
+        rows = document.get("raw_scored_generations")
+        scores = rows if isinstance(rows, dict) else {}
         return (
             (f"{place}: {name}", {"sample": name, "raw_generations": row, "raw_scored_generations": scores.get(name)})
             for name, row in texts.items()

@@ -48,7 +48,7 @@ class Helm(Apart, Format):
         changed = (instance.get("perturbation") or {}).get("name")
         identity = id_of(instance.get("id"))
         yield Record(
-            answers=tuple(_said(row.get("result"))),
+            answers=tuple(_completions(row.get("result"))),
             question=question,
             gold=gold,
             worked=is_worked(gold),
@@ -58,7 +58,7 @@ class Helm(Apart, Format):
         )
 
 
-def _said(result: Any) -> Iterable[LoggedAnswer]:
+def _completions(result: Any) -> Iterable[LoggedAnswer]:
     if not result or not result.get("success", True):
         yield LoggedAnswer(text=None)
         return

@@ -101,11 +101,11 @@ def _label(metrics: Any) -> Any:
             return None
     if not isinstance(metrics, Mapping):
         return None
-    told = {name: value for name, value in metrics.items() if present(value) and isinstance(value, (int, float))}
-    compared = [name for start in COMPARED for name in told if name.casefold().startswith(start)]
+    values = {name: value for name, value in metrics.items() if present(value) and isinstance(value, (int, float))}
+    compared = [name for start in COMPARED for name in values if name.casefold().startswith(start)]
     if compared:
-        return told[compared[0]]
-    return next(iter(told.values())) if len(told) == 1 else None
+        return values[compared[0]]
+    return next(iter(values.values())) if len(values) == 1 else None
 
 
 def _listed(value: Any, where: str) -> list[Any]:

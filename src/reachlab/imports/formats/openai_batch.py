@@ -42,25 +42,25 @@ class OpenAIBatch(Apart, Format):
         identity = id_of(row["custom_id"] if "custom_id" in row else row["key"])
         if identity is None:
             raise ValueError("a request without its custom_id")
-        yield Record(answers=tuple(self._said(row, place)), id=identity, run=self.run_of(row))
+        yield Record(answers=tuple(self._answers(row, place)), id=identity, run=self.run_of(row))
 
-    def _said(self, row: dict[str, Any], place: str) -> Iterator[LoggedAnswer]:
+    def _answers(self, row: dict[str, Any], place: str) -> Iterator[LoggedAnswer]:
         if "result" in row and "response" not in row:
             message = row["result"].get("message")
-            yield said_by_anthropic(message) if message else LoggedAnswer(text=None)
+            yield anthropic_answer(message) if message else LoggedAnswer(text=None)
             return
         response = row.get("response") or {}
         if "candidates" in response:
-            yield from (said_by_gemini(candidate) for candidate in response["candidates"])
+            yield from (gemini_answer(candidate) for candidate in response["candidates"])
             return
         body = response.get("body") or {}
         if row.get("error") or response.get("status_code", 200) != 200 or not body:
             yield LoggedAnswer(text=None)
             return
-        yield from said_in(body, place)
+        yield from answers_in(body, place)
 
 
-def said_in(body: Any, place: str) -> Iterable[LoggedAnswer]:
+def answers_in(body: Any, place: str) -> Iterable[LoggedAnswer]:
     """The answers of a response: of chat completions, of completions, or of the Responses API.
 
     Raises:
@@ -81,12 +81,12 @@ def said_in(body: Any, place: str) -> Iterable[LoggedAnswer]:
         raise ReachlabError(f"{place}: a response without choices")
 
 
-def said_by_anthropic(message: Any) -> LoggedAnswer:
+def anthropic_answer(message: Any) -> LoggedAnswer:
     """The answer of a message, without its thinking."""
     return _ended(content_of(message["content"]), finish_of(message.get("stop_reason")))
 
 
-def said_by_gemini(candidate: Any) -> LoggedAnswer:
+def gemini_answer(candidate: Any) -> LoggedAnswer:
     """The answer of a candidate, without its thoughts."""
     parts = (candidate.get("content") or {}).get("parts") or []
     texts = [part["text"] for part in parts if "text" in part and not part.get("thought")]

@@ -93,12 +93,12 @@ class Reachlab(Format):
             what = f"no field {error}" if isinstance(error, KeyError) else str(error)
             raise ReachlabError(f"{place}: not as it was exported: {what}") from error
         further = (self.document or {}).get("columns", {})
-        said = []
+        logged_answers = []
         if sample is not None:
             text = None if sample.verdict == Verdict.unscored(NOT_ANSWERED) else sample.text
-            said = [LoggedAnswer(text=text, sample=sample, further={name: row.get(name) for name in further})]
+            logged_answers = [LoggedAnswer(text=text, sample=sample, further={name: row.get(name) for name in further})]
         yield Record(
-            answers=tuple(said),
+            answers=tuple(logged_answers),
             id=problem.id,
             index=sample.index if sample else None,
             problem=problem,

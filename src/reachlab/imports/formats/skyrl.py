@@ -36,7 +36,7 @@ class SkyRL(Format):
     def read(self, row: Any, place: str) -> Iterable[Record]:
         """A rollout."""
         text, score = row["output_response"], row["score"]
-        gold = next((one_answer(found) for path in GOLDS if present(found := lookup(row, path))), None)
+        gold = next((one_answer(value) for path in GOLDS if present(value := lookup(row, path))), None)
         question = question_in(row["input_prompt"])
         if question is None:
             raise TypeError(f"field 'input_prompt': text wanted, found {row['input_prompt']!r:.60}")
