@@ -52,7 +52,7 @@ class FieldNames:
     index: str | None = None
     label: str | None = None
 
-    def of(self, name: str) -> "Found":
+    def of(self, name: str) -> "FieldNames":
         """The same, with ``*`` replaced by `name`."""
         return FieldNames(**{key: path and path.replace("*", name) for key, path in vars(self).items()})
 
