@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from reachlab.boundary.forecast import Forecast, forecast_solved
 from reachlab.boundary.outcomes import Outcomes
-from reachlab.store.adaptive import Ledger, Look, Plan, choose_looks, ending
+from reachlab.store.adaptive import AdaptivePlan, Ledger, Look, choose_looks, ending
 from timing import machine
 
 PROBLEMS, RUNS = 500, 200
@@ -56,7 +56,7 @@ def fine(looks: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted({*looks, *between}))
 
 
-def adaptive(plan: Plan, grid: tuple[int, ...], right_PX: Ints) -> Run:
+def adaptive(plan: AdaptivePlan, grid: tuple[int, ...], right_PX: Ints) -> Run:
     """The run that the plan makes of right samples counted along a finer grid."""
     at = np.searchsorted(grid, plan.looks)
     right_PJ = np.diff(right_PX.cumsum(axis=1)[:, at], axis=1, prepend=0)
@@ -90,7 +90,7 @@ def uniform(grid: tuple[int, ...], right_PX: Ints) -> dict[float | None, Run]:
 
 def report(samples: int, population: str) -> None:
     """The table of one population: a row a width."""
-    plans = {w: Plan(looks=choose_looks(samples), enough=1, target_width=w) for w in WIDTHS}
+    plans = {w: AdaptivePlan(looks=choose_looks(samples), enough=1, target_width=w) for w in WIDTHS}
     grid = fine(choose_looks(samples))
     ratios: dict[float | None, list[float]] = {w: [] for w in WIDTHS}
     savings: dict[float | None, list[float]] = {w: [] for w in WIDTHS}
@@ -168,9 +168,9 @@ def trade(samples: int, population: str) -> None:
         names = tuple(map(str, range(PROBLEMS)))
         whole_K = Outcomes("all", names, n_P, right_PX.sum(axis=1), zero_P).pass_at_k(ks).mean(axis=0)
         for enough, row in rows.items():
-            plan = Plan(looks=choose_looks(samples), enough=enough, target_width=None)
+            plan = AdaptivePlan(looks=choose_looks(samples), enough=enough, target_width=None)
             ours = adaptive(plan, grid, right_PX)
-            early = adaptive(Plan(looks=plan.looks, enough=enough, target_width=0.05), grid, right_PX)
+            early = adaptive(AdaptivePlan(looks=plan.looks, enough=enough, target_width=0.05), grid, right_PX)
             assert ours.outcomes is not None
             assert early.outcomes is not None
             found_K, truth_K = ours.outcomes.pass_at_k(ks).mean(axis=0), truth_PK.mean(axis=0)
@@ -191,7 +191,7 @@ def bookkeeping() -> None:
     """Seconds to count, follow and forecast a run of 5 million samples, and to list what another stretch lacks."""
     problems, samples = 500, 10_000
     rng = np.random.default_rng(0)
-    plan = Plan(looks=choose_looks(samples), enough=1, target_width=None)
+    plan = AdaptivePlan(looks=choose_looks(samples), enough=1, target_width=None)
     p, s = np.repeat(np.arange(problems), samples), np.tile(np.arange(samples), problems)
     right = rng.random(p.size) < 1e-5
     start = time.perf_counter()

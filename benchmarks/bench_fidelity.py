@@ -28,7 +28,7 @@ from reachlab.models.build import build_model
 from reachlab.models.config import ModelConfig
 from reachlab.models.tokenizer import train_tokenizer
 from reachlab.moe import densify
-from reachlab.moe.fidelity import CANDIDATES, Batch, Fidelity, compare, next_token_loss
+from reachlab.moe.fidelity import CANDIDATES, Batch, Fidelity, compare, mean_nats
 from reachlab.moe.instruments import Recorder
 from reachlab.progress import track
 from reachlab.runs import write_atomically
@@ -174,7 +174,7 @@ def main() -> None:
             model, loss = train(options, tokenizer, packed.train_N, how, seed)
             with Recorder(model) as recorder, torch.no_grad():
                 batches = held_out(packed.held_out_N, options)
-                valid = sum(next_token_loss(model, batch).item() for batch in batches) / len(batches)
+                valid = sum(mean_nats(model, batch).item() for batch in batches) / len(batches)
                 training[how].append({"train_loss": loss, "val_loss": valid, **recorder.scalars()})
             found[how].append(measure(model, packed.train_N, packed.held_out_N, options))
     summary = summarise(found)

@@ -16,7 +16,7 @@ import torch
 from transformers import PreTrainedModel
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.cuda_graph import CapturedSteps
+from reachlab.engines.cuda_graph import CudaGraphSteps
 from reachlab.engines.transformers import BLOCK_ROWS, TransformersDecoder
 from reachlab.models.build import build_model
 from reachlab.models.config import ModelConfig
@@ -68,23 +68,23 @@ def captured_agrees(engine: TransformersDecoder, prompts: torch.Tensor) -> None:
     """Say whether steps are captured, and whether the answers are those of the steps as they are."""
     prompts = prompts[:4]
     seeds = [[p * 100_003 + i for i in range(64)] for p in range(len(prompts))]
-    found, original = [], CapturedSteps._capture
+    found, original = [], CudaGraphSteps._capture
 
-    def told(self: CapturedSteps, *args: object) -> object:
+    def told(self: CudaGraphSteps, *args: object) -> object:
         try:
             return original(self, *args)  # type: ignore[arg-type]
         except RuntimeError:
             traceback.print_exc()
             raise
 
-    def never(self: CapturedSteps, *args: object) -> object:
+    def never(self: CudaGraphSteps, *args: object) -> object:
         raise RuntimeError("not asked for")
 
     for capture in (told, never):
-        CapturedSteps._capture = capture  # type: ignore[assignment, method-assign]
+        CudaGraphSteps._capture = capture  # type: ignore[assignment, method-assign]
         rows = engine.generate(prompts.tolist(), seeds, Decoding(max_tokens=80))
         found.append([c.tokens.tolist() for row in rows for c in row])
-    CapturedSteps._capture = original  # type: ignore[method-assign]
+    CudaGraphSteps._capture = original  # type: ignore[method-assign]
     same = sum(a == b for a, b in zip(*found, strict=True))
     print(f"captured and not: {same} of {len(found[0])} answers are the same", flush=True)
 

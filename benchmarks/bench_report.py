@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 from reachlab.boundary.compare import compare
 from reachlab.report.page import write_report
 from reachlab.runs import RunFolder
-from reachlab.store.samples import LATER, SCHEMA, SampleStore
+from reachlab.store.columns import LATER, SCHEMA
+from reachlab.store.samples import SampleStore
 from reachlab.types import Problem
 from timing import machine
 

@@ -20,7 +20,7 @@ import torch
 from transformers import PreTrainedModel
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.fused_cpu_weights import LeanWeights
+from reachlab.engines.fused_cpu_weights import FusedCpuWeights
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.models.checkpoint import load_model
 from timing import machine
@@ -87,7 +87,7 @@ def rates(model: PreTrainedModel, rows: int) -> tuple[float, float]:
     """Operations a CPU second of one thread, over every product of one step; bytes a second read by one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    weights = LeanWeights(model)
+    weights = FusedCpuWeights(model)
     matrices = list(weights.logits_NHV)
     for layer in weights.layers:
         matrices += [*layer.qkv_NHF, layer.out_FH, *(layer.gate_up_NHF if layer.gate_up_NHF is not None else ())]

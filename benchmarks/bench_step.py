@@ -34,7 +34,7 @@ WARM = 2
 
 
 def rl_step(stack: ExitStack, family: Any) -> Callable[[int], object]:
-    """`Learner.step` on a model made here."""
+    """`NextTokenTrainer.learn` on a model made here."""
     from reachlab.models.build import build_model
     from reachlab.models.checkpoint import save_model
     from reachlab.training.config import LoopConfig, OptimizerConfig

@@ -26,7 +26,7 @@ import math_verify
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
-from reachlab.imports.run import Log
+from reachlab.imports.log import Log
 from reachlab.tasks.math import Math
 from reachlab.types import Problem, Verdict
 from timing import machine
@@ -58,7 +58,7 @@ def read_answers(options: argparse.Namespace, file: str) -> Iterator[Answer]:
     log.scan()
     for name, answers in log.answers():
         for a in answers:
-            yield Answer(f"{name} {a.problem.id} {a.index}", a.problem, a.said.text or "", a.label)
+            yield Answer(f"{name} {a.problem.id} {a.index}", a.problem, a.logged.text or "", a.label)
 
 
 def made_answers() -> Iterator[Answer]:

@@ -21,7 +21,7 @@ from reachlab.models.build import build_model, give_sight
 from reachlab.models.config import ModelConfig
 from reachlab.models.tokenizer import encode_prompts, train_tokenizer
 from reachlab.models.vision import Seen, pixels
-from reachlab.pictures.scenes import scene
+from reachlab.pictures.drawn_scenes import scene
 from reachlab.tasks.registry import load_task
 from reachlab.types import Illustrated
 from timing import machine

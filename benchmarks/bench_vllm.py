@@ -24,10 +24,10 @@ from typing import Any
 from reachlab.engines.config import Decoding
 from reachlab.engines.vllm import VllmEngine, open_engine
 from reachlab.runs import RunFolder
-from reachlab.sampling.backend import Alone
+from reachlab.sampling.backend import LocalBackend
 from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.drawing import Drawer
-from reachlab.sampling.run import _Work
+from reachlab.sampling.work import SamplingWork
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 from timing import machine
@@ -80,14 +80,14 @@ class Side:
         self.engine, self.task, self.decoding, self.place = engine, load_task(task), decoding, place
         self.problems = self.task.problems("all" if self.task.finite else "test", prompts)
         self.rounds = 0
-        asked = engine._asked
+        params_of = engine._sampling_params
 
         def endless(seed: int, decoding: Decoding) -> Any:
-            params = asked(seed, decoding)
+            params = params_of(seed, decoding)
             params.ignore_eos = True
             return params
 
-        engine._asked = endless  # type: ignore[method-assign]
+        engine._sampling_params = endless  # type: ignore[method-assign]
 
     def ours(self, *, whole: bool) -> Rate:
         """Tokens through the machinery; `whole` with seeds and log-probabilities."""
@@ -99,8 +99,8 @@ class Side:
         config = SampleConfig(model="m", task="countdown", out=folder.url, engine="vllm", part=2048)
         folder.claim("sample", {"task": config.task})
         store = SampleStore(folder)
-        work = _Work(config, self.decoding, folder, store, self.task, self.problems, 0, lambda remark: None)
-        vars(work)["crew"] = Alone(drawer)
+        work = SamplingWork(config, self.decoding, store, self.task, self.problems, 0, lambda remark: None)
+        vars(work)["backend"] = LocalBackend(drawer)
         keys = [(p, s) for p in range(len(self.problems)) for s in range(N)]
         found = self.timed(lambda: sum(s.tokens for _, drawn in work.draw([keys], nothing) for s in drawn))
         drawer.judge.close()

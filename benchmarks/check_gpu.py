@@ -29,15 +29,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.engines import transformers as engine
 from reachlab.engines.config import Decoding
-from reachlab.engines.cuda_graph import CapturedSteps
+from reachlab.engines.cuda_graph import CudaGraphSteps
 from reachlab.models.build import build_model
 from reachlab.models.checkpoint import load_model
 from reachlab.models.config import ModelConfig
 from reachlab.runs import RunFolder
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig, RoutingConfig
+from reachlab.training.distill import distill
+from reachlab.training.pretrain import pretrain
 from reachlab.training.rl import train_rl
 from reachlab.training.rl_config import BudgetConfig, EvaluationConfig, ObjectiveConfig, RLConfig, SelectionConfig
-from reachlab.training.supervised import distill, pretrain
 from timing import machine
 
 TASK = "countdown,numbers=3"
@@ -179,9 +180,9 @@ def loud(shape: ModelConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedMo
 def decoded(check: Check, shape: ModelConfig, tokenizer: PreTrainedTokenizerBase) -> list[Line]:
     """Answers through captured steps: their tokens against the CPU's, their log-probabilities against a plain pass."""
     model = loud(shape, tokenizer)
-    made: list[CapturedSteps] = []
+    made: list[CudaGraphSteps] = []
 
-    class Watched(CapturedSteps):
+    class Watched(CudaGraphSteps):
         def __init__(self, *arguments: object):
             super().__init__(*arguments)  # type: ignore[arg-type]
             made.append(self)
@@ -193,7 +194,7 @@ def decoded(check: Check, shape: ModelConfig, tokenizer: PreTrainedTokenizerBase
     wanted = engine.TransformersDecoder(model, tokenizer).generate(prompts, seeds, decoding)
     # Few rows: prompts enter where others have ended, so rows of many lengths share a step.
     decoder = engine.TransformersDecoder(model.to(check.device), tokenizer, rows=16)
-    with patch.object(engine, "CapturedSteps", Watched):
+    with patch.object(engine, "CudaGraphSteps", Watched):
         found = decoder.generate(prompts, seeds, decoding)
     model.to("cpu")
     pairs = [

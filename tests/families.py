@@ -24,7 +24,7 @@ from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
 from reachlab.models.packing import Packer
 from reachlab.moe.densify import densify
-from reachlab.moe.families import find_layers
+from reachlab.moe.sites import find_layers
 
 PER_TOKEN = 1e-4
 TOKENS = 24
@@ -99,7 +99,7 @@ class Trial:
         self.answers = [[c.tokens.tolist() for c in row] for row in found]
         self.sampled = [[c.logprob for c in row] for row in found]
         self._agree(self.sampled)
-        return "lean" if engine.lean else "yes"
+        return "lean" if engine.fused_cpu else "yes"
 
     def score(self) -> str:
         """Whether the packer's sums are the model's."""

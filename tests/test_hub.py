@@ -39,7 +39,7 @@ def test_what_can_be_a_name(name: str, is_one: HubName | None) -> None:
 
 def test_a_model_is_fetched_once_and_is_the_one_in_the_folder(hub: SmallHub, checkpoint: Path) -> None:
     found = fetch(HubName("tiny/model"))
-    assert (found.commit, found.asked) == (OLD, True)
+    assert (found.commit, found.current) == (OLD, True)
     assert hash_model(found.folder) == hash_model(checkpoint)
     asked = len(hub.asked)
     assert fetch(HubName("tiny/model", OLD)) == found
@@ -94,7 +94,7 @@ def test_without_a_way_to_the_hub(hub: SmallHub, monkeypatch: pytest.MonkeyPatch
     found = fetch(HubName("tiny/model"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     again = fetch(HubName("tiny/model"))
-    assert (again.folder, again.asked) == (found.folder, False)
+    assert (again.folder, again.current) == (found.folder, False)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     assert fetch(HubName("tiny/model")) == again

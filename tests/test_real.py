@@ -20,7 +20,7 @@ from reachlab.engines.config import Decoding
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.models.checkpoint import load_model
 from reachlab.models.tokenizer import encode_prompts
-from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompted_task import prompted_task
 from reachlab.runs import RunFolder
 from reachlab.tasks.asking import AskConfig
 
@@ -40,7 +40,7 @@ def loaded(real: Path) -> Loaded:
 @pytest.fixture(scope="module")
 def prompts(real: Path, loaded: Loaded) -> list[list[int]]:
     """Two problems as the model is asked them."""
-    problems = asked_task(TASK, AskConfig(), str(real)).task.problems("test", 2)
+    problems = prompted_task(TASK, AskConfig(), str(real)).task.problems("test", 2)
     return encode_prompts(loaded[1], [p.asked for p in problems])
 
 

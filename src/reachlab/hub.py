@@ -51,19 +51,19 @@ class HubName:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A model as it was at one commit. `asked` is false where the hub could not be asked what the revision is now."""
+    """A model as it was at one commit. `current` is false where the hub could not be asked what the revision is now."""
 
     folder: Path
     commit: str
-    asked: bool = True
+    current: bool = True
 
 
 def parse(name: str) -> HubName | None:
     """The name of a model of the hub, or None where it cannot be one."""
-    found = NAME.fullmatch(name)
-    if not found or "--" in found["repo"] or ".." in found["repo"] or found["repo"].endswith(".git"):
+    match = NAME.fullmatch(name)
+    if not match or "--" in match["repo"] or ".." in match["repo"] or match["repo"].endswith(".git"):
         return None
-    return HubName(found["repo"], found["revision"] or "")
+    return HubName(match["repo"], match["revision"] or "")
 
 
 def commit_of(name: HubName) -> str:
@@ -94,7 +94,7 @@ def fetch(name: HubName) -> Snapshot:
         info = HfApi().model_info(name.repo, revision=revision, files_metadata=True, timeout=TIMEOUT_S)
     except _failures() as error:
         if not _final(error) and (folder := _cached(name.repo, revision)):
-            return Snapshot(folder, folder.name, asked=False)
+            return Snapshot(folder, folder.name, current=False)
         refuse(error, str(name), "model")
     commit = str(info.sha)
     if folder := _cached(name.repo, commit):
@@ -106,14 +106,14 @@ def fetch(name: HubName) -> Snapshot:
         place = _place(f"models--{name.repo}") / "snapshots" / commit
         here = sum(size for file, size in wanted.items() if (place / file).is_file())
         with _shown(name.repo, sum(wanted.values()), here, place.parent.parent / "blobs"):
-            found = snapshot_download(
+            snapshot = snapshot_download(
                 name.repo, revision=commit, allow_patterns=[*SMALL, weights], ignore_patterns=list(LEFT_OUT)
             )
     except _failures() as error:
         refuse(error, str(name), "model")
     if revision != commit:
         _remember(name.repo, revision, commit)
-    return Snapshot(Path(found), commit)
+    return Snapshot(Path(snapshot), commit)
 
 
 def _weights(name: HubName, files: Iterable[str]) -> str:
@@ -170,11 +170,11 @@ def _cached(repo: str, revision: str) -> Path | None:
 def weight_files(folder: Path) -> list[Path]:
     """The files that weights are loaded from. The same weights once more, as PyTorch's own or in one file for another
     program, are not among them, so it does not matter whether somebody fetched them too."""
-    found = sorted(folder.glob("*.safetensors"))
-    own = [file for file in found if file.name.startswith("model")]
+    files = sorted(folder.glob("*.safetensors"))
+    own = [file for file in files if file.name.startswith("model")]
     if own:
-        return [file for file in found if not file.name.startswith("consolidated")]
-    return found or sorted(folder.glob("pytorch_model*.bin"))
+        return [file for file in files if not file.name.startswith("consolidated")]
+    return files or sorted(folder.glob("pytorch_model*.bin"))
 
 
 def _has_all_shards(folder: Path, weights: str) -> bool:
@@ -217,13 +217,13 @@ def _shown(label: str, total: int, here: int, blobs: Path) -> Iterator[None]:
     with track(f"fetch {label} (MB)", _mb(total), _mb(here)) as advance:
 
         def look() -> None:
-            told = _mb(here)
+            counted = _mb(here)
             while not ended.wait(LOOK_EVERY_S):
                 now = _mb(min(here + max(0, _bytes(blobs.glob("*")) - before), total))
-                if now > told:
-                    advance(now - told)
-                    told = now
-            told_MB[0] = told
+                if now > counted:
+                    advance(now - counted)
+                    counted = now
+            told_MB[0] = counted
 
         told_MB = [_mb(here)]
         watcher = threading.Thread(target=look, daemon=True)

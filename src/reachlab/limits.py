@@ -43,17 +43,17 @@ def check_numbers(
     """
     limits = {**LISTING, **(most or {})}
     for field in fields(config):
-        found = getattr(config, field.name)
-        for value in found if isinstance(found, tuple) else (found,):
+        given = getattr(config, field.name)
+        for value in given if isinstance(given, tuple) else (given,):
             if isinstance(value, float) and value != value:
                 raise ReachlabError(f"{field.name}={value} is no number")
             if isinstance(value, int) and not isinstance(value, bool):
                 _check_whole(field.name, value, seeds, limits)
-            said = f"{field.name}={value}"
+            setting = f"{field.name}={value}"
             if field.name in positive and not 0 < value < float("inf"):
-                raise ReachlabError(f"{said} must be above 0")
+                raise ReachlabError(f"{setting} must be above 0")
             if field.name in counts and value is not None and value < 1:
-                raise ReachlabError(f"{said} must be 1 or more")
+                raise ReachlabError(f"{setting} must be 1 or more")
 
 
 def _check_whole(name: str, value: int, seeds: Iterable[str], limits: Mapping[str, int]) -> None:

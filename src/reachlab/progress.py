@@ -58,16 +58,16 @@ def track_count(label: str) -> Iterator[Callable[[int, int], None]]:
     """Like `track`, for work that tells how much is done and how much there is as it goes: tell(done, total)."""
     with ExitStack() as stack:
         advance: Advance | None = None
-        told = 0
+        counted = 0
 
-        def tell(done: int, total: int) -> None:
-            nonlocal advance, told
+        def progress(done: int, total: int) -> None:
+            nonlocal advance, counted
             if advance is None:
                 advance = stack.enter_context(track(label, total))
-            advance(done - told)
-            told = done
+            advance(done - counted)
+            counted = done
 
-        yield tell
+        yield progress
 
 
 def bars() -> Progress:
@@ -89,18 +89,18 @@ class _Eta(TimeRemainingColumn):
     """What the work itself says of its end, or else what rich makes of its speed."""
 
     def render(self, task: Task) -> Text:
-        said = task.fields.get("eta")
-        return Text(said, style="progress.remaining") if said else super().render(task)
+        eta = task.fields.get("eta")
+        return Text(eta, style="progress.remaining") if eta else super().render(task)
 
 
 def describe(info: dict[str, Any]) -> str:
     """Numbers in a few digits, for a line of progress; a `note` as it is."""
-    said = (
+    words = (
         str(v) if k == "note" else f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
         for k, v in info.items()
         if (k, v) != ("note", "")
     )
-    return "  ".join(said)
+    return "  ".join(words)
 
 
 def duration(seconds: float) -> str:
@@ -112,12 +112,12 @@ def duration(seconds: float) -> str:
     return f"{whole}s"
 
 
-def _audience(said: str) -> int:
+def _audience(fields: str) -> int:
     """The descriptor to write events to; −1, which none has, where nobody reads any more."""
-    if said.isdecimal():
-        return int(said)
+    if fields.isdecimal():
+        return int(fields)
     try:
-        return os.open(said, os.O_WRONLY | os.O_NONBLOCK)
+        return os.open(fields, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return -1
 

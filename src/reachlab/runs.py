@@ -9,18 +9,14 @@ import contextlib
 import glob
 import json
 import os
-import platform
 import re
 import shutil
 import socket
-import subprocess
 import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,20 +24,8 @@ import fsspec
 
 from reachlab.errors import ReachlabError
 from reachlab.locks import locked, locked_remotely
+from reachlab.provenance import provenance
 from reachlab.storable import encoded, parse_json, storable
-
-PACKAGES = (
-    "reachlab",
-    "torch",
-    "transformers",
-    "numpy",
-    "numba",
-    "pyarrow",
-    "sympy",
-    "latex2sympy2-extended",
-    "reasoning-gym",
-)
-
 
 TEMPORARY = re.compile(r"\..+\.(?:(?P<host>[^.]*)-(?P<process>\d+)-)?[0-9a-f]{8}\.tmp")
 """What a file is called until it is whole: who writes it stands in the name."""
@@ -128,13 +112,13 @@ class RunFolder:
         Raises:
             ReachlabError: it is not there or not readable, or no JSON object.
         """
-        found = parse_json(self.read(name), self.file(name))
-        if not isinstance(found, dict):
+        document = parse_json(self.read(name), self.file(name))
+        if not isinstance(document, dict):
             raise ReachlabError(f"{self.file(name)}: not a JSON object")
         for part in ("config", "facts", "provenance") if name == "run.json" else ():
-            if not isinstance(found.get(part, {}), dict):
+            if not isinstance(document.get(part, {}), dict):
                 raise ReachlabError(f"{self.file(name)}: {part} is not a JSON object")
-        return found
+        return document
 
     def read(self, name: str) -> bytes:
         """The whole of a file of the run.
@@ -277,8 +261,8 @@ def kept_at(step: int) -> str:
 
 def training_step(path: str | Path) -> int | None:
     """The training step of a checkpoint that was kept on the way, read off its folder's name; None for any other."""
-    found = re.fullmatch(r"step-(\d{6,})", Path(path).name)
-    return int(found[1]) if found else None
+    match = re.fullmatch(r"step-(\d{6,})", Path(path).name)
+    return int(match[1]) if match else None
 
 
 def open_url(url: str) -> tuple[Any, str]:
@@ -350,13 +334,13 @@ def write_atomically(path: Path, data: bytes | IO[bytes]) -> None:
 def _is_abandoned(file: Path) -> bool:
     """Whether a temporary file's writer is dead: he was a process of this machine that is gone, or nobody has written
     to it for long."""
-    found = TEMPORARY.fullmatch(file.name)
-    if found is None:
+    match = TEMPORARY.fullmatch(file.name)
+    if match is None:
         return False
     with contextlib.suppress(FileNotFoundError):
-        if found["host"] == socket.gethostname().replace(".", "_"):
+        if match["host"] == socket.gethostname().replace(".", "_"):
             try:
-                os.kill(int(found["process"]), 0)
+                os.kill(int(match["process"]), 0)
             except ProcessLookupError:
                 return True
             except (PermissionError, OverflowError):
@@ -389,34 +373,3 @@ def differences(old: Any, new: Any, where: str = "") -> Iterator[str]:
             yield from differences(old.get(key), new.get(key), f"{where}.{key}" if where else key)
     elif old != new:
         yield f"{where.removeprefix('config.')} was {json.dumps(old)}, now {json.dumps(new)}"
-
-
-@cache
-def provenance() -> dict[str, Any]:
-    """What ran: package versions, interpreter, platform, git commit of the code and whether its tree was dirty."""
-    versions = {}
-    for package in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return {
-        "versions": versions,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        **_git(Path(__file__).parent),
-    }
-
-
-def _git(folder: Path) -> dict[str, Any]:
-    def ask(*words: str) -> str | None:
-        try:
-            done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip()
-
-    commit = ask("rev-parse", "HEAD")
-    return {
-        "commit": commit,
-        "dirty": bool(ask("status", "--porcelain", "--untracked-files=no")) if commit else None,
-    }

@@ -6,7 +6,7 @@ import pytest
 from reachlab.engines import concurrent
 from reachlab.engines.concurrent import PIECE, ConcurrentEngine
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Answer
+from reachlab.engines.engine import EngineAnswer
 from reachlab.errors import ReachlabError
 from reachlab.types import Prompt
 
@@ -18,7 +18,7 @@ class Echo(ConcurrentEngine):
         super().__init__("echo", at_once)
         self.cancelled = self.ended = 0
 
-    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         try:
             if seed == 13:
                 raise ReachlabError("thirteen")
@@ -27,7 +27,7 @@ class Echo(ConcurrentEngine):
             self.cancelled += 1
             raise
         self.ended += 1
-        return Answer(f"{prompt!s} {seed}", 1, "stop", None)
+        return EngineAnswer(f"{prompt!s} {seed}", 1, "stop", None)
 
 
 def test_answers_stand_where_they_were_asked() -> None:
@@ -107,7 +107,7 @@ class Gated(ConcurrentEngine):
     def open(self) -> None:
         self._loop.call_soon_threadsafe(self.gate.set)
 
-    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         self.now += 1
         self.most = max(self.most, self.now)
         if seed % 2 == 0:
@@ -119,7 +119,7 @@ class Gated(ConcurrentEngine):
         else:
             await asyncio.sleep(0)
         self.now -= 1
-        return Answer(str(seed), 5, "stop", None)
+        return EngineAnswer(str(seed), 5, "stop", None)
 
     def tokens_under_way(self) -> int:
         return 2 * self.waiting

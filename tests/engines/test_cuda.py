@@ -6,7 +6,7 @@ from tests.models.vlm import llava
 from tests.tiny import tiny_model, tiny_tokenizer
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.cuda_graph import CapturedSteps
+from reachlab.engines.cuda_graph import CudaGraphSteps
 from reachlab.engines.transformers import ACCELERATOR_ROWS, TransformersDecoder
 from reachlab.models.tokenizer import encode_prompts
 from reachlab.models.vision import processor_of, written
@@ -21,18 +21,18 @@ SEEDS = [list(range(p * 100, p * 100 + 40)) for p in range(3)]
 def test_captured_steps_draw_what_the_steps_as_they_are_do(monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer, model = tiny_tokenizer(), tiny_model().to("cuda")
     prompts = encode_prompts(tokenizer, ["1 2 3=6:", "4 5 6=15:", "12 1 1=14:"])
-    captures, capture = [], CapturedSteps._capture
+    captures, capture = [], CudaGraphSteps._capture
 
-    def counted(self: CapturedSteps, *args: object) -> object:
+    def counted(self: CudaGraphSteps, *args: object) -> object:
         captures.append(capture(self, *args))  # type: ignore[arg-type]
         return captures[-1]
 
-    def never(self: CapturedSteps, *args: object) -> object:
+    def never(self: CudaGraphSteps, *args: object) -> object:
         raise RuntimeError
 
     texts = []
     for how in (counted, never):
-        monkeypatch.setattr(CapturedSteps, "_capture", how)
+        monkeypatch.setattr(CudaGraphSteps, "_capture", how)
         found = TransformersDecoder(model, tokenizer).generate(prompts, SEEDS, Decoding(max_tokens=40))
         texts.append([[c.tokens.tolist() for c in row] for row in found])
     assert captures

@@ -10,7 +10,7 @@ from tests.tiny import tiny_model, tiny_tokenizer
 from reachlab.engines import cuda_graph as captured
 from reachlab.engines import transformers as engine
 from reachlab.engines.config import Decoding
-from reachlab.engines.cuda_graph import CapturedSteps
+from reachlab.engines.cuda_graph import CudaGraphSteps
 from reachlab.engines.transformers import TransformersDecoder
 
 PROMPTS = [[3, 4, 5], [6, 7, 8, 9, 10, 3, 4], [5]]
@@ -24,14 +24,14 @@ def test_padded_steps_draw_the_same_samples(
 ) -> None:
     model, tokenizer, decoding = tiny_model(family), tiny_tokenizer(), Decoding(max_tokens=14)
     plain = TransformersDecoder(model, tokenizer, 16)
-    plain.lean = False
+    plain.fused_cpu = False
     wanted = plain.generate(PROMPTS, SEEDS, decoding)
     monkeypatch.setattr(captured, "BUCKET", bucket)
     begin = engine._Batch.__init__
 
     def with_padding(self: engine._Batch, *args: object) -> None:
         begin(self, *args)  # type: ignore[arg-type]
-        self.lean, self.captured = None, CapturedSteps(self.model, self.cache)
+        self.fused_cpu, self.cuda_graph = None, CudaGraphSteps(self.model, self.cache)
 
     monkeypatch.setattr(engine._Batch, "__init__", with_padding)
     found = TransformersDecoder(model, tokenizer, 16).generate(PROMPTS, SEEDS, decoding)
@@ -46,22 +46,22 @@ def test_a_batch_that_shrinks_meets_few_shapes(monkeypatch: pytest.MonkeyPatch) 
     model, tokenizer, decoding = tiny_model(), tiny_tokenizer(), Decoding(max_tokens=14)
     seeds = [list(range(p * 100, p * 100 + 40)) for p in range(3)]
     plain = TransformersDecoder(model, tokenizer, 22)
-    plain.lean = False
+    plain.fused_cpu = False
     monkeypatch.setattr(engine, "BLOCK_ROWS", 2)
     wanted = plain.generate(PROMPTS, seeds, decoding)
-    begin, forward = engine._Batch.__init__, CapturedSteps.forward
+    begin, forward = engine._Batch.__init__, CudaGraphSteps.forward
     keys: list[tuple[int, int]] = []
 
     def with_padding(self: engine._Batch, *args: object) -> None:
         begin(self, *args)  # type: ignore[arg-type]
-        self.lean, self.captured = None, CapturedSteps(self.model, self.cache)
+        self.fused_cpu, self.cuda_graph = None, CudaGraphSteps(self.model, self.cache)
 
-    def noted(self: CapturedSteps, key: tuple[int, int], *inputs: torch.Tensor) -> torch.Tensor:
+    def noted(self: CudaGraphSteps, key: tuple[int, int], *inputs: torch.Tensor) -> torch.Tensor:
         keys.append(key)
         return forward(self, key, *inputs)
 
     monkeypatch.setattr(engine._Batch, "__init__", with_padding)
-    monkeypatch.setattr(CapturedSteps, "forward", noted)
+    monkeypatch.setattr(CudaGraphSteps, "forward", noted)
     found = TransformersDecoder(model, tokenizer, 22).generate(PROMPTS, seeds, decoding)
     assert len({blocks for blocks, _ in keys}) > 1
     assert {blocks for blocks, _ in keys} <= {1, 2, 4, 8, 11}

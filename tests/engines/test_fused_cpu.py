@@ -1,4 +1,4 @@
-"""What the lean decoder computes, where matrices are wider than a panel and samples begin alike."""
+"""What the fused CPU decoder computes, where matrices are wider than a panel and samples begin alike."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrai
 
 from reachlab.engines import transformers as engine
 from reachlab.engines.config import Decoding
-from reachlab.engines.fused_cpu import LeanDecoder
+from reachlab.engines.fused_cpu import FusedCpuDecoder
 from reachlab.engines.fused_cpu_kernels import exp, gate
 from reachlab.engines.fused_cpu_weights import PANEL
 from reachlab.engines.transformers import TransformersDecoder
@@ -41,7 +41,7 @@ def test_panels_of_any_width(heads: int, kv_heads: int, intermediate: int, token
     model = wide(heads, kv_heads, intermediate)
     decoder = TransformersDecoder(model, tokenizer)
     found = decoder.generate(PROMPTS, [[1, 2, 3]] * 3, Decoding(max_tokens=8))
-    assert decoder.lean
+    assert decoder.fused_cpu
     for prompt, row in zip(PROMPTS, found, strict=True):
         for answer in row:
             assert answer.logprob == pytest.approx(own_logprob(model, prompt, answer.tokens), abs=1e-4)
@@ -55,9 +55,9 @@ def test_samples_that_begin_alike_are_computed_once(
     model = wide(4, 2, 40, len(tokenizer))
     monkeypatch.setattr(engine, "BLOCK_ROWS", 4)
     counts: list[int] = []
-    logits = LeanDecoder.logits
+    logits = FusedCpuDecoder.logits
 
-    def counted(self: LeanDecoder, rows: np.ndarray, ids_B: torch.Tensor, *others: Any) -> torch.Tensor:
+    def counted(self: FusedCpuDecoder, rows: np.ndarray, ids_B: torch.Tensor, *others: Any) -> torch.Tensor:
         counts.append(len(rows))
         return logits(self, rows, ids_B, *others)
 
@@ -65,7 +65,7 @@ def test_samples_that_begin_alike_are_computed_once(
     decoding = Decoding(temperature=temperature, max_tokens=12)
     alone = TransformersDecoder(model, tokenizer, 1)
     wanted = [[alone.generate([p], [[s]], decoding)[0][0] for s in row] for p, row in zip(PROMPTS, seeds, strict=True)]
-    monkeypatch.setattr(LeanDecoder, "logits", counted)
+    monkeypatch.setattr(FusedCpuDecoder, "logits", counted)
     found = TransformersDecoder(model, tokenizer, 24).generate(PROMPTS, seeds, decoding)
     for ours, theirs in zip(found, wanted, strict=True):
         assert [a.tokens.tolist() for a in ours] == [a.tokens.tolist() for a in theirs]

@@ -16,8 +16,8 @@ from reachlab.engines.openai import OpenAIEngine, open_engine
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import save_model
 from reachlab.models.vision import processor_of
+from reachlab.pictures.drawn_scenes import scene
 from reachlab.pictures.reference import data_url
-from reachlab.pictures.scenes import scene
 from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.run import sample
 from reachlab.types import Chat, Illustrated

@@ -1,4 +1,4 @@
-"""What the lean decoder is believed to compute, whatever sleeps on the probe; and what may be decoded at all."""
+"""What the fused CPU decoder is believed to compute, whatever sleeps on the probe; and what may be decoded at all."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.probe import Probe, believe, far, resting
+from reachlab.engines.probe import Probe, far, probe_decoding, resting
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
 from reachlab.models.packing import Packer
@@ -38,7 +38,7 @@ def build(family: str, scale: float = 0.3, **more: Any) -> PreTrainedModel:
 
 
 def worst(model: PreTrainedModel, tokens: int = 24) -> tuple[float, bool]:
-    """How far a token's log-probability is from the model's own at worst, and whether the lean decoder drew it."""
+    """How far a token's log-probability is from the model's own at worst, and whether the fused CPU decoder drew it."""
     engine = TransformersDecoder(model, tiny_tokenizer())
     found = engine.generate(PROMPTS, [[1, 2, 3], [4, 5, 6]], Decoding(max_tokens=tokens))
     errors = [
@@ -46,11 +46,11 @@ def worst(model: PreTrainedModel, tokens: int = 24) -> tuple[float, bool]:
         for prompt, row in zip(PROMPTS, found, strict=True)
         for answer in row
     ]
-    return max(errors), bool(engine.lean)
+    return max(errors), bool(engine.fused_cpu)
 
 
-def is_lean(model: PreTrainedModel) -> bool:
-    return believe(model).weights is not None
+def is_fused(model: PreTrainedModel) -> bool:
+    return probe_decoding(model).weights is not None
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def is_lean(model: PreTrainedModel) -> bool:
     ids=["a scaling beyond 16", "a clip that sleeps", "a clip"],
 )
 def test_what_sleeps_on_a_probe_goes_through_the_modules(family: str, more: dict[str, Any]) -> None:
-    error, lean = worst(build(family, **more))
-    assert not lean
+    error, fused = worst(build(family, **more))
+    assert not fused
     assert error < 1e-4
 
 
 def test_a_clip_that_no_probe_would_wake() -> None:
-    assert is_lean(build("Olmoe", **EXPERTS))
-    assert not is_lean(build("Olmoe", **EXPERTS, clip_qkv=1e9))
+    assert is_fused(build("Olmoe", **EXPERTS))
+    assert not is_fused(build("Olmoe", **EXPERTS, clip_qkv=1e9))
 
 
 def clip(module: Any, x: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ def test_neighbours_of_a_clip_in_any_part(asleep: Callable[[Any, Tensor], Tensor
     model = build("Llama")
     module = model.model.layers[1].get_submodule(part)
     module.forward = lambda x: asleep(module, x)
-    assert not is_lean(model)
+    assert not is_fused(model)
 
 
 @pytest.mark.parametrize("scale", [0.3, 1e-4])
@@ -103,7 +103,7 @@ def test_queries_that_grow_with_the_position(scale: float) -> None:
     model = build("Llama", scale, max_position_embeddings=4096)
     rotary = model.model.rotary_emb
     rotary.forward = lambda x, position_ids: type(rotary).forward(rotary, x, position_ids)
-    assert is_lean(model)
+    assert is_fused(model)
     attention = model.model.layers[1].self_attn
 
     def grown(position_embeddings: tuple[Tensor, Tensor], hidden_states: Tensor, **more: Any) -> Any:
@@ -116,7 +116,7 @@ def test_queries_that_grow_with_the_position(scale: float) -> None:
             del q_proj.forward
 
     attention.forward = grown
-    assert not is_lean(model)
+    assert not is_fused(model)
 
 
 @pytest.mark.parametrize("part", ["mlp.down_proj", "mlp.up_proj", "self_attn.k_proj", "self_attn.q_proj"])
@@ -124,16 +124,16 @@ def test_a_bias_that_is_still_zero(part: str) -> None:
     model = build("Llama")
     module: Any = model.model.layers[0].get_submodule(part)
     module.bias = nn.Parameter(torch.zeros(module.out_features))
-    assert not is_lean(model)
+    assert not is_fused(model)
 
 
 def test_default_vectors_that_have_not_learnt() -> None:
     model = build("Olmoe", **EXPERTS)
     densify(model, "default", forward="sparse")
-    assert is_lean(model)
+    assert is_fused(model)
     model = build("Olmoe", **EXPERTS)
     densify(model, "default", forward="default")
-    assert not is_lean(model)
+    assert not is_fused(model)
 
 
 def test_a_window_that_attention_is_not_told() -> None:
@@ -145,13 +145,13 @@ def test_a_window_that_attention_is_not_told() -> None:
     assert found[0].logprob == pytest.approx(logprob(model, [3, 4], tokens), abs=1e-4 * len(tokens))
     with pytest.raises(ReachlabError, match="the sliding window of 8 in its configuration does not reach"):
         engine.generate([[3, 4]], [[1]], Decoding(max_tokens=7))
-    assert not is_lean(build("Llama", sliding_window=1000))
+    assert not is_fused(build("Llama", sliding_window=1000))
 
 
 @pytest.mark.parametrize("window", [3, 4, 4096])
 def test_a_window_is_the_one_that_was_told(window: int) -> None:
-    error, lean = worst(build("Mistral", head_dim=8, sliding_window=window))
-    assert lean
+    error, fused = worst(build("Mistral", head_dim=8, sliding_window=window))
+    assert fused
     assert error < 1e-4
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.engines.served import completion
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Answer
+from reachlab.engines.engine import EngineAnswer
 from reachlab.engines.server_answers import CutError, read_answer
 from reachlab.engines.wire import UnusableError
 
@@ -16,7 +16,7 @@ DECODING = Decoding(max_tokens=8)
 NAN, INF = float("nan"), float("inf")
 
 
-def read(found: Any, *, chat: bool = False) -> Answer:
+def read(found: Any, *, chat: bool = False) -> EngineAnswer:
     """As it comes from the wire: through JSON."""
     return read_answer(json.loads(json.dumps(found)), DECODING, chat=chat)
 
@@ -34,20 +34,22 @@ def says(content: Any, **message: Any) -> dict[str, Any]:
 
 
 def test_what_is_right() -> None:
-    assert read(completion("x")) == Answer("x", 3, "stop", -3.0)
-    assert read(completion("x", chat=True), chat=True) == Answer("x", 3, "stop", -3.0)
-    assert read(completion("x", logprobs=None)) == Answer("x", 3, "stop", None)
+    assert read(completion("x")) == EngineAnswer("x", 3, "stop", -3.0)
+    assert read(completion("x", chat=True), chat=True) == EngineAnswer("x", 3, "stop", -3.0)
+    assert read(completion("x", logprobs=None)) == EngineAnswer("x", 3, "stop", None)
     # A server of either endpoint may write log-probabilities as the other does, or round them up.
     listed = [{"logprob": -0.5}, {"logprob": -0.25}, {"logprob": 0}]
     assert read(completion("x", logprobs={"content": listed})).logprob == -0.75
     assert read(scored(1e-7, 1e-7, 0)).logprob == 0.0
     assert read(scored(-9999.0, -1.0, -1.0)).logprob == -10001.0
     # Without a count the tokens that are listed count; a list that is not whole is no sum.
-    assert read(completion("x") | {"usage": None}) == Answer("x", 3, "stop", -3.0)
-    assert read(scored(None, -1.0, -1.0)) == Answer("x", 3, "stop", None)
-    assert read(scored(-1.0)) == Answer("x", 3, "stop", None)
-    assert read(used(8, finish_reason="length", logprobs=None)) == Answer("x", 8, "length", None)
-    assert read(completion("", logprobs=None) | {"usage": {"completion_tokens": 0}}) == Answer("", 0, "stop", None)
+    assert read(completion("x") | {"usage": None}) == EngineAnswer("x", 3, "stop", -3.0)
+    assert read(scored(None, -1.0, -1.0)) == EngineAnswer("x", 3, "stop", None)
+    assert read(scored(-1.0)) == EngineAnswer("x", 3, "stop", None)
+    assert read(used(8, finish_reason="length", logprobs=None)) == EngineAnswer("x", 8, "length", None)
+    assert read(completion("", logprobs=None) | {"usage": {"completion_tokens": 0}}) == EngineAnswer(
+        "", 0, "stop", None
+    )
     assert read(says(None, reasoning_content="2"), chat=True).text == "<think>2</think>"
     assert read(completion("a\ud83d")).text == "a\\ud83d"
 
@@ -127,7 +129,7 @@ def test_a_servers_own_limit() -> None:
 def test_a_filtered_answer_is_none_of_the_models(made: Callable[..., dict[str, Any]]) -> None:
     """What came of it is kept, and nothing that would be the model's word for it."""
     chat = "message" in made()["choices"][0]
-    assert read(made(finish_reason="content_filter"), chat=chat) == Answer("so", 3, "content_filter", None)
+    assert read(made(finish_reason="content_filter"), chat=chat) == EngineAnswer("so", 3, "content_filter", None)
     nothing: dict[str, Any] = {"message": {"content": None}, "text": None, "logprobs": None}
     bare = made(finish_reason="content_filter", **nothing) | {"usage": None}
-    assert read(bare, chat=chat) == Answer("", 0, "content_filter", None)
+    assert read(bare, chat=chat) == EngineAnswer("", 0, "content_filter", None)

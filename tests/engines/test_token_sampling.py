@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.token_sampling import choose_at_once, choose_tokens
+from reachlab.engines.token_sampling import sample_at_once, sample_tokens
 from reachlab.errors import ReachlabError
 
 GRID = 1 << 14
@@ -29,7 +29,7 @@ def expected(logits_V: torch.Tensor, decoding: Decoding) -> torch.Tensor:
 def integrate(logits_V: torch.Tensor, decoding: Decoding) -> torch.Tensor:
     """The share of the uniforms on [0, 1) that leads to each token."""
     grid_B = (torch.arange(GRID) + 0.5) / GRID
-    tokens_B, _ = choose_tokens(logits_V.expand(GRID, -1), grid_B, decoding)
+    tokens_B, _ = sample_tokens(logits_V.expand(GRID, -1), grid_B, decoding)
     return torch.bincount(tokens_B, minlength=len(logits_V)).double() / GRID
 
 
@@ -61,7 +61,7 @@ def test_a_token_that_cannot_be_is_never_chosen(
         logits[0] = 0.0
     logits_BV = torch.tensor([logits])
     decoding = Decoding(temperature=temperature, top_k=truncation[0], top_p=truncation[1])
-    tokens_B, logprobs_B = choose_tokens(logits_BV, torch.tensor([u / 2**24]), decoding)
+    tokens_B, logprobs_B = sample_tokens(logits_BV, torch.tensor([u / 2**24]), decoding)
     assert logits[int(tokens_B)] > -math.inf
     # Of logits at the edge of the truncation whose float32 probabilities are equal, any may be the one that is kept.
     possible = expected(logits_BV[0], decoding) > 0
@@ -72,7 +72,7 @@ def test_a_token_that_cannot_be_is_never_chosen(
 @pytest.mark.parametrize("u", [0.0, ALMOST_ONE])
 def test_the_ends_of_the_unit_interval(u: float) -> None:
     logits_BV = torch.tensor([[-math.inf, 0.0, 1.0, -math.inf], [0.0, -math.inf, -100.0, 5.0]])
-    tokens_B, _ = choose_tokens(logits_BV, torch.full((2,), u), Decoding())
+    tokens_B, _ = sample_tokens(logits_BV, torch.full((2,), u), Decoding())
     assert tokens_B.tolist() == ([1, 0] if u == 0 else [2, 3])
 
 
@@ -80,14 +80,14 @@ def test_the_last_uniform_of_a_large_vocabulary() -> None:
     """Rounding in the running sum must not lead beyond the last token that can be."""
     logits_BV = torch.randn(16, 50_000, generator=torch.Generator().manual_seed(0))
     logits_BV[:, 40_000:] = -math.inf
-    tokens_B, _ = choose_tokens(logits_BV, torch.full((16,), ALMOST_ONE), Decoding())
+    tokens_B, _ = sample_tokens(logits_BV, torch.full((16,), ALMOST_ONE), Decoding())
     assert (tokens_B < 40_000).all()
 
 
 def test_temperature_zero_takes_the_likeliest() -> None:
     logits_BV = torch.tensor([[0.0, 3.0, 1.0], [2.0, -1.0, 0.0]])
     for u in (0.0, 0.5, ALMOST_ONE):
-        tokens_B, logprobs_B = choose_tokens(logits_BV, torch.full((2,), u), Decoding(temperature=0))
+        tokens_B, logprobs_B = sample_tokens(logits_BV, torch.full((2,), u), Decoding(temperature=0))
         assert tokens_B.tolist() == [1, 0]
         assert torch.allclose(logprobs_B, logits_BV.log_softmax(-1).amax(-1))
 
@@ -95,7 +95,7 @@ def test_temperature_zero_takes_the_likeliest() -> None:
 @pytest.mark.parametrize("temperature", [1e-30, 1e-38, 1e-45])
 def test_a_temperature_near_zero_is_no_overflow(temperature: float) -> None:
     logits_BV = torch.tensor([[-50.0, 80.0, 79.0]])
-    tokens_B, logprobs_B = choose_tokens(logits_BV, torch.tensor([0.5]), Decoding(temperature=temperature))
+    tokens_B, logprobs_B = sample_tokens(logits_BV, torch.tensor([0.5]), Decoding(temperature=temperature))
     assert tokens_B.tolist() == [1]
     assert torch.allclose(logprobs_B, logits_BV.log_softmax(-1)[:, 1])
 
@@ -107,7 +107,7 @@ def test_a_temperature_near_zero_is_no_overflow(temperature: float) -> None:
 def test_the_log_probability_is_the_models_own(decoding: Decoding) -> None:
     generator = torch.Generator().manual_seed(1)
     logits_BV = torch.randn(200, 30, generator=generator) * 3
-    tokens_B, logprobs_B = choose_tokens(logits_BV, torch.rand(200, generator=generator), decoding)
+    tokens_B, logprobs_B = sample_tokens(logits_BV, torch.rand(200, generator=generator), decoding)
     own_B = logits_BV.double().log_softmax(-1).gather(1, tokens_B[:, None])[:, 0]
     assert (logprobs_B - own_B).abs().max() < 1e-5
     assert tokens_B.dtype == torch.int64
@@ -118,8 +118,8 @@ def test_a_row_is_chosen_as_if_it_were_alone() -> None:
     generator = torch.Generator().manual_seed(2)
     logits_BV, uniforms_B = torch.randn(50, 20, generator=generator), torch.rand(50, generator=generator)
     decoding = Decoding(temperature=0.8, top_k=7, top_p=0.9)
-    together = choose_tokens(logits_BV, uniforms_B, decoding)[0]
-    alone = [int(choose_tokens(logits_BV[i : i + 1], uniforms_B[i : i + 1], decoding)[0]) for i in range(50)]
+    together = sample_tokens(logits_BV, uniforms_B, decoding)[0]
+    alone = [int(sample_tokens(logits_BV[i : i + 1], uniforms_B[i : i + 1], decoding)[0]) for i in range(50)]
     assert together.tolist() == alone
 
 
@@ -127,8 +127,8 @@ def test_bfloat16_logits_are_read_in_float32() -> None:
     logits_BV = torch.randn(8, 20, generator=torch.Generator().manual_seed(3)).bfloat16()
     uniforms_B = torch.linspace(0, 0.99, 8)
     for ours, wanted in zip(
-        choose_tokens(logits_BV, uniforms_B, Decoding()),
-        choose_tokens(logits_BV.float(), uniforms_B, Decoding()),
+        sample_tokens(logits_BV, uniforms_B, Decoding()),
+        sample_tokens(logits_BV.float(), uniforms_B, Decoding()),
         strict=True,
     ):
         assert torch.equal(ours, wanted)
@@ -138,7 +138,7 @@ def test_bfloat16_logits_are_read_in_float32() -> None:
 def test_logits_that_are_not_numbers(temperature: float) -> None:
     logits_BV = torch.tensor([[0.0, 1.0], [math.nan, 1.0]])
     with pytest.raises(ReachlabError, match="the model's logits are not finite"):
-        choose_tokens(logits_BV, torch.tensor([0.5, 0.5]), Decoding(temperature=temperature))
+        sample_tokens(logits_BV, torch.tensor([0.5, 0.5]), Decoding(temperature=temperature))
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_the_kernel_chooses_what_operations_over_all_rows_choose(temperature: fl
     logits_BV[:, ::2] = -math.inf
     places_B, uniforms_B = torch.arange(300).numpy() % 6, torch.rand(300, generator=generator)
     decoding = Decoding(temperature=temperature, top_k=top_k, top_p=top_p)
-    tokens_B, logprobs_B = choose_tokens(logits_BV, uniforms_B, decoding, places_B)
-    wanted_B, own_B = choose_at_once(logits_BV[places_B], uniforms_B, decoding)
+    tokens_B, logprobs_B = sample_tokens(logits_BV, uniforms_B, decoding, places_B)
+    wanted_B, own_B = sample_at_once(logits_BV[places_B], uniforms_B, decoding)
     # A uniform within rounding of a boundary may fall to either side.
     assert (tokens_B != wanted_B).sum() <= 1
     assert (logprobs_B - own_B)[tokens_B == wanted_B].abs().max() < 2e-5
@@ -178,9 +178,9 @@ def test_the_kernel_chooses_what_operations_over_all_rows_choose(temperature: fl
 def test_equal_logits_at_the_edge_of_the_truncation() -> None:
     logits_BV = torch.zeros(1, 1000)
     uniforms_B = (torch.arange(500) + 0.5) / 500
-    tokens_B, _ = choose_tokens(logits_BV, uniforms_B, Decoding(top_k=10), torch.zeros(500, dtype=torch.long).numpy())
+    tokens_B, _ = sample_tokens(logits_BV, uniforms_B, Decoding(top_k=10), torch.zeros(500, dtype=torch.long).numpy())
     assert torch.equal(torch.bincount(tokens_B), torch.full((10,), 50))
-    tokens_B, _ = choose_tokens(logits_BV, uniforms_B, Decoding(top_p=0.25), torch.zeros(500, dtype=torch.long).numpy())
+    tokens_B, _ = sample_tokens(logits_BV, uniforms_B, Decoding(top_p=0.25), torch.zeros(500, dtype=torch.long).numpy())
     assert torch.equal(torch.bincount(tokens_B), torch.full((250,), 2))
 
 
@@ -190,6 +190,6 @@ def test_one_logit_that_is_no_number_among_many(wrong: float) -> None:
     logits_BV[1, 777] = wrong
     for decoding in (Decoding(), Decoding(temperature=0), Decoding(top_p=0.9)):
         with pytest.raises(ReachlabError, match="the model's logits are not finite"):
-            choose_tokens(logits_BV, torch.full((3,), 0.5), decoding)
+            sample_tokens(logits_BV, torch.full((3,), 0.5), decoding)
     with pytest.raises(ReachlabError, match="the model's logits are not finite"):
-        choose_tokens(torch.full((1, 4), -math.inf), torch.tensor([0.5]), Decoding())
+        sample_tokens(torch.full((1, 4), -math.inf), torch.tensor([0.5]), Decoding())

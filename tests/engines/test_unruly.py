@@ -19,9 +19,9 @@ from reachlab.engines import openai as module
 from reachlab.engines.config import DecodingChoice, Servers
 from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
-from reachlab.exports.run import export_run
+from reachlab.exports.exporting import export_run
 from reachlab.imports.config import ImportConfig
-from reachlab.imports.run import import_samples
+from reachlab.imports.importing import import_samples
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig, VerifyConfig
 from reachlab.sampling.run import sample

@@ -85,7 +85,7 @@ def test_what_does_not_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         ask(flood(400))
     assert error.value.status == 400
     assert error.value.final
-    assert len(error.value.said) == 300
+    assert len(error.value.message) == 300
     assert len(taken) <= 2
     assert all(sent < 32 << 20 for sent in taken)  # what the sockets' buffers took besides
 
@@ -108,7 +108,7 @@ def test_what_breaks_off_may_be_asked_again(breaks: Callable[[Call], bool]) -> N
     with pytest.raises(FailedError) as error:
         ask(breaks)
     assert not error.value.final
-    assert "\n" not in error.value.said
+    assert "\n" not in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_no_redirect_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_waiting_mends(status: int, final: bool) -> None:
     with pytest.raises(FailedError) as error:
         ask(lambda call: call.say({"error": {"message": "no"}}, status))
-    assert (error.value.status, error.value.said, error.value.final) == (status, "no", final)
+    assert (error.value.status, error.value.message, error.value.final) == (status, "no", final)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_what_waiting_mends(status: int, final: bool) -> None:
 def test_errors_are_told_in_a_line(body: Any, said: str, code: str) -> None:
     with pytest.raises(FailedError) as error:
         ask(lambda call: call.say(body, 429))
-    assert (error.value.said, error.value.code) == (said, code)
+    assert (error.value.message, error.value.code) == (said, code)
     assert error.value.final == (code == "insufficient_quota")
 
 

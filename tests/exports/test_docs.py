@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Command
 from tests.exports.runs import a_run
 
-from reachlab.exports.rows import Rows
+from reachlab.exports.sample_rows import SampleRows
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 
@@ -34,7 +34,7 @@ def test_the_commands(tmp_path: Path, command: Command, monkeypatch: pytest.Monk
 
 
 def test_every_column_is_there(tmp_path: Path) -> None:
-    rows = Rows(a_run(tmp_path / "run"))
+    rows = SampleRows(a_run(tmp_path / "run"))
     table = "".join(line.split("|")[1] for line in SECTION.splitlines() if line.startswith("| `"))
     told = set(re.findall(r"`([^`]+)`", table)) - {"logprob:NAME", "tokens:NAME"}
     assert told == set(rows.columns())

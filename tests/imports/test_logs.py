@@ -9,9 +9,9 @@ import pytest
 from tests.tiny import kill_again_and_again, touches
 
 from reachlab.errors import ReachlabError
-from reachlab.imports import run as module
+from reachlab.imports import importing as module
 from reachlab.imports.config import ImportConfig
-from reachlab.imports.run import import_samples
+from reachlab.imports.importing import import_samples
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import VerifyConfig
 from reachlab.sampling.verifying import verify

@@ -2,8 +2,8 @@ import pytest
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.record import (
+    LoggedAnswer,
     Record,
-    Said,
     answer_of,
     checked_record,
     content_of,
@@ -11,39 +11,42 @@ from reachlab.imports.record import (
     first_of,
     id_of,
     is_chat,
+    logged,
     question_of,
-    said,
 )
 
 USER, BOT = {"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}
 
 
 def test_answers_from_texts_lists_objects_and_chats() -> None:
-    assert said("a") == (Said(text="a"),)
-    assert said(["a", "", None]) == (Said(text="a"), Said(text=""), Said(text=None))
-    assert said([]) == ()
-    assert said([{"text": "a", "score": 1}, {"message": {"content": "b"}}]) == (Said(text="a", label=1), Said(text="b"))
-    assert said([USER, BOT]) == (Said(text="4"),)  # one chat
-    assert said([BOT, BOT]) == (Said(text="4"), Said(text="4"))  # two answers
-    assert said([[USER, BOT], [USER]]) == (Said(text="4"), Said(text=None))
-    assert said(float("nan")) == (Said(text=None),)
+    assert logged("a") == (LoggedAnswer(text="a"),)
+    assert logged(["a", "", None]) == (LoggedAnswer(text="a"), LoggedAnswer(text=""), LoggedAnswer(text=None))
+    assert logged([]) == ()
+    assert logged([{"text": "a", "score": 1}, {"message": {"content": "b"}}]) == (
+        LoggedAnswer(text="a", label=1),
+        LoggedAnswer(text="b"),
+    )
+    assert logged([USER, BOT]) == (LoggedAnswer(text="4"),)  # one chat
+    assert logged([BOT, BOT]) == (LoggedAnswer(text="4"), LoggedAnswer(text="4"))  # two answers
+    assert logged([[USER, BOT], [USER]]) == (LoggedAnswer(text="4"), LoggedAnswer(text=None))
+    assert logged(float("nan")) == (LoggedAnswer(text=None),)
 
 
 def test_labels_and_ends_match_the_answers() -> None:
-    assert said(["a", "b"], [True, False], "f:1", ["length", "stop"]) == (
-        Said(text="a", label=True, finish="length"),
-        Said(text="b", label=False),
+    assert logged(["a", "b"], [True, False], "f:1", ["length", "stop"]) == (
+        LoggedAnswer(text="a", label=True, finish="length"),
+        LoggedAnswer(text="b", label=False),
     )
-    assert said("a", 1, "f:1", "MAX_TOKENS") == (Said(text="a", label=1, finish="length"),)
+    assert logged("a", 1, "f:1", "MAX_TOKENS") == (LoggedAnswer(text="a", label=1, finish="length"),)
     for labels in (True, [True], [True] * 3):
         with pytest.raises(ReachlabError, match=r"f:1: \d labels for 2 answers"):
-            said(["a", "b"], labels, "f:1")
+            logged(["a", "b"], labels, "f:1")
 
 
 @pytest.mark.parametrize("worse", [3, True, [3], {"x": "a"}, {"text": 3}, [["a"]], [[]], {}])
 def test_what_is_no_text_is_refused(worse: object) -> None:
     with pytest.raises(ReachlabError, match="f:1: text wanted, found"):
-        said([worse], None, "f:1")
+        logged([worse], None, "f:1")
 
 
 def test_chats() -> None:
@@ -83,10 +86,10 @@ def test_ids_and_cells() -> None:
 
 
 def test_a_record_holds_texts() -> None:
-    good = Record(answers=(Said(text="a"),), question="q", gold=4, index=0)
+    good = Record(answers=(LoggedAnswer(text="a"),), question="q", gold=4, index=0)
     assert checked_record(good) is good
     for bad in (
-        Record(answers=(Said(text=3),)),  # type: ignore[arg-type]
+        Record(answers=(LoggedAnswer(text=3),)),  # type: ignore[arg-type]
         Record(answers=(), question=3),  # type: ignore[arg-type]
         Record(answers=(), gold={"a": 1}),
         Record(answers=(), gold=True),

@@ -5,7 +5,7 @@ import pytest
 from tests.models.chats import BASE, CHATML, GEMMA, IM, INSTRUCT, R1, SENTENCE, Shape, made
 
 from reachlab.errors import ReachlabError
-from reachlab.models.chat import answer_end, check_chat, end_tokens, look, name_says, turn_end, write_chat
+from reachlab.models.chat import answer_end, check_chat, end_tokens, kind_of_model, name_says, turn_end, write_chat
 from reachlab.models.tokenizer import encode_prompts, train_tokenizer
 from reachlab.types import Chat
 
@@ -18,21 +18,24 @@ def ids(shapes: tuple[Shape, ...]) -> list[str]:
 
 @pytest.mark.parametrize("shape", INSTRUCT, ids=ids(INSTRUCT))
 def test_instruct_models_are_asked_by_chat(shape: Shape, tmp_path: Path) -> None:
-    found = look(*made(shape, tmp_path))
+    found = kind_of_model(*made(shape, tmp_path))
     assert found.chat, found.why
 
 
 @pytest.mark.parametrize("shape", BASE, ids=ids(BASE))
 def test_base_models_are_not_whatever_template_they_ship(shape: Shape, tmp_path: Path) -> None:
-    found = look(*made(shape, tmp_path))
+    found = kind_of_model(*made(shape, tmp_path))
     assert not found.chat, found.why
 
 
 def test_the_reason_names_the_mark(tmp_path: Path) -> None:
-    assert look(*made(SMOL, tmp_path)).why == "its chat template ends a turn with <|im_end|>, and so does the model"
-    assert "<|im_end|>, which does not end this model's answers" in look(*made(BASE[0], tmp_path)).why
-    assert look(*made(BASE[5], tmp_path)).why == "its tokenizer has no chat template"
-    assert look(*made(INSTRUCT[6], tmp_path)).why == "its name says that it is an instruct model"
+    assert (
+        kind_of_model(*made(SMOL, tmp_path)).why
+        == "its chat template ends a turn with <|im_end|>, and so does the model"
+    )
+    assert "<|im_end|>, which does not end this model's answers" in kind_of_model(*made(BASE[0], tmp_path)).why
+    assert kind_of_model(*made(BASE[5], tmp_path)).why == "its tokenizer has no chat template"
+    assert kind_of_model(*made(INSTRUCT[6], tmp_path)).why == "its name says that it is an instruct model"
 
 
 @pytest.mark.parametrize(
@@ -113,14 +116,14 @@ def test_options_reach_the_template(tmp_path: Path) -> None:
 
 def test_the_hub_s_cache_has_the_name(tmp_path: Path) -> None:
     cache = tmp_path / "models--google--gemma-7b-it" / "snapshots"
-    assert look(*made(replace(INSTRUCT[6], name="0a1b"), cache)).chat
-    assert not look(*made(replace(INSTRUCT[6], name="0a1b"), tmp_path)).chat
+    assert kind_of_model(*made(replace(INSTRUCT[6], name="0a1b"), cache)).chat
+    assert not kind_of_model(*made(replace(INSTRUCT[6], name="0a1b"), tmp_path)).chat
 
 
 def test_of_several_templates_the_one_without_tools_counts(tmp_path: Path) -> None:
     tokenizer, folder = made(replace(SMOL, template=CHATML), tmp_path)
     tokenizer.chat_template = {"tool_use": GEMMA, "default": CHATML}
-    assert look(tokenizer, folder).chat
+    assert kind_of_model(tokenizer, folder).chat
     assert check_chat(tokenizer, "", {"enable_thinking": True}) == ""
 
 
@@ -128,4 +131,4 @@ def test_a_configuration_that_is_no_json(tmp_path: Path) -> None:
     tokenizer, folder = made(Shape("x", CHATML, "<|im_end|>", ("<|im_end|>",), IM), tmp_path)
     (folder / "generation_config.json").write_text("{")
     with pytest.raises(ReachlabError, match=r"generation_config\.json: not readable as JSON"):
-        look(tokenizer, folder)
+        kind_of_model(tokenizer, folder)

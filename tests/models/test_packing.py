@@ -1,22 +1,22 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import fields
-from itertools import combinations, pairwise
 from random import Random
 from typing import Any
 
 import pytest
 import torch
 import transformers
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.tiny import loud, tiny_model
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
+from reachlab.models.pack import Pack
 from reachlab.models.packed_attention import NAME
-from reachlab.models.packing import Pack, Packer, _cut
+from reachlab.models.packing import Packer
 from reachlab.threads import side_by_side
 
 V = 29
@@ -274,30 +274,6 @@ def test_packs_cost_about_the_same(packed: Trio) -> None:
         sizes = [pack.tokens for pack in packs]
         assert max(sizes) <= 300
         assert min(sizes) > 0.8 * max(sizes)
-
-
-@given(costs=st.lists(st.integers(1, 30), min_size=1, max_size=7), tokens=st.integers(1, 60), pieces=st.integers(1, 4))
-def test_cutting_equals_brute_force(costs: list[int], tokens: int, pieces: int) -> None:
-    def cost(start: int, stop: int) -> int:
-        return sum(costs[start:stop])
-
-    n = len(costs)
-    ways = [
-        list(pairwise((0, *inner, n))) for parts in range(1, n + 1) for inner in combinations(range(1, n), parts - 1)
-    ]
-    allowed = [way for way in ways if all(cost(a, b) <= tokens or b == a + 1 for a, b in way)]
-    fewest = min(len(way) for way in allowed)
-    wanted = -(-max(fewest, pieces) // pieces) * pieces
-    assume(wanted <= n)
-    best = min(max(cost(a, b) for a, b in way) for way in allowed if len(way) <= wanted)
-    found = _cut(n, cost, cost, tokens, pieces)
-    assert found in allowed
-    assert len(found) == wanted
-    assert max(cost(a, b) for a, b in found) == best
-
-
-def test_cutting_nothing() -> None:
-    assert _cut(0, lambda a, b: 1, lambda a, b: 1, 10, 2) == []
 
 
 def test_values_are_those_of_the_states_before_each_token(either: Trio) -> None:

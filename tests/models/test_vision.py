@@ -16,7 +16,8 @@ from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model, load_tokenizer, save_model
 from reachlab.models.config import ModelConfig
-from reachlab.models.packing import Packer, _padded
+from reachlab.models.pack_building import PackBudget, padded
+from reachlab.models.packing import Packer
 from reachlab.models.tokenizer import encode_prompts
 from reachlab.models.vision import Places, Seen, attach, pixels, processor_of, written
 from reachlab.pictures.reference import NOISE, open_picture
@@ -62,7 +63,7 @@ def test_logprobs_are_those_of_the_sampler_and_see_the_picture(family: str, pack
     answers = [[c.tokens.tolist() for c in row] for row in kept]
     packer = Packer(model)
     assert packer.fits
-    packs = packer.pack(prompts, answers, 120) if packed else _padded(prompts, answers, 200, 1, Places(model))
+    packs = packer.pack(prompts, answers, 120) if packed else padded(prompts, answers, PackBudget(200), Places(model))
     assert len(packs) > 1
     drawn = torch.tensor([c.logprob for row in kept for c in row], dtype=torch.float64)
     assert len(drawn) > 10
@@ -83,7 +84,7 @@ def test_gradients_of_a_pack_are_those_of_padded_rows(family: str) -> None:
     answers = [[[5, 6, 7], [8, 9]], [[4, 3]]]
     packer = Packer(model)
     gradients = []
-    for packs in (packer.pack(prompts, answers, 1 << 20), _padded(prompts, answers, 1 << 20, 1, Places(model))):
+    for packs in (packer.pack(prompts, answers, 1 << 20), padded(prompts, answers, PackBudget(1 << 20), Places(model))):
         model.zero_grad()
         for pack in packs:
             packer.logprobs(model, pack)[0].sum().backward()  # type: ignore[no-untyped-call]
@@ -102,7 +103,10 @@ def test_a_placeholder_in_an_answer_is_no_picture() -> None:
     prompts = encode_prompts(tokenizer, [PROBLEMS[0].asked])
     packer = Packer(model)
     answers = [[[5, mark, 7], [6, 8]]]
-    (pack,), (rows,) = packer.pack(prompts, answers, 1 << 20), _padded(prompts, answers, 1 << 20, 1, Places(model))
+    (pack,), (rows,) = (
+        packer.pack(prompts, answers, 1 << 20),
+        padded(prompts, answers, PackBudget(1 << 20), Places(model)),
+    )
     found = packer.sums(model, pack)[pack.index_B.argsort()]
     assert found.isfinite().all()
     torch.testing.assert_close(packer.sums(model, rows)[rows.index_B.argsort()], found, rtol=0, atol=1e-4)

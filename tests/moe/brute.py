@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from reachlab.moe import densified
-from reachlab.moe.families import find_layers
 from reachlab.moe.methods.default import Default
+from reachlab.moe.sites import find_layers
 
 
 @dataclass

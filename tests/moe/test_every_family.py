@@ -11,8 +11,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from reachlab.moe import densified, densify, restore, save, undensify
-from reachlab.moe.layer import Layer, Routing
+from reachlab.moe.layer import HookedLayer
 from reachlab.moe.scores import score
+from reachlab.moe.signals import Routing
 
 MODELS = tiny_models()
 every_family = pytest.mark.parametrize("name", MODELS)
@@ -51,7 +52,7 @@ def test_inactive_experts_have_the_gradient_of_the_formula(name: str) -> None:
         pytest.skip("its router weighs the shared experts too, which adds to the gradient")
     model = make(name)
     found = densify(model, "default")
-    seen: dict[str, tuple[Layer, Routing, Tensor, Tensor]] = {}
+    seen: dict[str, tuple[HookedLayer, Routing, Tensor, Tensor]] = {}
     gradients: dict[str, Tensor] = {}
     for layer in found.layers:
         layer.listeners.append(_remember(layer, seen, gradients))
@@ -94,7 +95,7 @@ def test_inactive_experts_have_the_gradient_of_the_formula(name: str) -> None:
 
 
 def _remember(
-    layer: Layer, seen: dict[str, tuple[Layer, Routing, Tensor, Tensor]], gradients: dict[str, Tensor]
+    layer: HookedLayer, seen: dict[str, tuple[HookedLayer, Routing, Tensor, Tensor]], gradients: dict[str, Tensor]
 ) -> Callable[[Routing], None]:
     def listen(routing: Routing) -> None:
         def on_experts(module: object, args: tuple[Tensor, ...], output: Tensor) -> None:
@@ -111,7 +112,7 @@ def _remember(
     return listen
 
 
-def _shares(layer: Layer, logits_TE: Tensor) -> Tensor:
+def _shares(layer: HookedLayer, logits_TE: Tensor) -> Tensor:
     """p: the scores, times the experts' factors; over all experts' sum where the family renormalises."""
     scores_TE = score(logits_TE, layer.site.score)
     total: Tensor | float = 1.0
@@ -121,7 +122,7 @@ def _shares(layer: Layer, logits_TE: Tensor) -> Tensor:
     return scores_TE * (factors.detach().double() if isinstance(factors, Tensor) else factors) / total
 
 
-def _constant(layer: Layer, routing: Routing, logits_TE: Tensor) -> Tensor:
+def _constant(layer: HookedLayer, routing: Routing, logits_TE: Tensor) -> Tensor:
     """C: what brings the active experts' shares to the router's weights."""
     taken_T1 = _shares(layer, logits_TE).gather(1, routing.indices_TK).sum(1, keepdim=True)
     return routing.weights_TK.detach().double().sum(1, keepdim=True) / taken_T1

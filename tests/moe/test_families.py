@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.families import FAMILIES, REFUSED, Family, LayerSite, find_layers, has_seam, selects_top_k, verify
+from reachlab.moe.families import FAMILIES, REFUSED, RouterFamily
+from reachlab.moe.sites import LayerSite, find_layers, has_seam, selects_top_k, verify
 
 MODELS = Path(transformers.__file__).parent / "models"
 
@@ -87,7 +88,7 @@ def test_every_flag_and_scale_is_read_from_the_router(sites: list[LayerSite]) ->
                 verify(site)
 
 
-def wrong(site: LayerSite) -> Iterator[Family]:
+def wrong(site: LayerSite) -> Iterator[RouterFamily]:
     """Rows that are not the router's."""
     yield replace(site.family, score="sigmoid" if site.score in ("softmax", "probabilities") else "softmax")
     yield replace(site.family, renormalise=not site.renormalised, after=False)

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
 from reachlab.moe import densified, densify, undensify
-from reachlab.moe.fidelity import CANDIDATES, Batch, Fidelity, compare, fidelity, next_token_loss
+from reachlab.moe.fidelity import CANDIDATES, Batch, Fidelity, compare, fidelity, mean_nats
 
 FAMILIES = ["olmoe", "mixtral", "deepseek_v3", "gpt_oss"]
 
@@ -60,7 +60,7 @@ def test_both_gradients_against_finite_differences(forward: str) -> None:
         block.gate.register_forward_hook(lambda _, args, output: seen.update(indices=output[2])),
     ]
     with torch.no_grad():
-        next_token_loss(model, batch)
+        mean_nats(model, batch)
         for handle in handles:
             handle.remove()
         x_TD, y_TD, indices_TK = seen["x"], seen["y"].clone(), seen["indices"]
@@ -75,7 +75,7 @@ def test_both_gradients_against_finite_differences(forward: str) -> None:
             moved_TE = (x_TD @ weight.T).softmax(1) - pi_TE
             held = y_TD + (moved_TE[:, :, None] * answers_TED).sum(1)
             handle = block.register_forward_hook(lambda _, args, y: held.view_as(y))
-            value = next_token_loss(model, batch)
+            value = mean_nats(model, batch)
             handle.remove()
             return value
 
@@ -163,7 +163,7 @@ def test_all_are_measured_at_the_values_of_the_model() -> None:
     values: list[float] = []
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        value = next_token_loss(model, batch)
+        value = mean_nats(model, batch)
         values.append(value.item())
         return value
 
@@ -174,7 +174,7 @@ def test_all_are_measured_at_the_values_of_the_model() -> None:
     }
     measured = compare(model, batches(model, 1), warm_up=batches(model, 1, seed=7), candidates=others, loss=loss)
     with torch.no_grad():
-        own = [next_token_loss(model, b).item() for b in (*batches(model, 1, seed=7), *batches(model, 1))]
+        own = [mean_nats(model, b).item() for b in (*batches(model, 1, seed=7), *batches(model, 1))]
     stateless = ("topk", "densemixer")
     assert values[: len(others) - 1] == pytest.approx([own[0]] * (1 + len(others) - len(stateless)), abs=1e-6)
     assert values[len(others) - 1 :] == pytest.approx([own[1]] * (2 + len(others)), abs=1e-6)
@@ -185,16 +185,16 @@ def test_all_are_measured_at_the_values_of_the_model() -> None:
     assert [one.cosine for one in measured["densemixer"]] == pytest.approx([1, 1], abs=1e-5)
     undensify(model)
     with torch.no_grad():
-        assert next_token_loss(model, batches(model, 1)[0]).item() != pytest.approx(own[1], abs=1e-3)
+        assert mean_nats(model, batches(model, 1)[0]).item() != pytest.approx(own[1], abs=1e-3)
 
 
 def test_padding_has_no_loss() -> None:
     model = TINY["olmoe"].build()
     batch = {**inputs(model), "attention_mask": torch.ones(2, 12, dtype=torch.int64)}
-    assert next_token_loss(model, batch).item() == pytest.approx(next_token_loss(model, inputs(model)).item())
+    assert mean_nats(model, batch).item() == pytest.approx(mean_nats(model, inputs(model)).item())
     batch["attention_mask"][:, 8:] = 0
     short = {"input_ids": batch["input_ids"][:, :8]}
-    assert next_token_loss(model, batch).item() == pytest.approx(next_token_loss(model, short).item(), rel=1e-5)
+    assert mean_nats(model, batch).item() == pytest.approx(mean_nats(model, short).item(), rel=1e-5)
 
 
 def test_errors(qwen3: PreTrainedModel) -> None:

@@ -15,7 +15,8 @@ from reachlab.engines.config import Decoding
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.measures.entropy import EntropyMeter
 from reachlab.measures.scorer import Scorer
-from reachlab.models.packing import Pack, Packer
+from reachlab.models.pack import Pack
+from reachlab.models.packing import Packer
 from reachlab.moe import densified, densify
 from reachlab.moe.instruments import Recorder
 from reachlab.threads import side_by_side

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from reachlab.errors import ReachlabError
+from reachlab.pictures.drawn_scenes import scene
 from reachlab.pictures.keep import keep
 from reachlab.pictures.reference import open_picture, png
-from reachlab.pictures.scenes import scene
 
 CHART = scene("chart", {"r": 3, "g": 9}, 1, 64)
 

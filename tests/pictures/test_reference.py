@@ -8,8 +8,8 @@ from PIL import Image
 
 from reachlab.errors import ReachlabError
 from reachlab.pictures import reference
+from reachlab.pictures.drawn_scenes import scene
 from reachlab.pictures.reference import NOISE, check_picture, data_url, fingerprint, open_picture
-from reachlab.pictures.scenes import scene
 
 CHART = scene("chart", {"r": 3, "g": 9}, 1, 64)
 

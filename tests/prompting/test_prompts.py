@@ -19,7 +19,7 @@ def test_prompts_that_the_model_was_not_made_for() -> None:
 @pytest.mark.parametrize(("positions", "wanted"), [(None, 10**6), (100, 60), (100, 1)])
 def test_what_fits_is_left_alone(positions: int | None, wanted: int) -> None:
     for said in (True, False):
-        assert fit_answers("m", positions, 40, wanted, said=said) == (wanted, [])
+        assert fit_answers("m", positions, 40, wanted, given=said) == (wanted, [])
 
 
 def test_what_does_not_fit_is_refused_or_cut() -> None:
@@ -28,12 +28,12 @@ def test_what_does_not_fit_is_refused_or_cut() -> None:
         match=r"^m has 4,096 positions, and the longest prompt takes 40: --max-tokens 16384 does not fit, 4056 is the "
         r"most that does$",
     ):
-        fit_answers("m", 4096, 40, 16384, said=True)
-    most, remarks = fit_answers("m", 4096, 40, 16384, said=False)
+        fit_answers("m", 4096, 40, 16384, given=True)
+    most, remarks = fit_answers("m", 4096, 40, 16384, given=False)
     assert most == 4056
     assert remarks == [
         "answers may take 4,056 tokens and not 16,384: m has 4,096 positions, and the longest prompt takes 40"
     ]
     for said in (True, False):
         with pytest.raises(ReachlabError, match=r"m has 40 positions, .* takes 40: there is no room for an answer"):
-            fit_answers("m", 40, 40, 1, said=said)
+            fit_answers("m", 40, 40, 1, given=said)

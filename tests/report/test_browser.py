@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reachlab.pictures.scenes import scene
+from reachlab.pictures.drawn_scenes import scene
 from reachlab.report.entries import read_entries
 from reachlab.report.page import write_report
 from reachlab.report.tables import fold_indices

@@ -13,7 +13,8 @@ from reachlab.errors import ReachlabError
 from reachlab.report import picks
 from reachlab.report.picks import pick
 from reachlab.runs import RunFolder
-from reachlab.store.samples import SCHEMA, SampleStore
+from reachlab.store.columns import SCHEMA
+from reachlab.store.samples import SampleStore
 from reachlab.types import Problem, Sample, StepCheck, Verdict
 
 VERDICTS = {"c": Verdict.correct(), "w": Verdict.wrong("no"), "u": Verdict.unscored("late")}

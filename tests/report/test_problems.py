@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reachlab.pictures.scenes import scene
+from reachlab.pictures.drawn_scenes import scene
 from reachlab.report import problems
 from reachlab.report.blocks import unpacked
 from reachlab.report.entries import Entry, read_entries

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from reachlab.engines.concurrent import ConcurrentEngine
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Answer, Told
+from reachlab.engines.engine import EngineAnswer, Progress
 from reachlab.engines.rng import sample_seed
 from reachlab.errors import ReachlabError
-from reachlab.sampling.backend import Alone, Finished, pieces_of
+from reachlab.sampling.backend import Finished, LocalBackend, pieces_of
 from reachlab.sampling.drawing import Drawer, Key
 from reachlab.tasks.registry import load_task
 from reachlab.types import Problem, Prompt, Verdict
@@ -34,14 +34,14 @@ class Whole:
         prompts: Sequence[Prompt],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Told | None = None,
-    ) -> list[list[Answer]]:
+        progress: Progress | None = None,
+    ) -> list[list[EngineAnswer]]:
         self.asked += 1
         if self.asked > self.fail_at:
             raise ReachlabError("the engine is out")
         assert progress is not None
         progress(sum(map(len, seeds)), sum(map(len, seeds)))
-        return [[Answer(str(seed), 1, "stop", None) for seed in row] for row in seeds]
+        return [[EngineAnswer(str(seed), 1, "stop", None) for seed in row] for row in seeds]
 
     def close(self) -> None:
         self.closed = True
@@ -54,22 +54,22 @@ class Steady(ConcurrentEngine):
         super().__init__("steady", at_once)
         self.asked, self.fail_at, self.seeded, self.closed = 0, fail_at, seeded, False
 
-    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         self.asked += 1
         number = self.asked
         await asyncio.sleep(0)
         if number > self.fail_at:
             raise ReachlabError("the engine is out")
-        return Answer(str(seed), 1, "stop", None)
+        return EngineAnswer(str(seed), 1, "stop", None)
 
     def close(self) -> None:
         self.closed = True
         super().close()
 
 
-def crew_of(engine: Any) -> Alone:
+def backend_of(engine: Any) -> LocalBackend:
     task = load_task("countdown,numbers=3")
-    return Alone(Drawer(engine, task, task.problems("test", 6), Decoding(), 7, verify_timeout=5.0))
+    return LocalBackend(Drawer(engine, task, task.problems("test", 6), Decoding(), 7, verify_timeout=5.0))
 
 
 PARTS = [[(p, s) for s in range(10)] for p in range(6)]
@@ -79,15 +79,15 @@ ENGINES = [lambda: Whole(), lambda: Steady(1), lambda: Steady(8)]
 @pytest.mark.parametrize("make", ENGINES)
 def test_every_sample_comes_once_with_its_own_seed(make: Any) -> None:
     engine = make()
-    crew = crew_of(engine)
+    backend = backend_of(engine)
     told: list[tuple[int, int]] = []
-    found = list(crew.draw(PARTS, lambda *more: told.append(more)))
-    crew.close()
+    found = list(backend.draw(PARTS, lambda *more: told.append(more)))
+    backend.close()
     keys = [key for piece, _ in found for key in piece]
     assert sorted(keys) == sorted(key for part in PARTS for key in part)
     for piece, samples in found:
         for (p, s), drawn in zip(piece, samples, strict=True):
-            problem = crew.drawer.problems[p]
+            problem = backend.drawer.problems[p]
             assert (drawn.problem_id, drawn.index) == (problem.id, s)
             assert drawn.text == str(sample_seed(7, problem.id, s)) == str(drawn.seed)
     assert [sum(column) for column in zip(*told, strict=True)] == [60, 60]
@@ -95,9 +95,9 @@ def test_every_sample_comes_once_with_its_own_seed(make: Any) -> None:
 
 
 def test_a_sample_drawn_without_a_seed_has_none() -> None:
-    crew = crew_of(Steady(4, seeded=False))
-    found = [sample for _, samples in crew.draw(PARTS, lambda samples, tokens: None) for sample in samples]
-    crew.close()
+    backend = backend_of(Steady(4, seeded=False))
+    found = [sample for _, samples in backend.draw(PARTS, lambda samples, tokens: None) for sample in samples]
+    backend.close()
     assert {sample.seed for sample in found} == {None}
     assert len(found) == 60
 
@@ -105,12 +105,12 @@ def test_a_sample_drawn_without_a_seed_has_none() -> None:
 @pytest.mark.parametrize("make", [lambda: Whole(fail_at=3), lambda: Steady(4, fail_at=20)])
 def test_an_error_ends_the_work_and_not_what_is_done(make: Any) -> None:
     engine = make()
-    crew = crew_of(engine)
+    backend = backend_of(engine)
     found: list[Finished] = []
-    work = crew.draw(PARTS, lambda samples, tokens: None)
+    work = backend.draw(PARTS, lambda samples, tokens: None)
     with pytest.raises(ReachlabError, match="the engine is out"):
         found.extend(iter(lambda: next(work), None))
-    crew.close()
+    backend.close()
     assert sum(len(samples) for _, samples in found) <= 30
 
 
@@ -124,15 +124,15 @@ def test_a_slow_verdict_holds_up_no_other() -> None:
                 assert others.wait(60)
             return Verdict.wrong()
 
-    crew = crew_of(Steady(4))
-    slow = str(crew.drawer.seed_of((0, 0)))
-    crew.drawer.judge.task = Waits(numbers=3)
+    backend = backend_of(Steady(4))
+    slow = str(backend.drawer.seed_of((0, 0)))
+    backend.drawer.judge.task = Waits(numbers=3)
     seen = 0
-    for _, samples in crew.draw([[(0, 0)], *PARTS[1:]], lambda samples, tokens: None):
+    for _, samples in backend.draw([[(0, 0)], *PARTS[1:]], lambda samples, tokens: None):
         seen += len(samples)
         if seen >= 30:
             others.set()
-    crew.close()
+    backend.close()
     assert seen == 51
 
 
@@ -148,10 +148,10 @@ def test_pieces(lengths: list[int], most: int) -> None:
 
 
 def test_nothing_is_judged_when_nobody_wants_it_any_more() -> None:
-    """Ctrl-C while the consumer has a batch: the crew goes home first, and the draw is closed behind it."""
-    crew, others = crew_of(Steady(4)), set(threading.enumerate())
-    drawn = crew.draw(PARTS, lambda samples, tokens: None)
+    """Ctrl-C while the consumer has a batch: the backend is closed first, and the draw is closed behind it."""
+    backend, others = backend_of(Steady(4)), set(threading.enumerate())
+    drawn = backend.draw(PARTS, lambda samples, tokens: None)
     next(drawn)
-    crew.close()
+    backend.close()
     drawn.close()  # type: ignore[attr-defined]
     assert not [thread.name for thread in set(threading.enumerate()) - others if thread.is_alive()]

@@ -30,7 +30,7 @@ def test_nothing_is_known_before_the_first_token() -> None:
 def test_before_the_first_answer_the_most_is_said() -> None:
     pace, clock = pace_of(64, 1000)
     clock.now += 10
-    pace.told(0, 8000)
+    pace.add(0, 8000)
     # 56,000 of at most 64,000 tokens are left, at 800 a second.
     assert pace.seconds() == pytest.approx(70)
     assert pace.words() == ("at most 1m10s", "800 tok/s")
@@ -40,8 +40,8 @@ def test_the_first_short_answer_does_not_speak_for_all() -> None:
     """256 answers of 1,000 tokens are under way, 100 tokens each, and one of 100 has finished: the mean is not 100."""
     pace, clock = pace_of(4096, 1000)
     clock.now += 20
-    pace.told(0, 25_500)
-    pace.told(1, 100)
+    pace.add(0, 25_500)
+    pace.add(1, 100)
     assert pace.seconds() == pytest.approx((4095 * 1000 - 24_600) / 1280)
 
 
@@ -50,7 +50,7 @@ def test_equal_answers_in_waves() -> None:
     pace, clock = pace_of(80, 50)
     for step in range(1, 501):
         clock.now += 1
-        pace.told(8 if step % 50 == 0 else 0, 8)
+        pace.add(8 if step % 50 == 0 else 0, 8)
         if step >= 50:
             assert pace.seconds() == pytest.approx(500 - step)
     assert pace.words() == ("0s", "8 tok/s")
@@ -68,7 +68,7 @@ def test_any_lengths_end_at_zero_and_never_beyond_the_most(lengths: list[int], r
         clock.now += len(under_way)
         under_way = [n - 1 for n in under_way]
         ended = under_way.count(0)
-        pace.told(ended, len(under_way))
+        pace.add(ended, len(under_way))
         under_way = [n for n in under_way if n]
         left = len(waiting) + len(under_way)
         assert 0 <= pace.seconds() <= 60 * left

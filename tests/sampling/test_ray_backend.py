@@ -14,7 +14,7 @@ from tests.tiny import ENVIRONMENT, TASK, reachlab, rows_of, tiny_model, tiny_to
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import save_model
 from reachlab.sampling.config import Cluster
-from reachlab.sampling.ray_backend import RayCrew, _room, _Worker
+from reachlab.sampling.ray_backend import RayBackend, _room, _Worker
 
 pytestmark = pytest.mark.slow
 
@@ -125,13 +125,20 @@ class Mortal:
 @pytest.mark.parametrize("deaths", [0, 1, 2, 3])
 def test_workers_that_die_before_others_have_started(deaths: int) -> None:
     ray = Mortal(deaths)
-    crew = RayCrew.__new__(RayCrew)
-    crew._ray, crew._count, crew._lanes, crew._piece, crew._workers, crew._deaths = ray, 2, 1, 4, [], 0
-    crew._hire = lambda: crew._workers.append(ray.hire()) or crew._workers[-1]  # type: ignore[method-assign, func-returns-value]
-    crew._hire().ready = True
+    backend = RayBackend.__new__(RayBackend)
+    backend._ray, backend._count, backend._lanes, backend._piece, backend._workers, backend._deaths = (
+        ray,
+        2,
+        1,
+        4,
+        [],
+        0,
+    )
+    backend._hire = lambda: backend._workers.append(ray.hire()) or backend._workers[-1]  # type: ignore[method-assign, func-returns-value]
+    backend._hire().ready = True
     parts = [[(p, s) for s in range(10)] for p in range(3)]
-    found = [key for piece, _ in crew.draw(parts, lambda samples, tokens: None) for key in piece]
+    found = [key for piece, _ in backend.draw(parts, lambda samples, tokens: None) for key in piece]
     assert sorted(found) == sorted(key for part in parts for key in part)
-    crew._workers, crew._deaths, ray.deaths, ray.made = [], 0, 10**9, 0
+    backend._workers, backend._deaths, ray.deaths, ray.made = [], 0, 10**9, 0
     with pytest.raises(ReachlabError, match="workers died with no piece finished between"):
-        list(crew.draw(parts, lambda samples, tokens: None))
+        list(backend.draw(parts, lambda samples, tokens: None))

@@ -18,11 +18,11 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
 from reachlab.engines.concurrent import ConcurrentEngine
 from reachlab.engines.config import Decoding, DecodingChoice
-from reachlab.engines.engine import Answer
+from reachlab.engines.engine import EngineAnswer
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, save_model
 from reachlab.runs import RunFolder
-from reachlab.sampling import run
+from reachlab.sampling import work
 from reachlab.sampling.config import SampleConfig, VerifyConfig
 from reachlab.sampling.run import sample
 from reachlab.sampling.verifying import verify
@@ -128,13 +128,13 @@ class Stuck(ConcurrentEngine):
         super().__init__("stuck", 4)
         self.first, self.until, self.asked, self.free = first, until, 0, False
 
-    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         self.asked += 1
         if self.asked > self.first:
             while not self.free:
                 self.free = self.until()
                 await asyncio.sleep(0.01)
-        return Answer("1", 1, "stop", None)
+        return EngineAnswer("1", 1, "stop", None)
 
 
 def stored_in(settings: dict[str, Any]) -> int:
@@ -146,27 +146,27 @@ def test_what_has_finished_is_stored_while_the_rest_is_drawn(
 ) -> None:
     """The rest is answered only when the store holds the first: nothing waits for a part to be full."""
     engine = Stuck(10, lambda: stored_in(settings) == 10)
-    monkeypatch.setattr(run, "open_engine", lambda config: engine)
-    monkeypatch.setattr(run, "STORE_EVERY_S", 0.0)
+    monkeypatch.setattr(work, "open_engine", lambda config: engine)
+    monkeypatch.setattr(work, "STORE_EVERY_S", 0.0)
     assert sample(SampleConfig(**settings)).stored == 180
 
 
 def test_a_killed_run_draws_only_what_had_not_finished(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "STORE_EVERY_S", 0.0)
+    monkeypatch.setattr(work, "STORE_EVERY_S", 0.0)
 
-    def work() -> None:
-        monkeypatch.setattr(run, "open_engine", lambda config: Stuck(10, lambda: False))
+    def draw() -> None:
+        monkeypatch.setattr(work, "open_engine", lambda config: Stuck(10, lambda: False))
         sample(SampleConfig(**settings))
 
-    process = in_a_fork(work)
+    process = in_a_fork(draw)
     while stored_in(settings) < 10:
         time.sleep(0.01)
     os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
     engine = Stuck(180, lambda: True)
-    monkeypatch.setattr(run, "open_engine", lambda config: engine)
+    monkeypatch.setattr(work, "open_engine", lambda config: engine)
     assert sample(SampleConfig(**settings)).drawn == 170
     assert engine.asked == 170
     assert len({(row["problem_id"], row["sample"]) for row in rows_of(settings["out"])}) == 180

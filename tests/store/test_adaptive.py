@@ -23,7 +23,7 @@ from reachlab.runs import RunFolder
 from reachlab.sampling import drawing
 from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.run import sample
-from reachlab.store.adaptive import Ledger, Look, Plan, choose_looks, ending
+from reachlab.store.adaptive import AdaptivePlan, Ledger, Look, choose_looks, ending
 from reachlab.store.config import Adaptive
 from reachlab.store.samples import SampleStore
 from reachlab.types import Judged, Problem, Verdict
@@ -33,7 +33,7 @@ LOOKS = (4, 6, 8, 12, 14, 16, 20, 24, 28, 32, 40, 48)
 """Of the runs below."""
 
 
-def loaded(plan: Plan, said_PN: Sequence[Sequence[int]]) -> Ledger:
+def loaded(plan: AdaptivePlan, said_PN: Sequence[Sequence[int]]) -> Ledger:
     """The ledger of runs that hold each problem's samples from 0 on; what is said of each is RIGHT, WRONG, UNSCORED."""
     ledger = Ledger(plan, len(said_PN))
     rows = [(p, s, said) for p, row in enumerate(said_PN) for s, said in enumerate(row)]
@@ -42,13 +42,13 @@ def loaded(plan: Plan, said_PN: Sequence[Sequence[int]]) -> Ledger:
     return ledger
 
 
-def outcomes(plan: Plan, said_PN: Sequence[Sequence[int]]) -> Outcomes:
+def outcomes(plan: AdaptivePlan, said_PN: Sequence[Sequence[int]]) -> Outcomes:
     names = tuple(map(str, range(len(said_PN))))
     return Outcomes("run", names, *loaded(plan, said_PN).outcomes("run"))
 
 
-def make(looks: Sequence[int], enough: int = 1, width: float | None = None) -> Plan:
-    return Plan(looks=tuple(looks), enough=enough, target_width=width)
+def make(looks: Sequence[int], enough: int = 1, width: float | None = None) -> AdaptivePlan:
+    return AdaptivePlan(looks=tuple(looks), enough=enough, target_width=width)
 
 
 @pytest.mark.parametrize(
@@ -76,18 +76,18 @@ def test_looks_ascend_to_the_last_sample(samples: int, first: int) -> None:
 
 
 @st.composite
-def runs(draw: st.DrawFn) -> tuple[Plan, list[list[int]]]:
+def runs(draw: st.DrawFn) -> tuple[AdaptivePlan, list[list[int]]]:
     looks = sorted(draw(st.sets(st.integers(1, 12), min_size=1, max_size=4)))
     said = st.lists(st.sampled_from([RIGHT, WRONG, WRONG, UNSCORED]), min_size=looks[-1], max_size=looks[-1])
     return make(looks, draw(st.integers(1, 3))), draw(st.lists(said, min_size=1, max_size=6))
 
 
-def stop_of(plan: Plan, row: Sequence[int]) -> int | None:
+def stop_of(plan: AdaptivePlan, row: Sequence[int]) -> int | None:
     return next((look for look in plan.looks if row[:look].count(RIGHT) >= plan.enough), None)
 
 
 @given(runs())
-def test_counts_what_the_plan_draws_of_each_problem(drawn: tuple[Plan, list[list[int]]]) -> None:
+def test_counts_what_the_plan_draws_of_each_problem(drawn: tuple[AdaptivePlan, list[list[int]]]) -> None:
     plan, said_PN = drawn
     found = outcomes(plan, said_PN)
     assert found.stopping is not None
@@ -105,7 +105,7 @@ def test_counts_what_the_plan_draws_of_each_problem(drawn: tuple[Plan, list[list
 
 
 @given(runs(), st.integers(1, 7))
-def test_draws_what_it_lacks_and_nothing_else(drawn: tuple[Plan, list[list[int]]], size: int) -> None:
+def test_draws_what_it_lacks_and_nothing_else(drawn: tuple[AdaptivePlan, list[list[int]]], size: int) -> None:
     plan, said_PN = drawn
     ledger = loaded(plan, [[] for _ in said_PN])
     keys: list[tuple[int, int]] = []
@@ -151,7 +151,7 @@ def test_unscored_samples_bias_nothing(enough: int) -> None:
 
 @given(runs(), st.data())
 def test_with_one_right_sample_enough_the_end_of_the_run_changes_no_estimate(
-    drawn: tuple[Plan, list[list[int]]], data: st.DataObject
+    drawn: tuple[AdaptivePlan, list[list[int]]], data: st.DataObject
 ) -> None:
     plan, said_PN = make(drawn[0].looks), drawn[1]
     at = data.draw(st.integers(0, len(plan.looks) - 1))

@@ -10,8 +10,8 @@ import pytest
 from tests.tiny import ENVIRONMENT, names
 
 from reachlab.errors import ReachlabError
+from reachlab.pictures.drawn_scenes import scene
 from reachlab.pictures.reference import fingerprint
-from reachlab.pictures.scenes import scene
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore, hash_problems
 from reachlab.types import Chat, Judged, Problem, Sample, StepCheck, Verdict

@@ -40,7 +40,7 @@ def parsed(command: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[[Stage
         seen.append(config)
         return SimpleNamespace(stored=0, drawn=0, ended=0, lines=list, doubts=None, completions=None)
 
-    for work in ("training.rl.train_rl", "training.supervised.pretrain", "sampling.run.sample"):
+    for work in ("training.rl.train_rl", "training.pretrain.pretrain", "sampling.run.sample"):
         monkeypatch.setattr(f"reachlab.{work}", note)
     monkeypatch.setattr("reachlab.measures.entropy.measure_entropy", note)
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from reachlab.models.checkpoint import load_model
 from reachlab.models.devices import choose_device
+from reachlab.training.beginning import Claim, Trained, placed, settle
 from reachlab.training.config import LoopConfig, OptimizerConfig
-from reachlab.training.loop import Claim, Trained, TrainingRun, placed, settle
+from reachlab.training.loop import TrainingRun
 from reachlab.training.processes import Processes
 
 

@@ -11,8 +11,9 @@ from tests.training.runs import run_of
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model
 from reachlab.runs import RunFolder
+from reachlab.training.beginning import Claim
 from reachlab.training.config import LoopConfig, OptimizerConfig
-from reachlab.training.loop import Claim, TrainingRun
+from reachlab.training.loop import TrainingRun
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from reachlab.runs import RunFolder
 from reachlab.training import loop as loop_module
 from reachlab.training.config import LoopConfig, OptimizerConfig, PretrainConfig, TextConfig
 from reachlab.training.corpus.survey import survey
-from reachlab.training.supervised import pretrain
+from reachlab.training.pretrain import pretrain
 
 LOOP = LoopConfig(steps=12, save_every=4, seed=0, device="cpu", threads=1)
 MEASURED = TextConfig(held_out=0.2, eval_every=5, eval_tokens=0)

@@ -25,7 +25,7 @@ from transformers import PreTrainedModel
 from reachlab.engines.config import Decoding
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
-from reachlab.training import processes as module
+from reachlab.training import sharded_tensors as module
 from reachlab.training.config import OptimizerConfig
 from reachlab.training.optimizer import build_optimizers, clip
 from reachlab.training.processes import Processes
@@ -177,8 +177,8 @@ def test_buckets_keep_order_and_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BUCKET", 6)
     sizes = [(3, torch.float32), (3, torch.float32), (1, torch.float32), (9, torch.float32), (2, torch.bfloat16)]
     parameters = [nn.Parameter(torch.zeros(n, dtype=dtype)) for n, dtype in sizes]
-    assert [[p.numel() for p in bucket] for bucket in module._buckets(parameters)] == [[3, 3], [1], [9], [2]]
-    assert list(module._buckets([])) == []
+    assert [[p.numel() for p in bucket] for bucket in module.buckets(parameters)] == [[3, 3], [1], [9], [2]]
+    assert list(module.buckets([])) == []
 
 
 # -- words ------------------------------------------------------------------------------------------------------------
@@ -423,7 +423,7 @@ def sample_and_train(processes: Processes, family: Literal["qwen3", "olmoe"]) ->
     with processes.whole(model) as whole:
         second, _ = answers(processes, whole, engine)
     held = sum(p.numel() for p in engine.model.parameters()) if processes.sharded else 0
-    return first, second, engine.lean, same, held
+    return first, second, engine.fused_cpu, same, held
 
 
 @pytest.mark.parametrize("family", ["qwen3", "olmoe"])

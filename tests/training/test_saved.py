@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_model, save_model
 from reachlab.runs import RunFolder
+from reachlab.training.beginning import Claim
 from reachlab.training.config import LoopConfig, OptimizerConfig
-from reachlab.training.loop import Claim, TrainingRun
+from reachlab.training.loop import TrainingRun
 from reachlab.training.saved import not_finite
 
 

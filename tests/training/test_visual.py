@@ -19,7 +19,7 @@ from reachlab.models.tokenizer import encode_prompts
 from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.run import sample
 from reachlab.tasks.registry import load_task
-from reachlab.training.supervised import Learner
+from reachlab.training.next_token import NextTokenTrainer
 from reachlab.training.text import Tokens, attempts, document_batches
 
 TASK = "scenes,size=32"
@@ -66,15 +66,15 @@ def test_pretraining_stopped_and_gone_on_with(
     """The state that a run goes on from has the processor; the weights are those of a run that was not stopped."""
     words = ("pretrain", "--data", TASK, *SHAPE, "--batch", "8", "--threads", "1", "--steps", "6", "--save-every", "2")
     do(*words, "--out", tmp_path / "whole")
-    learn = Learner.learn
+    learn = NextTokenTrainer.learn
 
-    def until(self: Learner, batch: Tokens, t: int) -> Any:
+    def until(self: NextTokenTrainer, batch: Tokens, t: int) -> Any:
         if t == 5:
             raise ReachlabError("the power is gone")
         return learn(self, batch, t)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Learner, "learn", until)
+        patch.setattr(NextTokenTrainer, "learn", until)
         assert command(*words, "--out", str(tmp_path / "cut"))[0] == 2
     assert (tmp_path / "cut" / "state" / "processor_config.json").is_file()
     do(*words, "--out", tmp_path / "cut")

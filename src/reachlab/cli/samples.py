@@ -52,9 +52,9 @@ def tasks(config: Flat[TasksConfig]) -> None:
 
     asked = (config.task, config.split, config.problems, config.seed, config.pictures, config.ask)
     if config.task and config.model:
-        from reachlab.prompting.rendered import show_asked
+        from reachlab.prompting.rendered import show_prompts
 
-        shown = show_asked(*asked, config.model)
+        shown = show_prompts(*asked, config.model)
         if config.json:
             print_json(asdict(shown))
             return
@@ -128,7 +128,7 @@ def import_(config: Flat[ImportCommand]) -> None:
 
     Example: reachlab import 'logs/samples_gsm8k_*.jsonl' --out runs/other
     """
-    from reachlab.imports.run import import_samples
+    from reachlab.imports.importing import import_samples
     from reachlab.progress import track_count
 
     with track_count("import") as tell, ExitStack() as first:
@@ -161,7 +161,7 @@ def export(config: Flat[ExportCommand]) -> None:
 
     Example: reachlab export runs/base-samples --out base.parquet
     """
-    from reachlab.exports.run import export_run
+    from reachlab.exports.exporting import export_run
     from reachlab.progress import track_count
 
     with track_count("export") as tell:

@@ -16,7 +16,7 @@ def pretrain(config: Flat[PretrainConfig]) -> None:
 
     Example: reachlab pretrain --data stdlib --eval-every 100 --steps 800 --out runs/base
     """
-    from reachlab.training.supervised import pretrain
+    from reachlab.training.pretrain import pretrain
 
     if pretrain(config, remark):
         print(f"model in {config.out}/model")
@@ -27,7 +27,7 @@ def distill(config: Flat[DistillConfig]) -> None:
 
     Example: reachlab distill --model runs/base --teacher solver --task countdown --out runs/distilled
     """
-    from reachlab.training.supervised import distill
+    from reachlab.training.distill import distill
 
     if distill(config, remark):
         print(f"model in {config.out}/model")

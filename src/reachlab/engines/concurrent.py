@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Answer, Asked, K, Told
+from reachlab.engines.engine import EngineAnswer, K, Progress, Request
 from reachlab.errors import ReachlabError
 from reachlab.types import Prompt
 
@@ -55,7 +55,7 @@ class ConcurrentEngine(ABC):
         return max(2, -(-2 * self.at_once // PIECE))
 
     @abstractmethod
-    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         """Draw one sample."""
 
     def tokens_under_way(self) -> int:
@@ -71,17 +71,17 @@ class ConcurrentEngine(ABC):
         prompts: Sequence[Prompt],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Told | None = None,
-    ) -> list[list[Answer]]:
+        progress: Progress | None = None,
+    ) -> list[list[EngineAnswer]]:
         """See `Engine.answer`."""
 
-        async def one(prompt: Prompt, seed: int) -> Answer:
+        async def one(prompt: Prompt, seed: int) -> EngineAnswer:
             answer = await self.draw(prompt, seed, decoding)
             if progress is not None:
                 progress(1, answer.tokens)
             return answer
 
-        async def all_of_them() -> list[list[Answer]]:
+        async def all_of_them() -> list[list[EngineAnswer]]:
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     [group.create_task(one(prompt, seed)) for seed in row]
@@ -96,10 +96,10 @@ class ConcurrentEngine(ABC):
             raise group.exceptions[0] from group
 
     def stream(
-        self, asked: Iterable[Asked[K]], decoding: Decoding, progress: Told | None = None
-    ) -> Iterator[list[tuple[K, Answer]]]:
+        self, requests: Iterable[Request[K]], decoding: Decoding, progress: Progress | None = None
+    ) -> Iterator[list[tuple[K, EngineAnswer]]]:
         """See `Streaming.stream`."""
-        work = _Stream(self, asked, decoding, progress)
+        work = _Stream(self, requests, decoding, progress)
         self.wait_for(work.start())
         try:
             yield from work.finished()
@@ -136,10 +136,12 @@ class ConcurrentEngine(ABC):
 class _Stream(Generic[K]):
     """One call of `stream`: requests on the engine's loop, answers in whatever thread consumes them."""
 
-    def __init__(self, engine: ConcurrentEngine, asked: Iterable[Asked[K]], decoding: Decoding, progress: Told | None):
+    def __init__(
+        self, engine: ConcurrentEngine, requests: Iterable[Request[K]], decoding: Decoding, progress: Progress | None
+    ):
         self.engine, self.decoding, self.progress = engine, decoding, progress
-        self._asked = iter(asked)
-        self._found: deque[tuple[K, Answer]] = deque()
+        self._requests = iter(requests)
+        self._finished: deque[tuple[K, EngineAnswer]] = deque()
         self._over, self._error = threading.Event(), cast(BaseException | None, None)
         self._counted = 0  # tokens of unfinished answers that were told
 
@@ -172,17 +174,17 @@ class _Stream(Generic[K]):
 
     async def _ask(self) -> None:
         """Ask one request after the other, as long as there are any."""
-        for key, prompt, seed in self._asked:
+        for key, prompt, seed in self._requests:
             if self._error is not None:
                 return
-            while len(self._found) > BACKLOG + 2 * self.engine.at_once:
+            while len(self._finished) > BACKLOG + 2 * self.engine.at_once:
                 await asyncio.sleep(TICK_S / 10)
             answer = await self.engine.draw(prompt, seed, self.decoding)
-            self._found.append((key, answer))
+            self._finished.append((key, answer))
             # Some of its tokens may have been told before, while it was under way.
-            known = min(self._counted, answer.tokens)
-            self._counted -= known
-            self._tell(1, answer.tokens - known)
+            counted = min(self._counted, answer.tokens)
+            self._counted -= counted
+            self._report(1, answer.tokens - counted)
 
     async def _count(self) -> None:
         """Tell of tokens before their answers have finished."""
@@ -191,13 +193,13 @@ class _Stream(Generic[K]):
             more = self.engine.tokens_under_way() - self._counted
             if more > 0:
                 self._counted += more
-                self._tell(0, more)
+                self._report(0, more)
 
-    def _tell(self, samples: int, tokens: int) -> None:
+    def _report(self, samples: int, tokens: int) -> None:
         if self.progress is not None:
             self.progress(samples, tokens)
 
-    def finished(self) -> Iterator[list[tuple[K, Answer]]]:
+    def finished(self) -> Iterator[list[tuple[K, EngineAnswer]]]:
         """What has finished, as it comes.
 
         Raises:
@@ -206,7 +208,7 @@ class _Stream(Generic[K]):
         yielded = time.monotonic()
         while True:
             over = self._over.wait(GATHER_S)  # asked first: what is found afterwards is all there is
-            batch = [self._found.popleft() for _ in range(len(self._found))]
+            batch = [self._finished.popleft() for _ in range(len(self._finished))]
             if batch or time.monotonic() - yielded >= TICK_S:
                 yielded = time.monotonic()
                 yield batch

@@ -45,8 +45,8 @@ def vllm_arguments(text: str) -> dict[str, Any]:
 def engine_positions(config: EngineChoice) -> int | None:
     """Tokens that the engine holds, or None where it says nothing."""
     if config.engine == "vllm":
-        found = vllm_arguments(config.vllm_args).get("max_model_len")
-        return found if isinstance(found, int) and found > 0 else None
+        limit = vllm_arguments(config.vllm_args).get("max_model_len")
+        return limit if isinstance(limit, int) and limit > 0 else None
     return served_positions(config.servers, config.model) if config.engine == "openai" else None
 
 
@@ -59,21 +59,21 @@ def served_positions(servers: Servers, model: str) -> int | None:
 
     async def ask(wires: Sequence[Wire]) -> Sequence[Any]:
         while True:
-            answers = await asyncio.gather(*(_said(wire.get("models", timeout_s)) for wire in wires))
+            answers = await asyncio.gather(*(_answered(wire.get("models", timeout_s)) for wire in wires))
             if any(answer is not None for answer in answers) or time.monotonic() >= deadline:
                 return answers
             await asyncio.sleep(0.5)
 
-    told: list[int] = []
-    for answer in _asked(servers, servers.base_url, ask):
+    limits: list[int] = []
+    for answer in _on_a_loop(servers, servers.base_url, ask):
         rows = answer.get("data") if isinstance(answer, dict) else None
         rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         offered = {row["id"]: row for row in rows if isinstance(row.get("id"), str)}
         name = servers.served_name or model
         row = offered.get(name) or (next(iter(offered.values())) if len(offered) == 1 else {})
-        if (found := _whole(row.get("max_model_len"))) is not None:
-            told.append(found)
-    return min(told, default=None)
+        if (limit := _whole(row.get("max_model_len"))) is not None:
+            limits.append(limit)
+    return min(limits, default=None)
 
 
 def served_prompts(servers: Servers, model: str, prompts: Sequence[Prompt]) -> int | None:
@@ -96,7 +96,7 @@ def served_prompts(servers: Servers, model: str, prompts: Sequence[Prompt]) -> i
                     asked["chat_template_kwargs"] = dict(text.options)
             body = {"model": servers.served_name or model, **asked}
             async with room:
-                answer = await _said(wire.post(f"{wire.root}/tokenize", body, timeout_s=TIMEOUT_S))
+                answer = await _answered(wire.post(f"{wire.root}/tokenize", body, timeout_s=TIMEOUT_S))
             return _whole(answer.get("count")) if isinstance(answer, dict) else None
 
         if (first := await count(longest[0])) is None:
@@ -109,7 +109,7 @@ def served_prompts(servers: Servers, model: str, prompts: Sequence[Prompt]) -> i
         counts = [found for found in rest if found is not None]
         return max([first, *counts]) if len(counts) == len(rest) else None
 
-    return _asked(servers, servers.base_url[:1], ask)
+    return _on_a_loop(servers, servers.base_url[:1], ask)
 
 
 def _whole(value: Any) -> int | None:
@@ -117,18 +117,18 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST else None
 
 
-async def _said(asked: Awaitable[Any]) -> Any:
+async def _answered(request: Awaitable[Any]) -> Any:
     """The JSON that a server answers, {} for what it refuses or says otherwise, or None: the engine will be told too,
     in the server's own words."""
     try:
-        return await asked
+        return await request
     except UnusableError:
         return {}
     except FailedError as error:
         return {} if error.final else None
 
 
-def _asked(servers: Servers, urls: Sequence[str], ask: Callable[[Sequence[Wire]], Awaitable[T]]) -> T:
+def _on_a_loop(servers: Servers, urls: Sequence[str], ask: Callable[[Sequence[Wire]], Awaitable[T]]) -> T:
     """What is heard from servers, on a loop of its own."""
 
     async def work() -> T:

@@ -31,7 +31,7 @@ class _Graph:
     logits_BV: torch.Tensor
 
 
-class CapturedSteps:
+class CudaGraphSteps:
     """The steps of one batch."""
 
     def __init__(self, model: PreTrainedModel, cache: PrefixCache):
@@ -65,12 +65,12 @@ class CapturedSteps:
                 torch.cuda.synchronize()
         if not self.works:
             return self.forward(key, ids_B[:, None], own_B, positions_B[:, None])[:rows]
-        found = self.graphs[key]
-        found.ids_B1.copy_(ids_B[:, None])
-        found.own_B.copy_(own_B)
-        found.positions_B1.copy_(positions_B[:, None])
-        found.graph.replay()
-        return found.logits_BV[:rows]
+        graph = self.graphs[key]
+        graph.ids_B1.copy_(ids_B[:, None])
+        graph.own_B.copy_(own_B)
+        graph.positions_B1.copy_(positions_B[:, None])
+        graph.graph.replay()
+        return graph.logits_BV[:rows]
 
     def forward(
         self, key: tuple[int, int], ids_B1: torch.Tensor, own_B: torch.Tensor, positions_B1: torch.Tensor

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Told
+from reachlab.engines.engine import Progress
 from reachlab.types import Finish
 
 
@@ -36,7 +36,7 @@ class Decoder(Protocol):
         prompts: Sequence[Sequence[int]],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Told | None = None,
+        progress: Progress | None = None,
     ) -> list[list[Completion]]:
         """One completion a seed, in order: `seeds[i]` are the samples of `prompts[i]`.
 

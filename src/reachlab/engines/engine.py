@@ -7,17 +7,17 @@ from typing import Protocol, TypeVar, runtime_checkable
 from reachlab.engines.config import Decoding
 from reachlab.types import Finish, Prompt
 
-Told = Callable[[int, int], None]
-"""told(samples, tokens): so many samples have finished, and so many tokens were drawn, since the last call; from any
-thread. Tokens of answers that go on are told where an engine knows them, else when the answer has finished."""
+Progress = Callable[[int, int], None]
+"""progress(samples, tokens): so many samples have finished, and so many tokens were drawn, since the last call; from
+any thread. Tokens of answers that go on are counted where an engine knows them, else when the answer has finished."""
 
 K = TypeVar("K")
-Asked = tuple[K, Prompt, int]
+Request = tuple[K, Prompt, int]
 """What a sample is called, its prompt and its seed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EngineAnswer:
     """One answer: its text without special tokens and stop string, and how many tokens it took, an end-of-text token
     included.
 
@@ -59,8 +59,8 @@ class Engine(Protocol):
         prompts: Sequence[Prompt],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Told | None = None,
-    ) -> list[list[Answer]]:
+        progress: Progress | None = None,
+    ) -> list[list[EngineAnswer]]:
         """One answer a seed, in order: `seeds[i]` are the samples of `prompts[i]`.
 
         Raises:
@@ -78,8 +78,8 @@ class Streaming(Engine, Protocol):
     """An engine that batches by itself, continuously: what has finished is had at once, whatever else goes on."""
 
     def stream(
-        self, asked: Iterable[Asked[K]], decoding: Decoding, progress: Told | None = None
-    ) -> Iterator[list[tuple[K, Answer]]]:
+        self, requests: Iterable[Request[K]], decoding: Decoding, progress: Progress | None = None
+    ) -> Iterator[list[tuple[K, EngineAnswer]]]:
         """The answers in the order in which they finish, those of about a moment together; an empty list now and then
         while there are none.
 

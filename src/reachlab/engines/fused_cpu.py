@@ -7,13 +7,16 @@ memory and a fresh allocation. The same function, with n(x) = x / √(mean x² +
     a       = attention(q, k, v)                                        `fused_cpu_attention.py`
     x       ← x + a Wo
     g, u    = n(x) Wgu           likewise
-    x       ← x + (silu(g) · u) Wd                                      a kernel (`kernels.py`) between two products
+    x       ← x + (silu(g) · u) Wd                     a kernel (`fused_cpu_kernels.py`) between two products
     logits  = n(x) Wout
 
 A sparse mixture's tokens are sorted by expert, so that an expert is two products as well. It fits Llama, Mistral,
 Qwen2, Qwen3, OLMoE, Qwen3-MoE, Mixtral and their like. Whether it fits a given model is not guessed from its name but
-found out (`probe.py`); otherwise the engine goes through the modules. Weights are read when `LeanWeights` are made:
+found out (`probe.py`); otherwise the engine goes through the modules. Weights are read when `FusedCpuWeights` are made:
 make them anew after an update.
+
+Axes. B: rows, T: positions, H: hidden width, F: width inside a projection, N: panels of a wide matrix, V: vocabulary,
+E: experts, K: experts that a token visits, S = B·K: token-expert pairs, sorted by expert.
 """
 
 import numpy as np
@@ -21,42 +24,42 @@ import torch
 from torch import Tensor
 
 from reachlab.engines import fused_cpu_kernels as kernels
-from reachlab.engines.fused_cpu_attention import LeanAttention
-from reachlab.engines.fused_cpu_weights import LeanWeights, Mixture
+from reachlab.engines.fused_cpu_attention import FusedCpuAttention
+from reachlab.engines.fused_cpu_buffers import Buffers
+from reachlab.engines.fused_cpu_weights import FusedCpuWeights, Mixture
 from reachlab.engines.shared_prefix import PrefixCache
 
 
-class LeanDecoder:
+class FusedCpuDecoder:
     """Computes logits of one token a row. One thread at a time; the weights may be shared.
 
     Made for tokens at `positions_T`, and batches of `rows`.
     """
 
     @torch.no_grad()
-    def __init__(self, weights: LeanWeights, positions_T: Tensor, rows: int):
+    def __init__(self, weights: FusedCpuWeights, positions_T: Tensor, rows: int):
         self.weights = weights
         cos, sin = weights.rotary(weights.embedding[:1, None], positions_T[None])
         half = cos.shape[-1] // 2
         # Both halves hold the same angles.
         self.cos_TD, self.sin_TD = (t[0, :, :half].contiguous().numpy() for t in (cos, sin))
-        # Every buffer is allocated once: fresh memory costs more than the arithmetic on it.
-        self.rows, self.buffers = rows, dict[tuple[str, int], Tensor]()
-
-    def buffer(self, name: str, rows: int, width: int) -> Tensor:
-        """A reused (rows, width) buffer."""
-        key = (name, width)
-        if key not in self.buffers or len(self.buffers[key]) < rows:
-            self.buffers[key] = torch.empty(max(rows, self.rows), width)
-        return self.buffers[key][:rows]
+        self.buffers = Buffers(rows)
 
     def logits(
         self, rows: np.ndarray, ids_B: Tensor, own_B: np.ndarray, at_B: np.ndarray, cache: PrefixCache
     ) -> Tensor:
-        """Logits after token `ids_B`, the `own_B`-th own token of each of the cache's `rows`, at the `at_B`-th of the
-        decoder's positions: (B, V), valid until the next call. The cache knows its blocks (`begin_lean_step`)."""
+        """Logits after one more token of each row, (B, V) float32, valid until the next call.
+
+        Args:
+            rows: (B,), int64, which of the cache's rows are fed.
+            ids_B: the tokens they are fed.
+            own_B: how many own tokens each row has before this one.
+            at_B: where among the decoder's positions each token is.
+            cache: keys and values; it knows its blocks (`begin_fused_cpu_step`).
+        """
         B, weights = len(ids_B), self.weights
-        x_BH = torch.index_select(weights.embedding, 0, ids_B, out=self.buffer("x", B, weights.embedding.shape[1]))
-        attention = LeanAttention(self, rows, own_B, self.cos_TD[at_B], self.sin_TD[at_B], cache)
+        x_BH = torch.index_select(weights.embedding, 0, ids_B, out=self.buffers.get("x", B, weights.embedding.shape[1]))
+        attention = FusedCpuAttention(self.buffers, rows, own_B, (self.cos_TD[at_B], self.sin_TD[at_B]), cache)
         for number, layer in enumerate(weights.layers):
             qkv_BF = self._project("qkv", self._unit(x_BH, layer.eps[0]), layer.qkv_NHF)
             if layer.qkv_bias_F is not None:
@@ -72,12 +75,12 @@ class LeanDecoder:
         return self._project("logits", self._unit(x_BH, weights.eps), weights.logits_NHV)
 
     def _unit(self, x_BH: Tensor, eps: np.float32) -> Tensor:
-        out_BH = self.buffer("unit", *x_BH.shape)
+        out_BH = self.buffers.get("unit", *x_BH.shape)
         kernels.unit(x_BH.numpy(), eps, out_BH.numpy())
         return out_BH
 
     def _project(self, name: str, x_BH: Tensor, panels_NHF: list[Tensor]) -> Tensor:
-        out_BF = self.buffer(name, len(x_BH), sum(panel.shape[1] for panel in panels_NHF))
+        out_BF = self.buffers.get(name, len(x_BH), sum(panel.shape[1] for panel in panels_NHF))
         at = 0
         for panel in panels_NHF:
             torch.mm(x_BH, panel, out=out_BF[:, at : at + panel.shape[1]])
@@ -87,9 +90,9 @@ class LeanDecoder:
     def _gate_up(self, x_BH: Tensor, panels_NHF: Tensor, width: int) -> Tensor:
         """silu(g) · u"""
         (N, _, F), B = panels_NHF.shape, len(x_BH)
-        both_NBF = self.buffer("gate_up", N * B, F).view(N, B, F)
+        both_NBF = self.buffers.get("gate_up", N * B, F).view(N, B, F)
         torch.bmm(x_BH.expand(N, -1, -1), panels_NHF, out=both_NBF)
-        hidden_BF = self.buffer("hidden", B, width)
+        hidden_BF = self.buffers.get("hidden", B, width)
         kernels.gate(both_NBF.numpy(), hidden_BF.numpy())
         return hidden_BF
 
@@ -99,8 +102,8 @@ class LeanDecoder:
         _, weights_BK, experts_BK = mixture.router(h_BH)
         K, (E, H, F) = experts_BK.shape[1], mixture.gate_up_EHF.shape
         ends_E, token_S, place_BK = kernels.group(experts_BK.numpy(), E)
-        h_SH = torch.index_select(h_BH, 0, torch.from_numpy(token_S), out=self.buffer("chosen", len(token_S), H))
-        gate_up_SF, out_SH = self.buffer("gate_up", len(token_S), F), self.buffer("experts", len(token_S), H)
+        h_SH = torch.index_select(h_BH, 0, torch.from_numpy(token_S), out=self.buffers.get("chosen", len(token_S), H))
+        gate_up_SF, out_SH = self.buffers.get("gate_up", len(token_S), F), self.buffers.get("experts", len(token_S), H)
         parts = [slice(a, b) for a, b in zip([0, *ends_E[:-1].tolist()], ends_E.tolist(), strict=True)]
         for e, part in enumerate(parts):
             if part.start < part.stop:

@@ -6,42 +6,63 @@ length is read once a block and not once a row); what a row keeps for itself is 
     S       = q Kpromptᵀ                                              one product a block and key head
     w_p,w_o = softmax(s · [S ; q Kownᵀ])                              kernel; w_p in the place of S, o = w_o Vown
     o      += w_p Vprompt                                             one product a block and key head
-"""
 
-from typing import TYPE_CHECKING
+Axes. B: rows, G: blocks of rows that share a prompt, R: rows of a block, Q: query heads, H: key heads, D: width of a
+head, d: half of it, F: queries, keys and values of all heads, Tp: tokens of the longest prompt.
+"""
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from reachlab.engines import fused_cpu_kernels as kernels
-from reachlab.engines.fused_cpu_weights import Layer
+from reachlab.engines.fused_cpu_buffers import Buffers
+from reachlab.engines.fused_cpu_weights import FusedCpuLayer
 from reachlab.engines.shared_prefix import PrefixCache
 
-if TYPE_CHECKING:
-    from reachlab.engines.fused_cpu import LeanDecoder
 
-
-class LeanAttention:
-    """One step's attention: for `rows` of the cache, each with its `own_B`-th own token and its angles."""
+class FusedCpuAttention:
+    """One step's attention, in all layers."""
 
     def __init__(
-        self, decoder: "LeanDecoder", rows: np.ndarray, own_B: np.ndarray, cos_Bd: np.ndarray, sin_Bd: np.ndarray,
+        self,
+        buffers: Buffers,
+        rows: np.ndarray,
+        own_B: np.ndarray,
+        angles_Bd: tuple[np.ndarray, np.ndarray],
         cache: PrefixCache,
-    ):  # fmt: skip
-        self.decoder, self.cache = decoder, cache
-        self.rows, self.own_B, self.cos_Bd, self.sin_Bd = rows, own_B, cos_Bd, sin_Bd
+    ):
+        """Expect the step of some rows.
+
+        Args:
+            buffers: where queries, scores and results are put.
+            rows: (B,), int64, which of the cache's rows attend.
+            own_B: how many own tokens each has before this one.
+            angles_Bd: cosines and sines of each token's rotation, (B, d) both, float32; d is half a head's width.
+            cache: keys and values.
+        """
+        self.buffers, self.cache, self.rows, self.own_B = buffers, cache, rows, own_B
+        self.cos_Bd, self.sin_Bd = angles_Bd
         self.start_G = cache.prefix_start_G() - (cache.prefix_tokens - cache.prefix_used)
 
-    def attend(self, number: int, layer: Layer, qkv_BF: Tensor) -> Tensor:
-        """Head norm, rotation, append to the cache, attention: (B, Q · D)."""
+    def attend(self, number: int, layer: FusedCpuLayer, qkv_BF: Tensor) -> Tensor:
+        """Head norm, rotation, append to the cache, attention.
+
+        Args:
+            number: which layer it is.
+            layer: its weights.
+            qkv_BF: queries, keys and values of the rows' tokens, (B, (Q + 2H) · D), float32.
+
+        Returns:
+            What the heads attended to, (B, Q · D).
+        """
         cache, (Q, H) = self.cache, layer.heads
         G, R, Tp = cache.active, cache.rows, cache.prefix_used
         prefix_keys, prefix_values = (t[:G, :, cache.prefix_tokens - Tp :] for t in cache.prefix_GHTD[number])
         own_keys, own_values = (t.flatten(0, 1).numpy() for t in cache.own_GRHTD[number])
         D, M = prefix_keys.shape[-1], R * Q // H
         query, out, scores = (
-            self.decoder.buffer(name, cache.blocks * H * M, width)[: G * H * M].view(G * H, M, width)
+            self.buffers.get(name, cache.blocks * H * M, width)[: G * H * M].view(G * H, M, width)
             for name, width in (("query", D), ("attended", D), ("scores", Tp))
         )
         width = (0,) * D
@@ -58,6 +79,6 @@ class LeanAttention:
             layer.scale, layer.window, out.numpy(),
         )  # fmt: skip
         torch.baddbmm(out, scores, prefix_values.flatten(0, 1), out=out)
-        attended_BF = self.decoder.buffer("flat", len(qkv_BF), Q * D)
+        attended_BF = self.buffers.get("flat", len(qkv_BF), Q * D)
         kernels.unpack(out.numpy(), R, H, self.rows, attended_BF.numpy())
         return attended_BF

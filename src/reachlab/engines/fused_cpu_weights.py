@@ -3,6 +3,8 @@
 Every matrix lies as (in, out), so that a product reads it in order, and a wide one in panels of at most `PANEL`
 columns: over a matrix with longer rows the product walks from page to page, and MKL's float32 products took 1.6 times
 as long (128 rows, 576 x 3,072 and 576 x 49,152). Norm weights are multiplied into the matrices that follow them.
+
+Axes. N: panels, H: hidden width, F: width inside a projection, V: vocabulary, E: experts, D: width of a head.
 """
 
 import re
@@ -36,7 +38,7 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class Layer:
+class FusedCpuLayer:
     """A decoder layer."""
 
     qkv_NHF: list[Tensor]
@@ -55,8 +57,8 @@ class Layer:
     mixture: Mixture | None
 
 
-class LeanWeights:
-    """What a `LeanDecoder` needs of a model.
+class FusedCpuWeights:
+    """What a `FusedCpuDecoder` needs of a model.
 
     Raises:
         AttributeError, ValueError and their like: the model has other parts.
@@ -73,8 +75,8 @@ class LeanWeights:
 
 
 def unread(model: Any) -> set[str]:
-    """The parameters and buffers of a model's text part that `LeanWeights` does not read, and that the decoder has no
-    use for therefore: a bias that is still 0, for instance. Routers and rotary embeddings are asked as they are."""
+    """The parameters and buffers of a model's text part that `FusedCpuWeights` does not read, and that the decoder has
+    no use for therefore: a bias that is still 0, for instance. Routers and rotary embeddings are called as they are."""
     parts = {f"body.{name}": part for name, part in model.get_decoder().named_modules()} | {"head": model.lm_head}
     return {
         f"{name}.{inside}"
@@ -96,7 +98,7 @@ def _panels(weight_FH: Tensor, norm_H: Tensor | None = None) -> list[Tensor]:
     return parts
 
 
-def _read_layer(layer: Any) -> Layer:
+def _read_layer(layer: Any) -> FusedCpuLayer:
     """The parts of a decoder layer; an error of some kind where it has others."""
     if {name for name, _ in layer.named_children()} != {
         "self_attn", "mlp", "input_layernorm", "post_attention_layernorm",
@@ -116,7 +118,7 @@ def _read_layer(layer: Any) -> Layer:
         norm_ND = torch.cat([w.view(-1, width).expand(n, width) for w, n in zip(weights, heads, strict=True)]).numpy()
         norm_eps = attention.q_norm.variance_epsilon
     mixture = _read_mixture(layer.mlp, after.weight) if hasattr(layer.mlp, "experts") else None
-    return Layer(
+    return FusedCpuLayer(
         qkv_NHF=_panels(torch.cat([p.weight for p in projections]), before.weight),
         qkv_bias_F=torch.cat(biases) if biases else None,
         out_FH=attention.o_proj.weight.t().contiguous(),

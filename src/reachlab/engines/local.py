@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedTokenizerBase
 
 from reachlab.engines.config import Decoding, EngineChoice
-from reachlab.engines.engine import Answer, Told
+from reachlab.engines.engine import EngineAnswer, Progress
 from reachlab.engines.transformers import STEP_FLOPS, TransformersDecoder
 from reachlab.models.checkpoint import load_model
 from reachlab.models.devices import choose_device
@@ -52,12 +52,13 @@ class LocalEngine:
         prompts: Sequence[Prompt],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Told | None = None,
-    ) -> list[list[Answer]]:
+        progress: Progress | None = None,
+    ) -> list[list[EngineAnswer]]:
         """See `Engine.answer`."""
-        found = self.decoder.generate(encode_prompts(self.tokenizer, prompts), seeds, decoding, progress)
+        completions = self.decoder.generate(encode_prompts(self.tokenizer, prompts), seeds, decoding, progress)
         return [
-            [Answer(c.text, len(c.tokens), c.finish, c.logprob, hash_tokens(c.tokens)) for c in row] for row in found
+            [EngineAnswer(c.text, len(c.tokens), c.finish, c.logprob, hash_tokens(c.tokens)) for c in row]
+            for row in completions
         ]
 
     def close(self) -> None:

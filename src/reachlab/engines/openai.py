@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from reachlab.engines.concurrent import ConcurrentEngine, SilentError
 from reachlab.engines.config import Decoding, EngineChoice, Servers
-from reachlab.engines.engine import Answer
+from reachlab.engines.engine import EngineAnswer
 from reachlab.engines.server_answers import CutError, filtered, read_answer
 from reachlab.engines.wire import FailedError, UnusableError, Wire
 from reachlab.errors import ReachlabError
@@ -67,7 +67,7 @@ class _Server:
     failed_at: float = float("-inf")
     logprobs: bool = True
     neutral: bool = True
-    known: asyncio.Lock = field(default_factory=asyncio.Lock)
+    learning: asyncio.Lock = field(default_factory=asyncio.Lock)
     unmet: tuple[float, FailedError | UnusableError] | None = None
     """When it was last tried in vain to learn what it is, and why in vain."""
 
@@ -110,7 +110,7 @@ class OpenAIEngine(ConcurrentEngine):
         self._under_way: dict[object, float] = {}
         self._failing_since: float | None = None
         self._last: FailedError | None = None
-        self._told = ""
+        self._message = ""
         try:
             self.name = f"openai:{self.wait_for(self._first_kind())}"
         except BaseException:
@@ -121,7 +121,7 @@ class OpenAIEngine(ConcurrentEngine):
         """What the first server that answers calls itself; by then the model's name is known to be right there."""
         return await self._at_a_server(lambda server: _value(server.kind))
 
-    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         """See `ConcurrentEngine.draw`."""
         return await self._at_a_server(lambda server: self._request(server, prompt, seed, decoding))
 
@@ -137,14 +137,14 @@ class OpenAIEngine(ConcurrentEngine):
             server = await self._slots.get()
             if server is None:
                 self._slots.put_nowait(None)  # for the next who waits
-                raise SilentError(self._told) from self._last
+                raise SilentError(self._message) from self._last
             began, wait_s, this = time.monotonic(), 0.0, object()
             self._under_way[this] = began
             try:
                 await self._known(server, began)
-                found = await ask(server)
+                answer = await ask(server)
                 server.failures, self._failing_since = 0, None
-                return found
+                return answer
             except FailedError as error:
                 if error.final:
                     raise self._refused(server, error) from error
@@ -172,12 +172,10 @@ class OpenAIEngine(ConcurrentEngine):
 
     def _failed(self, server: _Server, error: FailedError) -> None:
         """Note that a server did not answer; the first time, see to it that there is an end."""
-        self._last, self._told = (
-            error,
-            (
-                f"no server has answered for {self.options.patience:g} s ({server.wire.shown}: {error.said}); what is "
-                "stored stays, run the same command again to go on"
-            ),
+        self._last = error
+        self._message = (
+            f"no server has answered for {self.options.patience:g} s ({server.wire.shown}: {error.message}); what is "
+            "stored stays, run the same command again to go on"
         )
         if self._failing_since is None:
             self._failing_since = time.monotonic()
@@ -201,11 +199,11 @@ class OpenAIEngine(ConcurrentEngine):
                 f"{server.wire.shown}: access refused; put the server's key into the environment variable "
                 f"{self.options.api_key_env} (--api-key-env names another)"
             )
-        return ReachlabError(f"{server.wire.shown}: refuses a request: {error.said}")
+        return ReachlabError(f"{server.wire.shown}: refuses a request: {error.message}")
 
     async def _known(self, server: _Server, began: float) -> None:
         """See that it is known what a server is. Who waited while another asked in vain does not ask again."""
-        async with server.known:
+        async with server.learning:
             if server.model:
                 return
             if server.unmet is not None and server.unmet[0] >= began:
@@ -255,7 +253,7 @@ class OpenAIEngine(ConcurrentEngine):
         server.kind = "transformers" if server.transformers else kind
         server.model = name
 
-    async def _request(self, server: _Server, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def _request(self, server: _Server, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         """One sample from one server, which is asked for less where it refuses what it does not know."""
         chat = not isinstance(prompt, str)
         path = "chat/completions" if chat else "completions"
@@ -265,7 +263,7 @@ class OpenAIEngine(ConcurrentEngine):
         for logprobs, neutral in (asks, *(way for way in fewer if way[1] or server.kind not in FILLS_IN)):
             body = _body(server, prompt, decoding, sent, logprobs=logprobs, neutral=neutral)
             try:
-                found = await server.wire.post(path, body, tokens=decoding.max_tokens)
+                reply = await server.wire.post(path, body, tokens=decoding.max_tokens)
             except FailedError as error:
                 if error.status == 400 and error.code == FILTERED:
                     return filtered()  # a filter that looks at prompts
@@ -273,7 +271,7 @@ class OpenAIEngine(ConcurrentEngine):
                     raise
                 refused = error  # if it was not what is left out next, it says again what is wrong
                 continue
-            answer = read_answer(found, decoding, chat=chat)
+            answer = read_answer(reply, decoding, chat=chat)
             if server.wire.holds_key(answer.text):
                 raise UnusableError("an answer that repeats the key it was asked with")
             if refused is not None:
@@ -294,17 +292,17 @@ def _wait(failures: int) -> float:
     return min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 16), LONGEST_WAIT_S) * random.uniform(0.5, 1.0)
 
 
-def _models(found: Any) -> dict[str, dict[str, Any]]:
+def _models(listed: Any) -> dict[str, dict[str, Any]]:
     """A server's models by their names.
 
     Raises:
         UnusableError: it lists none as the protocol does.
     """
-    rows = found.get("data") if isinstance(found, dict) else None
-    if found == {} or (isinstance(found, dict) and "data" in found and rows is None):
+    rows = listed.get("data") if isinstance(listed, dict) else None
+    if listed == {} or (isinstance(listed, dict) and "data" in listed and rows is None):
         return {}
     if not isinstance(rows, list):
-        raise UnusableError(f"a list of models that is none ({found!r:.60})")
+        raise UnusableError(f"a list of models that is none ({listed!r:.60})")
     return {row["id"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]}
 
 
@@ -373,14 +371,14 @@ async def _is_transformers_serve(wire: Wire) -> bool:
         FailedError: it did not say, and may yet: taken for another, its own settings would decide what is drawn.
     """
     try:
-        found = await wire.get(f"{wire.root}/openapi.json", ROUTES_S, key=False)
+        document = await wire.get(f"{wire.root}/openapi.json", ROUTES_S, key=False)
     except UnusableError:
         return False
     except FailedError as error:
         if error.final or error.status == 500:  # a server that has no such page says so in many ways
             return False
         raise
-    paths = found.get("paths") if isinstance(found, dict) else None
+    paths = document.get("paths") if isinstance(document, dict) else None
     return isinstance(paths, dict) and {"/load_model", "/reset"} <= set(paths)
 
 

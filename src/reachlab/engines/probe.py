@@ -1,15 +1,15 @@
-"""Whether a model can be decoded here, and by the lean decoder: found out before its first token is drawn.
+"""Whether a model can be decoded here, and by the fused CPU decoder: found out before its first token is drawn.
 
 Neither is guessed from a family's name, which says little about a fork or a new version.
 
-**Decoded** (`believe`): the log-probabilities that come out of a prefill and of steps through our attention must be
-those of the model's own forward pass over each sequence alone. A family that fails is refused.
+**Decoded** (`probe_decoding`): the log-probabilities that come out of a prefill and of steps through our attention must
+be those of the model's own forward pass over each sequence alone. A family that fails is refused.
 
-**By the lean decoder** (`Probe.lean`): a probe alone proves little. A clip may sleep at the probe's activations, a
-scaling at its positions, a bias or an expert in weights that are still 0. So four things are asked, and each holds for
-any weights, any activations and any position:
+**By the fused CPU decoder** (`Probe.fused_cpu`): a probe alone proves little. A clip may sleep at the probe's
+activations, a scaling at its positions, a bias or an expert in weights that are still 0. So four things are asked, and
+each holds for any weights, any activations and any position:
 
-- every parameter and buffer is one that the lean decoder reads (`lean_weights.unread`);
+- every parameter and buffer is one that the fused CPU decoder reads (`fused_cpu_weights.unread`);
 - a step through the modules is made of what it is made of in a Llama or a sparse mixture of that shape (`STEP`,
   `MIXTURE`): no clip, threshold, rounding, maximum or look at a value. Whatever such a step computes is one formula,
   and analytic, so what agrees at points of no special kind agrees everywhere. Operations are seen as torch dispatches
@@ -19,6 +19,8 @@ any weights, any activations and any position:
   configuration names; queries and keys by themselves, for in a new model they hardly move the logits.
 
 All else goes through the modules: slower, never different.
+
+Axes. B: rows, G: prompts, S: own tokens of a row, T: tokens, V: vocabulary, R: rows that are compared.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,9 +35,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import PreTrainedModel
 
-from reachlab.engines.fused_cpu import LeanDecoder
-from reachlab.engines.fused_cpu_weights import LeanWeights, unread
-from reachlab.engines.shared_prefix import How, PrefixCache, shared_prefix_attention
+from reachlab.engines.fused_cpu import FusedCpuDecoder
+from reachlab.engines.fused_cpu_weights import FusedCpuWeights, unread
+from reachlab.engines.shared_prefix import AttentionSettings, PrefixCache, shared_prefix_attention
 from reachlab.errors import ReachlabError
 from reachlab.models.vision import Places
 from reachlab.moe.densify import densified
@@ -52,10 +54,10 @@ MIXTURE = frozenset((
     "_grouped_mm", "_softmax", "arange", "cumsum", "div_", "empty_like", "floor_divide", "gather", "histc", "index",
     "index_put_", "new_empty", "sort", "sum", "topk",
 ))
-"""And of a sparse mixture's: what sorts tokens by expert, and the router, which the lean decoder asks as it is."""
+"""And of a sparse mixture's: what sorts tokens by expert, and the router, which the fused CPU decoder asks as it is."""
 # fmt: on
 TOLERANCE = 1e-3
-"""How far the lean decoder's numbers may be from the modules', in deviations of theirs."""
+"""How far the fused CPU decoder's numbers may be from the modules', in deviations of theirs."""
 SAME, SAME_IN_HALF = 1e-2, 0.3
 """How far log-probabilities may be from the model's own, as a share of what another prompt does to them."""
 PROMPTS = (5, 2)
@@ -80,37 +82,39 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 
-class Listening(PrefixCache):
+class ListeningCache(PrefixCache):
     """A cache that keeps the queries of a step, and what each layer says of its attention."""
 
     def begin(self, watch: Watch) -> None:
         """Listen anew."""
-        self.heard, self.told, self.watch = list[Tensor](), list[How](), watch
+        self.heard, self.settings, self.watch = list[Tensor](), list[AttentionSettings](), watch
         self.queries = self.heard
 
-    def attend(self, layer: int, query_BQD: Tensor, key_BHD: Tensor, value_BHD: Tensor, how: How) -> Tensor:
+    def attend(
+        self, layer: int, query_BQD: Tensor, key_BHD: Tensor, value_BHD: Tensor, how: AttentionSettings
+    ) -> Tensor:
         """See `PrefixCache.attend`."""
         self.watch.off = True
         try:
             self.heard.append(query_BQD.clone())
-            self.told.append(how)
+            self.settings.append(how)
             return super().attend(layer, query_BQD, key_BHD, value_BHD, how)
         finally:
             self.watch.off = False
 
 
 @dataclass(frozen=True)
-class Belief:
+class ProbeResult:
     """What was found out."""
 
     longest: int | None
     """Tokens of a sequence that can be decoded here; None: any. A window that stands in the configuration, and that
     attention is not told of, may be in the model's own mask."""
-    weights: LeanWeights | None
-    """What the lean decoder has just read, where it may be used."""
+    weights: FusedCpuWeights | None
+    """What the fused CPU decoder has just read, where it may be used."""
 
 
-def believe(model: PreTrainedModel) -> Belief:
+def probe_decoding(model: PreTrainedModel) -> ProbeResult:
     """Find out how a model's tokens can be drawn here.
 
     Raises:
@@ -125,13 +129,14 @@ def believe(model: PreTrainedModel) -> Belief:
         try:
             error, effect = probe.error()
         except REFUSALS as failure:
-            said = (str(failure).strip() or type(failure).__name__).splitlines()[0]
+            reason = (str(failure).strip() or type(failure).__name__).splitlines()[0]
             raise ReachlabError(
-                f"{type(model).__name__}: the transformers engine cannot decode this family ({said[:200]}); {elsewhere}"
+                f"{type(model).__name__}: the transformers engine cannot decode this family ({reason[:200]}); "
+                f"{elsewhere}"
             ) from failure
         # What is not a number is told when a token is drawn from it.
         if not np.isfinite(effect) or error <= share * effect + 1e-5:
-            return Belief(_untold(model.config.get_text_config(), probe.windows), probe.lean())
+            return ProbeResult(_untold(model.config.get_text_config(), probe.windows), probe.fused_cpu())
     raise ReachlabError(
         f"{type(model).__name__}: the transformers engine would draw from another model: its log-probabilities are off "
         f"by {error:.2g}, where another prompt moves them by {effect:.2g}; {elsewhere}"
@@ -169,36 +174,36 @@ class Probe:
     @property
     def windows(self) -> set[int | None]:
         """What attention was told of, or None for a layer that sees everything; after `error`."""
-        return {how.window for how in self.cache.told} | {None, 0}
+        return {how.window for how in self.cache.settings} | {None, 0}
 
     @torch.no_grad()
-    def lean(self) -> LeanWeights | None:
-        """The weights as a `LeanDecoder` reads them, if it computes what the model does; after `error`."""
+    def fused_cpu(self) -> FusedCpuWeights | None:
+        """The weights as a `FusedCpuDecoder` reads them, if it computes what the model does; after `error`."""
         if self.model.device.type != "cpu" or self.model.dtype != torch.float32 or _answers_otherwise(self.model):
             return None
         try:
-            weights = LeanWeights(self.model)
-            known = STEP | MIXTURE if any(layer.mixture for layer in weights.layers) else STEP
-            if unread(self.model) or not self.watch.seen <= known or not _told(self.cache.told, weights):
+            weights = FusedCpuWeights(self.model)
+            allowed = STEP | MIXTURE if any(layer.mixture for layer in weights.layers) else STEP
+            if unread(self.model) or not self.watch.seen <= allowed or not _as_read(self.cache.settings, weights):
                 return None
             with shared_prefix_attention(self.model):
                 return weights if self._same(weights) else None
         except REFUSALS:
             return None
 
-    def _same(self, weights: LeanWeights) -> bool:
-        """Whether the last step is the lean decoder's, near and far."""
-        lean = deepcopy(self.cache)
+    def _same(self, weights: FusedCpuWeights) -> bool:
+        """Whether the last step is the fused CPU decoder's, near and far."""
+        fused = deepcopy(self.cache)
         logits_BV = self._step(STEPS)
-        lean.begin(self.watch)
-        lean.begin_lean_step(len(PROMPTS), max(PROMPTS))
+        fused.begin(self.watch)
+        fused.begin_fused_cpu_step(len(PROMPTS), max(PROMPTS))
         rows, own_B = np.arange(self.B), np.full(self.B, STEPS)
-        decoder = LeanDecoder(weights, self.at_BS[:, STEPS], self.B)
-        lean_BV = decoder.logits(rows, self.ids_BS[:, STEPS].contiguous(), own_B, rows, lean)
-        kept = zip(self.cache.own_GRHTD, lean.own_GRHTD, strict=True)
+        decoder = FusedCpuDecoder(weights, self.at_BS[:, STEPS], self.B)
+        fused_BV = decoder.logits(rows, self.ids_BS[:, STEPS].contiguous(), own_B, rows, fused)
+        kept = zip(self.cache.own_GRHTD, fused.own_GRHTD, strict=True)
         pairs = [
-            (logits_BV, lean_BV),
-            *zip(self.cache.heard, lean.heard, strict=True),
+            (logits_BV, fused_BV),
+            *zip(self.cache.heard, fused.heard, strict=True),
             *(pair for theirs, ours in kept for pair in zip(theirs, ours, strict=True)),
         ]
         return all(_close(*pair) for pair in pairs)
@@ -218,7 +223,7 @@ class Probe:
         valid_GT = torch.zeros_like(ids_GT, dtype=torch.bool)
         for g, prompt in enumerate(self.prompts):
             ids_GT[g, longest - len(prompt) :], valid_GT[g, longest - len(prompt) :] = prompt, True
-        self.cache = Listening(len(PROMPTS), ROWS, longest, STEPS + 1, device)
+        self.cache = ListeningCache(len(PROMPTS), ROWS, longest, STEPS + 1, device)
         self.cache.begin_prefill(valid_GT.to(device))
         logits_GV: Tensor = self.model(
             input_ids=ids_GT.to(device),
@@ -236,8 +241,8 @@ class Probe:
         self.cache.begin_step(len(PROMPTS), torch.full((self.B,), step, device=device), step + 1, max(PROMPTS))
         ids_B1, at_B1 = (x_BS[:, step : step + 1].to(device) for x_BS in (self.ids_BS, self.at_BS))
         with self.watch:
-            found = self.model(input_ids=ids_B1, position_ids=at_B1, use_cache=False, prefix_cache=self.cache)
-        logits_BV: Tensor = found.logits[:, -1]
+            output = self.model(input_ids=ids_B1, position_ids=at_B1, use_cache=False, prefix_cache=self.cache)
+        logits_BV: Tensor = output.logits[:, -1]
         return logits_BV
 
 
@@ -258,8 +263,8 @@ def far(config: Any) -> int:
     return max(2048, 2 * max(_lengths(config.to_dict()), default=0))
 
 
-def _lengths(found: Mapping[str, Any]) -> Iterator[int]:
-    for name, value in found.items():
+def _lengths(config: Mapping[str, Any]) -> Iterator[int]:
+    for name, value in config.items():
         if isinstance(value, Mapping):
             yield from _lengths(value)
         elif any(word in str(name) for word in ("position", "length", "window", "context", "chunk", "size")):
@@ -273,11 +278,11 @@ def _untold(config: Any, windows: set[int | None]) -> int | None:
     return window if window not in windows and (kinds is None or "sliding_attention" in kinds) else None
 
 
-def _told(told: list[How], weights: LeanWeights) -> bool:
+def _as_read(settings: list[AttentionSettings], weights: FusedCpuWeights) -> bool:
     """Whether attention was told what was read, by every layer."""
     read = [(float(layer.scale), layer.window) for layer in weights.layers]
-    asked = [(float(np.float32(how.scale)), how.window or 0) for how in told]
-    return read == asked and all(not how.softcap and how.sinks_Q is None for how in told)
+    used = [(float(np.float32(how.scale)), how.window or 0) for how in settings]
+    return read == used and all(not how.softcap and how.sinks_Q is None for how in settings)
 
 
 def _close(theirs: Tensor, ours: Tensor) -> bool:
@@ -286,5 +291,5 @@ def _close(theirs: Tensor, ours: Tensor) -> bool:
 
 def _answers_otherwise(model: PreTrainedModel) -> bool:
     """Whether a method of `reachlab.moe` changes what the experts' sums are, in evaluation too."""
-    found = densified(model)
-    return found is not None and found.answers_when_frozen
+    dense = densified(model)
+    return dense is not None and dense.answers_when_frozen

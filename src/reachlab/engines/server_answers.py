@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Answer
+from reachlab.engines.engine import EngineAnswer
 from reachlab.engines.wire import UnusableError
 from reachlab.storable import storable
 from reachlab.types import FILTERED, Finish
@@ -27,16 +27,16 @@ class CutError(Exception):
     """An answer that is shorter than it should be, by a limit that will be the same next time."""
 
 
-def read_answer(found: Any, decoding: Decoding, *, chat: bool) -> Answer:
+def read_answer(document: Any, decoding: Decoding, *, chat: bool) -> EngineAnswer:
     """The sample in a server's response to one request.
 
     Raises:
         UnusableError: there is none, or it is not what it should be.
         CutError: a limit of the server's cut it.
     """
-    choices = found.get("choices") if isinstance(found, dict) else None
+    choices = document.get("choices") if isinstance(document, dict) else None
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-        raise UnusableError(f"an answer without choices ({found!r:.120})")
+        raise UnusableError(f"an answer without choices ({document!r:.120})")
     if len(choices) != 1:
         raise UnusableError(f"{len(choices):,} choices where 1 was asked for")
     (choice,) = choices
@@ -48,10 +48,10 @@ def read_answer(found: Any, decoding: Decoding, *, chat: bool) -> Answer:
         raise UnusableError(f"an answer that ended with {reason!r:.60}, which no sample of the model does")
     text = _chat_text(choice, finish) if chat else _text(choice.get("text"), "text", finish)
     if finish == FILTERED:
-        return filtered(text, _count(found, decoding) or 0)
+        return filtered(text, _count(document, decoding) or 0)
     logprobs = _logprobs(choice.get("logprobs"))
-    tokens = _count(found, decoding) or (len(logprobs) if logprobs is not None else 0)
-    if tokens == 0 and (text or _count(found, decoding) is None):
+    tokens = _count(document, decoding) or (len(logprobs) if logprobs is not None else 0)
+    if tokens == 0 and (text or _count(document, decoding) is None):
         raise UnusableError("an answer that does not say how many tokens it took (usage.completion_tokens)")
     if tokens > decoding.max_tokens:
         raise UnusableError(f"an answer of {tokens:,} tokens where {decoding.max_tokens:,} were asked for at most")
@@ -62,7 +62,7 @@ def read_answer(found: Any, decoding: Decoding, *, chat: bool) -> Answer:
         )
     cuts = [at for stop in decoding.stop if (at := text.find(stop)) >= 0]
     whole = logprobs is not None and len(logprobs) == tokens and None not in logprobs
-    return Answer(
+    return EngineAnswer(
         text=storable(text[: min(cuts)] if cuts else text),  # some servers leave the stop string on
         tokens=tokens,
         finish=finish,
@@ -70,22 +70,22 @@ def read_answer(found: Any, decoding: Decoding, *, chat: bool) -> Answer:
     )
 
 
-def filtered(text: str = "", tokens: int = 0) -> Answer:
+def filtered(text: str = "", tokens: int = 0) -> EngineAnswer:
     """What is left of an answer that a filter stopped."""
-    return Answer(text=storable(text), tokens=tokens, finish=FILTERED, logprob=None)
+    return EngineAnswer(text=storable(text), tokens=tokens, finish=FILTERED, logprob=None)
 
 
 def _chat_text(choice: Mapping[str, Any], finish: Finish) -> str:
     """What a message says. A server that parses reasoning puts it apart; it is part of what the model wrote."""
-    said = choice.get("message")
-    if said is None and finish == FILTERED:
+    message = choice.get("message")
+    if message is None and finish == FILTERED:
         return ""
-    if not isinstance(said, dict):
-        raise UnusableError(f"an answer without a message ({said!r:.60})")
-    thought = said.get("reasoning_content") or said.get("reasoning")
+    if not isinstance(message, dict):
+        raise UnusableError(f"an answer without a message ({message!r:.60})")
+    thought = message.get("reasoning_content") or message.get("reasoning")
     if not thought:
-        return _text(said.get("content"), "content", finish)
-    content = said.get("content")
+        return _text(message.get("content"), "content", finish)
+    content = message.get("content")
     return f"<think>{_text(thought, 'reasoning', finish)}</think>" + _text(content or "", "content", finish)
 
 
@@ -97,9 +97,9 @@ def _text(value: Any, name: str, finish: Finish) -> str:
     return value
 
 
-def _count(found: Mapping[str, Any], decoding: Decoding) -> int | None:
+def _count(document: Mapping[str, Any], decoding: Decoding) -> int | None:
     """Tokens of the answer, where they are told."""
-    usage = found.get("usage")
+    usage = document.get("usage")
     value = usage.get("completion_tokens") if isinstance(usage, dict) else usage
     if value is None:
         return None
@@ -111,15 +111,15 @@ def _count(found: Mapping[str, Any], decoding: Decoding) -> int | None:
     return value
 
 
-def _logprobs(said: Any) -> Sequence[float | None] | None:
+def _logprobs(logprobs: Any) -> Sequence[float | None] | None:
     """The log-probabilities of the tokens, where there are any; None among them where one is left out."""
-    if said is None:
+    if logprobs is None:
         return None
-    if not isinstance(said, dict):
-        raise UnusableError(f"log-probabilities that are none ({said!r:.60})")
-    values = said.get("token_logprobs")
+    if not isinstance(logprobs, dict):
+        raise UnusableError(f"log-probabilities that are none ({logprobs!r:.60})")
+    values = logprobs.get("token_logprobs")
     if values is None:
-        content = said.get("content")
+        content = logprobs.get("content")
         values = content
         if isinstance(content, list):
             values = [token.get("logprob") if isinstance(token, dict) else token for token in content]

@@ -13,9 +13,12 @@ sink (gpt-oss) is one more score a head, which takes its share of the softmax an
 
 The attention function is registered with transformers' `AttentionInterface`; the state travels as a keyword through the
 model's own forward pass, so no model is edited.
+
+Axes. G: blocks, R: rows of a block, B = G·R: rows, Q: query heads, H: key heads, T: tokens, To and Tp: own tokens and
+those of a prompt, S: places on the shelf, D: width of a head.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -35,13 +38,28 @@ Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
-class How:
+class AttentionSettings:
     """What a layer says of its attention."""
 
     scale: float
+    """What scores are multiplied by."""
     window: int | None = None
+    """Tokens that a query sees, its own included; None: all before it."""
     softcap: float | None = None
+    """c of c · tanh(score / c)."""
     sinks_Q: torch.Tensor | None = None
+    """One more score a query head, which takes its share of the softmax and adds nothing."""
+
+    @classmethod
+    def of(cls, query: torch.Tensor, keywords: Mapping[str, Any]) -> "AttentionSettings":
+        """The settings among the keywords that transformers hands to an attention function."""
+        scale = keywords.get("scaling")
+        return cls(
+            scale if scale is not None else query.shape[-1] ** -0.5,
+            keywords.get("sliding_window"),
+            keywords.get("softcap"),
+            keywords.get("s_aux"),
+        )
 
 
 class PrefixCache:
@@ -122,8 +140,8 @@ class PrefixCache:
             bias_BT = torch.zeros(visible_BT.shape, device=positions_B.device)
             self.bias_B1T = bias_BT.masked_fill_(~visible_BT, float("-inf"))[:, None]
 
-    def begin_lean_step(self, active: int, prefix_used: int) -> None:
-        """Expect one decoding pass of a `LeanDecoder`, which is told the rows itself."""
+    def begin_fused_cpu_step(self, active: int, prefix_used: int) -> None:
+        """Expect one decoding pass of a `FusedCpuDecoder`, which is told the rows itself."""
         self.prefilling, self.active, self.prefix_used = False, active, prefix_used
 
     def fork(self, sources: np.ndarray, targets: np.ndarray, own: int) -> None:
@@ -148,7 +166,12 @@ class PrefixCache:
         self.bias_B1T = bias_BT.masked_fill_(~visible_BT, float("-inf"))[:, None]
 
     def attend(
-        self, layer: int, query_BQD: torch.Tensor, key_BHD: torch.Tensor, value_BHD: torch.Tensor, how: How
+        self,
+        layer: int,
+        query_BQD: torch.Tensor,
+        key_BHD: torch.Tensor,
+        value_BHD: torch.Tensor,
+        how: AttentionSettings,
     ) -> torch.Tensor:
         """One decoding step of a layer; see `decode_attention`."""
         return decode_attention(self, layer, query_BQD, key_BHD, value_BHD, how)
@@ -169,18 +192,28 @@ def attend(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    prefix_cache: PrefixCache | None = None,
-    sliding_window: int | None = None,
-    softcap: float | None = None,
-    s_aux: torch.Tensor | None = None,
-    **kwargs: Any,
+    **keywords: Any,
 ) -> tuple[torch.Tensor, None]:
-    """transformers' attention signature: query (B, Hq, T, D), key and value (B, H, T, D); output (B, T, Hq, D)."""
+    """What transformers calls at every layer.
+
+    Args:
+        module: the layer's attention.
+        query: (B, Q, T, D).
+        key: (B, H, T, D). value: likewise, of its own width.
+        attention_mask: none, for transformers makes none for us.
+        keywords: the layer's settings (`AttentionSettings`), and our cache as `prefix_cache`.
+
+    Returns:
+        What was attended to, (B, T, Q, width of a value).
+
+    Raises:
+        ReachlabError: a family whose attention is something else.
+    """
+    prefix_cache: PrefixCache | None = keywords.pop("prefix_cache", None)
+    how = AttentionSettings.of(query, keywords)
     # What is not known here, and not known to be of no account, might change what is attended to.
-    given = {name for name, value in kwargs.items() if isinstance(value, torch.Tensor)}
-    strange = sorted(given - {"position_ids", "cache_position"})
+    given = {name for name, value in keywords.items() if isinstance(value, torch.Tensor)}
+    strange = sorted(given - {"position_ids", "cache_position", "s_aux"})
     if attention_mask is not None:  # not transformers', which makes none for us: one of the layer's own, as Doge's
         strange.append("a mask of its own")
     if prefix_cache is None or strange:
@@ -190,7 +223,6 @@ def attend(
         )
     cache = prefix_cache
     layer = int(module.layer_idx)  # type: ignore[arg-type]
-    how = How(scaling if scaling is not None else query.shape[-1] ** -0.5, sliding_window, softcap, s_aux)
     if cache.prefilling:
         if layer != len(cache.shelf):
             raise ReachlabError(
@@ -205,7 +237,7 @@ def _prefill(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    how: How,
+    how: AttentionSettings,
 ) -> torch.Tensor:
     """Causal attention within left-padded prompts; their keys and values go on the shelf."""
     cache.shelf.append((key, value))
@@ -244,7 +276,7 @@ def decode_attention(
     query_BQD: torch.Tensor,
     key_BHD: torch.Tensor,
     value_BHD: torch.Tensor,
-    how: How,
+    how: AttentionSettings,
 ) -> torch.Tensor:
     """One token a row, against its block's prefix and its own tokens: (B, Q query heads, width of a value). Stores key
     and value."""

@@ -30,5 +30,5 @@ class StopStrings:
     def cut(self, tokens_T: np.ndarray) -> str | None:
         """The text before the first stop string, or None where there is none."""
         (text,) = decode_answers(self.tokenizer, [tokens_T])
-        found = [at for s in self.stop if (at := text.find(s)) >= 0]
-        return text[: min(found)] if found else None
+        places = [at for s in self.stop if (at := text.find(s)) >= 0]
+        return text[: min(places)] if places else None

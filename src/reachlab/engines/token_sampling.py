@@ -3,18 +3,18 @@
     token = min { v : Σ_{w ≤ v} p_w > u · Σ_w p_w }
 
 One uniform a token (and not one a vocabulary entry, as the Gumbel trick would take) keeps a draw a function of the
-sample's own counter, see `draws.py`.
+sample's own counter, see `rng.py`.
 """
 
 import numpy as np
 import torch
 
-from reachlab.engines import token_sampling_kernels as drawing_kernels
+from reachlab.engines import token_sampling_kernels as kernels
 from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
 
 
-def choose_tokens(
+def sample_tokens(
     logits_BV: torch.Tensor, uniforms_B: torch.Tensor, decoding: Decoding, places_B: np.ndarray | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Choose the next token of every row, or, with `places_B`, one from each of these rows.
@@ -27,17 +27,17 @@ def choose_tokens(
         ReachlabError: logits that are not numbers.
     """
     if logits_BV.device.type == "cpu":
-        return _choose_by_rows(logits_BV.float().contiguous(), uniforms_B, decoding, places_B)
-    return choose_at_once(logits_BV if places_B is None else logits_BV[places_B], uniforms_B, decoding)
+        return _sample_by_rows(logits_BV.float().contiguous(), uniforms_B, decoding, places_B)
+    return sample_at_once(logits_BV if places_B is None else logits_BV[places_B], uniforms_B, decoding)
 
 
-def _choose_by_rows(
+def _sample_by_rows(
     logits_BV: torch.Tensor, uniforms_B: torch.Tensor, decoding: Decoding, places_B: np.ndarray | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """On a CPU: one kernel, a row at a time."""
     tokens_B, logprobs_B = np.empty(len(uniforms_B), np.int64), np.empty(len(uniforms_B), np.float32)
     logits = logits_BV.numpy()
-    if not drawing_kernels.draw(
+    if not kernels.draw(
         logits, logits.view(np.int32), np.arange(len(logits)) if places_B is None else places_B, uniforms_B.numpy(),
         float(decoding.temperature), decoding.top_k, float(decoding.top_p), tokens_B, logprobs_B,
     ):  # fmt: skip
@@ -45,7 +45,7 @@ def _choose_by_rows(
     return torch.from_numpy(tokens_B), torch.from_numpy(logprobs_B)
 
 
-def choose_at_once(
+def sample_at_once(
     logits_BV: torch.Tensor, uniforms_B: torch.Tensor, decoding: Decoding
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The same in operations over all rows, as an accelerator wants it."""

@@ -83,13 +83,13 @@ def _last_kept(weights_V: Any, bits_V: Any, top_k: int, mass: float, counts: Any
         place -= 1
     if not counts[place]:  # fewer than top_k have any weight
         return _ZERO, 0
-    found = np.empty(counts[place], np.int64)
+    kept_ids = np.empty(counts[place], np.int64)
     at = 0
     for v in range(len(weights_V)):
         if bits_V[v] >> _SHIFT == place:
-            found[at] = v
+            kept_ids[at] = v
             at += 1
-    order = found[np.argsort(-weights_V[found], kind="mergesort")]
+    order = kept_ids[np.argsort(-weights_V[kept_ids], kind="mergesort")]
     last = 0
     for i in range(len(order)):
         if number >= top_k if top_k else heavier >= mass:

@@ -20,17 +20,17 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.cuda_graph import CapturedSteps
+from reachlab.engines.cuda_graph import CudaGraphSteps
 from reachlab.engines.decoder import Completion
-from reachlab.engines.engine import Told
-from reachlab.engines.fused_cpu import LeanDecoder
-from reachlab.engines.fused_cpu_weights import LeanWeights
-from reachlab.engines.probe import believe
+from reachlab.engines.decoding_rows import DecodingRows, PromptJob, first_alike
+from reachlab.engines.engine import Progress
+from reachlab.engines.fused_cpu import FusedCpuDecoder
+from reachlab.engines.fused_cpu_weights import FusedCpuWeights
+from reachlab.engines.probe import probe_decoding
 from reachlab.engines.rng import uniforms
-from reachlab.engines.rows import Job, Rows, first_alike
 from reachlab.engines.shared_prefix import PrefixCache, shared_prefix_attention
 from reachlab.engines.stop_strings import StopStrings
-from reachlab.engines.token_sampling import choose_tokens
+from reachlab.engines.token_sampling import sample_tokens
 from reachlab.errors import ReachlabError
 from reachlab.models.positions import refuse_unsteady
 from reachlab.models.tokenizer import decode_answers
@@ -53,7 +53,7 @@ class TransformersDecoder:
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: int = 0):
         self.model, self.tokenizer, self.rows = model, tokenizer, rows
-        self.lean: bool | None = None  # whether `fused_cpu.py` computes it (`probe.py`); found out once
+        self.fused_cpu: bool | None = None  # whether `fused_cpu.py` computes it (`probe.py`); found out once
         self.longest: int | None = None  # sequence that can be decoded here
         ends = model.generation_config.eos_token_id if model.generation_config is not None else None
         listed = ends if isinstance(ends, list) else [ends]
@@ -90,7 +90,7 @@ class TransformersDecoder:
         prompts: Sequence[Sequence[int]],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Told | None = None,
+        progress: Progress | None = None,
     ) -> list[list[Completion]]:
         """See `Decoder.generate`.
 
@@ -104,12 +104,12 @@ class TransformersDecoder:
         longest = max(map(len, prompts), default=0) + decoding.max_tokens
         refuse_unsteady(self.model.config.get_text_config(), longest)
         shares = _shares([len(s) for s in seeds], self.batches())
-        found: list[list[Completion]] = [[] for _ in prompts]
+        completed: list[list[Completion]] = [[] for _ in prompts]
         weights = None
-        if self.lean is None and shares:
-            found_out = believe(self.model)
-            self.longest, weights = found_out.longest, found_out.weights
-            self.lean = weights is not None
+        if self.fused_cpu is None and shares:
+            result = probe_decoding(self.model)
+            self.longest, weights = result.longest, result.weights
+            self.fused_cpu = weights is not None
         if self.longest and longest > self.longest:
             raise ReachlabError(
                 f"{type(self.model).__name__}: sequences of up to {longest:,} tokens, and the sliding window of "
@@ -119,17 +119,17 @@ class TransformersDecoder:
         with shared_prefix_attention(self.model):
             # Read anew at every call, for training changes them, and once for all threads: what one of them has just
             # read from memory, another finds in the cache.
-            if self.lean and shares:
-                weights = weights or LeanWeights(self.model)
+            if self.fused_cpu and shares:
+                weights = weights or FusedCpuWeights(self.model)
 
             def decode(share: list[tuple[int, slice]]) -> list[list[Completion]]:
-                asked = [prompts[p] for p, _ in share], [seeds[p][s] for p, s in share]
-                return _Batch(self, weights, *asked, decoding, progress).run()
+                chosen = [prompts[p] for p, _ in share], [seeds[p][s] for p, s in share]
+                return _Batch(self, weights, *chosen, decoding, progress).run()
 
             for share, results in zip(shares, side_by_side(decode, shares, len(shares)), strict=True):
                 for (p, _), completions in zip(share, results, strict=True):
-                    found[p].extend(completions)
-        return found
+                    completed[p].extend(completions)
+        return completed
 
 
 def _shares(counts: Sequence[int], workers: int) -> list[list[tuple[int, slice]]]:
@@ -155,19 +155,20 @@ class _Batch:
     def __init__(
         self,
         engine: TransformersDecoder,
-        weights: LeanWeights | None,
+        weights: FusedCpuWeights | None,
         prompts: Sequence[Sequence[int]],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Told | None,
+        progress: Progress | None,
     ):
         self.engine, self.decoding, self.progress = engine, decoding, progress
         self.model, self.device = engine.model, engine.model.device
         self.jobs = [
-            Job(p, [None] * len(s), deque(enumerate(s)), i) for i, (p, s) in enumerate(zip(prompts, seeds, strict=True))
+            PromptJob(p, [None] * len(s), deque(enumerate(s)), i)
+            for i, (p, s) in enumerate(zip(prompts, seeds, strict=True))
         ]
         self.queue = deque(job for job in self.jobs if job.waiting)
-        self.shelf: deque[Job] = deque()
+        self.shelf: deque[PromptJob] = deque()
         self.shelf_size = 0
         longest = max(len(job.prompt) for job in self.queue)
         samples = sum(len(job.waiting) for job in self.queue)
@@ -176,9 +177,9 @@ class _Batch:
         G = max(1, rows // self.R)
         B, T = G * self.R, decoding.max_tokens
         self.cache = PrefixCache(G, self.R, longest, max(T - 1, 1), self.device)
-        self.blocks: list[Job] = []
+        self.blocks: list[PromptJob] = []
         self.max_blocks = G
-        self.rows = Rows(
+        self.rows = DecodingRows(
             tokens_BT=np.zeros((B, T), np.int32),
             count_B=np.zeros(B, np.int64),
             seed_B=np.zeros(B, np.int64),
@@ -186,8 +187,8 @@ class _Batch:
             sample_B=np.full(B, -1, np.int64),
         )
         self.first_logits_GV: torch.Tensor | None = None
-        self.lean = LeanDecoder(weights, torch.arange(longest + T), B) if weights is not None else None
-        self.captured = CapturedSteps(self.model, self.cache) if self.device.type == "cuda" else None
+        self.fused_cpu = FusedCpuDecoder(weights, torch.arange(longest + T), B) if weights is not None else None
+        self.cuda_graph = CudaGraphSteps(self.model, self.cache) if self.device.type == "cuda" else None
         self.places = Places(self.model)
         self.stop = StopStrings(engine.tokenizer, decoding.stop) if decoding.stop else None
 
@@ -291,9 +292,9 @@ class _Batch:
             rows = self._draw(np.array(taken), torch.stack([x for x in logits if x is not None]))
 
     def _step(self) -> None:
-        """One forward pass for all rows; outside of `_lean_step` idle rows ride along."""
-        if self.lean is not None:
-            self._lean_step(self.lean)
+        """One forward pass for all rows; outside of `_fused_cpu_step` idle rows ride along."""
+        if self.fused_cpu is not None:
+            self._fused_cpu_step(self.fused_cpu)
             return
         B, R = len(self.blocks) * self.R, self.rows
         fed_B = np.maximum(R.count_B[:B] - 1, 0)
@@ -301,8 +302,8 @@ class _Batch:
         ids_B = torch.from_numpy(R.tokens_BT[np.arange(B), fed_B].astype(np.int64)).to(self.device)
         offsets_B = torch.from_numpy(R.offset_B[:B]).to(self.device)
         longest = int(fed_B.max()) + 1
-        if self.captured is not None:
-            logits_BV = self.captured.logits(len(self.blocks), ids_B, positions_B, offsets_B + positions_B, longest)
+        if self.cuda_graph is not None:
+            logits_BV = self.cuda_graph.logits(len(self.blocks), ids_B, positions_B, offsets_B + positions_B, longest)
             self._take(logits_BV, B)
             return
         self.cache.begin_step(len(self.blocks), positions_B, longest, max(len(job.prompt) for job in self.blocks))
@@ -314,7 +315,7 @@ class _Batch:
         ).logits[:, -1]
         self._take(logits_BV, B)
 
-    def _lean_step(self, lean: LeanDecoder) -> None:
+    def _fused_cpu_step(self, decoder: FusedCpuDecoder) -> None:
         """One forward pass, in which no idle row rides along, and of samples that have the same tokens so far one, the
         leader, is computed for all. Where they part, a new leader gets a copy of the keys and values."""
         R, B = self.rows, len(self.blocks) * self.R
@@ -326,9 +327,9 @@ class _Batch:
             R.leader_B[first] = first[first_alike(numbers, R.tokens_BT[first, 0])]
         leaders, of_busy = np.unique(R.leader_B[busy], return_inverse=True)
         own = R.count_B[leaders] - 1
-        self.cache.begin_lean_step(len(self.blocks), max(len(job.prompt) for job in self.blocks))
+        self.cache.begin_fused_cpu_step(len(self.blocks), max(len(job.prompt) for job in self.blocks))
         ids = torch.from_numpy(R.tokens_BT[leaders, own].astype(np.int64))
-        logits_BV = lean.logits(leaders, ids, own, R.offset_B[leaders] + own, self.cache)
+        logits_BV = decoder.logits(leaders, ids, own, R.offset_B[leaders] + own, self.cache)
         ended = self._draw(busy, logits_BV, of_busy)
         self._part(busy[R.sample_B[busy] >= 0])
         if len(ended):
@@ -361,7 +362,7 @@ class _Batch:
         the same place as the row is, or in its one of `places`."""
         R = self.rows
         u_B = torch.from_numpy(uniforms(R.seed_B[rows], R.count_B[rows])).to(self.device)
-        tokens, logprobs = (x.cpu().numpy() for x in choose_tokens(logits_BV, u_B, self.decoding, places))
+        tokens, logprobs = (x.cpu().numpy() for x in sample_tokens(logits_BV, u_B, self.decoding, places))
         R.tokens_BT[rows, R.count_B[rows]] = tokens
         R.count_B[rows] += 1
         R.logprob_B[rows] += logprobs

@@ -17,7 +17,7 @@ from typing import Any
 from reachlab.engines.concurrent import ConcurrentEngine
 from reachlab.engines.config import Decoding, EngineChoice
 from reachlab.engines.context_length import vllm_arguments
-from reachlab.engines.engine import Answer
+from reachlab.engines.engine import EngineAnswer
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.models.dtypes import own_dtype
@@ -97,7 +97,7 @@ class VllmEngine(ConcurrentEngine):
         start = self._vllm.AsyncLLMEngine.from_engine_args
         return await asyncio.to_thread(start, given, usage_context=UsageContext.LLM_CLASS)
 
-    def _asked(self, seed: int, decoding: Decoding) -> Any:
+    def _sampling_params(self, seed: int, decoding: Decoding) -> Any:
         """How a sample is drawn. Everything is said, so that no default of vLLM's or the checkpoint's decides."""
         if self._params is not None and self._params[0] is decoding:
             return self._params[1]
@@ -119,13 +119,13 @@ class VllmEngine(ConcurrentEngine):
             self._params = decoding, params
         return params
 
-    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> Answer:
+    async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
         """See `ConcurrentEngine.draw`."""
-        asked = self._asked(seed, decoding)
-        request = self._llm.generate(self._given(prompt), asked, request_id=f"reachlab-{next(self._numbers)}")
+        params = self._sampling_params(seed, decoding)
+        request = self._llm.generate(self._given(prompt), params, request_id=f"reachlab-{next(self._numbers)}")
         try:
-            async for found in request:
-                (out,) = found.outputs
+            async for outputs in request:
+                (out,) = outputs.outputs
         except ValueError as error:
             raise ReachlabError(f"vLLM refuses a request: {_last_line(error)}") from error
         except Exception as error:
@@ -140,21 +140,21 @@ class VllmEngine(ConcurrentEngine):
         if out.cumulative_logprob is not None and math.isnan(out.cumulative_logprob):
             raise ReachlabError("vLLM's log-probabilities are not numbers: it does not compute this model right here")
         tokens = list(out.token_ids)
-        return Answer(out.text, len(tokens), out.finish_reason, out.cumulative_logprob, hash_tokens(tokens))
+        return EngineAnswer(out.text, len(tokens), out.finish_reason, out.cumulative_logprob, hash_tokens(tokens))
 
     def _given(self, prompt: Prompt) -> Any:
         """A prompt as vLLM takes it: tokens, or a text with its pictures, which vLLM's own processor puts in place."""
         if isinstance(prompt, Illustrated):
             text = written(self.tokenizer, prompt)
             return {"prompt": text, "multi_modal_data": {"image": [open_picture(r) for r in prompt.images]}}
-        known = self._encoded.get(id(prompt))
-        if known is None:
+        cached = self._encoded.get(id(prompt))
+        if cached is None:
             if len(self._encoded) >= PROMPTS:
                 self._encoded.clear()
             (ids,) = encode_prompts(self.tokenizer, [prompt])
             # With the prompt itself, so that its id is not another's one day.
-            known = self._encoded[id(prompt)] = prompt, ids
-        return self._vllm.TokensPrompt(prompt_token_ids=known[1])
+            cached = self._encoded[id(prompt)] = prompt, ids
+        return self._vllm.TokensPrompt(prompt_token_ids=cached[1])
 
     def tokens_under_way(self) -> int:
         """See `ConcurrentEngine.tokens_under_way`."""

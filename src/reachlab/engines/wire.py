@@ -35,15 +35,15 @@ class FailedError(Exception):
     """A request that brought no answer.
 
     Args:
-        said: why, in a line.
+        message: why, in a line.
         status: HTTP's, where the server said anything at all.
         code: the protocol's own word for it.
         wait_s: seconds for which the server asked to be left alone.
     """
 
-    def __init__(self, said: str, status: int | None = None, code: str = "", wait_s: float = 0.0):
-        super().__init__(said)
-        self.said, self.status, self.code, self.wait_s = said, status, code, wait_s
+    def __init__(self, message: str, status: int | None = None, code: str = "", wait_s: float = 0.0):
+        super().__init__(message)
+        self.message, self.status, self.code, self.wait_s = message, status, code, wait_s
 
     @property
     def final(self) -> bool:
@@ -101,8 +101,8 @@ class Wire:
             FailedError, UnusableError: there is none.
         """
         headers = {"Accept-Encoding": "identity", **({} if key else {"Authorization": self._openai.Omit()})}
-        asked = self._client.get(url, cast_to=str, options={"headers": headers})
-        return await self._whole(asked, min(timeout_s, self.timeout_s))
+        request = self._client.get(url, cast_to=str, options={"headers": headers})
+        return await self._whole(request, min(timeout_s, self.timeout_s))
 
     async def post(self, path: str, body: Mapping[str, Any], *, tokens: int = 0, timeout_s: float | None = None) -> Any:
         """What a server answers to this JSON, of an answer of so many tokens.
@@ -112,21 +112,21 @@ class Wire:
         """
         self._http.most = max(self._http.most, LEAST_BYTES + TOKEN_BYTES * tokens)
         options = {"headers": {"Accept-Encoding": "identity"}}
-        asked = self._client.post(path, cast_to=str, body=storable(body), options=options)
-        return await self._whole(asked, min(timeout_s or self.timeout_s, self.timeout_s))
+        request = self._client.post(path, cast_to=str, body=storable(body), options=options)
+        return await self._whole(request, min(timeout_s or self.timeout_s, self.timeout_s))
 
-    async def _whole(self, asked: Coroutine[Any, Any, str], timeout_s: float) -> Any:
+    async def _whole(self, request: Coroutine[Any, Any, str], timeout_s: float) -> Any:
         try:
             async with asyncio.timeout(timeout_s):
-                text = await asked
+                text = await request
         except TimeoutError as error:
             raise FailedError(f"no whole answer within {timeout_s:g} s") from error
         except FailedError as error:
-            raise self._told(error) from error
+            raise self._in_words(error) from error
         except self._openai.OpenAIError as error:
             cause = error.__cause__
             if isinstance(cause, FailedError):
-                raise self._told(cause) from error  # older clients wrap whatever is raised below them
+                raise self._in_words(cause) from error  # older clients wrap whatever is raised below them
             if isinstance(cause, UnusableError):
                 raise cause from error
             if isinstance(error, self._openai.APITimeoutError):
@@ -145,24 +145,24 @@ class Wire:
         """Whether a text repeats the key."""
         return len(self._key) >= WORD and self._key in text
 
-    def line(self, said: object, most: int = 300) -> str:
+    def line(self, message: object, most: int = 300) -> str:
         """What was said, in a line that may be printed."""
-        return self.hide(" ".join(str(storable(str(said))).split()))[:most] or type(said).__name__
+        return self.hide(" ".join(str(storable(str(message))).split()))[:most] or type(message).__name__
 
-    def _told(self, error: FailedError) -> FailedError:
+    def _in_words(self, error: FailedError) -> FailedError:
         """The same with what its body says, in words that may be printed."""
-        code, said = "", f"HTTP {error.status}: {error.said}" if error.said else f"HTTP {error.status}"
+        code, line = "", f"HTTP {error.status}: {error.message}" if error.message else f"HTTP {error.status}"
         try:
-            found = json.loads(error.said)
+            document = json.loads(error.message)
         except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, dict):
-            inner = found.get("error", found)
+            document = None
+        if isinstance(document, dict):
+            inner = document.get("error", document)
             message = inner
             if isinstance(inner, dict):
                 code, message = str(inner.get("code") or ""), inner.get("message")
-            said = message or found.get("detail") or said
-        return FailedError(self.line(said), error.status, code, error.wait_s)
+            line = message or document.get("detail") or line
+        return FailedError(self.line(line), error.status, code, error.wait_s)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -216,10 +216,12 @@ async def _read(response: Any, most: int, *, cut: bool) -> bytes:
 def _failure(response: Any, body: bytes) -> FailedError:
     where = response.headers.get("location") if response.status_code < 400 else None
     if where:
-        said = f"sends on to {where.partition('?')[0]}, which is not followed: say the address itself with --base-url"
+        message = (
+            f"sends on to {where.partition('?')[0]}, which is not followed: say the address itself with --base-url"
+        )
     else:
-        said = body.decode("utf-8", "replace").strip()
-    return FailedError(said, response.status_code, wait_s=retry_after(response.headers.get("retry-after", "")))
+        message = body.decode("utf-8", "replace").strip()
+    return FailedError(message, response.status_code, wait_s=retry_after(response.headers.get("retry-after", "")))
 
 
 def retry_after(value: str) -> float:
@@ -241,12 +243,12 @@ def check_address(url: str, api_key_env: str) -> None:
     shown = url.partition("?")[0]
     try:
         parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError as error:
         if "@" in url:
             shown = "(...)"
         raise ReachlabError(f"--base-url {shown}: not an address ({error})") from error
     if parts.username is not None or parts.password is not None:
         raise ReachlabError(f"--base-url: no password in an address; put the key into the environment ({api_key_env})")
-    if not known or not url.isprintable() or " " in url or "\\" in url:
+    if not usable or not url.isprintable() or " " in url or "\\" in url:
         raise ReachlabError(f"--base-url {shown!r}: not an address, as in http://localhost:8000/v1")

@@ -24,10 +24,10 @@ from typing import Any
 import reachlab
 from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
-from reachlab.exports.files import whole_file
 from reachlab.exports.jsonl import as_line
 from reachlab.exports.pass_at_1 import Score, pass_at_1
-from reachlab.exports.rows import Origin, Row, Rows
+from reachlab.exports.sample_rows import Row, RunOrigin, SampleRows
+from reachlab.exports.written_files import whole_file
 from reachlab.hub import COMMIT, parse
 
 VERSION = "0.3.0"
@@ -49,7 +49,7 @@ class Names:
     files: str
 
 
-def write(rows: Rows, config: ExportConfig, advance: Callable[[int], None]) -> list[str]:
+def write(rows: SampleRows, config: ExportConfig, advance: Callable[[int], None]) -> list[str]:
     """Write both files, the record last; `advance` is told of samples.
 
     Raises:
@@ -85,7 +85,7 @@ def write(rows: Rows, config: ExportConfig, advance: Callable[[int], None]) -> l
     return [f"{out}/{names.files}.json", f"{out}/{samples}"]
 
 
-def names_of(origin: Origin, config: ExportConfig) -> Names:
+def names_of(origin: RunOrigin, config: ExportConfig) -> Names:
     """What a run's things are called."""
     task = _task_name(origin.task or "") or "unknown"
     model = config.model_id or _model_id(origin)
@@ -104,25 +104,25 @@ def _task_name(spec: str) -> str:
     return UNFIT.sub("_", re.sub(r"(\.(jsonl?|parquet|gz|csv))+$", "", name)) or family
 
 
-def _model_id(origin: Origin) -> str:
+def _model_id(origin: RunOrigin) -> str:
     """DEVELOPER/NAME of a model of the hub or of a server; of a folder nobody knows the developer."""
     named = origin.model or ""
-    found = parse(named)
+    name = parse(named)
     served = str(origin.config.get("model", "")).startswith("served: ")
-    if found is not None and "/" in found.repo and (served or COMMIT.fullmatch(found.revision)):
-        return found.repo
+    if name is not None and "/" in name.repo and (served or COMMIT.fullmatch(name.revision)):
+        return name.repo
     return f"unknown/{UNFIT.sub('_', named.rstrip('/').rpartition('/')[2]) or UNFIT.sub('_', origin.name)}"
 
 
 def instance(row: Row, names: Names) -> dict[str, Any]:
     """A sample's line."""
-    asked = {"raw": row["question"], "reference": _references(row["answer"])}
-    text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    prompt = {"raw": row["question"], "reference": _references(row["answer"])}
+    text = json.dumps(prompt, sort_keys=True, separators=(",", ":"))
     choices = row["metadata"].get("choices")
     right, unscored = row["verdict"] == "correct", row["verdict"] == "unscored"
-    said = []
+    answers = []
     if row["final_answer"] is not None:
-        said.append(
+        answers.append(
             {
                 "turn_idx": 0,
                 "source": "output.raw",
@@ -145,12 +145,12 @@ def instance(row: Row, names: Names) -> dict[str, Any]:
         "sample_hash": hashlib.sha256(text.encode()).hexdigest(),
         "interaction_type": "single_turn",
         "input": {
-            **asked,
+            **prompt,
             "formatted": row["prompt"],
             "choices": choices if choices and all(isinstance(c, str) for c in choices) else None,
         },
         "output": {"raw": [row["text"]]},
-        "answer_attribution": said,
+        "answer_attribution": answers,
         # What it adds to pass@1: partial credit is no part of that.
         "evaluation": {"score": float(right), "is_correct": right},
         "error": (row["reason"] or "unscored") if unscored else None,
@@ -165,7 +165,7 @@ def _references(answer: Any) -> list[str]:
     return [a if isinstance(a, str) else json.dumps(a, sort_keys=True) for a in listed]
 
 
-def aggregate(origin: Origin, names: Names, config: ExportConfig, score: Score, engine: str) -> dict[str, Any]:
+def aggregate(origin: RunOrigin, names: Names, config: ExportConfig, score: Score, engine: str) -> dict[str, Any]:
     """The run's record, without where its samples are."""
     run = origin.config
     details = {name: _text(run[name]) for name in ("split", "problems", "samples", "seed") if name in run}
@@ -247,10 +247,10 @@ def _generation(run: dict[str, Any]) -> dict[str, Any]:
     decoding = dict(run.get("decoding") or {})
     names = ("temperature", "top_p", "top_k", "max_tokens")
     arguments: dict[str, Any] = {name: decoding.pop(name) for name in names if decoding.get(name) is not None}
-    asked = dict(run.get("ask") or {})
-    if isinstance(asked.get("template"), str):
-        arguments["prompt_template"] = asked.pop("template")
-    rest = {**decoding, **asked, **({"adaptive": run["adaptive"]} if run.get("adaptive") else {})}
+    ask = dict(run.get("ask") or {})
+    if isinstance(ask.get("template"), str):
+        arguments["prompt_template"] = ask.pop("template")
+    rest = {**decoding, **ask, **({"adaptive": run["adaptive"]} if run.get("adaptive") else {})}
     return {"generation_args": arguments, "additional_details": {name: _text(value) for name, value in rest.items()}}
 
 

@@ -10,14 +10,14 @@ from typing import IO, cast
 import fsspec
 
 from reachlab.exports.config import ExportConfig
-from reachlab.exports.files import check_free, whole_file
-from reachlab.exports.rows import Row, Rows
+from reachlab.exports.sample_rows import Row, SampleRows
+from reachlab.exports.written_files import check_free, whole_file
 
 LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 MAGIC = b"\x1f\x8b"
 
 
-def write(rows: Rows, config: ExportConfig, advance: Callable[[int], None]) -> list[str]:
+def write(rows: SampleRows, config: ExportConfig, advance: Callable[[int], None]) -> list[str]:
     """Write the file; `advance` is told of samples.
 
     Raises:
@@ -60,5 +60,5 @@ def id_of(path: str) -> str | None:
         row = json.loads(line)
     except (OSError, EOFError, ValueError, RecursionError):
         return None
-    found = row.get("run_id") if isinstance(row, dict) else None
-    return found if isinstance(found, str) else None
+    run_id = row.get("run_id") if isinstance(row, dict) else None
+    return run_id if isinstance(run_id, str) else None

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reachlab.exports.config import ExportConfig
-from reachlab.exports.files import check_free, whole_file
-from reachlab.exports.rows import Row, Rows
+from reachlab.exports.sample_rows import Row, SampleRows
+from reachlab.exports.written_files import check_free, whole_file
 
 GROUP = 4096
 """Rows of a row group, all that lie in memory."""
@@ -39,7 +39,7 @@ TYPES = {
 """Of what is no text."""
 
 
-def write(rows: Rows, config: ExportConfig, advance: Callable[[int], None]) -> list[str]:
+def write(rows: SampleRows, config: ExportConfig, advance: Callable[[int], None]) -> list[str]:
     """Write the file; `advance` is told of samples.
 
     Raises:
@@ -58,13 +58,13 @@ def id_of(path: str) -> str | None:
     """The id of the run that a file was exported from; None: it is no export."""
     try:
         with fsspec.open(path, "rb") as file:
-            found = (pq.read_schema(file).metadata or {}).get(KEY)
+            run_id = (pq.read_schema(file).metadata or {}).get(KEY)
     except (pa.ArrowException, OSError, ValueError):
         return None
-    return None if found is None else str(found.decode())
+    return None if run_id is None else str(run_id.decode())
 
 
-def schema_of(rows: Rows) -> pa.Schema:
+def schema_of(rows: SampleRows) -> pa.Schema:
     """The columns of a run's rows."""
     fields: list[pa.Field] = []
     for name in rows.columns():
@@ -87,12 +87,12 @@ def _groups(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 def _typed(row: Row) -> Row:
     answer = row["answer"]
-    said = {"answer": answer if answer is None or isinstance(answer, str) else _json(answer)}
-    said["answer_kind"] = None if answer is None else "text" if isinstance(answer, str) else "json"
-    said["metadata"] = _json(row["metadata"])
+    fields = {"answer": answer if answer is None or isinstance(answer, str) else _json(answer)}
+    fields["answer_kind"] = None if answer is None else "text" if isinstance(answer, str) else "json"
+    fields["metadata"] = _json(row["metadata"])
     if row.get("chat_options") is not None:
-        said["chat_options"] = _json(row["chat_options"])
-    return row | said
+        fields["chat_options"] = _json(row["chat_options"])
+    return row | fields
 
 
 def _json(value: object) -> str:

@@ -46,7 +46,7 @@ def pass_at_1(store: SampleStore) -> Score:
     asked_P = outcomes.n_P > 0
     if not asked_P.any():
         raise ReachlabError(f"{store.folder.url}: no sample is scored, so there is no pass@1 to export")
-    kept = outcomes.select([name for name, asked in zip(outcomes.problem_ids, asked_P, strict=True) if asked])
+    kept = outcomes.select([name for name, question in zip(outcomes.problem_ids, asked_P, strict=True) if question])
     values_P1 = kept.pass_at_k([1])
     problems = len(values_P1)
     error = interval = None

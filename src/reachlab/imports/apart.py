@@ -25,12 +25,12 @@ class Apart:
         """Which of the fields vary."""
         first = list(islice(rows, LOOKED_AT))
         names = [name for name in self.apart_by if any(_named(row, name) is not None for _, row in first)]
-        known: dict[str, Any] = {}
+        settings: dict[str, Any] = {}
         varies: set[str] = set()
         for _, row in chain(first, rows if names else ()):
             for name in names if isinstance(row, Mapping) else ():
                 # What a row does not say, such as a failed request, makes no other policy.
-                if (found := _named(row, name)) is not None and known.setdefault(name, found) != found:
+                if (value := _named(row, name)) is not None and settings.setdefault(name, value) != value:
                     varies.add(name)
             if len(varies) == len(names):
                 break
@@ -46,8 +46,8 @@ class Apart:
 
 
 def _named(row: Any, name: str) -> str | int | float | None:
-    found = lookup(row, name)
-    return found if isinstance(found, (str, int, float)) else None
+    value = lookup(row, name)
+    return value if isinstance(value, (str, int, float)) else None
 
 
 def _word(name: str, value: Any) -> str:

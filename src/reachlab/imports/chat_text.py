@@ -53,9 +53,9 @@ def _without_tokens(prompt: str) -> str:
 
 def _last(prompt: str, turns: list[tuple[re.Match[str], str]]) -> str | None:
     ends = [turn.start() for turn, _ in turns[1:]] + [len(prompt)]
-    said = [
+    texts = [
         ENDS.sub("", prompt[turn.end() : end]).strip()
         for (turn, role), end in zip(turns, ends, strict=True)
         if role.casefold() in USER
     ]
-    return said[-1] if said else None
+    return texts[-1] if texts else None

@@ -6,11 +6,11 @@ from typing import Any
 import pyarrow as pa
 
 from reachlab.errors import ReachlabError
-from reachlab.imports.record import Said
+from reachlab.imports.record import LoggedAnswer
 from reachlab.store.samples import SampleStore
 
 
-def add_further(store: SampleStore, part: str, answers: Sequence[Said], columns: Mapping[str, Any]) -> None:
+def add_further(store: SampleStore, part: str, answers: Sequence[LoggedAnswer], columns: Mapping[str, Any]) -> None:
     """Store the columns of one part that it lacks; `columns` has their types and what is written into their fields.
 
     Raises:

@@ -47,7 +47,7 @@ def _is_object(text: str) -> bool:
     if text.lstrip()[:1] not in ("{", "["):
         return False
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) or (isinstance(found, list) and any(isinstance(i, dict) for i in found))
+    return isinstance(document, dict) or (isinstance(document, list) and any(isinstance(i, dict) for i in document))

@@ -60,15 +60,15 @@ def are_labels(values: Iterable[Any], threshold: float | None = None) -> bool:
     A field `labels` may hold the letters of a multiple choice, of which C is no "correct"; `correct` may hold the
     right answer; and of scores from 1 to 10 a 1 is not right.
     """
-    found = [item for value in values for item in (value if isinstance(value, list) else [value])]
-    told = [item for item in found if item is not None and str(item).strip().casefold() not in NEITHER]
-    words = [item for item in told if isinstance(item, str) and _number(item) is None]
-    numbers = [number for item in told if (number := _number(item)) is not None]
-    if any(as_label(word) is None for word in words) or len(words) + len(numbers) < len(told):
+    items = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    marks = [item for item in items if item is not None and str(item).strip().casefold() not in NEITHER]
+    words = [item for item in marks if isinstance(item, str) and _number(item) is None]
+    numbers = [number for item in marks if (number := _number(item)) is not None]
+    if any(as_label(word) is None for word in words) or len(words) + len(numbers) < len(marks):
         return False
     if threshold is None and any(abs(number) > 1 for number in numbers):
         return False
-    return any(as_label(item, threshold) is not None for item in told)
+    return any(as_label(item, threshold) is not None for item in marks)
 
 
 def _number(value: Any) -> float | None:
@@ -80,5 +80,5 @@ def _number(value: Any) -> float | None:
 
 def judged(text: Any) -> bool | None:
     """What a judge model's text says: ``Judgement: Yes`` or ``No``; None: neither."""
-    found = JUDGEMENT.search(text) if isinstance(text, str) else None
-    return None if found is None else found["word"].casefold() == "yes"
+    match = JUDGEMENT.search(text) if isinstance(text, str) else None
+    return None if match is None else match["word"].casefold() == "yes"

@@ -38,13 +38,13 @@ def _tables(path: str) -> Iterator[Table]:
     elif path.lower().endswith(".npy"):
         yield count_table(_stem(path), _load(path), place=path)
     elif path.lower().endswith(".npz"):
-        found = _load(path)
-        ids = found.pop(IDS, None)
+        loaded = _load(path)
+        ids = loaded.pop(IDS, None)
         if ids is not None and (ids.ndim != 1 or ids.dtype.kind not in "Uiu"):
             raise ReachlabError(f"{path}: {IDS} must be one row of texts or whole numbers")
-        if not found:
+        if not loaded:
             raise ReachlabError(f"{path}: holds no table; a key a model is wanted")
-        for name, table in found.items():
+        for name, table in loaded.items():
             yield count_table(name, table, ids, place=f"{path}: {name}")
     else:
         raise ReachlabError(f"{path}: a table is an .npz, .npy or .csv file (a run's folder goes without --matrix)")
@@ -64,10 +64,10 @@ def _load(path: str) -> Any:
             if file.read(4) != (b"PK\x03\x04" if zipped else b"\x93NUM"):
                 raise ReachlabError(f"{path}: not what numpy.save{'z' * zipped} writes")
             file.seek(0)
-            found = np.load(file, allow_pickle=False)
+            array = np.load(file, allow_pickle=False)
             if not zipped:
-                return found
-            return {name: _array(path, name, found[name]) for name in found.files}
+                return array
+            return {name: _array(path, name, array[name]) for name in array.files}
     except FileNotFoundError as error:
         raise ReachlabError(f"{path}: no such file") from error
     except (ReachlabError, MemoryError):
@@ -81,7 +81,7 @@ def _load(path: str) -> Any:
         raise ReachlabError(f"{path}: not readable by numpy ({reason})") from error
 
 
-def _array(path: str, name: str, found: Any) -> Any:
-    if not isinstance(found, np.ndarray):
+def _array(path: str, name: str, loaded: Any) -> Any:
+    if not isinstance(loaded, np.ndarray):
         raise ReachlabError(f"{path}: {name} is no array")
-    return found
+    return loaded

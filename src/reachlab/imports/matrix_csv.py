@@ -32,7 +32,7 @@ UNSCORED = frozenset({"", "nan", "na"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class MatrixRows:
     """The rows so far, a list a column; of the cells behind the first, how many are right, wrong and unscored."""
 
     path: str
@@ -85,7 +85,7 @@ def read_csv(path: str, name: str) -> Table:
     line, top = next(lines, (0, []))
     if not top:
         raise ReachlabError(f"{path}: empty; a row a problem is wanted, and a cell a sample")
-    rows = _Rows(path)
+    rows = MatrixRows(path)
     for at, cells in lines:
         rows.add(at, cells)
     headed = _is_header(top, any(_value(cell) is None for cell in rows.first))
@@ -158,7 +158,7 @@ def _counted(length: int) -> tuple[list[str], list[str]]:
     return numbers[:-1], numbers[1:]
 
 
-def _ids(rows: _Rows, called_so: bool) -> tuple[str, ...] | None:
+def _ids(rows: MatrixRows, called_so: bool) -> tuple[str, ...] | None:
     """The first column as ids; None where it is a sample of each problem."""
     names = [cell.strip() for cell in rows.first]
     if not called_so:

@@ -23,12 +23,12 @@ def run_name(paths: Sequence[str]) -> str:
     """
     names = [_stem(path) for path in paths]
     same = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
-    found = (names[0] if len(names) == 1 else "".join(letters[0] for letters in same)).rstrip("-_. ")
-    if not found:
+    name = (names[0] if len(names) == 1 else "".join(letters[0] for letters in same)).rstrip("-_. ")
+    if not name:
         raise ReachlabError(
             f"{paths[0]} and {len(paths) - 1} more: their names begin differently; say where to with --out"
         )
-    return found
+    return name
 
 
 def _stem(path: str) -> str:

@@ -9,7 +9,7 @@ from reachlab.imports.formats.base import Format
 from reachlab.imports.formats.fields import number_of
 from reachlab.imports.labels import checked_label
 from reachlab.imports.paths import lookup, required
-from reachlab.imports.record import Record, question_of, said
+from reachlab.imports.record import Record, logged, question_of
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,16 @@ class Overrides:
         config = self.config
         if config.text is not None:
             texts = required(row, config.text, place)
-            record = replace(record, answers=said(texts, None, f"{place}: field {config.text!r}"))
+            record = replace(record, answers=logged(texts, None, f"{place}: field {config.text!r}"))
         if config.label is not None:
             labels = required(row, config.label, place)
             where = f"{place}: field {config.label!r}"
             for label in labels if isinstance(labels, list) else [labels]:
                 checked_label(label, where, config.threshold)
-            record = replace(record, answers=said([a.text for a in record.answers], labels, where))
+            record = replace(record, answers=logged([a.text for a in record.answers], labels, where))
         if config.question is not None:
-            asked = required(row, config.question, place)
-            record = replace(record, question=question_of(asked) or str(asked), choice=None)
+            text = required(row, config.question, place)
+            record = replace(record, question=question_of(text) or str(text), choice=None)
         if config.answer is not None:
             gold = required(row, config.answer, place)
             worked = config.answer.rpartition(".")[2] == "solution"

@@ -13,12 +13,12 @@ def lookup(row: Any, path: str) -> Any:
         return row[path]
     head, dot, tail = path.partition(".")
     if isinstance(row, Mapping):
-        found = row.get(head)
+        value = row.get(head)
     elif isinstance(row, Sequence) and not isinstance(row, (str, bytes)) and head.isdecimal() and int(head) < len(row):
-        found = row[int(head)]
+        value = row[int(head)]
     else:
         return None
-    return lookup(found, tail) if dot else found
+    return lookup(value, tail) if dot else value
 
 
 def has(row: Any, path: str) -> bool:

@@ -26,19 +26,19 @@ def printed_list(text: str, where: str) -> list[str]:
     Raises:
         ReachlabError: it is not one that says where a text ends.
     """
-    found: object = None
+    value: object = None
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         try:
-            found = ast.literal_eval(text.strip())
+            value = ast.literal_eval(text.strip())
             words = tokenize.generate_tokens(io.StringIO(text.strip()).readline)
-            if isinstance(found, list) and sum(w.type == tokenize.STRING for w in words) != len(found):
-                found = None
+            if isinstance(value, list) and sum(w.type == tokenize.STRING for w in words) != len(value):
+                value = None
         except (ValueError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError):
-            found = None
-    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            value = None
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ReachlabError(
             f"{where}: a printed list that does not say where a text ends: {text[:60]!r}; write JSON lines or Parquet"
         )
-    return found
+    return value

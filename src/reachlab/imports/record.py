@@ -11,7 +11,7 @@ from reachlab.types import Finish, Problem, Sample
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class LoggedAnswer:
     """One answer. `text` is None where the model was asked and did not answer; `label` is as the log writes it."""
 
     text: str | None
@@ -27,7 +27,7 @@ class Said:
 class Record:
     """The answers of a row, and what it says of their problem."""
 
-    answers: tuple[Said, ...]
+    answers: tuple[LoggedAnswer, ...]
     question: str | None = None
     """None: the log does not hold it."""
     gold: Any = None
@@ -93,7 +93,7 @@ def id_of(value: Any) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def said(texts: Any, labels: Any = None, where: str = "", finishes: Any = None) -> tuple[Said, ...]:
+def logged(texts: Any, labels: Any = None, where: str = "", finishes: Any = None) -> tuple[LoggedAnswer, ...]:
     """Answers from a text or a list of texts, and labels to match: as many, or one that is of a single answer.
 
     None among the texts is a question that was not answered. What a list holds may be objects with their text and
@@ -113,7 +113,7 @@ def said(texts: Any, labels: Any = None, where: str = "", finishes: Any = None) 
             raise ReachlabError(f"{where}: {len(marks)} labels for {len(own)} answers")
     ends = finishes if isinstance(finishes, list) and len(finishes) == len(own) else [finishes] * len(own)
     return tuple(
-        Said(text=text, label=mark, finish=finish_of(end))
+        LoggedAnswer(text=text, label=mark, finish=finish_of(end))
         for (text, _), mark, end in zip(own, marks, ends, strict=True)
     )
 
@@ -132,11 +132,11 @@ def _opened(item: Any, where: str) -> tuple[str | None, Any]:
         label = first_of(item, LABELS_IN_AN_ANSWER)
         name = next((name for name in TEXTS_IN_AN_ANSWER if name in item), None)
         if name is not None:
-            found = item[name]
-            if isinstance(found, Mapping):
-                return _opened(found, where)[0], label and item[label]
-            if found is None or isinstance(found, (str, list)):
-                return content_of(found), label and item[label]
+            inner = item[name]
+            if isinstance(inner, Mapping):
+                return _opened(inner, where)[0], label and item[label]
+            if inner is None or isinstance(inner, (str, list)):
+                return content_of(inner), label and item[label]
     if isinstance(item, list) and is_chat(item):
         return answer_of(item), None
     raise ReachlabError(f"{where}: text wanted, found {item!r:.60}")
@@ -161,8 +161,8 @@ def question_of(value: Any) -> str | None:
     if isinstance(value, str):
         return value
     if is_chat(value):
-        asked = [content_of(_content(m)) for m in value if _role(m) in ("user", "human")]
-        return asked[-1] if asked else None
+        questions = [content_of(_content(m)) for m in value if _role(m) in ("user", "human")]
+        return questions[-1] if questions else None
     return None
 
 

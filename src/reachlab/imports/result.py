@@ -62,18 +62,18 @@ class ImportedRun:
         line += f" ({self.unanswered} not answered)" if self.unanswered else ""
         if self.agreement is not None:
             line += f"; agrees with the log's labels on {self.agreement:.2%}, disagrees on {self.disagreed}"
-        said = [line, f"  read as {self.format}: {self.taken}" if self.taken else f"  read as {self.format}"]
-        said += [f"  note: {remark}" for remark in self.remarks]
+        lines = [line, f"  read as {self.format}: {self.taken}" if self.taken else f"  read as {self.format}"]
+        lines += [f"  note: {remark}" for remark in self.remarks]
         if self.skipped:
-            said.append(f"  {self.skipped} rows could not be read and are left out:")
-            said += [f"    {reason}" for reason in self.skipped_rows[:SHOWN]]
+            lines.append(f"  {self.skipped} rows could not be read and are left out:")
+            lines += [f"    {reason}" for reason in self.skipped_rows[:SHOWN]]
         for d in self.disagreements[:SHOWN]:
             tail = " ".join(d.text_tail.split())[-80:]
             theirs = "correct" if d.theirs else "wrong"
-            said.append(f"  {d.problem_id}: ours {d.ours}, the log {theirs}: ...{tail}")
+            lines.append(f"  {d.problem_id}: ours {d.ours}, the log {theirs}: ...{tail}")
         if self.disagreed > SHOWN:
-            said.append(f"  ... and {self.disagreed - SHOWN} more: {self.folder}/disagreements.jsonl")
-        return said
+            lines.append(f"  ... and {self.disagreed - SHOWN} more: {self.folder}/disagreements.jsonl")
+        return lines
 
 
 @dataclass

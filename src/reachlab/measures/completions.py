@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from reachlab.boundary.binomial import exact_interval
 from reachlab.errors import ReachlabError
-from reachlab.store.samples import SampleStore, verdicts
+from reachlab.store.columns import verdicts
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.base import Task
 from reachlab.tasks.registry import bare_task, prefix_of
 from reachlab.types import Problem

@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from reachlab.boundary.duplicates import Copies, distinct_at, expected_copies
-from reachlab.store.samples import SampleStore, verdicts
+from reachlab.store.columns import verdicts
+from reachlab.store.samples import SampleStore
 from reachlab.text_hashes import hash_texts
 from reachlab.types import FILTERED
 

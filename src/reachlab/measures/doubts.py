@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from reachlab.errors import ReachlabError
 from reachlab.measures.contradictions import KINDS, NONE, Kind, find_contradictions
-from reachlab.store.samples import SampleStore, codes_of, verdicts
+from reachlab.store.columns import codes_of, verdicts
+from reachlab.store.samples import SampleStore
 from reachlab.tasks.base import Task
 from reachlab.tasks.registry import bare_task, prefix_of
 from reachlab.types import Problem, Status

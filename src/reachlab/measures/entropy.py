@@ -30,12 +30,13 @@ from reachlab.errors import ReachlabError
 from reachlab.measures.config import EntropyConfig
 from reachlab.models.checkpoint import hash_model, load_model, load_tokenizer
 from reachlab.models.devices import choose_device
-from reachlab.models.packing import Pack, Packer
+from reachlab.models.pack import Pack
+from reachlab.models.packing import Packer
 from reachlab.models.pinning import Located, locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_prompts, prompt_ids
 from reachlab.progress import track
-from reachlab.prompting.asking import AskedTask, asked_task
+from reachlab.prompting.prompted_task import PromptedTask, prompted_task
 from reachlab.prompting.prompts import check_prompts, fit_answers
 from reachlab.runs import RunFolder
 from reachlab.store.samples import hash_problems
@@ -280,7 +281,7 @@ class _Measured:
     path: str
     role: Literal["model", "match"]
     config: EntropyConfig
-    asked: AskedTask
+    asked: PromptedTask
     problems: Sequence[Problem]
     notes: _Notes
     tell: Callable[[str], None]
@@ -321,7 +322,7 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
     match = locate(config.match, runs, tell, fact="match") if config.match else None
     roles = {"model": model, **({"match": match} if match else {})}
     # Each as it was trained to be asked, unless the user says how.
-    asked = {role: asked_task(config.task, config.ask, found.folder) for role, found in roles.items()}
+    asked = {role: prompted_task(config.task, config.ask, found.folder) for role, found in roles.items()}
     task = asked["model"].task
     split: Split = ("all" if task.finite else "test") if config.split == "auto" else config.split
     # A file has as many problems as it has.
@@ -370,14 +371,14 @@ def _fit(
     most, said = config.max_tokens or Decoding().max_tokens, bool(config.max_tokens)
     for model, problems in models:
         longest = max(map(len, prompt_ids(load_tokenizer(model.folder), [p.asked for p in problems])))
-        most, remarks = fit_answers(model.name, positions(model.folder), longest, most, said=said)
+        most, remarks = fit_answers(model.name, positions(model.folder), longest, most, given=said)
         for remark in remarks:
             tell(remark)
     return replace(config, max_tokens=most)
 
 
 def _identity(
-    config: EntropyConfig, split: str, problems: Sequence[Problem], asked: Mapping[str, AskedTask]
+    config: EntropyConfig, split: str, problems: Sequence[Problem], asked: Mapping[str, PromptedTask]
 ) -> dict[str, Any]:
     """What the result depends on."""
     fields = ("task", "temperature", "at", "low", "high", "tolerance", "samples", "max_tokens", "seed", "dtype")

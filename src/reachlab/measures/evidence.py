@@ -35,7 +35,8 @@ from reachlab.measures.answers import Answers
 from reachlab.measures.chance_rate import Guess, read_guess
 from reachlab.measures.copies import Duplicates, find_duplicates
 from reachlab.measures.doubts import Doubts, read_doubts
-from reachlab.store.samples import NoChainsError, SampleStore, codes_of, verdicts
+from reachlab.store.columns import codes_of, verdicts
+from reachlab.store.samples import NoChainsError, SampleStore
 
 Floats = NDArray[np.float64]
 

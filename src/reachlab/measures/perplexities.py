@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from reachlab.boundary.bootstrap import Weights, resampling_weights
 from reachlab.boundary.perplexity import Cell, Perplexity, PerplexityMatrix, perplexity
 from reachlab.errors import ReachlabError
-from reachlab.store.samples import SampleStore, verdicts
+from reachlab.store.columns import verdicts
+from reachlab.store.samples import SampleStore
 
 LOGPROB, TOKENS, RETOKENISED = "logprob:", "tokens:", "retokenised:"
 

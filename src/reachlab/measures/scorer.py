@@ -14,7 +14,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.chat import answer_end
-from reachlab.models.packing import Pack, Packer
+from reachlab.models.pack import Pack
+from reachlab.models.packing import Packer
 from reachlab.models.tokenizer import encode_answers
 from reachlab.threads import side_by_side
 

@@ -31,13 +31,14 @@ from reachlab.measures.scorer import Scorer
 from reachlab.models.chat import is_chat
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
 from reachlab.models.devices import choose_device
-from reachlab.models.packing import Pack
+from reachlab.models.pack import Pack
 from reachlab.models.pinning import locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_prompts, prompt_ids
 from reachlab.progress import track
 from reachlab.runs import RunFolder
-from reachlab.store.samples import TOKENS_HASH, SampleStore
+from reachlab.store.columns import TOKENS_HASH
+from reachlab.store.samples import SampleStore
 from reachlab.text_hashes import hash_tokens
 from reachlab.threads import ahead
 
@@ -82,7 +83,7 @@ def score(config: ScoreConfig, tell: Callable[[str], None] = lambda remark: None
             stored stays.
     """
     said = config.model
-    config = replace(config, model=locate(said, tell=tell).folder)
+    config = replace(config, model=locate(said, notify=tell).folder)
     judge = _Judge(
         config.name or judge_name(said),
         {"model": hash_model(config.model, rehash=config.rehash), "dtype": config.dtype},

@@ -37,40 +37,40 @@ PROBE = "WHATISSAID"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ModelKind:
     """Whether a checkpoint is asked by chat, and why, in words."""
 
     chat: bool
     why: str
 
 
-def look(tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> Look:
+def kind_of_model(tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> ModelKind:
     """Whether the checkpoint in a folder is an instruct model."""
     if not has_template(tokenizer):
-        return Look(False, NO_TEMPLATE)
+        return ModelKind(False, NO_TEMPLATE)
     named = name_says(*names_of(folder))
     mark = turn_end(tokenizer)
     if mark is None:
         if named == "base":
-            return Look(False, "its name says that it is a base model")
-        return Look(True, "its tokenizer has a chat template")
-    said = str(tokenizer.convert_ids_to_tokens(mark))
+            return ModelKind(False, "its name says that it is a base model")
+        return ModelKind(True, "its tokenizer has a chat template")
+    end = str(tokenizer.convert_ids_to_tokens(mark))
     if mark not in end_tokens(tokenizer, folder):
         if named == "instruct":
-            return Look(True, "its name says that it is an instruct model")
-        why = f"its chat template ends a turn with {said}, which does not end this model's answers: a base model"
-        return Look(False, why)
-    if not TURN_END.search(said) and named == "base":
-        return Look(False, "its name says that it is a base model")
-    return Look(True, f"its chat template ends a turn with {said}, and so does the model")
+            return ModelKind(True, "its name says that it is an instruct model")
+        why = f"its chat template ends a turn with {end}, which does not end this model's answers: a base model"
+        return ModelKind(False, why)
+    if not TURN_END.search(end) and named == "base":
+        return ModelKind(False, "its name says that it is a base model")
+    return ModelKind(True, f"its chat template ends a turn with {end}, and so does the model")
 
 
 def name_says(*names: str) -> str:
     """ "instruct", "base" or nothing: what names say of a model."""
-    found = [
+    kinds = [
         word for word, how in (("instruct", INSTRUCT), ("base", BASE)) if any(how.search(n.lower()) for n in names)
     ]
-    return found[0] if len(found) == 1 else ""
+    return kinds[0] if len(kinds) == 1 else ""
 
 
 def names_of(folder: str | Path) -> list[str]:
@@ -88,18 +88,18 @@ def end_tokens(tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> set[in
     text = config.get("text_config") if isinstance(config.get("text_config"), dict) else {}
     # What generates takes generation_config's where there are any.
     listed = generation.get("eos_token_id", config.get("eos_token_id", text.get("eos_token_id") if text else None))
-    found = listed if isinstance(listed, list) else [listed]
-    return {int(i) for i in [*found, tokenizer.eos_token_id] if i is not None}
+    ends = listed if isinstance(listed, list) else [listed]
+    return {int(i) for i in [*ends, tokenizer.eos_token_id] if i is not None}
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise ReachlabError(f"{path}: not readable as JSON ({error})") from error
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def has_template(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -114,8 +114,10 @@ def _holder(tokenizer: PreTrainedTokenizerBase) -> Any:
 
 def template_text(tokenizer: PreTrainedTokenizerBase) -> str:
     """The chat template itself; of several, the one that is used without tools."""
-    found = getattr(_holder(tokenizer), "chat_template", "")
-    return str(found.get("default", next(iter(found.values())))) if isinstance(found, Mapping) else str(found)
+    template = getattr(_holder(tokenizer), "chat_template", "")
+    return (
+        str(template.get("default", next(iter(template.values())))) if isinstance(template, Mapping) else str(template)
+    )
 
 
 def write_chat(tokenizer: PreTrainedTokenizerBase, chat: Chat, *, answer: bool = True) -> str:
@@ -146,8 +148,10 @@ def written_by(
     except Exception as error:  # templates are programs, and fail in their own ways
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         roles = ", ".join(dict.fromkeys(str(m["role"]) for m in messages))
-        told = f" with {', '.join(options)}" if options else ""
-        raise ReachlabError(f"this checkpoint's chat template refuses a chat of {roles}{told}: {reason}") from error
+        with_options = f" with {', '.join(options)}" if options else ""
+        raise ReachlabError(
+            f"this checkpoint's chat template refuses a chat of {roles}{with_options}: {reason}"
+        ) from error
 
 
 def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
@@ -164,8 +168,8 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
 
 def answer_end(tokenizer: PreTrainedTokenizerBase, ends: Collection[int]) -> int:
     """The token that ends an answer in a chat: the one that ends a turn, if it is among the model's `ends`."""
-    found = turn_end(tokenizer) if ends and has_template(tokenizer) else None
-    return found if found is not None and found in ends else int(tokenizer.eos_token_id)
+    mark = turn_end(tokenizer) if ends and has_template(tokenizer) else None
+    return mark if mark is not None and mark in ends else int(tokenizer.eos_token_id)
 
 
 def is_chat(prompt: Prompt) -> bool:
@@ -182,9 +186,9 @@ def check_chat(tokenizer: PreTrainedTokenizerBase, system: str, options: Mapping
     """
     if not has_template(tokenizer):
         raise ReachlabError("this checkpoint's tokenizer has no chat template; ask it in plain text: --template plain")
-    known = template_text(tokenizer)
+    template = template_text(tokenizer)
     for name in options:
-        if not re.search(rf"\b{re.escape(name)}\b", known):
+        if not re.search(rf"\b{re.escape(name)}\b", template):
             raise ReachlabError(f"--chat-template-kwargs: this checkpoint's chat template knows no {name!r}")
     messages = [{"role": "system", "content": system}] if system else []
     text = write_chat(tokenizer, Chat((*messages, {"role": "user", "content": PROBE}), options))

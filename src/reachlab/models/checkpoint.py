@@ -91,14 +91,14 @@ def load_model(path: str | Path, dtype: Dtype = "float32") -> tuple[PreTrainedMo
         raise ReachlabError(f"{folder}: no weights here (*.safetensors)")
     kind = AutoModelForImageTextToText if _sees(folder) else AutoModelForCausalLM
     try:
-        model, found = kind.from_pretrained(
+        model, problems = kind.from_pretrained(
             folder, dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True
         )
     except Exception as error:
         raise ReachlabError(f"{folder}: not loadable as a causal language model: {_first_line(error)}") from error
-    if found["missing_keys"]:
+    if problems["missing_keys"]:
         # transformers would go on with random numbers in their place.
-        missing = sorted(found["missing_keys"])
+        missing = sorted(problems["missing_keys"])
         raise ReachlabError(
             f"{folder}: the weights lack {missing[0]}" + f" and {len(missing) - 1} more" * (len(missing) > 1)
         )
@@ -145,8 +145,8 @@ def _embeddings(folder: Path) -> int | None:
     """How many tokens the model has embeddings for, if its configuration says so."""
     config = json.loads((folder / "config.json").read_bytes())
     text = config.get("text_config")
-    found = (text if isinstance(text, dict) else config).get("vocab_size")
-    return found if isinstance(found, int) else None
+    size = (text if isinstance(text, dict) else config).get("vocab_size")
+    return size if isinstance(size, int) else None
 
 
 def _load_processor(folder: Path) -> Any:

@@ -20,18 +20,18 @@ def own_dtype(path: str | Path) -> Dtype:
         ReachlabError: it does not say, or it is not one that we compute in.
     """
     folder = find_checkpoint(path)
-    found = _said(json.loads((folder / "config.json").read_text(encoding="utf-8"))) or _stored(folder)
-    if found not in DTYPES:
-        what = f"its weights are {found}" if found else "it does not say what its weights are"
+    dtype = _named_in(json.loads((folder / "config.json").read_text(encoding="utf-8"))) or _stored(folder)
+    if dtype not in DTYPES:
+        what = f"its weights are {dtype}" if dtype else "it does not say what its weights are"
         raise ReachlabError(f"{folder}: {what}; say what to compute in: --dtype {' or '.join(DTYPES)}")
-    return found
+    return dtype
 
 
-def _said(config: dict[str, Any]) -> str | None:
-    for said in (config, config.get("text_config") or {}):
-        found = said.get("dtype") or said.get("torch_dtype")  # the second is the name of an earlier day
-        if isinstance(found, str):
-            return found.removeprefix("torch.")
+def _named_in(config: dict[str, Any]) -> str | None:
+    for part in (config, config.get("text_config") or {}):
+        dtype = part.get("dtype") or part.get("torch_dtype")  # the second is the name of an earlier day
+        if isinstance(dtype, str):
+            return dtype.removeprefix("torch.")
     return None
 
 

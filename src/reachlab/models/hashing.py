@@ -44,20 +44,20 @@ def hash_files(folder: Path, files: Sequence[Path], *, rehash: bool = False) -> 
         signature = _signature(files)
         large = sum(int(row[1]) for row in signature) >= WORTH_REMEMBERING
         place = _place(folder)
-        if large and not rehash and (known := _recall(place, signature)):
-            return known
+        if large and not rehash and (remembered := _recall(place, signature)):
+            return remembered
         began = time.time()
-        found = _read(folder, files, sum(int(row[1]) for row in signature))
+        digest = _read(folder, files, sum(int(row[1]) for row in signature))
         if _signature(files) != signature:
             raise ReachlabError(f"{folder}: its files change while they are read; wait until they are written")
     except OSError as error:
         raise ReachlabError(f"{folder}: not readable: {error.strerror or error}") from error
     youngest = max((max(int(row[2]), int(row[3])) for row in signature), default=0) / 1e9
     if large and place and began - youngest >= RACY_S:
-        document = {"folder": str(folder.resolve()), "files": signature, "hash": found}
+        document = {"folder": str(folder.resolve()), "files": signature, "hash": digest}
         with contextlib.suppress(ReachlabError):  # read-only or full: then it is hashed again next time
             write_atomically(place, json.dumps(document).encode())
-    return found
+    return digest
 
 
 def _read(folder: Path, files: Sequence[Path], size: int) -> str:
@@ -80,8 +80,8 @@ def _signature(files: Sequence[Path]) -> Signature:
     """What tells a file from itself after a change: name, size, times of change, inode."""
     rows: Signature = []
     for file in files:
-        found = file.stat()
-        rows.append([file.name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino])
+        stat = file.stat()
+        rows.append([file.name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino])
     return rows
 
 
@@ -95,11 +95,11 @@ def _recall(place: Path | None, signature: Signature) -> str | None:
     if place is None:
         return None
     try:
-        known = json.loads(place.read_bytes())
-        found = known["hash"] if known["files"] == signature else None
+        kept = json.loads(place.read_bytes())
+        digest = kept["hash"] if kept["files"] == signature else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return found if isinstance(found, str) else None
+    return digest if isinstance(digest, str) else None
 
 
 def cache_folder() -> Path | None:

@@ -60,5 +60,5 @@ def _in_safetensors(file: Path) -> int:
 
 
 def _in_bin(file: Path) -> int:
-    found = torch.load(file, map_location="meta", mmap=True, weights_only=True)
-    return sum(tensor.numel() for tensor in found.values())
+    tensors = torch.load(file, map_location="meta", mmap=True, weights_only=True)
+    return sum(tensor.numel() for tensor in tensors.values())

@@ -4,6 +4,9 @@
 
 `packing.py` says why, and makes the layouts. Registered with transformers' `AttentionInterface` under `NAME`; without a
 layout it is attention as ever.
+
+Axes. B: rows of a block, T: own tokens of a row, W: tokens before them, S = W + T: keys, L: tokens of the pack,
+N: those of a block, P: prompts, Q: query heads, H: key heads, D: width of a head, F: all heads' widths.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +26,7 @@ NOWHERE = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Block:
+class AttentionBlock:
     """Rows of nearly equal length that attend together: B rows of T own tokens, after a prefix of W; S = W + T keys."""
 
     query_BT: Tensor  # where in the pack; padding points at a row's last token
@@ -56,7 +59,7 @@ class Block:
 class Layout:
     """The blocks of a pack in the order of its tokens, the prompts first; and the masks its layers share."""
 
-    blocks: list[Block]
+    blocks: list[AttentionBlock]
     longest: int  # of its sequences
     windows: set[int] = field(default_factory=set)  # that a layer asked for
     biases: dict[tuple[int | None, int, torch.dtype], list[Tensor]] = field(default_factory=dict)
@@ -77,28 +80,37 @@ def attend(
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    sliding_window: int | None = None,
-    softcap: float | None = None,
-    s_aux: Tensor | None = None,
-    packed: Layout | None = None,
-    **kwargs: Any,
+    **keywords: Any,
 ) -> tuple[Tensor, None]:
-    """transformers' attention signature: query (B, Hq, L, D), key and value (B, H, L, D); output (B, L, Hq, D).
+    """What transformers calls at every layer.
 
-    With `packed`, B is 1 and the mask is the pack's. Without, it is attention as ever.
+    Args:
+        module: the layer's attention.
+        query: (B, Q, L, D); with a pack, B is 1.
+        key: (B, H, L, D). value: likewise, of its own width.
+        attention_mask: transformers'; a pack has its own.
+        keywords: the layer's settings, and the pack's layout as `packed`; without one it is attention as ever.
+
+    Returns:
+        What was attended to, (B, L, Q, width of a value).
+
+    Raises:
+        ValueError: attention that cannot be packed.
     """
+    packed: Layout | None = keywords.pop("packed", None)
+    scaling, dropout = keywords.pop("scaling", None), keywords.pop("dropout", 0.0)
+    sliding_window, softcap = keywords.pop("sliding_window", None), keywords.pop("softcap", None)
+    s_aux: Tensor | None = keywords.pop("s_aux", None)
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     if packed is None:
         if softcap is None and s_aux is None:
-            found: tuple[Tensor, None] = sdpa_attention_forward(
-                module, query, key, value, attention_mask, dropout, scale, **kwargs
+            plain: tuple[Tensor, None] = sdpa_attention_forward(
+                module, query, key, value, attention_mask, dropout, scale, **keywords
             )
-            return found
+            return plain
         bias, sinks = _full_bias(query, key, attention_mask), None if s_aux is None else s_aux.view(1, -1, 1, 1)
         return _attention(query, key, value, bias, scale, dropout, softcap, sinks).transpose(1, 2), None
-    strange = [n for n, v in kwargs.items() if isinstance(v, Tensor) and n not in ("position_ids", "cache_position")]
+    strange = [n for n, v in keywords.items() if isinstance(v, Tensor) and n not in ("position_ids", "cache_position")]
     if strange:
         raise ValueError(f"{type(module).__name__}: attention with {', '.join(strange)} cannot be packed")
     repeat = query.shape[1] // key.shape[1]
@@ -209,11 +221,11 @@ class _Join(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         blocks = ctx.layout.blocks
         parts = torch.split(grad, [len(block.query_slots_N) for block in blocks])
-        found = []
+        gradients = []
         for part, block, shape in zip(parts, blocks, ctx.shapes, strict=True):
             rows = part.new_zeros(shape[0] * shape[1], *shape[2:])
-            found.append(rows.index_copy_(0, block.query_slots_N, part).view(shape))
-        return None, *found
+            gradients.append(rows.index_copy_(0, block.query_slots_N, part).view(shape))
+        return None, *gradients
 
 
 AttentionInterface.register(NAME, attend)

@@ -26,7 +26,7 @@ class Located:
 
 
 def locate(
-    model: str, runs: Iterable[RunFolder] = (), tell: Tell = lambda _: None, fact: str = "model_path"
+    model: str, runs: Iterable[RunFolder] = (), notify: Tell = lambda _: None, fact: str = "model_path"
 ) -> Located:
     """Where `model` lies: a folder, or a model of the hub, which is fetched.
 
@@ -34,7 +34,7 @@ def locate(
         model: as the user says it. A folder of that name wins.
         runs: the run that it is for, if there is one already, or several; the first that began with this model says
             which commit.
-        tell: hears remarks.
+        notify: hears remarks.
         fact: what the run calls it.
 
     Raises:
@@ -48,9 +48,9 @@ def locate(
     if commit and not COMMIT.fullmatch(name.revision):
         now = commit_of(name)
         if now and now != commit:
-            tell(f"{name} is now at {now[:12]}; this run goes on with {commit[:12]}, which it began with")
-    if not pinned.asked:
-        tell(f"{name}: the hub cannot be reached; {pinned.commit[:12]}, the last that was fetched, is taken")
+            notify(f"{name} is now at {now[:12]}; this run goes on with {commit[:12]}, which it began with")
+    if not pinned.current:
+        notify(f"{name}: the hub cannot be reached; {pinned.commit[:12]}, the last that was fetched, is taken")
     facts = {fact: f"{name.repo}@{pinned.commit}", _revision(fact): name.revision or MAIN}
     return Located(str(pinned.folder), facts[fact], facts)
 

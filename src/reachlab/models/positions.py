@@ -26,21 +26,21 @@ def positions(path: str | Path, *, elsewhere: bool = False) -> int | None:
     """The longest sequence that the checkpoint at `path` promises to handle, and that can be computed here, or
     `elsewhere` (by vLLM); None where it promises nothing."""
     config = AutoConfig.from_pretrained(find_checkpoint(path), local_files_only=True).get_text_config()
-    found = stated(config), None if elsewhere else steady(config)
-    return min((n for n in found if n is not None), default=None)
+    limits = stated(config), None if elsewhere else steady(config)
+    return min((n for n in limits if n is not None), default=None)
 
 
 def steady(config: Any) -> int | None:
     """The longest sequence whose tokens are turned by angles that depend on their positions alone; None: any."""
-    found = []
+    limits = []
     for rope in _scalings(config):
         kind, most = rope.get("rope_type", rope.get("type")), getattr(config, "max_position_embeddings", None)
         if kind == "dynamic":
-            found.append(most)
+            limits.append(most)
         elif kind == "longrope" and rope.get("short_factor") != rope.get("long_factor"):
             first = rope.get("original_max_position_embeddings")
-            found.append(first or getattr(config, "original_max_position_embeddings", None) or most)
-    return min((int(n) for n in found if n), default=None)
+            limits.append(first or getattr(config, "original_max_position_embeddings", None) or most)
+    return min((int(n) for n in limits if n), default=None)
 
 
 def refuse_unsteady(config: Any, longest: int) -> None:
@@ -76,8 +76,8 @@ def stated(config: Any) -> int | None:
 
 def _scalings(config: Any) -> Iterator[Mapping[str, Any]]:
     """The settings of the rotary positions: of all layers, or of each kind of layer."""
-    found = getattr(config, "rope_parameters", None)
-    if not isinstance(found, Mapping):
+    parameters = getattr(config, "rope_parameters", None)
+    if not isinstance(parameters, Mapping):
         return
-    kinds = [inner for inner in found.values() if isinstance(inner, Mapping)]
-    yield from kinds or [found]
+    kinds = [inner for inner in parameters.values() if isinstance(inner, Mapping)]
+    yield from kinds or [parameters]

@@ -36,14 +36,14 @@ class Reader:
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
         self.tokenizer, self.key = tokenizer, _key(tokenizer)
         self._backend: Tokenizer | None = getattr(tokenizer, "backend_tokenizer", None)
-        known: dict[int, AddedToken] = self._backend.get_added_tokens_decoder() if self._backend else {}
+        added: dict[int, AddedToken] = self._backend.get_added_tokens_decoder() if self._backend else {}
         # Some checkpoints name a token as theirs and do not mark it as special where it is listed.
         named = {*tokenizer.all_special_tokens}
-        self.special = {token.content: i for i, token in known.items() if token.special or token.content in named}
-        self._unmarked = {i for i, token in known.items() if not token.special and token.content in named}
+        self.special = {token.content: i for i, token in added.items() if token.special or token.content in named}
+        self._unmarked = {i for i, token in added.items() if not token.special and token.content in named}
         # One whose name is matched after the text is normalised hides in texts that do not spell it.
         self._hides = bool(self._backend and self._backend.normalizer) and any(
-            token.normalized for token in known.values() if token.content in self.special
+            token.normalized for token in added.values() if token.content in self.special
         )
         longest_first = sorted(self.special, key=len, reverse=True)
         self._names = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
@@ -51,8 +51,8 @@ class Reader:
 
     def literal(self, text: str) -> str | None:
         """The first special token that a text names, if any."""
-        found = self._names.search(text) if self._names else None
-        return found[0] if found else None
+        match = self._names.search(text) if self._names else None
+        return match[0] if match else None
 
     def hide(self, text: str, sign: str) -> str:
         """A text with special tokens' names under others; `shown` brings them back."""
@@ -61,53 +61,53 @@ class Reader:
     def shown(self, text: str, sign: str) -> tuple[str, Spans]:
         """A text with what was hidden, and where that stands."""
         names = {str(i): name for name, i in self.special.items()}
-        said: list[tuple[int, int]] = []
+        spans: list[tuple[int, int]] = []
         done, at = "", 0
         for match in re.finditer(f"{sign}([0-9]+){sign}", text):
             done += text[at : match.start()]
-            said.append((len(done), len(done) + len(names[match[1]])))
+            spans.append((len(done), len(done) + len(names[match[1]])))
             done, at = done + names[match[1]], match.end()
-        return done + text[at:], said
+        return done + text[at:], spans
 
     def encode(
-        self, texts: Sequence[str], *, following: bool = False, said: Sequence[Spans] | None = None
+        self, texts: Sequence[str], *, following: bool = False, free_spans: Sequence[Spans] | None = None
     ) -> list[list[int]]:
         """The tokens of texts, without any that the tokenizer puts around them.
 
         Args:
             texts: whole texts, or what follows on something else (`following`).
-            said: a text, the spans in which special tokens' names are characters. None: in all of it.
+            free_spans: of each text, the spans in which special tokens' names are characters. None: in all of it.
         """
         if self._backend is None:
-            return self._ids(texts, split=said is None)
+            return self._ids(texts, split=free_spans is None)
         following = following and self._prefixed
-        spans: Sequence[Spans] = said if said is not None else [[(0, len(text))] for text in texts]
-        hidden = said is None and self._hides
-        other = [following or hidden or self._names_said(text, at) for text, at in zip(texts, spans, strict=True)]
+        spans: Sequence[Spans] = free_spans if free_spans is not None else [[(0, len(text))] for text in texts]
+        hidden = free_spans is None and self._hides
+        other = [following or hidden or self._names_token(text, at) for text, at in zip(texts, spans, strict=True)]
         # Text by text, so that none depends on what it is encoded with.
         usual = iter(self._ids([text for text, is_other in zip(texts, other, strict=True) if not is_other]))
         rest = [(text, at) for text, at, is_other in zip(texts, spans, other, strict=True) if is_other]
         unusual = iter(self._renamed(rest, following) if rest else ())
         return [next(unusual if is_other else usual) for is_other in other]
 
-    def _names_said(self, text: str, said: Spans) -> bool:
-        return any(self.literal(text[start:stop]) is not None for start, stop in said)
+    def _names_token(self, text: str, spans: Spans) -> bool:
+        return any(self.literal(text[start:stop]) is not None for start, stop in spans)
 
     def _renamed(self, texts: Sequence[tuple[str, Spans]], following: bool) -> list[list[int]]:
         sign = free_sign([text for text, _ in texts])
-        signed = [self._signed(text, said, sign) for text, said in texts]
-        found = self._variant(sign, following).encode_batch(signed, add_special_tokens=False)
-        return [one.ids for one in found]
+        signed = [self._signed(text, spans, sign) for text, spans in texts]
+        encodings = self._variant(sign, following).encode_batch(signed, add_special_tokens=False)
+        return [one.ids for one in encodings]
 
     def decode(self, rows: Sequence[Sequence[int] | np.ndarray]) -> list[str]:
         """What answers say: their texts without special tokens, with every space that stands in them."""
         if self._unmarked:
             rows = [[i for i in row if i not in self._unmarked] for row in rows]
         if self._backend is None or not self._prefixed:
-            found: list[str] = self.tokenizer.batch_decode(
+            texts: list[str] = self.tokenizer.batch_decode(
                 rows, skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
-            return found
+            return texts
         return self._variant(SIGNS[0], True).decode_batch([[int(i) for i in row] for row in rows])
 
     @property
@@ -134,15 +134,15 @@ class Reader:
         if not texts:
             return []
         # Everything is said: a checkpoint may have defaults of its own.
-        found: list[list[int]] = self.tokenizer(
+        ids: list[list[int]] = self.tokenizer(
             list(texts), add_special_tokens=special, split_special_tokens=split, return_attention_mask=False
         )["input_ids"]
-        return found
+        return ids
 
-    def _signed(self, text: str, said: Spans, sign: str) -> str:
+    def _signed(self, text: str, spans: Spans, sign: str) -> str:
         """The text with the special tokens that stand outside of what is said under their other names."""
         done, at = list[str](), 0
-        for start, stop in [*said, (len(text), len(text))]:
+        for start, stop in [*spans, (len(text), len(text))]:
             done += [self.hide(text[at:start], sign), text[start:stop]]
             at = stop
         return "".join(done)
@@ -178,17 +178,17 @@ def free_sign(texts: Sequence[str]) -> str:
         ReachlabError: they hold all that there are.
     """
     free = (sign for sign in SIGNS if not any(sign in text for text in texts))
-    if (found := next(free, None)) is None:
+    if (unused := next(free, None)) is None:
         raise ReachlabError("a text holds every noncharacter from U+FDD0 to U+FDEF; take them out of it")
-    return found
+    return unused
 
 
 def reader_of(tokenizer: PreTrainedTokenizerBase) -> Reader:
     """The reader that belongs to a tokenizer, which it travels with."""
-    found: Reader | None = getattr(tokenizer, "reader", None)
-    if found is None or found.key != _key(tokenizer) or found.tokenizer is not tokenizer:
-        found = tokenizer.reader = Reader(tokenizer)
-    return found
+    reader: Reader | None = getattr(tokenizer, "reader", None)
+    if reader is None or reader.key != _key(tokenizer) or reader.tokenizer is not tokenizer:
+        reader = tokenizer.reader = Reader(tokenizer)
+    return reader
 
 
 def _key(tokenizer: PreTrainedTokenizerBase) -> tuple[Any, ...]:

@@ -102,12 +102,12 @@ def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]
     reader = reader_of(tokenizer)
     texts = [prompt for prompt in prompts if not isinstance(prompt, Illustrated)]
     written = [_written(tokenizer, text) for text in texts]
-    ids = reader.encode([text for text, _ in written], said=[said for _, said in written])
+    ids = reader.encode([text for text, _ in written], free_spans=[spans for _, spans in written])
     encoded = reader.opened(ids)
     seen = iter(encode_seen(tokenizer, [prompt for prompt in prompts if isinstance(prompt, Illustrated)]))
-    found = [next(seen) if isinstance(p, Illustrated) else next(encoded) for p in prompts]
-    _check(tokenizer, found)
-    return found
+    rows = [next(seen) if isinstance(p, Illustrated) else next(encoded) for p in prompts]
+    _check(tokenizer, rows)
+    return rows
 
 
 def _written(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> tuple[str, Spans]:
@@ -141,9 +141,9 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[lis
 
 def encode_answers(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     """Tokens of texts that go on where prompts end, as a model would draw them there."""
-    found = reader_of(tokenizer).encode(texts, following=True)
-    _check(tokenizer, found)
-    return found
+    ids = reader_of(tokenizer).encode(texts, following=True)
+    _check(tokenizer, ids)
+    return ids
 
 
 def decode_answers(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Sequence[int] | np.ndarray]) -> list[str]:

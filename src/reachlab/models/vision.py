@@ -73,15 +73,15 @@ def encode_seen(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Illustrate
     )
     if alike:
         try:
-            found = _process(tokenizer, prompts, padding=True)
+            inputs = _process(tokenizer, prompts, padding=True)
         except (*REFUSALS, ReachlabError):
             return [_alone(tokenizer, prompt) for prompt in prompts]  # which finds the one that is to blame
-        values = {name: value for name, value in found.items() if name not in PER_TOKEN}
+        values = {name: value for name, value in inputs.items() if name not in PER_TOKEN}
         if all(len(value) == len(prompts) for value in values.values()):
             return [
                 _seen(
                     tokenizer,
-                    {name: found[name][i] for name in PER_TOKEN if name in found},
+                    {name: inputs[name][i] for name in PER_TOKEN if name in inputs},
                     {name: value[i : i + 1] for name, value in values.items()},
                 )
                 for i in range(len(prompts))
@@ -91,7 +91,7 @@ def encode_seen(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Illustrate
 
 def _alone(tokenizer: PreTrainedTokenizerBase, prompt: Illustrated) -> Seen:
     try:
-        found = _process(tokenizer, [prompt])
+        inputs = _process(tokenizer, [prompt])
     except REFUSALS as error:
         sizes = ", ".join(f"{p.width} x {p.height}" for p in map(open_picture, prompt.images))
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -99,8 +99,8 @@ def _alone(tokenizer: PreTrainedTokenizerBase, prompt: Illustrated) -> Seen:
             f"{type(processor_of(tokenizer)).__name__} cannot make inputs of {prompt.images[0][:80]} ({sizes} pixels): "
             f"{reason}"
         ) from error
-    values = {name: value for name, value in found.items() if name not in PER_TOKEN}
-    return _seen(tokenizer, {name: found[name][0] for name in PER_TOKEN if name in found}, values)
+    values = {name: value for name, value in inputs.items() if name not in PER_TOKEN}
+    return _seen(tokenizer, {name: inputs[name][0] for name in PER_TOKEN if name in inputs}, values)
 
 
 def _process(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Illustrated], **more: Any) -> Any:
@@ -136,8 +136,8 @@ def _seen(tokenizer: PreTrainedTokenizerBase, tokens: Mapping[str, Tensor], pixe
 
 def placeholder_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The token that stands for a part of a picture; None for a model that takes none."""
-    found = getattr(processor_of(tokenizer), "image_token_id", None)
-    return None if found is None else int(found)
+    placeholder = getattr(processor_of(tokenizer), "image_token_id", None)
+    return None if placeholder is None else int(placeholder)
 
 
 def written(tokenizer: PreTrainedTokenizerBase, prompt: Illustrated) -> str:
@@ -153,7 +153,7 @@ def written(tokenizer: PreTrainedTokenizerBase, prompt: Illustrated) -> str:
             "vision-language model's, with its preprocessor_config.json"
         )
     mark = str(getattr(processor, "image_token", PLACEHOLDER))
-    for text in _said(prompt.prompt):
+    for text in _texts_of(prompt.prompt):
         # The processor encodes it, and would take the name for the token.
         if name := reader_of(tokenizer).literal(text.replace(mark, "")):
             raise ReachlabError(
@@ -165,7 +165,7 @@ def written(tokenizer: PreTrainedTokenizerBase, prompt: Illustrated) -> str:
     return _chat(processor, prompt, mark)
 
 
-def _said(prompt: Text) -> list[str]:
+def _texts_of(prompt: Text) -> list[str]:
     """What somebody says in a prompt, without a template's words."""
     if isinstance(prompt, Chat):
         return [str(message["content"]) for message in prompt.messages]
@@ -178,11 +178,11 @@ def pixels(prompts: Sequence[Sequence[int]], device: torch.device | str | None =
     seen = [prompt.pixels for prompt in prompts if isinstance(prompt, Seen)]
     if not seen:
         return {}
-    found = {}
+    inputs = {}
     for name in seen[0]:
         values = [one[name] for one in seen]
-        found[name] = _joined(values).to(device or values[0].device)
-    return found
+        inputs[name] = _joined(values).to(device or values[0].device)
+    return inputs
 
 
 def _joined(values: Sequence[Tensor]) -> Tensor:
@@ -205,7 +205,7 @@ class Places:
     def __init__(self, model: Any):
         # Whatever is wrapped around the model.
         inside = (getattr(part, "get_rope_index", None) for part in model.modules())
-        self._index = next((found for found in inside if found is not None), None)
+        self._index = next((module for module in inside if module is not None), None)
         self._placeholder = getattr(model.config, "image_token_id", None)
 
     def __bool__(self) -> bool:
@@ -217,8 +217,8 @@ class Places:
             return torch.arange(len(prompt)).expand(3, -1)
         grids = {name: value for name, value in prompt.pixels.items() if name.endswith("grid_thw")}
         kinds = torch.tensor([prompt.kinds], dtype=torch.int)
-        found: Tensor = self._index(torch.tensor([list(prompt)]), mm_token_type_ids=kinds, **grids)[0]
-        return found[:, 0].cpu()
+        positions: Tensor = self._index(torch.tensor([list(prompt)]), mm_token_type_ids=kinds, **grids)[0]
+        return positions[:, 0].cpu()
 
     def fed(self, ids_K: Tensor) -> Tensor:
         """An answer's ids as the model is fed them: a placeholder in it, for which there is no picture, is some other
@@ -241,11 +241,11 @@ class Places:
     def pack(self, position_RL: Tensor, prompts: Sequence[Sequence[int]], owner_K: Tensor) -> Tensor:
         """The positions of a pack's one row, (3, 1, L): its prompts, then K tokens of answers, each to prompt
         `owner_K`. `position_RL` are where tokens stand in their own sequences, (1, L)."""
-        asked = torch.cat([self.of(prompt) for prompt in prompts], 1)
+        prompt_positions = torch.cat([self.of(prompt) for prompt in prompts], 1)
         # An answer goes on where the picture's rows and columns end.
         shift_P = torch.tensor([self.after(prompt) - len(prompt) for prompt in prompts])
-        said_K = position_RL[0, asked.shape[1] :] + shift_P[owner_K]
-        return torch.cat([asked, said_K.expand(3, -1)], 1)[:, None]
+        said_K = position_RL[0, prompt_positions.shape[1] :] + shift_P[owner_K]
+        return torch.cat([prompt_positions, said_K.expand(3, -1)], 1)[:, None]
 
     def after(self, prompt: Sequence[int]) -> int:
         """The position of the first token after a prompt."""
@@ -266,8 +266,8 @@ def _placed(tokenizer: PreTrainedTokenizerBase, mark: str) -> str:
     """A picture's place in a plain text."""
     # What Qwen's chat template puts around a picture; other families have nothing there.
     around = ("<|vision_start|>", "<|vision_end|>")
-    known = all(i not in (None, tokenizer.unk_token_id) for i in tokenizer.convert_tokens_to_ids(list(around)))
-    return mark.join(around) if known else mark
+    all_there = all(i not in (None, tokenizer.unk_token_id) for i in tokenizer.convert_tokens_to_ids(list(around)))
+    return mark.join(around) if all_there else mark
 
 
 def _chat(processor: Any, prompt: Illustrated, mark: str) -> str:

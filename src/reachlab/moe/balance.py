@@ -84,13 +84,13 @@ def z_loss(logits_LTE: Sequence[Tensor], mask_T: Tensor | None = None, *, gradie
         gradients: how they are put together over processes.
     """
     first = logits_LTE[0].device
-    found = torch.zeros(2, device=first)
+    sums = torch.zeros(2, device=first)
     for logits_TE in logits_LTE:
         squares_T = logits_TE.to(first).float().logsumexp(-1).square()
         real_T = _real(mask_T, logits_TE.to(first))
-        found = found + torch.stack([real_T @ squares_T, real_T.sum()])
-    found = _total(found, gradients)
-    return found[0] / found[1].clamp(min=1)
+        sums = sums + torch.stack([real_T @ squares_T, real_T.sum()])
+    sums = _total(sums, gradients)
+    return sums[0] / sums[1].clamp(min=1)
 
 
 def _real(mask_T: Tensor | None, logits_TE: Tensor) -> Tensor:

@@ -17,11 +17,11 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.families import find_layers, verify
-from reachlab.moe.layer import Layer, Pulse
+from reachlab.moe.layer import HookedLayer, Pulse
 from reachlab.moe.method import Method
 from reachlab.moe.methods import METHODS
 from reachlab.moe.reduce import add_up, anywhere
+from reachlab.moe.sites import find_layers, verify
 
 ATTRIBUTE = "_reachlab_densified"
 """Where a model keeps its `Densified`."""
@@ -50,11 +50,11 @@ def densify(model: nn.Module, method: str = "default", **options: Any) -> "Densi
     methods = [make_method(method, options) for _ in layers]
     for site, one in zip(layers, methods, strict=True):
         one.check(site)
-    found = Densified(model, method, options)
+    dense = Densified(model, method, options)
     for site, one in zip(layers, methods, strict=True):
-        found.add(Layer(site, one, found.pulse))
-    found.attach()
-    return found
+        dense.add(HookedLayer(site, one, dense.pulse))
+    dense.attach()
+    return dense
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
@@ -70,10 +70,10 @@ def undensify(model: nn.Module) -> None:
     Raises:
         ReachlabError: it has not been densified.
     """
-    found = densified(model)
-    if found is None:
+    dense = densified(model)
+    if dense is None:
         raise ReachlabError("this model has not been densified")
-    found.detach()
+    dense.detach()
 
 
 def densified(model: nn.Module) -> "Densified | None":
@@ -81,9 +81,9 @@ def densified(model: nn.Module) -> "Densified | None":
     if not _LIVING:
         return None  # asked several times a step of models that have no routers
     for module in model.modules():
-        if (found := vars(module).get(ATTRIBUTE)) is not None:
-            assert isinstance(found, Densified)
-            return found
+        if (dense := vars(module).get(ATTRIBUTE)) is not None:
+            assert isinstance(dense, Densified)
+            return dense
     return None
 
 
@@ -95,10 +95,10 @@ def make_method(name: str, options: dict[str, Any]) -> Method:
     """
     if name not in METHODS:
         raise ReachlabError(f"method {name!r}: choose one of {', '.join(METHODS)}")
-    known = set(inspect.signature(METHODS[name]).parameters)
-    if unknown := sorted(set(options) - known):
+    allowed = set(inspect.signature(METHODS[name]).parameters)
+    if unknown := sorted(set(options) - allowed):
         raise ReachlabError(
-            f"{name} has no option {unknown[0]!r}; it takes {', '.join(sorted(known)) if known else 'none'}"
+            f"{name} has no option {unknown[0]!r}; it takes {', '.join(sorted(allowed)) if allowed else 'none'}"
         )
     return METHODS[name](**options)
 
@@ -108,10 +108,10 @@ class Densified:
 
     def __init__(self, model: nn.Module, method: str, options: dict[str, Any]):
         self.model, self.method, self.options = model, method, options
-        self.layers: list[Layer] = []
+        self.layers: list[HookedLayer] = []
         self.pulse = Pulse()
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: HookedLayer) -> None:
         """Put a layer under the method."""
         layer.block = self.model.get_submodule(layer.name)
         layer.method.prepare(layer.shape, layer.device)
@@ -171,9 +171,9 @@ class Densified:
         with torch.no_grad():
             problems = [(layer, p) for layer in self.layers if (p := layer.method.problem()) is not None]
             # One look at each device for all layers that lie on it.
-            found = any(torch.stack(some).any().item() for some in _by_device([p for _, p in problems]))
+            anywhere_bad = any(torch.stack(some).any().item() for some in _by_device([p for _, p in problems]))
             # A process without a pass of its own still has a part in the sums, and in the error.
-            learned, troubled = anywhere(self.layers[0].device, self.pulse.learned, found)
+            learned, troubled = anywhere(self.layers[0].device, self.pulse.learned, anywhere_bad)
             if not learned:
                 return  # several optimizers, one step
             self.pulse.learned = False
@@ -184,7 +184,7 @@ class Densified:
         if troubled:
             self._complain([layer for layer, problem in problems if problem])
 
-    def _complain(self, bad: list[Layer]) -> None:
+    def _complain(self, bad: list[HookedLayer]) -> None:
         for layer in bad:
             layer.method.forgive()
         where = f"{bad[0].name} (and {len(bad) - 1} more)" if bad else "another process"
@@ -311,6 +311,6 @@ def _watch_optimizers() -> None:
 
 
 def _before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-    for found in list(_LIVING):
-        if found.holds(optimizer):
-            found.commit()
+    for dense in list(_LIVING):
+        if dense.holds(optimizer):
+            dense.commit()

@@ -25,12 +25,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 from reachlab.errors import ReachlabError
 from reachlab.moe.densify import Densified, densified, densify
 from reachlab.moe.estimators import ESTIMATORS
-from reachlab.moe.layer import Layer, Routing, in_backward
+from reachlab.moe.layer import HookedLayer, in_backward
+from reachlab.moe.signals import Routing
+from reachlab.next_token_loss import next_token_loss
 
 Batch = Mapping[str, Tensor]
 """What `model(**batch)` takes: input_ids, and an attention_mask where there is padding; on the model's device."""
@@ -57,17 +58,15 @@ class Fidelity:
     """The length of the gradient in use over the dense one's."""
 
 
-def next_token_loss(model: nn.Module, batch: Batch) -> Tensor:
-    """Mean cross-entropy in nats of the tokens that are not padding; no balancing loss."""
-    logits_BTV = model(**batch, use_cache=False).logits[:, :-1]
-    logits_BTV = logits_BTV.to(torch.promote_types(logits_BTV.dtype, torch.float32))
-    targets_BT = batch["input_ids"][:, 1:]
-    if (mask_BT := batch.get("attention_mask")) is not None:
-        targets_BT = targets_BT.masked_fill(~mask_BT[:, 1:].bool(), -100)
-    return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten())
+def mean_nats(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean cross-entropy in nats of the tokens that are not padding, a scalar; no balancing loss."""
+    ids_BT, mask_BT = batch["input_ids"], batch.get("attention_mask")
+    learn_BT = torch.ones_like(ids_BT).bool() if mask_BT is None else mask_BT.bool()
+    logits_BTV = model(**batch, use_cache=False).logits
+    return next_token_loss(logits_BTV, ids_BT, learn_BT) / learn_BT[:, 1:].sum()
 
 
-def fidelity(model: nn.Module, batches: Sequence[Batch], loss: Loss = next_token_loss) -> list[Fidelity]:
+def fidelity(model: nn.Module, batches: Sequence[Batch], loss: Loss = mean_nats) -> list[Fidelity]:
     """The router gradient that a model's method gives, beside the true dense one; a result a layer.
 
     A model that has not been densified has its own, the top-k's.
@@ -75,10 +74,10 @@ def fidelity(model: nn.Module, batches: Sequence[Batch], loss: Loss = next_token
     Raises:
         ReachlabError: no batches; a dense model, or one of a family that is refused; experts on other processes.
     """
-    found = densified(model)
-    own = None if found else densify(model, "topk")
+    dense = densified(model)
+    own = None if dense else densify(model, "topk")
     try:
-        measured = [_measure(found or own, model, batch, loss) for batch in batches]  # type: ignore[arg-type]
+        measured = [_measure(dense or own, model, batch, loss) for batch in batches]  # type: ignore[arg-type]
     finally:
         if own:
             own.detach()
@@ -91,8 +90,8 @@ def compare(
     *,
     warm_up: Sequence[Batch] = (),
     candidates: Mapping[str, Candidate] = CANDIDATES,
-    loss: Loss = next_token_loss,
-    tell: Callable[[int], object] = lambda done: None,
+    loss: Loss = mean_nats,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> dict[str, list[Fidelity]]:
     """The fidelity that several methods have on one model, at the values of the model as it is.
 
@@ -103,7 +102,7 @@ def compare(
             begin without any state.
         candidates: methods by the names that the result has.
         loss: as of `fidelity`.
-        tell: called with 1 for every batch that is done.
+        progress: called with 1 for every batch that is done.
 
     A method that routes otherwise in training (SparseMixer) has its derivative taken at values that are not its own.
 
@@ -127,14 +126,14 @@ def compare(
                 with _attached(others[name]), _acting(others[name], frozen=False), _held(others[name], held):
                     loss(model, batch)
                     others[name].commit()
-            tell(1)
+            progress(1)
         measured: dict[str, list[list[Fidelity]]] = {}
         for batch in batches:
             held = _values(as_it_is, model, batch, loss)
             for name, one in others.items():
                 with _attached(one):
                     measured.setdefault(name, []).append(_measure(one, model, batch, loss, held))
-            tell(1)
+            progress(1)
     finally:
         if own:
             own.attach()
@@ -160,7 +159,7 @@ def _means(measured: Sequence[Sequence[Fidelity]]) -> list[Fidelity]:
 class _Tap:
     """What flows through one layer in a pass; its output's value may be held."""
 
-    def __init__(self, layer: Layer, held: Tensor | None = None):
+    def __init__(self, layer: HookedLayer, held: Tensor | None = None):
         self.layer, self.held = layer, held
         self.routing: Routing | None = None
 
@@ -200,16 +199,16 @@ class _Tap:
 
 
 def _measure(
-    found: Densified, model: nn.Module, batch: Batch, loss: Loss, held: Sequence[Tensor] | None = None
+    dense: Densified, model: nn.Module, batch: Batch, loss: Loss, held: Sequence[Tensor] | None = None
 ) -> list[Fidelity]:
     """A pass under an attached method, and both gradients of every router."""
-    if any(layer.offset is not None for layer in found.layers):
+    if any(layer.offset is not None for layer in dense.layers):
         raise ReachlabError(
             "the dense gradient needs all experts on one process: load the model without expert parallelism"
         )
-    with _acting(found, frozen=True), _learnable(found), _held(found, held) as taps:
+    with _acting(dense, frozen=True), _learnable(dense), _held(dense, held) as taps:
         value = loss(model, batch)
-        routers = [list(filter(torch.is_floating_point, layer.router.parameters())) for layer in found.layers]
+        routers = [list(filter(torch.is_floating_point, layer.router.parameters())) for layer in dense.layers]
         ys = [tap.y for tap in taps]
         gradients = iter(
             torch.autograd.grad(value, [*ys, *(p for ps in routers for p in ps)], retain_graph=True, allow_unused=True)
@@ -236,27 +235,27 @@ def _flat(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> T
     return torch.cat([part.flatten().double() for part in parts])
 
 
-def _values(found: Densified, model: nn.Module, batch: Batch, loss: Loss) -> list[Tensor]:
+def _values(dense: Densified, model: nn.Module, batch: Batch, loss: Loss) -> list[Tensor]:
     """What each layer makes of a batch in evaluation."""
-    with _attached(found), _acting(found, frozen=True), _held(found, None) as taps:
-        with found.learning(False), torch.no_grad():
+    with _attached(dense), _acting(dense, frozen=True), _held(dense, None) as taps:
+        with dense.learning(False), torch.no_grad():
             loss(model, batch)
         return [tap.y for tap in taps]
 
 
 @contextmanager
-def _attached(found: Densified) -> Iterator[None]:
-    found.attach()
+def _attached(dense: Densified) -> Iterator[None]:
+    dense.attach()
     try:
         yield
     finally:
-        found.detach()
+        dense.detach()
 
 
 @contextmanager
-def _held(found: Densified, values: Sequence[Tensor] | None) -> Iterator[list[_Tap]]:
+def _held(dense: Densified, values: Sequence[Tensor] | None) -> Iterator[list[_Tap]]:
     """Taps in all layers, which hold the outputs at given values."""
-    taps = [_Tap(layer, values[at] if values else None) for at, layer in enumerate(found.layers)]
+    taps = [_Tap(layer, values[at] if values else None) for at, layer in enumerate(dense.layers)]
     with ExitStack() as stack:
         for tap in taps:
             stack.enter_context(tap.open())
@@ -264,26 +263,26 @@ def _held(found: Densified, values: Sequence[Tensor] | None) -> Iterator[list[_T
 
 
 @contextmanager
-def _acting(found: Densified, frozen: bool) -> Iterator[None]:
+def _acting(dense: Densified, frozen: bool) -> Iterator[None]:
     """An evaluation pass in which the methods act as in training; `frozen` keeps it from counting."""
-    modes = {module: module.training for module in found.model.modules()}
-    devices = {layer.device for layer in found.layers if layer.device.type == "cuda"}
-    found.model.eval()
-    found.pulse.frozen = frozen
+    modes = {module: module.training for module in dense.model.modules()}
+    devices = {layer.device for layer in dense.layers if layer.device.type == "cuda"}
+    dense.model.eval()
+    dense.pulse.frozen = frozen
     try:
-        with found.learning(), torch.enable_grad(), torch.random.fork_rng(devices=list(devices)):
+        with dense.learning(), torch.enable_grad(), torch.random.fork_rng(devices=list(devices)):
             yield
     finally:
-        found.pulse.frozen = False
+        dense.pulse.frozen = False
         for module, mode in modes.items():
             module.training = mode
 
 
 @contextmanager
-def _learnable(found: Densified) -> Iterator[None]:
+def _learnable(dense: Densified) -> Iterator[None]:
     """Routers that are frozen (LoRA) have a gradient too, for the time."""
     asleep = [
-        p for layer in found.layers for p in layer.router.parameters() if p.is_floating_point() and not p.requires_grad
+        p for layer in dense.layers for p in layer.router.parameters() if p.is_floating_point() and not p.requires_grad
     ]
     for parameter in asleep:
         parameter.requires_grad_(True)

@@ -6,12 +6,11 @@ thread. A copied or pickled model takes none of it along.
 """
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from reachlab.moe.layer import Routing
+from reachlab.moe.signals import Routing
 
 
 class Here(threading.local):

@@ -25,10 +25,11 @@ from torch import Tensor, nn
 
 from reachlab.moe.densify import Densified, densified, densify
 from reachlab.moe.here import Turns, Visit
-from reachlab.moe.layer import Layer, Routing, in_backward
+from reachlab.moe.layer import HookedLayer, in_backward
 from reachlab.moe.methods.default import Default
 from reachlab.moe.reduce import add_up
 from reachlab.moe.scores import TINY
+from reachlab.moe.signals import Routing
 
 LISTENED = 512
 """Tokens of a pass whose experts are asked again for the norms of their answers."""
@@ -62,7 +63,7 @@ def cosines(vectors_ED: Tensor) -> Tensor:
     return found_EE
 
 
-def default_vectors(layer: Layer) -> tuple[Tensor, Tensor] | None:
+def default_vectors(layer: HookedLayer) -> tuple[Tensor, Tensor] | None:
     """The default vectors of a layer's method, Ê (E, D), and their ages (E,); None where it has none."""
     if not isinstance(layer.method, Default):
         return None
@@ -155,7 +156,7 @@ def _listed(experts: Sequence[int]) -> str:
 class _Ear:
     """A layer's sums since the last reset."""
 
-    layer: Layer
+    layer: HookedLayer
     outputs: bool
     learned: bool
     here: Visit = field(default_factory=Visit)
@@ -240,9 +241,9 @@ class Recorder:
         self.ears: list[_Ear] = []
 
     def __enter__(self) -> Self:
-        found = densified(self.model)
-        self._own = None if found else densify(self.model, "topk")
-        self._found: Densified = found or self._own  # type: ignore[assignment]
+        dense = densified(self.model)
+        self._own = None if dense else densify(self.model, "topk")
+        self._found: Densified = dense or self._own  # type: ignore[assignment]
         self.ears = [_Ear(layer, self.outputs, self.learned) for layer in self._found.layers]
         self._handles = []
         for ear in self.ears:
@@ -288,32 +289,32 @@ class Recorder:
                 rows.append(torch.stack([*(told_2.double() / tokens), *spread]))
         if not rows:
             return {}
-        told = torch.stack(rows)
+        stacked = torch.stack(rows)
         keys = ("router_entropy", "router_mass", "load_cv", "load_max", "unused_experts")
-        found = dict(zip(keys, told.mean(0).tolist(), strict=True))
-        spreads = told[:, keys.index("load_cv")].tolist()
-        found |= {f"load_cv/{name}": spread for name, spread in zip(names, spreads, strict=True)}
-        found["unused_experts"] = round(found["unused_experts"] * len(rows))
+        summary = dict(zip(keys, stacked.mean(0).tolist(), strict=True))
+        spreads = stacked[:, keys.index("load_cv")].tolist()
+        summary |= {f"load_cv/{name}": spread for name, spread in zip(names, spreads, strict=True)}
+        summary["unused_experts"] = round(summary["unused_experts"] * len(rows))
         both = [
             torch.stack([vectors_ED.norm(dim=1).mean(), age_E.float().mean()]).to(self.ears[0].layer.device)
             for vectors_ED, age_E in filter(None, (default_vectors(ear.layer) for ear in self.ears))
         ]
         if both:
-            found["vector_norm"], found["vector_age"] = torch.stack(both).mean(0).tolist()
-        return found
+            summary["vector_norm"], summary["vector_age"] = torch.stack(both).mean(0).tolist()
+        return summary
 
     def _sums(self) -> list[list[Tensor]]:
         """Each layer's sums over all processes, on the host: one message and one wait a type of number."""
         device = self.ears[0].layer.device
-        found: list[list[Tensor]] = [[] for _ in self.ears]
+        of_layers: list[list[Tensor]] = [[] for _ in self.ears]
         for dtype in (torch.int64, torch.float32):  # the order of an ear's sums
             mine = [[t for t in ear.sums if t.dtype == dtype] for ear in self.ears]
             flat = torch.cat([t.reshape(-1).to(device) for sums in mine for t in sums])
             add_up([flat])
             parts = iter(torch.split(flat.cpu(), [t.numel() for sums in mine for t in sums]))
-            for kept, sums in zip(found, mine, strict=True):
+            for kept, sums in zip(of_layers, mine, strict=True):
                 kept += [next(parts).view(t.shape) for t in sums]
-        return found
+        return of_layers
 
 
 def _reading(ear: _Ear, sums: Sequence[Tensor]) -> Reading:

@@ -1,8 +1,8 @@
 """One mixture-of-experts layer, heard at its router and at its experts; a `Method` acts on what is heard.
 
-    logits, w_TK, A_TK = router(x_TD)            `Layer.on_route`: the method may route otherwise
-    E_i(x) for the S = T·K slots (x, i ∈ A)      `Layer.on_outputs`: the method may average them
-    y_TD = Σ_k w_k E_k(x)                        `Layer.on_output`: the method may answer otherwise
+    logits, w_TK, A_TK = router(x_TD)            `HookedLayer.on_route`: the method may route otherwise
+    E_i(x) for the S = T·K slots (x, i ∈ A)      `HookedLayer.on_outputs`: the method may average them
+    y_TD = Σ_k w_k E_k(x)                        `HookedLayer.on_output`: the method may answer otherwise
 
 Nothing of transformers is replaced. The router and the experts get forward hooks. The experts' own outputs, before
 they are weighted and summed, pass through the norm that `grouped_mm` and `batched_mm` put behind the experts of
@@ -12,58 +12,22 @@ visit the experts a second time, without gradient, when a method wants their out
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.families import LayerSite
 from reachlab.moe.here import Pass, Visit
-from reachlab.moe.method import Method, Shape
+from reachlab.moe.method import Method
+from reachlab.moe.signals import Routing, Shape, Slots
+from reachlab.moe.sites import LayerSite
 
 HEARD = ("grouped_mm", "batched_mm")
 """Implementations that put a norm behind the experts."""
 
 
-@dataclass
-class Routing:
-    """One call of a layer: T tokens, E experts, K of them active for each token."""
-
-    logits_TE: Tensor
-    pi_TE: Tensor
-    """Every expert's weight in the mixture (float32): the router's own for active ones, its continuation for the rest
-    (`scores.mixture`)."""
-    weights_TK: Tensor
-    """What the router gives the active experts."""
-    indices_TK: Tensor
-    tokens_T: Tensor | None
-    """Which tokens are not padding; None: all."""
-    bias_E: Tensor | None = None
-    """What the router selects by beside its scores, where its block hands it that."""
-
-    def mixture_weights(self) -> Tensor:
-        """The active experts' weights, (T, K): the router's own values with the mixture's gradient."""
-        pi_TK = self.pi_TE.gather(1, self.indices_TK)
-        return self.weights_TK.detach() + (pi_TK - pi_TK.detach()).to(self.weights_TK.dtype)
-
-    def inactive(self) -> Tensor:
-        """The weights of the experts that a token does not visit, (T, E); 0 for those that it does."""
-        return self.pi_TE.scatter(1, self.indices_TK, 0.0)
-
-
-@dataclass
-class Slots:
-    """What the experts answered: S token-expert pairs, in any order."""
-
-    outputs_SD: Tensor
-    experts_S: Tensor
-    weights_S: Tensor
-    """The routing weight of each; 0 for padding, and for experts that live on another process."""
-
-
-class Layer:
+class HookedLayer:
     """A layer's site, its method and the hooks between them."""
 
     def __init__(self, site: LayerSite, method: Method, pulse: "Pulse"):
@@ -119,15 +83,15 @@ class Layer:
         tokens_T = self.pulse.tokens_of(len(pi_TE))
         bias_E = args[1] if self.site.family.bias else None
         routing = Routing(logits_TE, pi_TE, weights_TK, indices_TK, tokens_T, bias_E)
-        found = self.method.route(self, routing) if acts else None
-        if found is not None:
-            routing.weights_TK, routing.indices_TK = found
+        rerouted = self.method.route(self, routing) if acts else None
+        if rerouted is not None:
+            routing.weights_TK, routing.indices_TK = rerouted
         for listen in self.listeners:
             listen(routing)
         self.visit_here.routing = routing if acts else None
-        if found is None:
+        if rerouted is None:
             return None
-        return type(output)((logits, found[0].view_as(weights), found[1].view_as(indices), *output[3:]))
+        return type(output)((logits, rerouted[0].view_as(weights), rerouted[1].view_as(indices), *output[3:]))
 
     def on_outputs(self, outputs_SD: Tensor) -> Tensor:
         """The experts have answered: grouped_mm in the order of the experts, batched_mm in that of the tokens."""
@@ -164,8 +128,8 @@ class Layer:
         try:
             with torch.no_grad():
                 ones_S1 = torch.ones_like(hidden_SD[:, :1])
-                found: Tensor = self.experts(hidden_SD, experts_S[:, None], ones_S1)
-                return found
+                outputs_SD: Tensor = self.experts(hidden_SD, experts_S[:, None], ones_S1)
+                return outputs_SD
         finally:
             self.visit_here.visiting = False
 

@@ -4,23 +4,13 @@ The plain top-k router is a method that does nothing; it is here to be measured 
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from reachlab.moe.families import LayerSite
-    from reachlab.moe.layer import Layer, Routing, Slots
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A layer's E experts, of which K are active, and D, the width of an expert's answer."""
-
-    E: int
-    K: int
-    D: int
+from reachlab.moe.signals import Layer, Routing, Shape, Slots
+from reachlab.moe.sites import LayerSite
 
 
 class Method:
@@ -36,21 +26,21 @@ class Method:
     answers_when_frozen: bool = False
     """Whether it does so at the experts' output, and not only at the router's."""
 
-    def check(self, site: "LayerSite") -> None:
+    def check(self, site: LayerSite) -> None:
         """Raise a ReachlabError where the method makes no sense for a layer."""
 
     def prepare(self, shape: Shape, device: torch.device) -> None:
         """Make the state for a layer."""
         self.shape = shape
 
-    def route(self, layer: "Layer", routing: "Routing") -> tuple[Tensor, Tensor] | None:
+    def route(self, layer: Layer, routing: Routing) -> tuple[Tensor, Tensor] | None:
         """Weights and indices, (T, K) both, to use instead of the router's; None leaves them."""
         return None
 
-    def hear(self, layer: "Layer", slots: "Slots") -> None:
+    def hear(self, layer: Layer, slots: Slots) -> None:
         """The experts' answers in a training pass, before they are weighted and summed; without gradient."""
 
-    def answer(self, layer: "Layer", hidden_TD: Tensor, y_TD: Tensor, routing: "Routing") -> Tensor:
+    def answer(self, layer: Layer, hidden_TD: Tensor, y_TD: Tensor, routing: Routing) -> Tensor:
         """The layer's output, given what the experts made of it."""
         return y_TD
 

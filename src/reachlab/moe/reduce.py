@@ -19,6 +19,6 @@ def add_up(tensors: Sequence[Tensor]) -> None:
 
 def anywhere(device: torch.device, *flags: bool) -> list[bool]:
     """Which of some flags are up in any process; alone, they are what they are."""
-    told = torch.tensor(flags, dtype=torch.float32, device=device)
-    add_up([told])
-    return [bool(flag) for flag in told.tolist()]
+    raised = torch.tensor(flags, dtype=torch.float32, device=device)
+    add_up([raised])
+    return [bool(flag) for flag in raised.tolist()]

@@ -26,12 +26,12 @@ def save(model: nn.Module, folder: str | Path) -> Path:
     Raises:
         ReachlabError: the model has not been densified.
     """
-    found = densified(model)
-    if found is None:
+    dense = densified(model)
+    if dense is None:
         raise ReachlabError("this model has not been densified: there is no router state to save")
     path = Path(folder) / FILE
-    how = {"method": found.method, "options": json.dumps(found.options)}
-    save_file({name: t.contiguous().cpu() for name, t in found.state().items()}, path, metadata=how)
+    how = {"method": dense.method, "options": json.dumps(dense.options)}
+    save_file({name: t.contiguous().cpu() for name, t in dense.state().items()}, path, metadata=how)
     return path
 
 
@@ -57,16 +57,16 @@ def restore(model: nn.Module, folder: str | Path) -> Densified:
     if not path.is_file():
         raise ReachlabError(f"{folder}: no {FILE} here: this checkpoint's model was not densified")
     method, options, state = _read(path)
-    found = densified(model)
-    fresh = found is None
-    found = found or densify(model, method, **options)
+    dense = densified(model)
+    fresh = dense is None
+    dense = dense or densify(model, method, **options)
     try:
-        found.load(state)
+        dense.load(state)
     except ReachlabError as error:
         if fresh:
-            found.detach()
+            dense.detach()
         raise ReachlabError(f"{path}: {error}") from error
-    return found
+    return dense
 
 
 def changes_the_function(folder: str | Path) -> bool:

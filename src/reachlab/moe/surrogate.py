@@ -35,5 +35,5 @@ def with_gradient_of(y_TD: Tensor, pi_TM: Tensor, vectors_MD: Tensor) -> Tensor:
         pi_TM: weights; their gradient is ⟨g, v⟩.
         vectors_MD: what they weigh; a constant.
     """
-    found: Tensor = _WithGradientOf.apply(y_TD, pi_TM, vectors_MD)  # type: ignore[no-untyped-call]
-    return found
+    same_TD: Tensor = _WithGradientOf.apply(y_TD, pi_TM, vectors_MD)  # type: ignore[no-untyped-call]
+    return same_TD

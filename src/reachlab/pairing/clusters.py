@@ -29,16 +29,16 @@ def read_clusters(named: str, problems: Sequence[Problem] | None) -> dict[str, s
         return _of_file(Path(named))
     if problems is None:
         raise ReachlabError(f"--cluster {named}: tables have no fields; name a .json or .csv file of ids and clusters")
-    found = {problem.id: _field(problem.metadata, named) for problem in problems}
-    found = {problem_id: None if value == "" else value for problem_id, value in found.items()}
-    if missing := [problem_id for problem_id, value in found.items() if value is None]:
+    cluster_of = {problem.id: _field(problem.metadata, named) for problem in problems}
+    cluster_of = {problem_id: None if value == "" else value for problem_id, value in cluster_of.items()}
+    if missing := [problem_id for problem_id, value in cluster_of.items() if value is None]:
         fields = sorted({field for problem in problems for field in problem.metadata})
-        known = f"they have {', '.join(fields[:SHOWN])}" if fields else "they have none"
+        having = f"they have {', '.join(fields[:SHOWN])}" if fields else "they have none"
         raise ReachlabError(
-            f"--cluster {named}: no such file, and {len(missing):,} of {len(found):,} problems have no such field in "
-            f"their metadata ({known}), the first of them {missing[0]!r}"
+            f"--cluster {named}: no such file, and {len(missing):,} of {len(cluster_of):,} problems have no such field "
+            f"in their metadata ({having}), the first of them {missing[0]!r}"
         )
-    return {problem_id: _text(value) for problem_id, value in found.items()}
+    return {problem_id: _text(value) for problem_id, value in cluster_of.items()}
 
 
 def _field(metadata: Mapping[str, Any], name: str) -> Any:
@@ -59,12 +59,12 @@ def _of_file(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ReachlabError(f"{path}: cannot be read ({error})") from error
     if path.suffix == ".json":
-        found = parse_json(text, str(path))
-        if not isinstance(found, dict):
+        document = parse_json(text, str(path))
+        if not isinstance(document, dict):
             raise ReachlabError(f"{path}: not an object of ids and clusters")
-        if empty := next((i for i, value in found.items() if value is None or value == ""), None):
+        if empty := next((i for i, value in document.items() if value is None or value == ""), None):
             raise ReachlabError(f"{path}: {empty!r} has no cluster; leave out what is not compared, name the others")
-        return {problem_id: _text(value) for problem_id, value in found.items()}
+        return {problem_id: _text(value) for problem_id, value in document.items()}
     rows = list(csv.reader(text.splitlines()))
     if not rows or [cell.strip().lower() for cell in rows[0]] != ["id", "cluster"]:
         raise ReachlabError(f"{path}: its first line must be id,cluster (or name a .json file)")

@@ -97,10 +97,10 @@ def read_compared(texts: Sequence[str], match: Match = "id") -> Compared:
         raise ReachlabError(f"{twice}: named twice; a run cannot be compared with itself")
     short = [folder.name for folder in folders]
     # Folders of one name in different places: the places tell them apart.
-    told = short if len(set(short)) == len(short) else urls
+    titles = short if len(set(short)) == len(short) else urls
     names: list[str] = []
     for model in models:
-        own = told[len(names) : len(names) + len(model.runs)]
+        own = titles[len(names) : len(names) + len(model.runs)]
         names += [model.name] if model.name and len(own) == 1 else own
     if len(set(names)) < len(names):
         raise ReachlabError(f"two models have the same name; rename one of: {', '.join(names)}")

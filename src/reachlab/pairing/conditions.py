@@ -85,13 +85,13 @@ class RunFacts:
 
     def decoding(self, name: str) -> str | None:
         """One setting of decoding."""
-        found = self.config.get("decoding")
-        return _said(found.get(name), none="none") if isinstance(found, Mapping) else None
+        settings = self.config.get("decoding")
+        return _in_words(settings.get(name), none="none") if isinstance(settings, Mapping) else None
 
     def asked(self, name: str) -> str | None:
         """One setting of how the model was asked."""
-        found = self.config.get("ask")
-        return _said(found.get(name), none="none") if isinstance(found, Mapping) else None
+        settings = self.config.get("ask")
+        return _in_words(settings.get(name), none="none") if isinstance(settings, Mapping) else None
 
     @property
     def adaptive(self) -> str | None:
@@ -99,7 +99,7 @@ class RunFacts:
         plan = self.config.get("adaptive")
         if not isinstance(plan, Mapping):
             return "every problem to the end"
-        return f"until {plan.get('enough')} right, looks {_said(plan.get('looks'))}"
+        return f"until {plan.get('enough')} right, looks {_in_words(plan.get('looks'))}"
 
     @property
     def verdicts(self) -> str:
@@ -121,9 +121,9 @@ class RunFacts:
     @property
     def timeout(self) -> str | None:
         """What an answer's verdict may take."""
-        found = [one.get("timeout") for one in self.judged or ()] or [self.facts.get("verify_timeout")]
-        known = dict.fromkeys(f"{limit:g} s" for limit in found if isinstance(limit, (int, float)))
-        return " + ".join(known) or None
+        limits = [one.get("timeout") for one in self.judged or ()] or [self.facts.get("verify_timeout")]
+        words = dict.fromkeys(f"{limit:g} s" for limit in limits if isinstance(limit, (int, float)))
+        return " + ".join(words) or None
 
     @property
     def settings(self) -> str:
@@ -132,21 +132,21 @@ class RunFacts:
             (one.get("task") for one in reversed(self.judged or ()) if one.get("task")), self.config.get("task")
         )
         settings = _settings(str(self.config.get("task") or "")) | _settings(str(spec or ""))
-        return ", ".join(f"{name}={_said(value)}" for name, value in sorted(settings.items())) or "none"
+        return ", ".join(f"{name}={_in_words(value)}" for name, value in sorted(settings.items())) or "none"
 
     @property
     def reading(self) -> str | None:
         """How a log was read; None of what is no log."""
         if self.kind != "import" or "exported" in self.config:
             return None
-        found = {name: self.config[name] for name in READ if self.config.get(name)}
+        settings = {name: self.config[name] for name in READ if self.config.get(name)}
         if skipped := self.facts.get("skipped"):
-            found["rows skipped"] = skipped
-        return ", ".join(f"{name} {_said(value)}" for name, value in found.items()) or "as it stands"
+            settings["rows skipped"] = skipped
+        return ", ".join(f"{name} {_in_words(value)}" for name, value in settings.items()) or "as it stands"
 
     def package(self, name: str) -> str | None:
         """The version of a package when the run was begun; an import's is that of whoever read the log."""
-        return _said(self.versions.get(name)) if self.kind == "sample" else None
+        return _in_words(self.versions.get(name)) if self.kind == "sample" else None
 
 
 def conditions(stores: Sequence[SampleStore], names: Sequence[str]) -> list[Condition]:
@@ -171,8 +171,8 @@ def _rows(runs: Mapping[str, RunFacts]) -> Iterator[Condition]:
     yield from _grouped(runs, "decoding", DECODING, RunFacts.decoding)
     yield from _grouped(runs, "how it was asked", ASKED, RunFacts.asked)
     yield row("task settings", lambda run: run.settings)
-    yield row("split", lambda run: _said(run.config.get("split")), if_known=True)
-    yield row("problem seed", lambda run: _said(run.facts.get("problem_seed")), if_known=True)
+    yield row("split", lambda run: _in_words(run.config.get("split")), if_known=True)
+    yield row("problem seed", lambda run: _in_words(run.facts.get("problem_seed")), if_known=True)
     yield row("drawn", lambda run: run.adaptive)
     yield row("drawn by", lambda run: run.engine)
     yield from (row(name, lambda run, name=name: run.package(name), if_known=True) for name in PACKAGES)  # type: ignore[misc]
@@ -188,21 +188,21 @@ def _grouped(
     runs: Mapping[str, RunFacts], what: str, parts: Mapping[str, str], value: Callable[[RunFacts, str], str | None]
 ) -> Iterator[Condition]:
     """A row a setting; one for all of them where a run says nothing of any."""
-    found = {name: {label: value(run, key) for key, label in parts.items()} for name, run in runs.items()}
-    if all(v is not None for settings in found.values() for v in settings.values()):
+    of_runs = {name: {label: value(run, key) for key, label in parts.items()} for name, run in runs.items()}
+    if all(v is not None for settings in of_runs.values() for v in settings.values()):
         for label in parts.values():
-            yield Condition(what=label, values={name: settings[label] for name, settings in found.items()})
+            yield Condition(what=label, values={name: settings[label] for name, settings in of_runs.items()})
         return
     together = {
         name: ", ".join(f"{label} {v}" for label, v in settings.items() if v not in (None, "none")) or None
-        for name, settings in found.items()
+        for name, settings in of_runs.items()
     }
     yield Condition(what=what, values=together)
 
 
 def engines(store: SampleStore) -> list[str]:
     """Who drew the samples of a run. Of a part that one drew this is read off its footer, and nothing else of it."""
-    found = set[str]()
+    drawn_by = set[str]()
     for part in store.parts():
         with opened(store.folder.fs, part) as file:
             metadata = file.parquet.metadata
@@ -211,11 +211,11 @@ def engines(store: SampleStore) -> list[str]:
                 raise ReachlabError(f"{part}: no column engine")
             ends = [metadata.row_group(group).column(at).statistics for group in range(metadata.num_row_groups)]
         if all(end is not None and end.has_min_max and end.min == end.max for end in ends):
-            found |= {str(end.min) for end in ends}
+            drawn_by |= {str(end.min) for end in ends}
         else:
             names = store.read_part(part, ["engine"], ["engine"])["engine"].unique().to_pylist()
-            found |= {str(name) for name in names if name is not None}
-    return sorted(found)
+            drawn_by |= {str(name) for name in names if name is not None}
+    return sorted(drawn_by)
 
 
 def _settings(spec: str) -> dict[str, Any]:
@@ -228,20 +228,20 @@ def _settings(spec: str) -> dict[str, Any]:
 
 
 def _verifier(one: Judgement) -> str:
-    found = one.get("verifier")
-    if not isinstance(found, Mapping):
+    verifier = one.get("verifier")
+    if not isinstance(verifier, Mapping):
         return NOT_KNOWN
     family = parse_spec(str(one.get("task")))[0]
     family = BENCHMARKS[family].family if family in BENCHMARKS else family
-    packages = [f"{name} {version}" for name, version in found.items() if name != "code"]
-    return ", ".join([f"{family} {found.get('code')}", *packages])
+    packages = [f"{name} {version}" for name, version in verifier.items() if name != "code"]
+    return ", ".join([f"{family} {verifier.get('code')}", *packages])
 
 
 def _object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _said(value: Any, none: str | None = None) -> str | None:
+def _in_words(value: Any, none: str | None = None) -> str | None:
     """A value as a text; a long one is its beginning and a hash."""
     if value is None or value in ("", [], {}):
         return none

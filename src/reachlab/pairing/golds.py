@@ -69,10 +69,10 @@ def _text(task: str, answer: str | float) -> str | None:
     """An answer as a text; of reasoning-gym's entry the answer in it, which some have none of."""
     if task and parse_spec(task)[0] == "gym" and isinstance(answer, str):
         try:
-            found = ast.literal_eval(answer)["answer"]
+            inner = ast.literal_eval(answer)["answer"]
         except (ValueError, SyntaxError, KeyError, TypeError):
             return answer  # of a log, which has the answer itself
-        return None if found is None else str(found)
+        return None if inner is None else str(inner)
     return str(answer)
 
 
@@ -117,9 +117,11 @@ def _judged_other(pairs: Mapping[str, tuple[str, str]]) -> list[str]:
             if other:
                 other += some
                 continue
-            asked = [
+            posed = [
                 (Problem(id=name, prompt="", answer=_final(a)), f"\\boxed{{{_final(b)}}}")
                 for name, (a, b) in ((name, pairs[name]) for name in some)
             ]
-            other += [name for name, said in zip(some, judge.verify(asked), strict=True) if said.status != "correct"]
+            other += [
+                name for name, verdict in zip(some, judge.verify(posed), strict=True) if verdict.status != "correct"
+            ]
     return other

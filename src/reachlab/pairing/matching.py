@@ -30,7 +30,7 @@ SHOWN, LONG = 3, 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
+class AskingAgreement:
     """What two runs ask under the ids that they share: where it differs, and where that is not known."""
 
     shared: int
@@ -96,12 +96,16 @@ def check_runs(runs: Sequence[RunAsks]) -> list[str]:
         ReachlabError: they do not.
     """
     first, *others = runs
-    found = [_agree(first, other) for other in others]
-    if any(agreement.unknown for agreement in found):
+    agreements = [_agree(first, other) for other in others]
+    if any(agreement.unknown for agreement in agreements):
         # What the first run does not say, others may say of each other.
         for one, two in combinations(others, 2):
             _agree(one, two)
-    return [said for other, agreement in zip(others, found, strict=True) for said in _remarks(first, other, agreement)]
+    return [
+        remark
+        for other, agreement in zip(others, agreements, strict=True)
+        for remark in _remarks(first, other, agreement)
+    ]
 
 
 def remarks_on(stores: Sequence[SampleStore], names: Sequence[str]) -> list[str]:
@@ -116,39 +120,39 @@ def remarks_on(stores: Sequence[SampleStore], names: Sequence[str]) -> list[str]
     first, *others = [RunAsks(store, name) for store, name in zip(stores, names, strict=True)]
     remarks = []
     for other in others:
-        found = agreement(first, other)
+        agreed = agreement(first, other)
         both = f"{first.name} and {other.name}"
-        if not found.shared:
+        if not agreed.shared:
             remarks.append(f"{both} share no problem: their numbers are of different questions")
-        elif found.differs:
+        elif agreed.differs:
             remarks.append(
-                f"{both} are about other problems ({found.differs:,} of {found.shared:,} with one id ask something "
+                f"{both} are about other problems ({agreed.differs:,} of {agreed.shared:,} with one id ask something "
                 "else): their numbers are of different questions"
             )
     return remarks
 
 
-def _agree(ours: RunAsks, theirs: RunAsks) -> Agreement:
-    found = agreement(ours, theirs)
-    if not found.shared and not (ours.own and theirs.own and ours.task == theirs.task):
+def _agree(ours: RunAsks, theirs: RunAsks) -> AskingAgreement:
+    agreed = agreement(ours, theirs)
+    if not agreed.shared and not (ours.own and theirs.own and ours.task == theirs.task):
         _offer(ours, theirs)
-    if found.differs:
-        raise ReachlabError(_refusal(ours, theirs, found))
-    if len(silent := [run for run in (ours, theirs) if not run.says]) == 1 and found.only_golds < found.shared:
+    if agreed.differs:
+        raise ReachlabError(_refusal(ours, theirs, agreed))
+    if len(silent := [run for run in (ours, theirs) if not run.says]) == 1 and agreed.only_golds < agreed.shared:
         raise ReachlabError(
-            f"{ours.name} and {theirs.name}: whether the {found.shared:,} ids in both are of the same problems cannot "
+            f"{ours.name} and {theirs.name}: whether the {agreed.shared:,} ids in both are of the same problems cannot "
             f"be told, for {silent[0].name} holds no questions; if you know that they are, --match unchecked pairs "
             "them by id alone"
         )
-    return found
+    return agreed
 
 
-def agreement(ours: RunAsks, theirs: RunAsks) -> Agreement:
+def agreement(ours: RunAsks, theirs: RunAsks) -> AskingAgreement:
     """Hold two runs' problems against each other where they share an id."""
     ids = [i for i in ours.by_id if i in theirs.by_id]
-    known = [i for i in ids if ours.by_id[i].question and theirs.by_id[i].question]
+    both = [i for i in ids if ours.by_id[i].question and theirs.by_id[i].question]
     missing = [i for i in ids if not (ours.by_id[i].question and theirs.by_id[i].question)]
-    questions = differing(ours, theirs, known)
+    questions = differing(ours, theirs, both)
     if questions and undecidable(ours, theirs):
         missing, questions = [*missing, *questions], []
     left = _without(ids, questions)
@@ -156,7 +160,7 @@ def agreement(ours: RunAsks, theirs: RunAsks) -> Agreement:
     left = _without(left, golds)
     pictures = [i for i in left if other_pictures(ours, theirs, ours.by_id[i], theirs.by_id[i])]
     unknown = [i for i in missing if i not in {*golds, *pictures}] if golds or pictures else missing
-    return Agreement(
+    return AskingAgreement(
         shared=len(ids),
         questions=tuple(questions),
         golds=tuple(golds),
@@ -189,26 +193,26 @@ def _offer(ours: RunAsks, theirs: RunAsks) -> None:
 # -- in words ------------------------------------------------------------------------------------------------------
 
 
-def _refusal(ours: RunAsks, theirs: RunAsks, found: Agreement) -> str:
+def _refusal(ours: RunAsks, theirs: RunAsks, agreed: AskingAgreement) -> str:
     """Which runs, how many problems, the first of them, and what can be done."""
     parts = {
         "with another question": [
-            f"{i!r} asks {_short(ours.by_id[i].plain)} and {_short(theirs.by_id[i].plain)}" for i in found.questions
+            f"{i!r} asks {_short(ours.by_id[i].plain)} and {_short(theirs.by_id[i].plain)}" for i in agreed.questions
         ],
         "with another gold answer": [
-            f"{i!r} has {_short(ours.by_id[i].answer)} and {_short(theirs.by_id[i].answer)}" for i in found.golds
+            f"{i!r} has {_short(ours.by_id[i].answer)} and {_short(theirs.by_id[i].answer)}" for i in agreed.golds
         ],
-        "with other pictures": [f"{i!r}, {_short(ours.by_id[i].plain)}" for i in found.pictures],
+        "with other pictures": [f"{i!r}, {_short(ours.by_id[i].plain)}" for i in agreed.pictures],
     }
-    said = "; ".join(
+    differences = "; ".join(
         f"{len(shown):,} {what}: {', '.join(shown[:SHOWN])}{' ...' if len(shown) > SHOWN else ''}"
         for what, shown in parts.items()
         if shown
     )
     return (
-        f"{ours.name} and {theirs.name} are not about the same problems: of {found.shared:,} "
-        f"id{'s' * (found.shared > 1)} in both, {said}. Pair problems by what they ask with --match question, or "
-        "compare runs of one benchmark"
+        f"{ours.name} and {theirs.name} are not about the same problems: of {agreed.shared:,} "
+        f"id{'s' * (agreed.shared > 1)} in both, {differences}. Pair problems by what they ask with --match question, "
+        "or compare runs of one benchmark"
     )
 
 
@@ -217,18 +221,18 @@ def _short(value: Any) -> str:
     return repr(text if len(text) <= LONG else f"{text[:LONG]}...")
 
 
-def _remarks(ours: RunAsks, theirs: RunAsks, found: Agreement) -> Iterator[str]:
+def _remarks(ours: RunAsks, theirs: RunAsks, agreed: AskingAgreement) -> Iterator[str]:
     """What is not known, and that few problems are shared."""
     both = f"{ours.name} and {theirs.name}"
-    if found.unknown:
+    if agreed.unknown:
         golds = ""
-        if found.only_golds:
-            golds = f"; the gold answers of {_all(found.only_golds, len(found.unknown))} agree"
+        if agreed.only_golds:
+            golds = f"; the gold answers of {_all(agreed.only_golds, len(agreed.unknown))} agree"
         yield (
-            f"{both}: paired by id alone: whether {len(found.unknown):,} of {found.shared:,} problems ask the same "
+            f"{both}: paired by id alone: whether {len(agreed.unknown):,} of {agreed.shared:,} problems ask the same "
             f"is not known, for their bare questions are not in both runs{golds}"
         )
-    yield from _few(ours, theirs, found.shared)
+    yield from _few(ours, theirs, agreed.shared)
 
 
 def _few(ours: RunAsks, theirs: RunAsks, shared: int) -> Iterator[str]:

@@ -38,37 +38,37 @@ def pair_by_question(ours: RunAsks, theirs: RunAsks) -> Pairing:
     for run in (ours, theirs):
         if not any(asks.question for asks in run.by_id.values()):
             raise ReachlabError(f"{run.name}: holds no questions, so --match question has nothing to go by")
-    found = _Found()
+    partners = Partners()
     single: dict[str, tuple[Asks, Asks]] = {}
-    asked = 0
+    questions = 0
     for own, others in _groups(ours, theirs):
-        asked += len(others)
+        questions += len(others)
         if len(own) == len(others) == 1:
             single[others[0]] = ours.by_id[own[0]], theirs.by_id[others[0]]
         else:
-            _tell_apart(ours, theirs, own, others, found)
-    if not asked:
+            _tell_apart(ours, theirs, own, others, partners)
+    if not questions:
         raise ReachlabError(f"{ours.name} and {theirs.name}: no question is in both; they are about other problems")
     wrong = set(other_golds((ours.task, theirs.task), single)[0])
     for name, (a, b) in single.items():
         if name in wrong:
-            found.golds += 1
+            partners.golds += 1
         elif other_pictures(ours, theirs, a, b):
-            found.pictures += 1
+            partners.pictures += 1
         else:
-            found.partner[name] = a.id
+            partners.partner[name] = a.id
     return Pairing(
-        names=_names(ours, theirs, found.partner),
-        paired=len(found.partner),
-        alone=len(theirs.by_id) - asked,
-        golds=found.golds,
-        pictures=found.pictures,
-        twice=found.twice,
+        names=_names(ours, theirs, partners.partner),
+        paired=len(partners.partner),
+        alone=len(theirs.by_id) - questions,
+        golds=partners.golds,
+        pictures=partners.pictures,
+        twice=partners.twice,
     )
 
 
 @dataclass
-class _Found:
+class Partners:
     """Partners so far, and how many have none, by reason."""
 
     partner: dict[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class _Found:
     twice: int = 0
 
 
-def _tell_apart(ours: RunAsks, theirs: RunAsks, own: Sequence[str], others: Sequence[str], found: _Found) -> None:
+def _tell_apart(ours: RunAsks, theirs: RunAsks, own: Sequence[str], others: Sequence[str], partners: Partners) -> None:
     """Pair problems of one question by their pictures and gold answers; those that agree in these too, by their ids."""
     looks = defaultdict[Any, list[str]](list), defaultdict[Any, list[str]](list)
     blind = any(ours.by_id[i].blind for i in own) or any(theirs.by_id[i].blind for i in others)
@@ -86,25 +86,25 @@ def _tell_apart(ours: RunAsks, theirs: RunAsks, own: Sequence[str], others: Sequ
             asks = run.by_id[problem_id]
             index[() if blind else asks.pictures, gold_key(run.task, asks)].append(problem_id)
     pictures = {shown for shown, _ in looks[0]}
-    for key, asked in looks[1].items():
+    for key, here in looks[1].items():
         there = looks[0].get(key, [])
-        if len(there) == len(asked) == 1:
-            found.partner[asked[0]] = there[0]
+        if len(there) == len(here) == 1:
+            partners.partner[here[0]] = there[0]
             continue
-        named = set(there) & set(asked)
-        found.partner.update(zip(named, named, strict=True))
+        named = set(there) & set(here)
+        partners.partner.update(zip(named, named, strict=True))
         if there:
-            found.twice += len(asked) - len(named)
+            partners.twice += len(here) - len(named)
         elif key[0] in pictures:
-            found.golds += len(asked)
+            partners.golds += len(here)
         else:
-            found.pictures += len(asked)
+            partners.pictures += len(here)
 
 
 def _groups(ours: RunAsks, theirs: RunAsks) -> list[tuple[list[str], list[str]]]:
     """Ids of ours and of theirs that ask one question: by the questions as they are, then, of what is left, by what
     tells them from the others of their run."""
-    found: list[tuple[list[str], list[str]]] = []
+    partners: list[tuple[list[str], list[str]]] = []
     seen_ours, seen_theirs = set[str](), set[str]()
     looks = [({i: a.plain for i, a in ours.by_id.items()}, {i: a.plain for i, a in theirs.by_id.items()})]
     if not (ours.own and theirs.own):
@@ -118,11 +118,11 @@ def _groups(ours: RunAsks, theirs: RunAsks) -> list[tuple[list[str], list[str]]]
         for problem_id, key in by_theirs.items():
             if key in index and problem_id not in seen_theirs:
                 others[key].append(problem_id)
-        for key, asked in others.items():
-            found.append((index[key], asked))
+        for key, ids in others.items():
+            partners.append((index[key], ids))
             seen_ours.update(index[key])
-            seen_theirs.update(asked)
-    return found
+            seen_theirs.update(ids)
+    return partners
 
 
 def _names(ours: RunAsks, theirs: RunAsks, partner: Mapping[str, str]) -> dict[str, str]:

@@ -71,8 +71,8 @@ class RunAsks:
     @cached_property
     def cores(self) -> dict[str, str]:
         """Each question without what the run's questions have in common; nothing where that is all there is."""
-        known = [asks for asks in self.by_id.values() if asks.question]
-        return dict(zip([asks.id for asks in known], cores([asks.plain for asks in known]), strict=True))
+        questions = [asks for asks in self.by_id.values() if asks.question]
+        return dict(zip([asks.id for asks in questions], cores([asks.plain for asks in questions]), strict=True))
 
     @property
     def says(self) -> bool:
@@ -123,7 +123,7 @@ def differing(ours: RunAsks, theirs: RunAsks, ids: Sequence[str]) -> list[str]:
     if len(set(own)) > 1 and len(set(other)) > 1:
         same = {i for i, a, b in zip(ids, cores(own), cores(other), strict=True) if a == b}
         left = [i for i in left if i not in same]
-    return [i for i in left if not _found(ours, theirs, i) and not _found(theirs, ours, i)]
+    return [i for i in left if not _setting(ours, theirs, i) and not _setting(theirs, ours, i)]
 
 
 def undecidable(ours: RunAsks, theirs: RunAsks) -> bool:
@@ -143,7 +143,7 @@ def other_pictures(ours: RunAsks, theirs: RunAsks, a: Asks, b: Asks) -> bool:
     return a.hashed and b.hashed
 
 
-def _found(ours: RunAsks, theirs: RunAsks, problem_id: str) -> bool:
+def _setting(ours: RunAsks, theirs: RunAsks, problem_id: str) -> bool:
     """Whether the question of the one, as far as it tells the problem from others, stands in the other's prompt."""
     core = ours.cores[problem_id] or ours.by_id[problem_id].plain
     text = theirs.by_id[problem_id].plain

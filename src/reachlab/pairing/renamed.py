@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
-from reachlab.store.samples import SampleStore, codes_of
+from reachlab.store.columns import codes_of
+from reachlab.store.samples import SampleStore
 from reachlab.types import Problem
 
 
@@ -39,10 +40,10 @@ class RenamedStore(SampleStore):
         at = table.schema.get_field_index("problem_id")
         if at < 0:
             return table
-        places_N, known = codes_of(table.column(at).dictionary_encode())
-        named = pa.array([self.names.get(i, i) for i in known.to_pylist()], pa.string())
-        found = pa.DictionaryArray.from_arrays(pa.array(places_N, pa.int32()), named)
-        return table.set_column(at, "problem_id", found if "problem_id" in encoded else found.cast(pa.string()))
+        places_N, ids = codes_of(table.column(at).dictionary_encode())
+        named = pa.array([self.names.get(i, i) for i in ids.to_pylist()], pa.string())
+        renamed = pa.DictionaryArray.from_arrays(pa.array(places_N, pa.int32()), named)
+        return table.set_column(at, "problem_id", renamed if "problem_id" in encoded else renamed.cast(pa.string()))
 
     def _change(self, part: str, change: Callable[[pa.Table], pa.Table]) -> None:
         raise ReachlabError(f"{part}: not to be changed under other ids")

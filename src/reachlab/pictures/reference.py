@@ -1,6 +1,6 @@
 """From a reference to a picture.
 
-    scene:{...}       drawn when it is looked at (`scenes.py`)
+    scene:{...}       drawn when it is looked at (`drawn_scenes.py`)
     noise:REFERENCE   noise of the size of another picture: what is left of a problem for one who does not look
     anything else     a file, by its path or URL
 
@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from reachlab.errors import ReachlabError
-from reachlab.pictures.scenes import draw_scene
+from reachlab.pictures.drawn_scenes import draw_scene
 
 SCENE, NOISE = "scene:", "noise:"
 MOST_PIXELS = 50_000_000

@@ -28,7 +28,7 @@ def check_prompts(
     return [f"{strange} of {len(prompts)} prompts hold characters that the model's tokenizer lacks; they become <unk>"]
 
 
-def fit_answers(model: str, positions: int | None, longest: int, wanted: int, *, said: bool) -> tuple[int, list[str]]:
+def fit_answers(model: str, positions: int | None, longest: int, wanted: int, *, given: bool) -> tuple[int, list[str]]:
     """How long answers may be, and a remark where that is less than `wanted`: never a run that says one number and was
     cut at another.
 
@@ -46,6 +46,6 @@ def fit_answers(model: str, positions: int | None, longest: int, wanted: int, *,
     has = f"{model} has {positions:,} positions, and the longest prompt takes {longest:,}"
     if room < 1:
         raise ReachlabError(f"{has}: there is no room for an answer")
-    if said:
+    if given:
         raise ReachlabError(f"{has}: --max-tokens {wanted} does not fit, {room} is the most that does")
     return room, [f"answers may take {room:,} tokens and not {wanted:,}: {has}"]

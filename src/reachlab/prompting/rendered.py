@@ -7,7 +7,7 @@ from typing import Any
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_tokenizer
 from reachlab.models.tokenizer import encode_prompts
-from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompted_task import prompted_task
 from reachlab.tasks.asking import AskConfig
 from reachlab.tasks.base import Split
 from reachlab.tasks.listing import rows_of, some_problems
@@ -23,7 +23,7 @@ class Shown:
     problems: list[dict[str, Any]]
 
 
-def show_asked(
+def show_prompts(
     spec: str, split: Split, n: int, seed: int, folder: str = "", ask: AskConfig | None = None, model: str = ""
 ) -> Shown:
     """Some problems of a task as a model is asked them; the arguments are those of `listing.show_task`.
@@ -33,11 +33,11 @@ def show_asked(
     """
     if not Path(model).is_dir():
         raise ReachlabError(f"{model}: no such model folder; what a model behind a server gets, only that server sees")
-    asked = asked_task(spec, ask or AskConfig(), model)
-    problems = some_problems(asked.task, split, n, seed)
+    prompted = prompted_task(spec, ask or AskConfig(), model)
+    problems = some_problems(prompted.task, split, n, seed)
     tokenizer = load_tokenizer(model)
-    rows = rows_of(asked.task, problems, seed, folder)
+    rows = rows_of(prompted.task, problems, seed, folder)
     for row, ids in zip(rows, encode_prompts(tokenizer, [p.asked for p in problems]), strict=True):
         text = tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
         row |= {"written": text, "tokens": len(ids)}
-    return Shown(asked.how, asked.identity, rows)
+    return Shown(prompted.how, prompted.identity, rows)

@@ -42,8 +42,8 @@ from reachlab.regime.cost_model import (
 from reachlab.training.recipes import settle_rl
 from reachlab.training.rl import learner
 from reachlab.training.rl_config import BudgetConfig, RLConfig, SelectionConfig
+from reachlab.training.rl_stages import Kept
 from reachlab.training.rollouts import Rollouts
-from reachlab.training.stages import Kept
 
 Floats = NDArray[np.float64]
 

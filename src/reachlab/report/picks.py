@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reachlab.report.texts import Excerpt, cut
+from reachlab.store.columns import LATER, REPEATING
 from reachlab.store.parts import opened
-from reachlab.store.samples import LATER, REPEATING, SampleStore
+from reachlab.store.samples import SampleStore
 from reachlab.types import Status
 
 ROWS = 8_192

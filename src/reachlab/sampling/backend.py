@@ -1,4 +1,4 @@
-"""Who draws a run's parts: this process alone, or workers elsewhere (`ray_backend.py`)."""
+"""What draws a run's parts: this process alone, or workers elsewhere (`ray_backend.py`)."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,19 +6,19 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Asked, Streaming, Told
+from reachlab.engines.engine import Progress, Request, Streaming
 from reachlab.sampling.drawing import Drawer, Key
 from reachlab.types import Sample
 
 Finished = tuple[Sequence[Key], list[Sample]]
-"""A piece of the work, and its samples; both empty now and then, where a crew has nothing yet to show."""
+"""A piece of the work, and its samples; both empty now and then, where a backend has nothing yet to show."""
 
 JUDGED_TOGETHER, JUDGED_AT_ONCE = 16, 8
 """Answers that are judged as one batch, and batches side by side, while others are drawn: a slow verdict holds up no
 more than its own batch."""
 
 
-class Crew(Protocol):
+class Backend(Protocol):
     """Draws pieces, several at a time. `whole_parts` says that a piece is a part, to be stored as it comes; `dtype` is
     what it computes in, as of `Engine`."""
 
@@ -29,7 +29,7 @@ class Crew(Protocol):
         """See `Engine.part_size`."""
         ...
 
-    def draw(self, parts: Iterable[Sequence[Key]], progress: Told) -> Iterator[Finished]:
+    def draw(self, parts: Iterable[Sequence[Key]], progress: Progress) -> Iterator[Finished]:
         """The parts' samples, piece by piece, in the order in which they are finished.
 
         Raises:
@@ -38,7 +38,7 @@ class Crew(Protocol):
         ...
 
     def close(self) -> None:
-        """Send everyone home."""
+        """End what draws."""
         ...
 
 
@@ -49,7 +49,7 @@ def pieces_of(parts: Iterable[Sequence[Key]], most: int) -> Iterator[Sequence[Ke
             yield part[start : start + (most or len(part))]
 
 
-class Alone:
+class LocalBackend:
     """This process: one engine, and one judge."""
 
     def __init__(self, drawer: Drawer):
@@ -60,25 +60,25 @@ class Alone:
         """The engine's own."""
         return self.drawer.engine.part_size(decoding, longest)
 
-    def draw(self, parts: Iterable[Sequence[Key]], progress: Told) -> Iterator[Finished]:
-        """See `Crew.draw`."""
+    def draw(self, parts: Iterable[Sequence[Key]], progress: Progress) -> Iterator[Finished]:
+        """See `Backend.draw`."""
         engine, lock = self.drawer.engine, threading.Lock()
 
-        def told(samples: int, tokens: int) -> None:
+        def locked(samples: int, tokens: int) -> None:
             with lock:
                 progress(samples, tokens)
 
         if isinstance(engine, Streaming):
-            yield from self._stream(engine, parts, told)
+            yield from self._stream(engine, parts, locked)
             return
         for part in parts:
-            yield part, self.drawer.draw(part, told)
+            yield part, self.drawer.draw(part, locked)
 
-    def _stream(self, engine: Streaming, parts: Iterable[Sequence[Key]], told: Told) -> Iterator[Finished]:
+    def _stream(self, engine: Streaming, parts: Iterable[Sequence[Key]], progress: Progress) -> Iterator[Finished]:
         """Judge answers as they finish, while the engine draws on."""
         drawer = self.drawer
 
-        def asked() -> Iterator[Asked[Key]]:
+        def requests() -> Iterator[Request[Key]]:
             for part in parts:
                 for key in part:
                     yield key, drawer.problems[key[0]].asked, drawer.seed_of(key)
@@ -98,9 +98,9 @@ class Alone:
             with ThreadPoolExecutor(JUDGED_AT_ONCE, thread_name_prefix="reachlab-judged") as pool:
                 try:
                     try:
-                        for found in engine.stream(asked(), drawer.decoding, told):
-                            for at in range(0, len(found), JUDGED_TOGETHER):
-                                some = found[at : at + JUDGED_TOGETHER]
+                        for finished in engine.stream(requests(), drawer.decoding, progress):
+                            for at in range(0, len(finished), JUDGED_TOGETHER):
+                                some = finished[at : at + JUDGED_TOGETHER]
                                 keys, answers = [key for key, _ in some], [answer for _, answer in some]
                                 judging[pool.submit(drawer.judged, keys, answers)] = keys
                             yield from judged(JUDGED_AT_ONCE)

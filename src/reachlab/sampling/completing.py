@@ -97,8 +97,8 @@ def judge_answers(
             rows = store.part(part)
             there = [i for i, row in enumerate(rows) if row.judgeable]
             pairs = [task.answered(problems[rows[i].problem_id], rows[i].text) for i in there]
-            said: list[str | None] = [None] * len(rows)
+            statuses: list[str | None] = [None] * len(rows)
             for i, verdict in zip(there, judge.verify(pairs), strict=True):
-                said[i] = verdict.status
-            store.add_columns(part, {ANSWERED: pa.array(said, pa.string())})
+                statuses[i] = verdict.status
+            store.add_columns(part, {ANSWERED: pa.array(statuses, pa.string())})
             advance()

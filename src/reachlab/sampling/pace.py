@@ -26,7 +26,7 @@ class Pace:
         self.left, self.max_tokens, self.clock = left, max_tokens, clock
         self.began, self.samples, self.tokens = clock(), 0, 0
 
-    def told(self, samples: int, tokens: int) -> None:
+    def add(self, samples: int, tokens: int) -> None:
         """So many more samples have finished, so many more tokens were drawn."""
         self.samples += samples
         self.tokens += tokens

@@ -16,7 +16,7 @@ from typing import Any
 
 from reachlab.engines import open_engine
 from reachlab.engines.config import Decoding
-from reachlab.engines.engine import Told
+from reachlab.engines.engine import Progress
 from reachlab.errors import ReachlabError
 from reachlab.models.dtypes import DTYPES
 from reachlab.sampling.backend import Finished, pieces_of
@@ -69,7 +69,7 @@ class _Worker:
     has: set[Any] = field(default_factory=set)
 
 
-class RayCrew:
+class RayBackend:
     """Workers of a Ray cluster, started one after the other as they are needed.
 
     Raises:
@@ -82,7 +82,7 @@ class RayCrew:
         decoding: Decoding,
         task: Task,
         problems: Sequence[Problem],
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
     ):
         try:
             import ray
@@ -94,7 +94,7 @@ class RayCrew:
         try:
             self._gpus, self._count = _room(self._ray.cluster_resources(), config.cluster)
             machines = sum(node["Alive"] for node in self._ray.nodes())
-            tell(
+            notify(
                 f"{self._count} workers on a Ray cluster of {machines} machine{'s' * (machines > 1)}, "
                 f"{config.cluster.worker_cpus:g} cores and {self._gpus:g} GPUs each"
             )
@@ -136,8 +136,8 @@ class RayCrew:
         """The engine's own, as the first worker says."""
         return int(self._get(self._first.actor.part_size.remote(longest)))
 
-    def draw(self, parts: Iterable[Sequence[Key]], progress: Told) -> Iterator[Finished]:
-        """See `Crew.draw`."""
+    def draw(self, parts: Iterable[Sequence[Key]], progress: Progress) -> Iterator[Finished]:
+        """See `Backend.draw`."""
         pieces = pieces_of(parts, self._piece)
         again: deque[Sequence[Key]] = deque()
         under_way: dict[Any, tuple[_Worker, Sequence[Key] | None]] = {}
@@ -152,7 +152,7 @@ class RayCrew:
             worker, piece = under_way.pop(done)
             worker.has.discard(done)
             try:
-                found = self._get(done)
+                samples = self._get(done)
             except self._ray.exceptions.RayActorError as error:
                 if piece is not None:
                     again.append(piece)
@@ -162,8 +162,8 @@ class RayCrew:
                 worker.ready = True
                 continue
             self._deaths = 0
-            progress(len(piece), sum(sample.tokens for sample in found))
-            yield piece, found
+            progress(len(piece), sum(sample.tokens for sample in samples))
+            yield piece, samples
 
     def _hand_out(
         self,
@@ -235,20 +235,20 @@ def _join(ray: Any, address: str) -> None:
         ) from error
 
 
-def _room(resources: dict[str, float], asked: Cluster) -> tuple[float, int]:
+def _room(resources: dict[str, float], cluster: Cluster) -> tuple[float, int]:
     """(GPUs a worker, workers) for a cluster of these resources.
 
     Raises:
         ReachlabError: not one fits.
     """
     cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
-    each = (1.0 if gpus else 0.0) if asked.worker_gpus is None else asked.worker_gpus
-    most = int(cpus // asked.worker_cpus)
+    each = (1.0 if gpus else 0.0) if cluster.worker_gpus is None else cluster.worker_gpus
+    most = int(cpus // cluster.worker_cpus)
     if each:
         most = min(most, int(gpus // each))
-    if most < max(asked.workers, 1):
+    if most < max(cluster.workers, 1):
         raise ReachlabError(
-            f"the Ray cluster has {cpus:g} cores and {gpus:g} GPUs: room for {most} workers of {asked.worker_cpus:g} "
-            f"cores and {each:g} GPUs, {asked.workers or 1} wanted"
+            f"the Ray cluster has {cpus:g} cores and {gpus:g} GPUs: room for {most} workers of {cluster.worker_cpus:g} "
+            f"cores and {each:g} GPUs, {cluster.workers or 1} wanted"
         )
-    return each, asked.workers or most
+    return each, cluster.workers or most

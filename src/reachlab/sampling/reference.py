@@ -7,6 +7,7 @@ the problems that `reachlab sample` would list, so that the two compare; one wit
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -16,10 +17,10 @@ from reachlab.runs import RunFolder
 from reachlab.sampling.config import ReferenceConfig
 from reachlab.store.judged import note_judged
 from reachlab.store.samples import SampleStore, hash_problems
-from reachlab.tasks.base import Split
+from reachlab.tasks.base import Split, Task
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
-from reachlab.types import Sample
+from reachlab.types import Problem, Sample
 
 PART_SIZE = 8192
 
@@ -38,11 +39,11 @@ class ReferenceRun:
 
     def words(self) -> str:
         """In a sentence."""
-        said = f"{self.folder}: {self.solutions:,} reference solutions of {self.problems:,} problems"
-        said += f", {self.correct:,} judged correct"
+        sentence = f"{self.folder}: {self.solutions:,} reference solutions of {self.problems:,} problems"
+        sentence += f", {self.correct:,} judged correct"
         for what, count in {"wrong": self.wrong, "unscored": self.unscored, "without a solution": self.without}.items():
-            said += f", {count:,} {what}" if count else ""
-        return said
+            sentence += f", {count:,} {what}" if count else ""
+        return sentence
 
 
 def write_reference(config: ReferenceConfig) -> ReferenceRun:
@@ -75,12 +76,29 @@ def write_reference(config: ReferenceConfig) -> ReferenceRun:
     store = SampleStore(folder)
     if not folder.exists("problems.jsonl"):
         store.write_problems(problems)
+    _store_solutions(store, task, solved, config.verify_timeout)
+    tally = Counter(store.read(["verdict"])["verdict"].to_pylist())
+    return ReferenceRun(
+        folder=folder.url,
+        problems=len(problems),
+        solutions=len(solved),
+        without=len(problems) - len(solved),
+        correct=tally["correct"],
+        wrong=tally["wrong"],
+        unscored=tally["unscored"],
+    )
+
+
+def _store_solutions(
+    store: SampleStore, task: Task, solved: Sequence[tuple[Problem, str]], verify_timeout: float
+) -> None:
+    """Judge and store the solutions that are not there yet."""
     drawn = store.drawn()
     missing = [(p, text) for p, text in solved if p.id not in drawn]
     if missing:
-        note_judged(folder, task, config.verify_timeout)
+        note_judged(store.folder, task, verify_timeout)
     with (
-        Judge(task, timeout_s=config.verify_timeout) as judge,
+        Judge(task, timeout_s=verify_timeout) as judge,
         track("reference", len(solved), len(solved) - len(missing)) as advance,
     ):
         for start in range(0, len(missing), PART_SIZE):
@@ -95,20 +113,10 @@ def write_reference(config: ReferenceConfig) -> ReferenceRun:
                     logprob=None,
                     seed=0,
                     engine="reference",
-                    verdict=said.verdict,
-                    steps=said.steps,
-                    final_answer=said.final_answer,
+                    verdict=judged.verdict,
+                    steps=judged.steps,
+                    final_answer=judged.final_answer,
                 )
-                for (problem, text), said in zip(part, judge.judge(part), strict=True)
+                for (problem, text), judged in zip(part, judge.judge(part), strict=True)
             ])  # fmt: skip
             advance(len(part))
-    tally = Counter(store.read(["verdict"])["verdict"].to_pylist())
-    return ReferenceRun(
-        folder=folder.url,
-        problems=len(problems),
-        solutions=len(solved),
-        without=len(problems) - len(solved),
-        correct=tally["correct"],
-        wrong=tally["wrong"],
-        unscored=tally["unscored"],
-    )

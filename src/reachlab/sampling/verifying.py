@@ -38,7 +38,7 @@ def verify(config: VerifyConfig) -> dict[str, int]:
         raise ReachlabError(f"{config.run}: its log holds no right answers; say by which task with --task")
     if not spec:
         raise ReachlabError(f"{config.run}: the run does not say its task; give --task")
-    _check_asked(config.run, str(about.get("task") or ""), str(spec))
+    _check_problems(config.run, str(about.get("task") or ""), str(spec))
     task = load_task(str(spec))
     store = SampleStore(folder)
     folder.sweep()
@@ -56,9 +56,9 @@ def verify(config: VerifyConfig) -> dict[str, int]:
             if strange := next((r.problem_id for r in rows if r.problem_id not in problems), None):
                 raise ReachlabError(f"{part}: problem {strange!r} is not in the run's problems.jsonl")
             judged = _judge(judge, rows, problems, only_unscored=config.only_unscored)
-            for i, said in judged.items():
-                if rows[i].verdict.status != said.verdict.status:
-                    changes[f"{rows[i].verdict.status} -> {said.verdict.status}"] += 1
+            for i, verdict in judged.items():
+                if rows[i].verdict.status != verdict.verdict.status:
+                    changes[f"{rows[i].verdict.status} -> {verdict.verdict.status}"] += 1
             store.rejudge(part, judged)
             advance()
     if parts and not config.only_unscored:
@@ -68,13 +68,13 @@ def verify(config: VerifyConfig) -> dict[str, int]:
     return dict(changes)
 
 
-def _check_asked(run: str, asked: str, spec: str) -> None:
+def _check_problems(run: str, problems: str, spec: str) -> None:
     """See that what a run holds is what the task `spec` judges: answers, or the rest of questions.
 
     Raises:
         ReachlabError: it is not.
     """
-    own = prefix_of(asked) if asked else None
+    own = prefix_of(problems) if problems else None
     if prefix_of(spec) != own:
         holds = "answers to whole questions" if own is None else f"the rest of questions, cut at prefix={own}"
         raise ReachlabError(f"{run}: holds {holds}, which {spec} does not judge; leave --task out")
@@ -90,11 +90,11 @@ def _judge(
     chosen = [i for i in there if not only_unscored or rows[i].verdict.status == "unscored"]
     judged = dict(zip(chosen, judge.judge(pairs[i] for i in chosen), strict=True))
     rest = [i for i in there if i not in judged]
-    known = {i: Judged(rows[i].verdict, rows[i].steps, rows[i].final_answer) for i in rest}
+    before = {i: Judged(rows[i].verdict, rows[i].steps, rows[i].final_answer) for i in rest}
     unchecked = [i for i in rest if rows[i].steps is None]
     for i, steps in zip(unchecked, judge.check_steps(pairs[i] for i in unchecked), strict=True):
-        judged[i] = replace(known[i], steps=steps)
+        judged[i] = replace(before[i], steps=steps)
     unread = [i for i in rest if rows[i].final_answer is None]
     for i, answer in zip(unread, judge.final_answers(pairs[i] for i in unread), strict=True):
-        judged[i] = replace(judged.get(i, known[i]), final_answer=answer)
+        judged[i] = replace(judged.get(i, before[i]), final_answer=answer)
     return judged

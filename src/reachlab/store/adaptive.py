@@ -46,7 +46,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class AdaptivePlan:
     """When problems are looked at, how many right samples stop one, and the width that stops the run."""
 
     looks: tuple[int, ...]
@@ -58,27 +58,29 @@ class Plan:
         return asdict(self)
 
 
-def make_plan(asked: Adaptive, samples: int) -> Plan | None:
+def make_plan(adaptive: Adaptive, samples: int) -> AdaptivePlan | None:
     """The plan of what is asked, for at most so many samples a problem; None: all are drawn to the end."""
-    if not asked.on:
+    if not adaptive.on:
         return None
-    return Plan(looks=choose_looks(samples, asked.first_look), enough=asked.enough, target_width=asked.target_width)
+    return AdaptivePlan(
+        looks=choose_looks(samples, adaptive.first_look), enough=adaptive.enough, target_width=adaptive.target_width
+    )
 
 
-def read_plan(run: Mapping[str, Any], where: str) -> Plan | None:
+def read_plan(run: Mapping[str, Any], where: str) -> AdaptivePlan | None:
     """The plan that a `run.json` tells of; None where there is none.
 
     Raises:
         ReachlabError: something that is no plan, found in `where`.
     """
-    found = (run.get("config") or {}).get("adaptive")
-    if found is None:
+    settings = (run.get("config") or {}).get("adaptive")
+    if settings is None:
         return None
     try:
-        width = found["target_width"]
-        plan = Plan(
-            looks=tuple(map(int, found["looks"])),
-            enough=int(found["enough"]),
+        width = settings["target_width"]
+        plan = AdaptivePlan(
+            looks=tuple(map(int, settings["looks"])),
+            enough=int(settings["enough"]),
             target_width=None if width is None else float(width),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -144,7 +146,7 @@ class Standing:
 class Ledger:
     """What a run holds, as counts of each problem's samples between one look and the next: (P, J)."""
 
-    def __init__(self, plan: Plan, problems: int):
+    def __init__(self, plan: AdaptivePlan, problems: int):
         self.plan = plan
         self.drawn_PJ, self.scored_PJ, self.right_PJ = np.zeros((3, problems, len(plan.looks)), np.int64)
         self._held = np.zeros(0, np.int64)
@@ -241,7 +243,7 @@ class Ledger:
         return n_P, right_PJ[row_P, at_P], drawn_PJ[row_P, at_P] - n_P, stopping
 
 
-def ending(plan: Plan, looks: Sequence[Look]) -> str:
+def ending(plan: AdaptivePlan, looks: Sequence[Look]) -> str:
     """Why the run is at its end after these looks, in words; nothing where it is not."""
     if not looks:
         return ""
@@ -253,7 +255,7 @@ def ending(plan: Plan, looks: Sequence[Look]) -> str:
     return f"the undecided problems have all {last.look:,} samples" if last.look == plan.looks[-1] else ""
 
 
-def say(plan: Plan, look: Look) -> str:
+def say(plan: AdaptivePlan, look: Look) -> str:
     """A line about one look."""
     solved = look.solved
     line = f"after {look.look:,} of {plan.looks[-1]:,}: {look.drawn:,} samples drawn, {solved.solved:,} of "
@@ -263,7 +265,7 @@ def say(plan: Plan, look: Look) -> str:
     return f"{line}; in the end {solved.low:,} to {solved.high:,} solved (95 %), width {solved.width:.3f}"
 
 
-def sum_up(plan: Plan, looks: Sequence[Look]) -> str:
+def sum_up(plan: AdaptivePlan, looks: Sequence[Look]) -> str:
     """The last line: why the run is at its end, and what it cost."""
     last = looks[-1]
     fewer = (

@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow as pa
 
 from reachlab.runs import RunFolder
-from reachlab.store.samples import LATER, SampleStore
+from reachlab.store.columns import LATER
+from reachlab.store.samples import SampleStore
 from reachlab.types import FILTERED
 
 CATEGORIES = {"finish": ("stop", "length", FILTERED), "engine": (), "verdict": ("correct", "wrong", "unscored")}
@@ -37,8 +38,10 @@ def load_run(path: str | Path, *, problems: bool = False) -> pd.DataFrame:
             table = table.set_column(at, field.name, table.column(at).cast(field.type.value_type))
     order_N = np.lexsort((table["sample"].to_numpy(), row_N))
     frame = table.to_pandas().take(order_N).reset_index(drop=True)
-    for name, known in CATEGORIES.items():
-        frame[name] = frame[name].cat.set_categories([*known, *sorted(set(frame[name].cat.categories) - {*known})])
+    for name, categories in CATEGORIES.items():
+        frame[name] = frame[name].cat.set_categories(
+            [*categories, *sorted(set(frame[name].cat.categories) - {*categories})]
+        )
     for name in ("valid_steps", "steps"):
         frame[name] = frame[name].astype("Int32")
     if problems:

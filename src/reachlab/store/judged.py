@@ -34,14 +34,14 @@ def note_judged(folder: RunFolder, task: Task, timeout_s: float, *, alone: bool 
         ReachlabError: the folder cannot be written.
     """
     mine = judgement_of(task, timeout_s)
-    known = read_judged(folder)
-    if (known == [mine]) or (not alone and known is not None and mine in known):
+    verifiers = read_judged(folder)
+    if (verifiers == [mine]) or (not alone and verifiers is not None and mine in verifiers):
         return
     with folder.lock():
-        known = read_judged(folder)
-        if known is None and folder.glob("samples/part-*.parquet"):
-            known = [UNKNOWN]
-        kept = [] if alone else [one for one in known or [] if one != mine]
+        verifiers = read_judged(folder)
+        if verifiers is None and folder.glob("samples/part-*.parquet"):
+            verifiers = [UNKNOWN]
+        kept = [] if alone else [one for one in verifiers or [] if one != mine]
         folder.write(FILE, json.dumps({"by": [*kept, mine]}, indent=2, sort_keys=True) + "\n")
 
 
@@ -52,9 +52,9 @@ def read_judged(folder: RunFolder) -> list[Judgement] | None:
         ReachlabError: the file is damaged.
     """
     if folder.exists(FILE):
-        found = folder.read_json(FILE).get("by")
+        verifiers = folder.read_json(FILE).get("by")
     elif folder.exists("run.json"):
-        found = (folder.read_json("run.json").get("facts") or {}).get("judged")  # of an exported run
+        verifiers = (folder.read_json("run.json").get("facts") or {}).get("judged")  # of an exported run
     else:
         return None
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else None
+    return [one for one in verifiers if isinstance(one, Mapping)] if isinstance(verifiers, list) else None

@@ -77,10 +77,14 @@ def opened(fs: Any, path: str, encoded: Sequence[str] = ()) -> Iterator[Part]:
     try:
         with fs.open(path, "rb") as handle:
             metadata, sums = _footer(handle)
-            found = [name for name in encoded if name in metadata.schema.to_arrow_schema().names]
+            dictionaries = [name for name in encoded if name in metadata.schema.to_arrow_schema().names]
             # Not read ahead: a thread of Arrow's could hold the file as the interpreter ends: it aborts.
             parquet = pq.ParquetFile(
-                handle, metadata=metadata, read_dictionary=found, pre_buffer=False, page_checksum_verification=True
+                handle,
+                metadata=metadata,
+                read_dictionary=dictionaries,
+                pre_buffer=False,
+                page_checksum_verification=True,
             )
             yield Part(handle, parquet, sums)
     except (pa.ArrowException, OSError, ValueError) as error:

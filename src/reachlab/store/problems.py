@@ -58,8 +58,8 @@ def hash_problems(problems: Sequence[Problem]) -> str:
     """A hash of what is asked and what counts as right; part of a run's identity."""
     digest = hashlib.blake2b(digest_size=16)
     for p in problems:
-        asked: list[Any] = [p.id, written_prompt(p.prompt), p.answer, *map(fingerprint, p.images)]
-        digest.update(json.dumps(storable(asked), sort_keys=True, default=str).encode())
+        question: list[Any] = [p.id, written_prompt(p.prompt), p.answer, *map(fingerprint, p.images)]
+        digest.update(json.dumps(storable(question), sort_keys=True, default=str).encode())
     return digest.hexdigest()
 
 

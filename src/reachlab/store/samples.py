@@ -7,7 +7,6 @@ to put columns beside those that are there, holds the run's lock and reads the p
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,38 +16,26 @@ from numpy.typing import NDArray
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
-from reachlab.storable import encoded, parse_json, storable
-from reachlab.store.adaptive import Ledger, Plan, read_plan
+from reachlab.storable import encoded, parse_json
+from reachlab.store.adaptive import AdaptivePlan, Ledger, read_plan
+from reachlab.store.columns import (
+    LATER,
+    REPEATING,
+    SCHEMA,
+    codes_of,
+    joined,
+    judged_columns,
+    keyed,
+    plain,
+    read_sample,
+    sample_table,
+    verdicts,
+    with_column,
+)
 from reachlab.store.parts import opened, read_schema, write_parquet
 from reachlab.store.problems import hash_problems as hash_problems
 from reachlab.store.problems import read_problem, write_problem
-from reachlab.types import Judged, Problem, Sample, StepCheck, Verdict
-
-SCHEMA = pa.schema(
-    [
-        ("problem_id", pa.string()),
-        ("sample", pa.int32()),
-        ("text", pa.string()),
-        ("tokens", pa.int32()),
-        ("finish", pa.string()),
-        ("logprob", pa.float32()),
-        ("seed", pa.int64()),
-        ("engine", pa.string()),
-        ("verdict", pa.string()),
-        ("score", pa.float32()),
-        ("reason", pa.string()),
-    ]
-)
-"""The columns of every part."""
-
-LATER = pa.schema([("valid_steps", pa.int32()), ("steps", pa.int32()), ("final_answer", pa.string())])
-"""Columns that a part of an earlier day lacks; null where the task does not say."""
-
-TOKENS_HASH = "tokens_hash"
-"""A column of parts whose engine says which tokens it drew."""
-
-REPEATING = ("problem_id", "finish", "engine", "verdict", "final_answer")
-"""Text of few different values. As dictionaries these are read several times faster than as text."""
+from reachlab.types import Judged, Problem, Sample
 
 Shrink = Callable[[pa.Table], pa.Table]
 """Makes a smaller table of a part's; `problem_id` and `sample` stay."""
@@ -82,10 +69,10 @@ class SampleStore:
         """
         if not self.folder.exists("problems.jsonl"):
             raise ReachlabError(f"{self.folder.url}: not a run of samples (no problems.jsonl)")
-        found = [read_problem(line, place) for place, line in self._lines()]
-        if len({problem.id for problem in found}) < len(found):
+        listed = [read_problem(line, place) for place, line in self._lines()]
+        if len({problem.id for problem in listed}) < len(listed):
             raise ReachlabError(f"{self.folder.file('problems.jsonl')}: holds a problem twice")
-        return found
+        return listed
 
     def spec(self) -> str:
         """The run's task, as its run.json says; nothing where it says none."""
@@ -122,27 +109,10 @@ class SampleStore:
             ReachlabError: they cannot be stored, or not there.
         """
         name = part_name([(s.problem_id, s.index) for s in samples])
-        rows = [
-            {
-                "problem_id": storable(s.problem_id),
-                "sample": s.index,
-                "text": storable(s.text),
-                "tokens": s.tokens,
-                "finish": s.finish,
-                "logprob": s.logprob,
-                "seed": s.seed,
-                "engine": storable(s.engine),
-            }
-            for s in samples
-        ]
         try:
-            table = pa.Table.from_pylist(rows, schema=pa.schema(list(SCHEMA)[:8]))
+            table = sample_table(samples)
         except (pa.ArrowException, OverflowError) as error:
             raise ReachlabError(f"{self.folder.url}: samples that cannot be stored ({error})") from error
-        for column, values in _judged_columns([Judged(s.verdict, s.steps, s.final_answer) for s in samples]).items():
-            table = table.append_column(column, values)
-        if any(s.tokens_hash is not None for s in samples):
-            table = table.append_column(TOKENS_HASH, pa.array([s.tokens_hash for s in samples], pa.int64()))
         if self.folder.claimed:
             self.folder.check_there()
         self.folder.make()
@@ -174,10 +144,10 @@ class SampleStore:
         Raises:
             ReachlabError: as of `read`.
         """
-        return _joined(self._read_parts(columns), columns)
+        return joined(self._read_parts(columns), columns)
 
     def _read_parts(self, columns: Sequence[str] | None, shrink: Shrink | None = None) -> list[pa.Table]:
-        wanted = None if columns is None else _keyed(columns)
+        wanted = None if columns is None else keyed(columns)
         parts = (self.read_part(part, wanted, REPEATING) for part in self.parts())
         return [part if shrink is None else shrink(part) for part in parts]
 
@@ -196,11 +166,11 @@ class SampleStore:
     def _numbered(
         self, ids: Sequence[str], columns: Sequence[str] | None, shrink: Shrink | None = None
     ) -> tuple[pa.Table, NDArray[np.int64]]:
-        table = _joined(self._read_parts(columns, shrink), columns)
+        table = joined(self._read_parts(columns, shrink), columns)
         if not len(table):
             raise ReachlabError(f"{self.folder.url}: holds no sample yet")
-        places_N, known = codes_of(table["problem_id"])
-        place = pc.index_in(known, pa.array(ids, pa.string()))
+        places_N, listed = codes_of(table["problem_id"])
+        place = pc.index_in(listed, pa.array(ids, pa.string()))
         rows_N = place.fill_null(-1).to_numpy().astype(np.int64)[places_N]
         if rows_N.min() < 0:
             raise ReachlabError(f"{self.folder.url}: samples of problems that problems.jsonl does not list")
@@ -214,16 +184,16 @@ class SampleStore:
         Raises:
             ReachlabError: not readable Parquet with the columns of every part.
         """
-        with opened(self.folder.fs, part, encoded) as found:
-            schema = found.parquet.metadata.schema.to_arrow_schema()
+        with opened(self.folder.fs, part, encoded) as stored:
+            schema = stored.parquet.metadata.schema.to_arrow_schema()
             for field in (*SCHEMA, *(f for f in LATER if f.name in schema.names)):
-                if field.name not in schema.names or _plain(schema.field(field.name).type) != field.type:
+                if field.name not in schema.names or plain(schema.field(field.name).type) != field.type:
                     raise ValueError(f"no column {field.name} of type {field.type}")
             # A column of a later day may be in some parts only; elsewhere it is null.
             wanted = None if columns is None else [c for c in columns if c in schema.names]
-            found.check(wanted)
+            stored.check(wanted)
             # One thread: a part is small, and handing its columns out costs more than it saves.
-            table = found.parquet.read(wanted, use_threads=False)
+            table = stored.parquet.read(wanted, use_threads=False)
             for at, field in enumerate(table.schema):
                 if pa.types.is_dictionary(field.type) and field.name not in encoded:
                     table = table.set_column(at, field.name, table.column(at).cast(field.type.value_type))
@@ -243,12 +213,12 @@ class SampleStore:
     def drawn(self) -> dict[str, set[int]]:
         """Which sample indices each problem has."""
         table = self.read_encoded([])
-        places_N, known = codes_of(table["problem_id"])
+        places_N, ids = codes_of(table["problem_id"])
         order_N = np.argsort(places_N, kind="stable")
         sample_N = table["sample"].to_numpy()[order_N]
-        ends = np.cumsum(np.bincount(places_N, minlength=len(known)))
-        pieces = np.split(sample_N, ends[:-1]) if len(known) else []
-        return {name: set(piece.tolist()) for name, piece in zip(known.to_pylist(), pieces, strict=True)}
+        ends = np.cumsum(np.bincount(places_N, minlength=len(ids)))
+        pieces = np.split(sample_N, ends[:-1]) if len(ids) else []
+        return {name: set(piece.tolist()) for name, piece in zip(ids.to_pylist(), pieces, strict=True)}
 
     def samples(self, problem_ids: Iterable[str] | None = None) -> list[Sample]:
         """Samples as objects, sorted by the run's problem order and index; all of them, or those of some problems."""
@@ -257,7 +227,7 @@ class SampleStore:
             table = table.filter(pc.is_in(table["problem_id"], pa.array(list(problem_ids), pa.string())))
         order = {p.id: i for i, p in enumerate(self.problems())}
         rows = sorted(table.to_pylist(), key=lambda r: (order.get(r["problem_id"], len(order)), r["sample"]))
-        return [_sample(row) for row in rows]
+        return [read_sample(row) for row in rows]
 
     def outcomes(self, *, chain: bool = False) -> Outcomes:
         """How many samples of each problem were scored, correct and unscored; a problem without samples has zeros.
@@ -300,7 +270,7 @@ class SampleStore:
             unscored_P=tally(unscored_N),
         )
 
-    def _adaptive_outcomes(self, plan: Plan, chain: bool) -> Outcomes:
+    def _adaptive_outcomes(self, plan: AdaptivePlan, chain: bool) -> Outcomes:
         if chain:
             raise NoChainsError(
                 f"{self.folder.url}: drawn with --adaptive, which stops at right answers whatever their steps; "
@@ -311,13 +281,13 @@ class SampleStore:
         ids = tuple(p.id for p in self.problems())
         return Outcomes(self.folder.name, ids, *self.ledger(plan).outcomes(self.folder.url))
 
-    def plan(self) -> Plan | None:
+    def plan(self) -> AdaptivePlan | None:
         """How an adaptive run is drawn; None where every problem is drawn to the end."""
         if not self.folder.exists("run.json"):
             return None
         return read_plan(self.folder.read_json("run.json"), self.folder.file("run.json"))
 
-    def ledger(self, plan: Plan) -> Ledger:
+    def ledger(self, plan: AdaptivePlan) -> Ledger:
         """What an adaptive run holds."""
         ledger = Ledger(plan, len(self.problems()))
         if self.parts():
@@ -350,7 +320,7 @@ class SampleStore:
 
     def part(self, path: str) -> list[Sample]:
         """The samples of one part, in its row order."""
-        return [_sample(row) for row in self.read_part(path).to_pylist()]
+        return [read_sample(row) for row in self.read_part(path).to_pylist()]
 
     def rejudge(self, part: str, judged: Sequence[Judged] | Mapping[int, Judged]) -> None:
         """Replace what was said of all rows of one part, or of some; what stands there of others stays, and so does
@@ -363,10 +333,10 @@ class SampleStore:
             # Where each row of the new columns comes from: the old one, or behind it what was said now.
             at_N = np.arange(len(table))
             at_N[list(rows)] = len(table) + np.arange(len(rows))
-            for name, said in _judged_columns(list(rows.values())).items():
-                old = table[name].combine_chunks() if name in table.column_names else pa.nulls(len(table), said.type)
-                both = pa.concat_arrays([old, said])
-                table = _with_column(table, pa.field(name, said.type), both.take(pa.array(at_N)))
+            for name, column in judged_columns(list(rows.values())).items():
+                old = table[name].combine_chunks() if name in table.column_names else pa.nulls(len(table), column.type)
+                both = pa.concat_arrays([old, column])
+                table = with_column(table, pa.field(name, column.type), both.take(pa.array(at_N)))
             return table
 
         self._change(part, change)
@@ -395,7 +365,7 @@ class SampleStore:
                     if table.schema.field(name).metadata != field.metadata:
                         raise ReachlabError(f"{part}: another command has written {name!r} of another model meanwhile")
                     values = pc.coalesce(values, table[name].combine_chunks())
-                table = _with_column(table, field, values)
+                table = with_column(table, field, values)
             return table
 
         self._change(part, change)
@@ -416,91 +386,3 @@ def part_name(keys: Sequence[tuple[str, int]]) -> str:
 def problem_line(problem: Problem) -> bytes:
     """A problem as a line of problems.jsonl."""
     return encoded(f"{write_problem(problem)}\n")
-
-
-def _with_column(table: pa.Table, field: pa.Field, values: pa.Array) -> pa.Table:
-    at = table.schema.get_field_index(field.name)
-    return table.append_column(field, values) if at < 0 else table.set_column(at, field, values)
-
-
-def _judged_columns(judged: Sequence[Judged]) -> dict[str, pa.Array]:
-    """What a task said of answers, as columns."""
-    values = {
-        "verdict": [j.verdict.status for j in judged],
-        "score": [j.verdict.score for j in judged],
-        "reason": [storable(j.verdict.reason) for j in judged],
-        "valid_steps": [None if j.steps is None else j.steps.valid for j in judged],
-        "steps": [None if j.steps is None else j.steps.steps for j in judged],
-        "final_answer": [storable(j.final_answer) for j in judged],
-    }
-    types = {field.name: field.type for field in (*SCHEMA, *LATER)}
-    return {name: pa.array(column, types[name]) for name, column in values.items()}
-
-
-def _keyed(columns: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(["problem_id", "sample", *columns]))
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def codes_of(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:
-    """A dictionary column as whole numbers, and what they stand for. A null is -1."""
-    whole = column.unify_dictionaries().combine_chunks()
-    return whole.indices.fill_null(-1).to_numpy().astype(np.int64), whole.dictionary
-
-
-def verdicts(table: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which samples are correct, wrong, unscored."""
-    status_N, statuses = codes_of(table["verdict"])
-    chosen = {status: status_N == i for i, status in enumerate(statuses.to_pylist())}
-    nothing_N = np.zeros(len(table), bool)
-    correct_N, wrong_N, unscored_N = (chosen.get(s, nothing_N) for s in ("correct", "wrong", "unscored"))
-    return correct_N, wrong_N, unscored_N
-
-
-def _joined(parts: Sequence[pa.Table], columns: Sequence[str] | None) -> pa.Table:
-    """The tables of all parts as one, without later copies of a (problem, index) that overlapping writers stored."""
-    if not parts:
-        known = pa.schema([*SCHEMA, *LATER])
-        encoded = [
-            pa.field(f.name, pa.dictionary(pa.int32(), f.type)) if f.name in REPEATING else f
-            for f in known
-            if columns is None or f.name in _keyed(columns)
-        ]
-        return pa.schema(encoded).empty_table()
-    table = pa.concat_tables(parts, promote_options="default").unify_dictionaries()
-    if not len(table):
-        return table
-    sample_N = table["sample"].to_numpy().astype(np.int64)
-    lowest = sample_N.min()
-    width = int(sample_N.max() - lowest) + 1
-    place_N, known = codes_of(table["problem_id"])
-    key_N = place_N * width + (sample_N - lowest)
-    if len(known) * width <= 16 * len(table):
-        # Where the indices are dense, which they are unless somebody chose them otherwise, nothing has to be sorted.
-        seen = np.zeros(len(known) * width, bool)
-        seen[key_N] = True
-        if np.count_nonzero(seen) == len(table):
-            return table
-    first = np.unique(key_N, return_index=True)[1]
-    return table if len(first) == len(table) else table.take(np.sort(first))
-
-
-def _sample(row: dict[str, Any]) -> Sample:
-    steps = row.get("steps")
-    return Sample(
-        problem_id=row["problem_id"],
-        index=row["sample"],
-        text=row["text"],
-        tokens=row["tokens"],
-        finish=row["finish"],
-        logprob=row["logprob"],
-        seed=row["seed"],
-        engine=row["engine"],
-        verdict=Verdict(row["verdict"], row["score"], row["reason"]),
-        steps=None if steps is None else StepCheck(row["valid_steps"], steps),
-        final_answer=row.get("final_answer"),
-        tokens_hash=row.get(TOKENS_HASH),
-    )

@@ -110,7 +110,7 @@ def inspect_routers(config: InspectConfig) -> Inspection:
         # Where the text is at its end, what was listened to and is not measured has to do.
         warm_up = found[wanted:] or heard[config.fidelity :]
         with track("fidelity", len(measured) + len(warm_up)) as advance:
-            fidelity = compare(model, measured, warm_up=warm_up, candidates=CANDIDATES, tell=advance)
+            fidelity = compare(model, measured, warm_up=warm_up, candidates=CANDIDATES, progress=advance)
     own = densified(model)
     facts = [
         located.name,

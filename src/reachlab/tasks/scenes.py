@@ -1,8 +1,8 @@
 """Questions about small drawn scenes: count, read a chart, measure, compare, find an area.
 
-The pictures are `reachlab/pictures/scenes.py`'s. An answer reads the quantities that the question names, one a step,
-and computes, one operation a step. It is right when it ends in the right number and every step is true: who guesses
-must guess each reading.
+The pictures are `reachlab/pictures/drawn_scenes.py`'s. An answer reads the quantities that the question names, one a
+step, and computes, one operation a step. It is right when it ends in the right number and every step is true: who
+guesses must guess each reading.
 
 | kind | question | answer |
 |---|---|---|
@@ -21,7 +21,7 @@ import re
 from collections.abc import Sequence
 
 from reachlab.errors import ReachlabError
-from reachlab.pictures.scenes import COARSE, COLOURS, FINE, scene
+from reachlab.pictures.drawn_scenes import COARSE, COLOURS, FINE, scene
 from reachlab.tasks.base import GeneratedTask
 from reachlab.types import Problem, StepCheck, Verdict
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from reachlab.models.packing import Pack, Packer
+from reachlab.models.pack import Pack
+from reachlab.models.packing import Packer
 from reachlab.moe import densified
 
 

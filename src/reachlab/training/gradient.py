@@ -31,8 +31,8 @@ def backward(model: nn.Module, pieces: Sequence[Piece], threads: int) -> dict[st
     with learning(model):
         results = side_by_side(lambda share: _differentiate(share, parameters), shares, workers)
     sums: dict[str, float] = defaultdict(float)
-    for found, gradients in results:
-        for name, value in found.items():
+    for sums_of_piece, gradients in results:
+        for name, value in sums_of_piece.items():
             sums[name] += value
         for p, g in zip(parameters, gradients, strict=True):
             if g is not None:

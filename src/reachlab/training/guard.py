@@ -36,7 +36,7 @@ def check(what: str, moved: float, limit: float, optimizer: OptimizerConfig, ste
     too_far(f"{what} by {moved:.2f} nats a token, more than --guard {limit:g} allows", optimizer, step)
 
 
-def too_far(said: str, optimizer: OptimizerConfig, step: int) -> NoReturn:
+def too_far(what: str, optimizer: OptimizerConfig, step: int) -> NoReturn:
     """Stop a run whose step did that to the model.
 
     Raises:
@@ -47,4 +47,4 @@ def too_far(said: str, optimizer: OptimizerConfig, step: int) -> NoReturn:
         rates["--muon-lr"] = optimizer.muon_lr
     lower = " and ".join(f"{name} {rate:g} to {rate / 10:g}" for name, rate in rates.items())
     warm = "" if optimizer.warmup >= step + 10 else f", or add a warm-up (--warmup {max(20, 2 * optimizer.warmup)})"
-    raise LeapError(f"step {step} {said}: the update was too large for this model. Lower {lower}{warm}")
+    raise LeapError(f"step {step} {what}: the update was too large for this model. Lower {lower}{warm}")

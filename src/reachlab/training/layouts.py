@@ -27,13 +27,13 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 def layouts(model: nn.Module) -> dict[nn.Parameter, Layout]:
     """What each parameter of the model is; one that two modules share is a table where it is one for either."""
     head = getattr(model, "get_output_embeddings", lambda: None)()
-    found: dict[nn.Parameter, Layout] = {}
+    layout_of: dict[nn.Parameter, Layout] = {}
     for module in model.modules():
         for name, p in module.named_parameters(recurse=False):
             layout = "table" if module is head and p.ndim > 1 else _layout(module, name, p)
-            if found.get(p) != "table":
-                found[p] = layout
-    return found
+            if layout_of.get(p) != "table":
+                layout_of[p] = layout
+    return layout_of
 
 
 def _layout(module: nn.Module, name: str, p: nn.Parameter) -> Layout:
@@ -62,8 +62,8 @@ def _layout(module: nn.Module, name: str, p: nn.Parameter) -> Layout:
 
 def _turned(experts: nn.Module) -> bool:
     """Whether stacked experts hold (in, out): transformers says so of most; the shapes of the two maps say it too."""
-    if isinstance(said := getattr(experts, "is_transposed", None), bool):
-        return said
+    if isinstance(turned := getattr(experts, "is_transposed", None), bool):
+        return turned
     up, down = getattr(experts, "gate_up_proj", None), getattr(experts, "down_proj", None)
     if not isinstance(up, nn.Parameter) or not isinstance(down, nn.Parameter):
         return False

@@ -13,10 +13,9 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,94 +34,22 @@ from reachlab.models.checkpoint import (
 )
 from reachlab.moe import Densified, densified
 from reachlab.progress import Advance, track
-from reachlab.runs import RunFolder, kept_at, training_step
+from reachlab.runs import kept_at, training_step
 from reachlab.threads import threads_on
-from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
+from reachlab.training.beginning import Claim, Trained
+from reachlab.training.config import LoopConfig
 from reachlab.training.guard import LeapError, too_far
 from reachlab.training.lora import merged
 from reachlab.training.optimizer import build_optimizers, clip, learning_rate_scale
 from reachlab.training.processes import Processes
-from reachlab.training.rl_config import RLConfig
 from reachlab.training.saved import FILE, LOG, column, not_finite, read_log, read_state, refusal
 from reachlab.training.shown import shown
-from reachlab.training.trackers import Trackers, check_trackers
+from reachlab.training.trackers import Trackers
 
 Metrics = dict[str, float]
-Model = TypeVar("Model", bound=nn.Module)
 
 MEASURED = ("eval_pass1", "val_loss")
 """What is not measured at every step, and shown until it is measured again."""
-
-
-def identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Any]:
-    """What the weights depend on: everything but where they go, how often they are saved and kept, and who is told."""
-    found = asdict(config)
-    del found["out"], found["loop"]["save_every"], found["loop"]["keep_every"], found["loop"]["track"]
-    found.pop("rehash", None)
-    found["loop"]["threads"] = config.loop.threads or torch.get_num_threads()
-    return found
-
-
-def run_folder(out: str) -> RunFolder:
-    """The folder that a training run is to live in, before anything is loaded for it.
-
-    Raises:
-        ReachlabError: it is not on a local disk, or holds what is no run.
-    """
-    folder = RunFolder(out)
-    if not folder.is_local:
-        raise ReachlabError(f"{folder.url}: training runs live on a local disk; copy them away when they are done")
-    folder.check_free()
-    return folder
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The run that a folder is to hold, or holds already (`RunFolder.claim`)."""
-
-    folder: RunFolder
-    kind: str
-    config: Mapping[str, Any]
-    """Everything that the weights depend on."""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-    def make(self) -> None:
-        """Make the folder this run's, or refuse."""
-        self.folder.claim(self.kind, self.config, self.facts)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A module and how it is moved."""
-
-    module: nn.Module
-    optimizer: OptimizerConfig
-
-
-def settle(loop: LoopConfig) -> None:
-    """Threads and seed, before the model is made or loaded: adapters begin at random.
-
-    Raises:
-        ReachlabError: a tracker that is not there.
-    """
-    check_trackers(loop.track)
-    if loop.threads:
-        torch.set_num_threads(loop.threads)
-    torch.manual_seed(loop.seed)
-
-
-def placed(model: Model, device: torch.device) -> Model:
-    """The model that a run begins with, on its device; its routers learn inside of `gradient.learning` alone.
-
-    Raises:
-        ReachlabError: a weight is not finite.
-    """
-    if (bad := not_finite(dict(model.named_parameters()))) is not None:
-        raise ReachlabError(f"the model that this run begins with has weights that are not finite: {bad}")
-    if (routers := densified(model)) is not None:
-        routers.pulse.learns = False
-    model.to(device)
-    return model
 
 
 class TrainingRun:
@@ -185,7 +112,7 @@ class TrainingRun:
         self.processes.by_main(self.claim.make)
         self.processes.by_main(lambda: self._drop_after(self.step))
         spent = self._seconds_so_far()
-        told, measured = int(spent), Metrics()
+        shown_seconds, measured = int(spent), Metrics()
         with ExitStack() as stack:
             advance = self._open_progress(stack, label, spent)
             trackers = self._open_trackers(stack)
@@ -203,8 +130,8 @@ class TrainingRun:
                         self._write_model(kept_at(self.step))
                     if self.step % self.loop.save_every == 0:
                         self.save()
-                done = int(spent) - told if self.loop.max_seconds else 1
-                told += done
+                done = int(spent) - shown_seconds if self.loop.max_seconds else 1
+                shown_seconds += done
                 measured |= {name: metrics[name] for name in MEASURED if name in metrics}
                 advance(done, **shown(measured | metrics))
         self._write_model("model")
@@ -330,18 +257,18 @@ class TrainingRun:
         Raises:
             ReachlabError: a line that is missing, or has no such number.
         """
-        found: list[float] = []
+        values: list[float] = []
 
         def read() -> None:
             rows = read_log(self.folder, self.step)
-            found.extend(column(self.folder, rows[:until], name, self.step))
+            values.extend(column(self.folder, rows[:until], name, self.step))
 
         self.processes.by_main(read)
-        return self.processes.same(found)
+        return self.processes.same(values)
 
     def _densified(self) -> list[tuple[str, Densified]]:
         """What of the modules has a router's method, by name."""
-        return [(name, found) for name, m in self.modules.items() if (found := densified(m)) is not None]
+        return [(name, dense) for name, m in self.modules.items() if (dense := densified(m)) is not None]
 
     def _write_model(self, name: str) -> None:
         """The weights of the moment as an ordinary checkpoint in the run's folder `name`."""

@@ -67,5 +67,5 @@ def learning_rate_scale(config: OptimizerConfig, step: int, steps: int) -> float
 
 def clip(module: nn.Module, most: float) -> float:
     """Scale the gradient down to the norm `most` (0: any); returns the norm it had, over all shards."""
-    found = nn.utils.clip_grad_norm_(module.parameters(), most or math.inf)
-    return float(found.full_tensor() if isinstance(found, DTensor) else found)
+    norm = nn.utils.clip_grad_norm_(module.parameters(), most or math.inf)
+    return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)

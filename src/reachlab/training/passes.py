@@ -16,7 +16,8 @@ from transformers import PreTrainedModel
 
 from reachlab.engines.rng import sample_seed
 from reachlab.models.devices import autocast
-from reachlab.models.packing import Pack, Packer
+from reachlab.models.pack import Pack
+from reachlab.models.packing import Packer
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.kl import estimate_kl, k3
 from reachlab.rl.losses import policy_loss, value_loss
@@ -27,8 +28,8 @@ from reachlab.training.loop import Metrics, TrainingRun
 from reachlab.training.processes import Processes
 from reachlab.training.reference_model import ReferenceModel
 from reachlab.training.rl_config import RLConfig
+from reachlab.training.rl_stages import Advantages, Kept, KeptTokens, Loss, Row, Watched
 from reachlab.training.rollouts import Rollouts
-from reachlab.training.stages import Advantages, Kept, KeptTokens, Loss, Row, Watched
 
 Out = TypeVar("Out")
 
@@ -199,8 +200,8 @@ class Passes:
         if advantages.weights_PM is not None and (mean_P := advantages.mean_tokens_P) is not None:
             # What M of all scored rollouts have in the mean: it does not depend on which are kept.
             M = advantages.weights_PM.shape[1]
-            known = [p for p in problems if mean_P[p] > 0]
-            counts |= {"answers": float(M * len(known)), "tokens": float(M * mean_P[known].sum())}
+            scored = [p for p in problems if mean_P[p] > 0]
+            counts |= {"answers": float(M * len(scored)), "tokens": float(M * mean_P[scored].sum())}
         return self.processes.sums(counts)
 
     def update(self, run: TrainingRun, losses: Sequence[Loss], t: int) -> Metrics:
@@ -215,8 +216,8 @@ class Passes:
             sums = self._add_gradient(self.policy, loss, pieces)
             if self.critic is not None:
                 pieces = [partial(self._value_loss, self.critic, loss, i) for i in range(len(loss.packs))]
-                found = self._add_gradient(self.critic, loss, pieces)
-                sums |= {"value_loss": found.pop("loss", 0.0), **found}
+                more = self._add_gradient(self.critic, loss, pieces)
+                sums |= {"value_loss": more.pop("loss", 0.0), **more}
             norms = run.optimize(t)
             sums["grad_norm"] = norms["policy"]
             sums |= {"value_grad_norm": norms["critic"]} if "critic" in norms else {}
@@ -267,8 +268,8 @@ class Passes:
     def _idle(self, module: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
         """A pass that adds nothing, for a process that has fewer packs than another."""
         pack = self._idle_pack()
-        found = (self._logprobs if module is self.policy else self._values)(module)(pack)
-        return found.sum() * 0.0, {}
+        output = (self._logprobs if module is self.policy else self._values)(module)(pack)
+        return output.sum() * 0.0, {}
 
     # -- passes -----------------------------------------------------------------------------------------------------
 
@@ -291,8 +292,8 @@ class Passes:
     def _logprobs(self, model: nn.Module, entropy: bool = False) -> Callable[[Pack], Any]:
         def compute(pack: Pack) -> Any:
             with autocast(self.dtype, pack.ids_RL.device):
-                found = self.packer.logprobs(model, pack, self.config.temperature, entropy)
-            return found if entropy else found[0]
+                both = self.packer.logprobs(model, pack, self.config.temperature, entropy)
+            return both if entropy else both[0]
 
         return compute
 
@@ -315,25 +316,25 @@ class Passes:
             return side_by_side(work, packs, min(self.threads, len(packs)))
         # Asked before the first pass: with sharded weights every pass communicates.
         idle = self.processes.most(len(packs)) - len(packs)
-        found = [work(pack) for pack in packs]
+        outputs = [work(pack) for pack in packs]
         for _ in range(idle):
             work(self._idle_pack())
-        return found
+        return outputs
 
 
 def _gather(values: Tensor, rows: list[Row], pack: Pack) -> Tensor:
     """The values of a pack's rows: (B,) of (P, M), or (B, T) of (P, M, T)."""
     p, m = torch.tensor(rows).T
-    found = values[p, m]
-    if found.is_floating_point():
-        found = found.float()  # advantages are float64, and the passes are not
-    return (found[:, : pack.T] if found.ndim == 2 else found).to(pack.mask_BT.device)
+    picked = values[p, m]
+    if picked.is_floating_point():
+        picked = picked.float()  # advantages are float64, and the passes are not
+    return (picked[:, : pack.T] if picked.ndim == 2 else picked).to(pack.mask_BT.device)
 
 
 def _spread(tokens: KeptTokens, rows: list[list[Row]], values: list[Tensor]) -> Tensor:
-    """What was found for each pack's rows, as (P, M, T)."""
-    found = torch.zeros(tokens.mask_PMT.shape)
+    """What each pack's rows, as (P, M, T)."""
+    spread_PMT = torch.zeros(tokens.mask_PMT.shape)
     for row, value_BT in zip(rows, values, strict=True):
         p, m = torch.tensor(row).T
-        found[p, m, : value_BT.shape[1]] = value_BT.detach().float().cpu()
-    return found
+        spread_PMT[p, m, : value_BT.shape[1]] = value_BT.detach().float().cpu()
+    return spread_PMT

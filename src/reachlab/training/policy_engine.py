@@ -8,7 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.engines.config import Decoding
 from reachlab.engines.decoder import Completion
-from reachlab.engines.engine import Told
+from reachlab.engines.engine import Progress
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.models.devices import autocast
 from reachlab.training.lora import merged
@@ -38,7 +38,7 @@ class PolicyEngine:
         prompts: Sequence[Sequence[int]],
         seeds: Sequence[Sequence[int]],
         decoding: Decoding,
-        progress: Told | None = None,
+        progress: Progress | None = None,
     ) -> list[list[Completion]]:
         """See `Decoder.generate`. Within `ready` only."""
         assert self.engine is not None

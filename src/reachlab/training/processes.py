@@ -23,10 +23,8 @@ there every method is the identity, and torch.distributed is never initialised.
 """
 
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -35,25 +33,23 @@ from weakref import WeakKeyDictionary
 import torch
 import torch.distributed as dist
 from accelerate import PartialState
-from accelerate.utils import get_int_from_env, parse_flag_from_env
+from accelerate.utils import parse_flag_from_env
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
 
 from reachlab.errors import ReachlabError
 from reachlab.moe import densified
 from reachlab.training.gradient import Piece, backward, learning
+from reachlab.training.launcher import refuse_unsupported, world_size
+from reachlab.training.sharded_tensors import buckets, frozen_names, hollow_copy, sharded_like, whole_tensor
 
 Module = TypeVar("Module", bound=nn.Module)
 T = TypeVar("T")
 
-WORLD = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
-"""Where launchers say how many processes there are: torchrun and accelerate, then three kinds of MPI."""
 TIMEOUT = timedelta(minutes=30)
 """How long a process waits for the others before it gives up."""
-BUCKET = 1 << 24
-"""Numbers in one message: enough to make its start cheap, few enough to copy beside the gradients."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +74,10 @@ class Processes:
         Raises:
             ReachlabError: a launcher's option that is not supported, or a device that all processes would share.
         """
-        world = get_int_from_env(WORLD, 1)
+        world = world_size()
         if world < 2:
             return cls(device)
-        _refuse_unsupported()
+        refuse_unsupported()
         if device.type != "cpu" and device.index is not None:
             raise ReachlabError(
                 f"device {device} cannot serve {world} processes: say {device.type}, and each takes its own"
@@ -101,7 +97,7 @@ class Processes:
         Raises:
             ReachlabError: a launcher started several.
         """
-        world = get_int_from_env(WORLD, 1)
+        world = world_size()
         if world > 1:
             raise ReachlabError(f"this command runs in one process, and {world} were launched; start it by itself")
         return cls(device)
@@ -141,9 +137,9 @@ class Processes:
         """Everyone's `value` (anything that pickles), by rank."""
         if self.world == 1:
             return [value]
-        found: list[Any] = [None] * self.world
-        dist.all_gather_object(found, value)
-        return found
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value)
+        return values
 
     def same(self, value: T) -> T:
         """The main process's `value` (anything that pickles)."""
@@ -163,9 +159,9 @@ class Processes:
 
     def sums(self, values: Mapping[str, float]) -> dict[str, float]:
         """Named numbers summed over processes, by rank; a name that a process lacks counts as 0 there."""
-        found = self.gather(dict(values))
-        names = dict.fromkeys(name for row in found for name in row)
-        return {name: math.fsum(row.get(name, 0.0) for row in found) for name in names}
+        of_each = self.gather(dict(values))
+        names = dict.fromkeys(name for row in of_each for name in row)
+        return {name: math.fsum(row.get(name, 0.0) for row in of_each) for name in names}
 
     def most(self, value: int) -> int:
         """The largest `value` of any process."""
@@ -188,12 +184,12 @@ class Processes:
         Raises:
             ReachlabError: another process failed.
         """
-        found = self.gather(None if error is None else f"{type(error).__name__}: {error}".splitlines()[0])
+        failures = self.gather(None if error is None else f"{type(error).__name__}: {error}".splitlines()[0])
         if error is not None:
             raise error
-        for rank, said in enumerate(found):
-            if said is not None:
-                raise ReachlabError(f"process {rank} of {self.world} failed ({said}); mend that and start again")
+        for rank, failure in enumerate(failures):
+            if failure is not None:
+                raise ReachlabError(f"process {rank} of {self.world} failed ({failure}); mend that and start again")
 
     @contextmanager
     def agreed(self) -> Iterator[None]:
@@ -210,11 +206,11 @@ class Processes:
 
         What touches the disk is done by one process.
         """
-        found: T | None = None
+        result: T | None = None
         with self.agreed():
             if self.main:
-                found = work()
-        return cast(T, self.same(found))
+                result = work()
+        return cast(T, self.same(result))
 
     # -- gradients --------------------------------------------------------------------------------------------------
 
@@ -229,7 +225,7 @@ class Processes:
             for tensor in [*model.parameters(), *model.buffers()]:
                 dist.broadcast(tensor.data, src=0)
         if self.mesh is not None:
-            self._twins[model] = _hollow_copy(model)
+            self._twins[model] = hollow_copy(model)
             self._shard(model)
         return model
 
@@ -271,7 +267,7 @@ class Processes:
         held = [p for p in model.parameters() if p.requires_grad and not isinstance(p, DTensor)]
         present = self.gather([p.grad is not None for p in held])
         used = [p for p, *marks in zip(held, *present, strict=True) if any(marks)]
-        for bucket in _buckets(used):
+        for bucket in buckets(used):
             gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
             flat = torch.cat([g.flatten() for g in gradients])
             dist.all_reduce(flat)
@@ -293,7 +289,7 @@ class Processes:
         twin = self._twins[model]
         twin.train(model.training)
         for own, p in zip(twin.parameters(), model.parameters(), strict=True):
-            own.data = _full(p)
+            own.data = whole_tensor(p)
         for held, b in zip(twin.buffers(), model.buffers(), strict=True):
             held.copy_(b)
         if (routers := densified(model)) is not None and (copies := densified(twin)) is not None:
@@ -317,11 +313,11 @@ class Processes:
         Returns:
             {"model": name → tensor, "optimizers": [their `state_dict`]}, or {} on the other processes.
         """
-        frozen = _frozen(model)
+        frozen = frozen_names(model)
         moving = {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
         weights = self._collect(moving)
-        found = [self._collect(optimizer.state_dict()) for optimizer in optimizers]
-        return {"model": weights, "optimizers": found} if self.main else {}
+        moments = [self._collect(optimizer.state_dict()) for optimizer in optimizers]
+        return {"model": weights, "optimizers": moments} if self.main else {}
 
     def load_state(
         self, model: nn.Module, optimizers: Iterable[torch.optim.Optimizer], state: Mapping[str, Any]
@@ -331,12 +327,12 @@ class Processes:
         Raises:
             RuntimeError, ValueError: the state of another model, or of other optimizers.
         """
-        own, frozen = model.state_dict(), _frozen(model)
+        own, frozen = model.state_dict(), frozen_names(model)
         extra = sorted(set(state["model"]) & frozen)
         if extra:
             raise ValueError(f"it holds {extra[0]}, which this run does not train: the state of an older version")
         kept = {name: own[name] for name in frozen}
-        model.load_state_dict({**kept, **{name: _like(t, own.get(name)) for name, t in state["model"].items()}})
+        model.load_state_dict({**kept, **{name: sharded_like(t, own.get(name)) for name, t in state["model"].items()}})
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             # An optimizer numbers its parameters in the order of its groups; torch does not look at shapes.
@@ -344,7 +340,7 @@ class Processes:
                 if any(isinstance(v, Tensor) and v.ndim and v.shape != parameters[at].shape for v in row.values()):
                     raise ValueError("its optimizer moves weights of other shapes")
             values = {
-                at: {name: _like(value, parameters[at]) for name, value in row.items()}
+                at: {name: sharded_like(value, parameters[at]) for name, value in row.items()}
                 for at, row in saved["state"].items()
             }
             optimizer.load_state_dict({**saved, "state": values})
@@ -357,64 +353,5 @@ class Processes:
             return [self._collect(value) for value in nested]
         if not isinstance(nested, Tensor):
             return nested
-        whole = _full(nested)
+        whole = whole_tensor(nested)
         return whole.cpu() if self.main else None
-
-
-def _refuse_unsupported() -> None:
-    """What a launcher can ask for and we would otherwise silently not do."""
-    if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED") or parse_flag_from_env("ACCELERATE_USE_MEGATRON_LM"):
-        raise ReachlabError("DeepSpeed and Megatron-LM are not supported: launch with --multi_gpu or --use_fsdp")
-    if parse_flag_from_env("ACCELERATE_USE_FSDP"):
-        if os.environ.get("FSDP_VERSION", "1") != "2":
-            raise ReachlabError("FSDP's first version is not supported: launch with --use_fsdp --fsdp_version 2")
-        if parse_flag_from_env("FSDP_OFFLOAD_PARAMS"):
-            raise ReachlabError("offloaded weights are not supported: launch with --fsdp_offload_params false")
-        if parse_flag_from_env("FSDP_ACTIVATION_CHECKPOINTING"):
-            raise ReachlabError(
-                "activation checkpointing is not supported: launch with --fsdp_activation_checkpointing false"
-            )
-    precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    if precision != "no":
-        raise ReachlabError(
-            f"mixed precision {precision!r} is the trainer's to choose: launch with --mixed_precision no, use --dtype"
-        )
-
-
-def _frozen(model: nn.Module) -> set[str]:
-    """Names of the parameters that are not trained."""
-    return {name for name, p in model.named_parameters(remove_duplicate=False) if not p.requires_grad}
-
-
-def _buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
-    """Neighbours of one type, up to `BUCKET` numbers together."""
-    bucket: list[nn.Parameter] = []
-    for p in parameters:
-        if bucket and (bucket[0].dtype != p.dtype or sum(q.numel() for q in bucket) + p.numel() > BUCKET):
-            yield bucket
-            bucket = []
-        bucket.append(p)
-    if bucket:
-        yield bucket
-
-
-def _hollow_copy(model: Module) -> Module:
-    """A copy of the model without weights: its parameters are empty."""
-    memo: dict[int, Any] = {
-        id(p): nn.Parameter(p.detach().new_empty(0), requires_grad=False) for p in model.parameters()
-    }
-    return deepcopy(model, memo)
-
-
-def _full(tensor: Tensor) -> Tensor:
-    """A tensor whole; communicates when it is sharded."""
-    whole: Tensor = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-    return whole.detach()
-
-
-def _like(value: Any, model: Tensor | None) -> Any:
-    """`value`, of which every process has the whole, sharded as `model` is; counters and the like stay as they are."""
-    if not isinstance(value, Tensor) or not isinstance(model, DTensor) or value.shape != model.shape:
-        return value
-    # No source rank: each process cuts its own slice, and nothing is sent.
-    return distribute_tensor(value.to(model.device), model.device_mesh, model.placements, src_data_rank=None)

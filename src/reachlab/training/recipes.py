@@ -22,7 +22,7 @@ MUON = OptimizerConfig(method="muon", lr=4e-3, muon_lr=0.02, warmup=20, schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class RecipeRow:
     """A row."""
 
     stage: Stage
@@ -43,23 +43,23 @@ def _adamw(lr: float, warmup: int, schedule: Literal["constant", "linear"] = "co
     return OptimizerConfig(method="adamw", lr=lr, warmup=warmup, schedule=schedule)
 
 
-def _rl(up_to: float, lr: float) -> Iterator[Recipe]:
+def _rl(up_to: float, lr: float) -> Iterator[RecipeRow]:
     shape: dict[str, Any] = {"stage": "rl", "here": False, "up_to": up_to, "steps": 60, "prompts": 8, "rollouts": 8}
-    yield Recipe(**shape, lora=False, optimizer=_adamw(lr, 5))
-    yield Recipe(**shape, lora=True, optimizer=_adamw(10 * lr, 5))
+    yield RecipeRow(**shape, lora=False, optimizer=_adamw(lr, 5))
+    yield RecipeRow(**shape, lora=True, optimizer=_adamw(10 * lr, 5))
 
 
-def _distill(up_to: float, lr: float) -> Iterator[Recipe]:
+def _distill(up_to: float, lr: float) -> Iterator[RecipeRow]:
     shape: dict[str, Any] = {"stage": "distill", "here": False, "up_to": up_to, "steps": 100, "batch": 32}
-    yield Recipe(**shape, lora=False, optimizer=_adamw(lr, 10, "linear"))
-    yield Recipe(**shape, lora=True, optimizer=_adamw(10 * lr, 10, "linear"))
+    yield RecipeRow(**shape, lora=False, optimizer=_adamw(lr, 10, "linear"))
+    yield RecipeRow(**shape, lora=True, optimizer=_adamw(10 * lr, 10, "linear"))
 
 
 RECIPES = (
-    Recipe(stage="rl", here=True, lora=False, optimizer=_adamw(3e-4, 0), steps=100, prompts=32, rollouts=16),
-    Recipe(stage="rl", here=True, lora=True, optimizer=_adamw(3e-3, 0), steps=100, prompts=32, rollouts=16),
-    Recipe(stage="distill", here=True, lora=False, optimizer=MUON, steps=800, batch=128),
-    Recipe(stage="distill", here=True, lora=True, optimizer=_adamw(1e-2, 20, "linear"), steps=800, batch=128),
+    RecipeRow(stage="rl", here=True, lora=False, optimizer=_adamw(3e-4, 0), steps=100, prompts=32, rollouts=16),
+    RecipeRow(stage="rl", here=True, lora=True, optimizer=_adamw(3e-3, 0), steps=100, prompts=32, rollouts=16),
+    RecipeRow(stage="distill", here=True, lora=False, optimizer=MUON, steps=800, batch=128),
+    RecipeRow(stage="distill", here=True, lora=True, optimizer=_adamw(1e-2, 20, "linear"), steps=800, batch=128),
     *_rl(1e9, 1e-5),
     *_rl(5e9, 3e-6),
     *_rl(math.inf, 1e-6),
@@ -69,7 +69,7 @@ RECIPES = (
 )
 
 
-def find_recipe(stage: Stage, origin: Origin, lora: bool) -> Recipe:
+def find_recipe(stage: Stage, origin: Origin, lora: bool) -> RecipeRow:
     """The row for a model."""
     fitting = [
         r for r in RECIPES
@@ -107,11 +107,11 @@ def settled_optimizer(choice: OptimizerChoice) -> OptimizerConfig:
     return choice
 
 
-def say(said: RLConfig | DistillConfig, settled: RLConfig | DistillConfig, origin: Origin) -> str:
+def say(given: RLConfig | DistillConfig, settled: RLConfig | DistillConfig, origin: Origin) -> str:
     """What the recipe chose, in one line; empty where the user has said it all."""
-    open_ones = {name: value for name, value in _shape(settled).items() if not _shape(said)[name]}
+    open_ones = {name: value for name, value in _shape(settled).items() if not _shape(given)[name]}
     sizes = ", ".join(f"{name} {value}" for name, value in open_ones.items())
-    chosen = said.optimizer.said()
+    chosen = given.optimizer.said()
     moves = settled_optimizer(settled.optimizer)
     rate = "" if "lr" in chosen and "method" in chosen else _moves(moves, chosen)
     if not rate and not sizes:

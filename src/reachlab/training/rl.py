@@ -19,7 +19,7 @@ from reachlab.models.origin import origin_of
 from reachlab.models.pinning import locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import prompt_ids
-from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompted_task import prompted_task
 from reachlab.prompting.prompts import fit_answers
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.algorithms import ALGORITHMS
@@ -28,8 +28,9 @@ from reachlab.store.samples import hash_problems
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.reward import Rewarded, hash_reward
+from reachlab.training.beginning import Claim, Trained, config_identity, placed, run_folder, settle
 from reachlab.training.critic import Critic
-from reachlab.training.loop import Claim, Trained, TrainingRun, identity, placed, run_folder, settle
+from reachlab.training.loop import TrainingRun
 from reachlab.training.lora import adapt
 from reachlab.training.passes import Passes
 from reachlab.training.policy_engine import PolicyEngine
@@ -37,15 +38,15 @@ from reachlab.training.processes import Processes
 from reachlab.training.recipes import say, settle_rl, settled_optimizer
 from reachlab.training.rl_config import RANDOM, ObjectiveConfig, RLConfig
 from reachlab.training.rl_step import RLTrainer
-from reachlab.training.rollouts import Clock, RolloutSource
+from reachlab.training.rollouts import PhaseClock, RolloutSource
 from reachlab.training.routing import route
 
 LOOKED_AT = 1024
 """Training problems whose prompts are measured before a run begins, where the longest answer is ours to choose."""
 
 
-def train_rl(config: RLConfig, tell: Callable[[str], None] = lambda _: None) -> bool:
-    """Train a model by RL; the same command again goes on with a killed run. `tell` hears remarks before it begins.
+def train_rl(config: RLConfig, notify: Callable[[str], None] = lambda _: None) -> bool:
+    """Train a model by RL; the same command again goes on with a killed run. `notify` hears remarks before it begins.
 
     Returns whether this is the process that speaks for all.
 
@@ -55,13 +56,13 @@ def train_rl(config: RLConfig, tell: Callable[[str], None] = lambda _: None) -> 
     with learner(config) as found:
         if not found.run.finished:
             for remark in found.remarks():
-                tell(remark)
+                notify(remark)
             found.run.train(found.step, "rl")
         return found.processes.main
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RLPlan:
     """What a run is to do, settled: every choice made that the user left open."""
 
     config: RLConfig
@@ -87,31 +88,35 @@ def learner(config: RLConfig) -> Iterator[RLTrainer]:
         processes.close()
 
 
-def _plan(config: RLConfig) -> Plan:
+def _plan(config: RLConfig) -> RLPlan:
     folder, remarks = run_folder(config.out) if config.out else RunFolder(""), list[str]()
     model = locate(config.model, [folder] if config.out else (), remarks.append)
     config = replace(config, model=model.folder)
     origin = origin_of(find_checkpoint(config.model))
-    said, config = config, settle_rl(config, origin)
-    asked = asked_task(config.task, config.ask, config.model)
-    remarks += filter(None, (asked.remark, say(said, config, origin)))
-    task: Task = asked.task
+    given, config = config, settle_rl(config, origin)
+    prompted = prompted_task(config.task, config.ask, config.model)
+    remarks += filter(None, (prompted.remark, say(given, config, origin)))
+    task: Task = prompted.task
     own_reward = config.reward not in ("", RANDOM)
     if own_reward:
         task = Rewarded(task, config.reward)
     next(task.stream("train", config.loop.seed))
     config = replace(config, max_tokens=_fit(config, model.name, task, remarks.append))
-    known = {**identity(config), "ask": asked.identity, "model": hash_model(config.model, rehash=config.rehash)}
+    run_identity = {
+        **config_identity(config),
+        "ask": prompted.identity,
+        "model": hash_model(config.model, rehash=config.rehash),
+    }
     if own_reward:
-        known["reward_source"] = hash_reward(config.reward)
+        run_identity["reward_source"] = hash_reward(config.reward)
     if task.finite:
-        known["task_hash"] = hash_problems(task.problems("all"))
-    return Plan(config=config, task=task, claim=Claim(folder, "rl", known, model.facts), remarks=remarks)
+        run_identity["task_hash"] = hash_problems(task.problems("all"))
+    return RLPlan(config=config, task=task, claim=Claim(folder, "rl", run_identity, model.facts), remarks=remarks)
 
 
-def _trainer(plan: Plan, judge: Judge, processes: Processes) -> RLTrainer:
+def _trainer(plan: RLPlan, judge: Judge, processes: Processes) -> RLTrainer:
     """The models, and all that stands around them; a run that goes on has its weights back."""
-    config, clock = plan.config, Clock()
+    config, clock = plan.config, PhaseClock()
     algorithm, optimizer = resolve(config), settled_optimizer(config.optimizer)
     settle(config.loop)
     model, tokenizer = load_model(config.model)
@@ -148,22 +153,22 @@ def _trainer(plan: Plan, judge: Judge, processes: Processes) -> RLTrainer:
     )
 
 
-def _fit(config: RLConfig, model: str, task: Task, tell: Callable[[str], None]) -> int:
+def _fit(config: RLConfig, model: str, task: Task, notify: Callable[[str], None]) -> int:
     """The longest rollout that there is room for, behind the held-out problems and as many training problems as are
     looked at; the first step is enough where the user says how long.
 
     Raises:
         ReachlabError: as `fit_answers`.
     """
-    every, said = config.evaluation, bool(config.max_tokens)
-    count = config.prompts if said else min(config.prompts * config.loop.steps, LOOKED_AT)
+    every, given = config.evaluation, bool(config.max_tokens)
+    count = config.prompts if given else min(config.prompts * config.loop.steps, LOOKED_AT)
     problems = [*islice(task.stream("train", config.loop.seed), count)]
     problems += task.problems("test", every.eval_problems) if every.eval_every else []
     longest = max(map(len, prompt_ids(load_tokenizer(config.model), [p.asked for p in problems])))
     wanted = config.max_tokens or Decoding().max_tokens
-    most, remarks = fit_answers(model, positions(config.model), longest, wanted, said=said)
+    most, remarks = fit_answers(model, positions(config.model), longest, wanted, given=given)
     for remark in remarks:
-        tell(remark)
+        notify(remark)
     return most
 
 
@@ -191,7 +196,7 @@ def resolve(config: RLConfig) -> Algorithm:
 
 
 def _resolve(config: ObjectiveConfig) -> Algorithm:
-    found = ALGORITHMS[config.algorithm]
+    algorithm = ALGORITHMS[config.algorithm]
     chosen: dict[str, Any] = {
         "aggregate": None if config.aggregate == "auto" else config.aggregate,
         "clip_low": config.clip_low,
@@ -202,6 +207,6 @@ def _resolve(config: ObjectiveConfig) -> Algorithm:
     }
     if not config.kl:
         chosen["kl_place"] = "none"
-    elif found.kl_place == "none" and chosen["kl_place"] is None:
+    elif algorithm.kl_place == "none" and chosen["kl_place"] is None:
         chosen["kl_place"] = "loss"  # the algorithm has none of its own, and the user asks for one
-    return replace(found, **{name: value for name, value in chosen.items() if value is not None})
+    return replace(algorithm, **{name: value for name, value in chosen.items() if value is not None})

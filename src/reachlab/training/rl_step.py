@@ -1,4 +1,4 @@
-"""One step of reinforcement learning on verifiable rewards, stage by stage (`stages.py`).
+"""One step of reinforcement learning on verifiable rewards, stage by stage (`rl_stages.py`).
 
     Rollouts     N answers to each problem, judged                       `rollouts.py`, `rl/budgets.py`
     Kept         M of them (PODS, arXiv 2504.13818)                      `rl/downsampling.py`
@@ -30,9 +30,9 @@ from reachlab.training.passes import Passes
 from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import RLConfig
-from reachlab.training.rollouts import Clock, Rollouts, RolloutSource, describe
+from reachlab.training.rl_stages import Advantages, Kept, KeptTokens, Targets, Watched
+from reachlab.training.rollouts import PhaseClock, Rollouts, RolloutSource, describe
 from reachlab.training.routing import watched
-from reachlab.training.stages import Advantages, Kept, KeptTokens, Targets, Watched
 from reachlab.types import Problem
 
 ENOUGH = 8
@@ -50,7 +50,7 @@ class RLTrainer:
     engine: PolicyEngine
     passes: Passes
     processes: Processes
-    clock: Clock
+    clock: PhaseClock
     noted: Sequence[str] = ()
     """Remarks of the construction, told with those of the first step's prompts."""
 
@@ -60,10 +60,10 @@ class RLTrainer:
         with self.engine.ready(), self.processes.agreed():
             rollouts, sums = self.source.draw(t)
             kept = self.select(rollouts, t)
-        found = self.processes.sums(sums)
-        if not found["judged"] and found["rollouts"] >= ENOUGH:
+        totals = self.processes.sums(sums)
+        if not totals["judged"] and totals["rollouts"] >= ENOUGH:
             raise ReachlabError(
-                f"not one of {found['rollouts']:.0f} rollouts could be scored; {rollouts.last_reason()}"
+                f"not one of {totals['rollouts']:.0f} rollouts could be scored; {rollouts.last_reason()}"
             )
         with self.clock.phase("logprobs"):
             looked, before = self.passes.watch(rollouts, t)
@@ -76,7 +76,7 @@ class RLTrainer:
             metrics |= recorder.scalars() if recorder else {}
         if self.config.guard:
             metrics["kl_update"] = self.guard(before, t)
-        metrics |= describe(found | self.processes.sums(looked))
+        metrics |= describe(totals | self.processes.sums(looked))
         every = self.config.evaluation.eval_every
         if every and (t + 1) % every == 0:
             metrics |= self.evaluate()
@@ -152,8 +152,8 @@ class RLTrainer:
         # What it takes to answer and judge here belongs to the evaluation.
         self.clock.seconds.update({name: before.get(name, 0.0) for name in ("generate", "verify")})
         problems = sums["problems"] or math.nan
-        found = {"eval_pass1": sums["right"] / problems}
-        return found if k == 1 else {**found, f"eval_pass{k}": sums["any"] / problems}
+        metrics = {"eval_pass1": sums["right"] / problems}
+        return metrics if k == 1 else {**metrics, f"eval_pass{k}": sums["any"] / problems}
 
     def remarks(self) -> list[str]:
         """What the recipe chose; what to mind about the first step's prompts, or the held-out ones. Main's alone.
@@ -164,10 +164,10 @@ class RLTrainer:
         stream = self.source.task.stream("train", self.config.loop.seed)
         problems = [*islice(stream, self.config.prompts), *self.source.held_out]
         prompts = encode_prompts(self.run.tokenizer, [p.asked for p in problems])
-        found = [*self.noted, *self.source.check(problems, prompts)]
+        all_remarks = [*self.noted, *self.source.check(problems, prompts)]
         if self.algorithm.overlong:
-            found += self._check_lengths(problems)
-        return found if self.processes.main else []
+            all_remarks += self._check_lengths(problems)
+        return all_remarks if self.processes.main else []
 
     def _check_lengths(self, problems: Sequence[Problem]) -> list[str]:
         share, room = self.algorithm.overlong, self.config.max_tokens * (1 - self.algorithm.overlong)

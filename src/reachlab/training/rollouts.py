@@ -52,7 +52,7 @@ LARGEST = 1e12
 for its norm."""
 
 
-class Clock:
+class PhaseClock:
     """Seconds by phase."""
 
     def __init__(self) -> None:
@@ -90,10 +90,10 @@ class Rollouts:
         """With `others` in the place of the problems `at`."""
 
         def mixed(mine: list[T], theirs: list[T]) -> list[T]:
-            found = [*mine]
+            merged = [*mine]
             for p, other in zip(at, theirs, strict=True):
-                found[p] = other
-            return found
+                merged[p] = other
+            return merged
 
         index = torch.tensor(at)
         return replace(
@@ -134,7 +134,7 @@ class RolloutSource:
     engine: Decoder
     judge: Judge
     processes: Processes
-    clock: Clock
+    clock: PhaseClock
 
     @cached_property
     def decoding(self) -> Decoding:
@@ -150,8 +150,8 @@ class RolloutSource:
     @property
     def redraws(self) -> int:
         """How often problems that teach nothing are replaced in a step."""
-        said = self.config.budget.redraws
-        return (3 if self.algorithm.dynamic_sampling else 0) if said is None else said
+        given = self.config.budget.redraws
+        return (3 if self.algorithm.dynamic_sampling else 0) if given is None else given
 
     @cached_property
     def budget(self) -> "Budget":
@@ -220,8 +220,8 @@ class RolloutSource:
         while True:
             drawn_P = torch.tensor([len(row) for row in answers])
             more_P = self.budget(scores_PN, drawn_P, config.keep, n)
-            asked = more_P.nonzero()[:, 0].tolist()
-            if not asked:
+            wanting = more_P.nonzero()[:, 0].tolist()
+            if not wanting:
                 break
             seeds = [
                 [
@@ -229,12 +229,12 @@ class RolloutSource:
                     sample_seed(config.loop.seed, f"step {t} draw {attempt} place {places[p]} {problems[p].id}", i)
                     for i in range(len(answers[p]), len(answers[p]) + int(more_P[p]))
                 ]
-                for p in asked
+                for p in wanting
             ]
             new_answers, new_verdicts = self._answer(
-                [problems[p] for p in asked], [prompts[p] for p in asked], seeds, self.decoding
+                [problems[p] for p in wanting], [prompts[p] for p in wanting], seeds, self.decoding
             )
-            for p, row, judged in zip(asked, new_answers, new_verdicts, strict=True):
+            for p, row, judged in zip(wanting, new_answers, new_verdicts, strict=True):
                 answers[p] += row
                 verdicts[p] += judged
             scores_PN = _scores(verdicts, n)
@@ -247,7 +247,7 @@ class RolloutSource:
     def check(self, problems: Sequence[Problem], prompts: Sequence[Sequence[int]]) -> list[str]:
         """See `check_prompts`, and `fit_answers` of a longest answer that is settled."""
         remarks = check_prompts(self.config.task, problems, prompts, self.tokenizer.unk_token_id)
-        fit_answers(self.config.model, self.positions, max(map(len, prompts)), self.config.max_tokens, said=True)
+        fit_answers(self.config.model, self.positions, max(map(len, prompts)), self.config.max_tokens, given=True)
         return remarks
 
     def _problems(self, t: int, attempt: int, places: list[int]) -> list[Problem]:
@@ -312,15 +312,15 @@ def coin(seed: int) -> float:
 
 def describe(sums: Metrics) -> Metrics:
     """What a step's rollouts say, from sums over all processes: reward, accuracy, lengths, and the policy's entropy."""
-    scored, asked, first = sums["scored"] or math.nan, sums["problems"] or math.nan, sums["first"] or math.nan
+    scored, problems, first = sums["scored"] or math.nan, sums["problems"] or math.nan, sums["first"] or math.nan
     watched: Metrics = {name: sums[name] / sums["watched"] for name in ("entropy", "kl_start") if name in sums}
     return {
         **watched,
         "reward": sums["reward"] / scored,
         "accuracy": sums["right"] / scored,
         "unscored": sums["unscored"] / first,
-        "groups_without_signal": sums["dull"] / asked,
-        "groups_partial": sums["partial"] / asked,
+        "groups_without_signal": sums["dull"] / problems,
+        "groups_partial": sums["partial"] / problems,
         "answer_tokens": sums["tokens"] / first,
         "truncated": sums["truncated"] / first,
         **{name: sums[name] for name in COUNTS},

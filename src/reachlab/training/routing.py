@@ -14,7 +14,8 @@ from reachlab.moe import densified, densify, restore, saved
 from reachlab.moe.balance import Form, load_balancing_loss, z_loss
 from reachlab.moe.here import Here
 from reachlab.moe.instruments import Recorder
-from reachlab.moe.layer import Routing, in_backward
+from reachlab.moe.layer import in_backward
+from reachlab.moe.signals import Routing
 from reachlab.training.config import BalanceConfig, RoutingConfig
 
 NOTHING = BalanceConfig(balance=0.0)
@@ -33,11 +34,11 @@ def route(
             method as a part of what it computes.
     """
     options = _options(config)
-    found = densified(model)
-    if found is not None:  # loading restored it: it is part of the function
-        if config.routing != "topk" and (found.method, found.options) != (config.routing, options):
+    dense = densified(model)
+    if dense is not None:  # loading restored it: it is part of the function
+        if config.routing != "topk" and (dense.method, dense.options) != (config.routing, options):
             raise ReachlabError(
-                f"the checkpoint's routers are {found.method} {found.options}, which is part of what it computes: "
+                f"the checkpoint's routers are {dense.method} {dense.options}, which is part of what it computes: "
                 "leave --routing as it is there, or start from another checkpoint"
             )
     elif config.routing != "topk" and source is not None and saved(source) == (config.routing, options):
@@ -80,10 +81,10 @@ class Balance:
         self.asked = bool(self.weight or self.z_weight)
         self._here = Heard()
         if self.asked:
-            found = densified(model)
-            assert found is not None
-            self._score = found.layers[0].site.score
-            for layer in found.layers:
+            dense = densified(model)
+            assert dense is not None
+            self._score = dense.layers[0].site.score
+            for layer in dense.layers:
                 layer.listeners.append(self._hear)
 
     def _hear(self, routing: Routing) -> None:
@@ -99,7 +100,7 @@ class Balance:
         heard, self._here.routings = self._here.routings, []
         logits_LTE = [routing.logits_TE for routing in heard]
         processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-        total, said = torch.zeros((), device=mask_BT.device), {}
+        total, metrics = torch.zeros((), device=mask_BT.device), {}
         for name, weight in (("balance", self.weight), ("z_loss", self.z_weight)):
             if weight and name == "balance":
                 visited = [routing.indices_TK for routing in heard]
@@ -111,8 +112,8 @@ class Balance:
             # Every process has the whole value, and adds its share of it.
             part = loss - (1 - 1 / processes) * loss.detach()
             total = total + weight * processes / self.parts * part
-            said[name] = loss.detach() / self.parts
-        return total, said
+            metrics[name] = loss.detach() / self.parts
+        return total, metrics
 
 
 def _weights(model: PreTrainedModel, config: BalanceConfig) -> tuple[float, float]:

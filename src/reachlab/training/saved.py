@@ -41,14 +41,14 @@ def read_state(folder: Path, modules: Mapping[str, nn.Module], others: Collectio
     if type(step) is not int or not 0 <= step <= steps:
         raise ValueError(f"{FILE} is of step {step!r}, and the run has {steps}")
     for name, module in modules.items():
-        found = state[name]
-        if not isinstance(found, dict) or not isinstance(found.get("model"), dict) or "optimizers" not in found:
+        saved = state[name]
+        if not isinstance(saved, dict) or not isinstance(saved.get("model"), dict) or "optimizers" not in saved:
             raise ValueError(f"{FILE} has no weights and optimizers of {name!r}")
         trained = {n for n, _ in module.named_parameters(remove_duplicate=False)}
-        bad = not_finite({n: w for n, w in found["model"].items() if n in trained})
+        bad = not_finite({n: w for n, w in saved["model"].items() if n in trained})
         if bad is not None:
             raise ValueError(f"the weights of step {step} are not finite: {bad}")
-        if any(value.isnan().any() for value in _tensors(found["optimizers"])):
+        if any(value.isnan().any() for value in _tensors(saved["optimizers"])):
             raise ValueError(f"the optimizer of step {step} holds what is no number")
     return state
 
@@ -74,14 +74,14 @@ def _tensors(nested: Any) -> list[Tensor]:
 def refusal(run: RunFolder, error: BaseException) -> ReachlabError:
     """What to say of a state that cannot be gone on from, with the newest weights of the way that are good."""
     why = (str(error).strip() or type(error).__name__).splitlines()[0]
-    said = f"{run.file('state')}: not a state to go on from ({why})"
+    message = f"{run.file('state')}: not a state to go on from ({why})"
     for step, path in reversed(run.kept().items()):
         if _sound(Path(path)):
             return ReachlabError(
-                f"{said}; the weights of step {step} in {path} are good: copy them if they are wanted (starting over "
-                "drops them), then delete state/ to start over"
+                f"{message}; the weights of step {step} in {path} are good: copy them if they are wanted (starting "
+                "over drops them), then delete state/ to start over"
             )
-    return ReachlabError(f"{said}, and no good checkpoint of an earlier step is kept; delete it to start over")
+    return ReachlabError(f"{message}, and no good checkpoint of an earlier step is kept; delete it to start over")
 
 
 def _sound(checkpoint: Path) -> bool:
@@ -109,12 +109,12 @@ def read_log(run: RunFolder, step: int) -> list[dict[str, Any]]:
         rows = [row for row in run.metrics() if row["step"] <= step]
     except ReachlabError as error:
         raise _log_error(str(error), run, step) from error
-    found = [row["step"] for row in rows]
-    if found != list(range(1, step + 1)):
-        missing = sorted({*range(1, step + 1)} - {*found})
-        said = f"no line of step {', '.join(map(str, missing[:3]))}" + " and others" * (len(missing) > 3)
+    steps = [row["step"] for row in rows]
+    if steps != list(range(1, step + 1)):
+        missing = sorted({*range(1, step + 1)} - {*steps})
+        message = f"no line of step {', '.join(map(str, missing[:3]))}" + " and others" * (len(missing) > 3)
         raise _log_error(
-            f"{run.file(LOG)}: {said if missing else 'lines that come twice, or in another order'}", run, step
+            f"{run.file(LOG)}: {message if missing else 'lines that come twice, or in another order'}", run, step
         )
     column(run, rows, "seconds", step)
     return rows
@@ -132,10 +132,10 @@ def column(run: RunFolder, rows: Sequence[Mapping[str, Any]], name: str, step: i
     return [float(row[name]) for row in rows]
 
 
-def _log_error(said: str, run: RunFolder, step: int) -> ReachlabError:
+def _log_error(message: str, run: RunFolder, step: int) -> ReachlabError:
     if not step:
-        return ReachlabError(f"{said}; no state is saved, so delete {LOG} to start over")
+        return ReachlabError(f"{message}; no state is saved, so delete {LOG} to start over")
     return ReachlabError(
-        f"{said}; the state of step {step} in {run.file('state')} is good, and needs every line up to it: mend the "
+        f"{message}; the state of step {step} in {run.file('state')} is good, and needs every line up to it: mend the "
         f"file, or delete state/ and {LOG} to start over"
     )

@@ -11,23 +11,23 @@ DOUBTS = ("truncated_right", "contradictions")
 
 def shown(metrics: Mapping[str, float]) -> dict[str, float | int | str]:
     """Names and values for the line of progress."""
-    found: dict[str, float | int | str] = {}
+    scalars: dict[str, float | int | str] = {}
     if "accuracy" in metrics:
-        found["accuracy"] = _percent(metrics["accuracy"])
+        scalars["accuracy"] = _percent(metrics["accuracy"])
         if metrics["reward"] != metrics["accuracy"]:
-            found["reward"] = metrics["reward"]
-        found |= {"tokens": round(metrics["answer_tokens"]), "cut": _percent(metrics["truncated"])}
+            scalars["reward"] = metrics["reward"]
+        scalars |= {"tokens": round(metrics["answer_tokens"]), "cut": _percent(metrics["truncated"])}
         if "kl_start" in metrics:
-            found["KL"] = metrics["kl_start"]
+            scalars["KL"] = metrics["kl_start"]
         if metrics.get("groups_partial"):
-            found["partial credit alone"] = _percent(metrics["groups_partial"])
+            scalars["partial credit alone"] = _percent(metrics["groups_partial"])
     else:
-        found["nats a token"] = metrics["loss"]
+        scalars["nats a token"] = metrics["loss"]
     if "eval_pass1" in metrics:
-        found["held-out"] = _percent(metrics["eval_pass1"])
+        scalars["held-out"] = _percent(metrics["eval_pass1"])
     if "val_loss" in metrics:
-        found["held-out"] = metrics["val_loss"]
-    return found | {name: int(metrics[name]) for name in DOUBTS if metrics.get(name)}
+        scalars["held-out"] = metrics["val_loss"]
+    return scalars | {name: int(metrics[name]) for name in DOUBTS if metrics.get(name)}
 
 
 def _percent(share: float) -> str:

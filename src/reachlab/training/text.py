@@ -47,13 +47,13 @@ class Tokens:
     def seen(self, model: Any, device: torch.device) -> dict[str, Tensor]:
         """What the model is given beside the ids: the rows' pictures, and where its tokens are if that depends on
         them."""
-        if not (found := pixels(self.prompts_B, device)):
+        if not (inputs := pixels(self.prompts_B, device)):
             return {}
         places = Places(model)
-        found["input_ids"] = places.fed_after(self.prompts_B, self.ids_BT).to(device)
+        inputs["input_ids"] = places.fed_after(self.prompts_B, self.ids_BT).to(device)
         if places:
-            found["position_ids"] = places.rows(self.prompts_B, self.ids_BT.shape[1]).to(device)
-        return found
+            inputs["position_ids"] = places.rows(self.prompts_B, self.ids_BT.shape[1]).to(device)
+        return inputs
 
     def share(self, rank: int, world: int) -> "Tokens":
         """The rows of one of `world` processes; where there is none for it, a row of which nothing counts."""
@@ -86,13 +86,13 @@ def solutions(task: Task, seed: int) -> Documents:
 
 def _of_task(task: Task, seed: int, write: Callable[[Problem, Random], str | None]) -> Documents:
     def documents(start: int, n: int) -> list[Document]:
-        found = []
+        drawn = []
         for index, problem in enumerate(islice(task.stream("train", seed, start), n), start):
             text = write(problem, Random(f"{seed} text {index}"))
             if text is None:
                 raise ReachlabError(f"{task.spec}: the task has no answers to learn from; distil from a run of samples")
-            found.append(Document(problem.asked, text))
-        return found
+            drawn.append(Document(problem.asked, text))
+        return drawn
 
     return documents
 
@@ -111,19 +111,19 @@ def teacher_samples(store: SampleStore, task: Asked, seed: int, right: bool = Tr
     learned = [s for s in store.samples(problems) if (s.verdict.status == "correct" if right else s.finish == "stop")]
     # The teacher may have been asked otherwise.
     again = [(*task.again(problems[s.problem_id], s.text), s.finish == "stop") for s in learned]
-    known = [Document(problem.asked, text, ended) for problem, text, ended in again]
-    if not known:
+    pool = [Document(problem.asked, text, ended) for problem, text, ended in again]
+    if not pool:
         raise ReachlabError(
             f"{store.folder.url}: no {'correct' if right else 'finished'} sample of a training problem to learn from; "
             f"draw the teacher's samples with --split train{'' if right else ', and longer --max-tokens'}"
         )
 
     def documents(start: int, n: int) -> list[Document]:
-        found = []
+        drawn = []
         for index in range(start, start + n):
-            epoch, position = divmod(index, len(known))
-            found.append(known[order(len(known), seed, epoch)[position]])
-        return found
+            epoch, position = divmod(index, len(pool))
+            drawn.append(pool[order(len(pool), seed, epoch)[position]])
+        return drawn
 
     return documents
 
@@ -150,10 +150,10 @@ def document_batches(
     turn = answer_end(tokenizer, ends)
 
     def at(step: int) -> Tokens:
-        found = documents(step * batch, batch)
-        prompts = encode_prompts(tokenizer, [document.prompt for document in found])
-        answers = encode_answers(tokenizer, [document.answer for document in found])
-        for document, ids in zip(found, answers, strict=True):
+        drawn = documents(step * batch, batch)
+        prompts = encode_prompts(tokenizer, [document.prompt for document in drawn])
+        answers = encode_answers(tokenizer, [document.answer for document in drawn])
+        for document, ids in zip(drawn, answers, strict=True):
             if document.ended:
                 ids.append(turn if is_chat(document.prompt) else tokenizer.eos_token_id)
         tokens = pad(prompts, answers, tokenizer.pad_token_id, length, answer_only)

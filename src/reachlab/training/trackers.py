@@ -55,10 +55,10 @@ class Trackers:
 
         # accelerate's trackers ask it which process is the main one; a process alone has to be told that it is.
         PartialState(cpu=True)
-        key, known = _recall(folder)
+        key, recalled = _recall(folder)
         for name in dict.fromkeys(names):
             if name == "tensorboard":
-                purge = {"purge_step": step + 1} if name in known else {}
+                purge = {"purge_step": step + 1} if name in recalled else {}
                 tracker: Any = tracking.TensorBoardTracker("tensorboard", logging_dir=folder, **purge)
             elif name == "wandb":
                 tracker = tracking.WandBTracker(
@@ -76,7 +76,7 @@ class Trackers:
                     PROJECT,
                     # trackio resumes by name, and names may be the same in several folders.
                     name=f"{run}-{key[:6]}",
-                    resume="allow" if name in known else "never",
+                    resume="allow" if name in recalled else "never",
                     config=flatten(config),
                     embed=False,
                     auto_log_cpu=False,
@@ -85,10 +85,10 @@ class Trackers:
             # What trackio prints is no result of a command.
             with redirect_stdout(sys.stderr):
                 tracker.start()
-            if name == "tensorboard" and name not in known:
+            if name == "tensorboard" and name not in recalled:
                 tracker.store_init_configuration(flatten(config))
             self.trackers.append(tracker)
-        RunFolder(folder).write(FILE, json.dumps({"key": key, "trackers": sorted(known | set(names))}))
+        RunFolder(folder).write(FILE, json.dumps({"key": key, "trackers": sorted(recalled | set(names))}))
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Metrics of `step`; those that are not finite are left out."""
@@ -132,13 +132,13 @@ def group(name: str) -> str:
 
 def flatten(config: Mapping[str, Any], above: str = "") -> dict[str, int | float | str | bool]:
     """A nested configuration as `loop.steps` → value; what is no number is text."""
-    found: dict[str, int | float | str | bool] = {}
+    flat: dict[str, int | float | str | bool] = {}
     for name, value in config.items():
         if isinstance(value, Mapping):
-            found |= flatten(value, f"{above}{name}.")
+            flat |= flatten(value, f"{above}{name}.")
         else:
-            found[f"{above}{name}"] = value if isinstance(value, int | float | str) else str(value)
-    return found
+            flat[f"{above}{name}"] = value if isinstance(value, int | float | str) else str(value)
+    return flat
 
 
 def _recall(folder: Path) -> tuple[str, set[str]]:

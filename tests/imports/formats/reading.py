@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reachlab.imports.config import ImportConfig
-from reachlab.imports.files import open_file
 from reachlab.imports.formats import read_rows, recognise
+from reachlab.imports.log_files import open_file
 from reachlab.imports.overrides import Overrides
 from reachlab.imports.record import Record
 

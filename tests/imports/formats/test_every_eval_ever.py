@@ -6,8 +6,8 @@ import pytest
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
+from reachlab.imports.importing import import_samples
 from reachlab.imports.result import ImportedRun
-from reachlab.imports.run import import_samples
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 

@@ -6,51 +6,54 @@ from tests.imports.formats.reading import labels, lines, read, texts
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
-from reachlab.imports.formats.fields import Fields, Found, number_of
+from reachlab.imports.formats.fields import FieldNames, Fields, number_of
 
 
-def found(*rows: dict[str, Any], **named: Any) -> Found:
+def found(*rows: dict[str, Any], **named: Any) -> FieldNames:
     format = Fields(ImportConfig(file=("f.jsonl",), **named))
-    return format.look_through((f"f.jsonl:{n}", row) for n, row in enumerate(rows, 1)).found
+    return format.look_through((f"f.jsonl:{n}", row) for n, row in enumerate(rows, 1)).names
 
 
 @pytest.mark.parametrize(
     ("row", "fields"),
     [
-        ({"question": "", "answer": "", "response": ""}, Found("response", "question", "answer")),
+        ({"question": "", "answer": "", "response": ""}, FieldNames("response", "question", "answer")),
         (
             {"problem_id": 1, "prompt": "", "ground_truth": "", "answer": "", "completions": [], "is_correct": [True]},
-            Found("completions", "prompt", "ground_truth", "problem_id", None, "is_correct"),
+            FieldNames("completions", "prompt", "ground_truth", "problem_id", None, "is_correct"),
         ),
         (
             {"id": 1, "sample": 0, "problem": "", "solution": "", "text": ""},
-            Found("text", "problem", "solution", "id", "sample"),
+            FieldNames("text", "problem", "solution", "id", "sample"),
         ),
-        ({"question": "", "answer": "", "sample": ""}, Found("sample", "question", "answer")),
-        ({"question": "", "gold": "", "answer": "", "response": ""}, Found("response", "question", "gold")),
-        ({"question": "", "answer": "", "output": "", "raw_output": ""}, Found("raw_output", "question", "answer")),
+        ({"question": "", "answer": "", "sample": ""}, FieldNames("sample", "question", "answer")),
+        ({"question": "", "gold": "", "answer": "", "response": ""}, FieldNames("response", "question", "gold")),
+        (
+            {"question": "", "answer": "", "output": "", "raw_output": ""},
+            FieldNames("raw_output", "question", "answer"),
+        ),
         (
             {"prompt": "", "responses": [], "reward_model": {"ground_truth": "4", "style": "rule"}},
-            Found("responses", "prompt", "reward_model.ground_truth"),
+            FieldNames("responses", "prompt", "reward_model.ground_truth"),
         ),
         (
             {"question": "", "ground_truth": "", "m": {"solution": "", "is_correct": True}},
-            Found("*.solution", "question", "ground_truth", None, None, "*.is_correct"),
+            FieldNames("*.solution", "question", "ground_truth", None, None, "*.is_correct"),
         ),
         (
             {"question": "", "answer": "", "m": {"solution": "", "is_correct": True}, "n": {"solution": ""}},
-            Found("*.solution", "question", "answer"),
+            FieldNames("*.solution", "question", "answer"),
         ),
-        ({"task_id": "x/0", "solution": "def f(): pass"}, Found("solution", None, None, "task_id")),
+        ({"task_id": "x/0", "solution": "def f(): pass"}, FieldNames("solution", None, None, "task_id")),
     ],
 )
-def test_common_names_are_found(row: dict[str, Any], fields: Found) -> None:
+def test_common_names_are_found(row: dict[str, Any], fields: FieldNames) -> None:
     assert found({k: "x" if v == "" else v for k, v in row.items()}) == fields
 
 
 def test_names_that_are_given_win() -> None:
     row = {"question": "a", "q": "b", "answer": "c", "text": "d", "out": {"x": "e"}}
-    assert found(row, question="q", text="out.x") == Found("out.x", "q", "answer")
+    assert found(row, question="q", text="out.x") == FieldNames("out.x", "q", "answer")
 
 
 def test_a_field_that_the_first_row_lacks() -> None:

@@ -9,8 +9,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from reachlab.moe import Densified, densified, densify
-from reachlab.moe.layer import Layer, Routing
+from reachlab.moe.layer import HookedLayer
 from reachlab.moe.methods.default import Default
+from reachlab.moe.signals import Routing
 
 PASSES = 300
 
@@ -25,7 +26,7 @@ def settled(estimator: str, **options: Any) -> tuple[PreTrainedModel, Densified]
     return model, found
 
 
-def truth(model: PreTrainedModel, layer: Layer) -> tuple[Tensor, Routing]:
+def truth(model: PreTrainedModel, layer: HookedLayer) -> tuple[Tensor, Routing]:
     """Every expert's answer to every token of the batch, (T, E, D), and how the tokens are routed."""
     seen: list[Tensor] = []
     routings: list[Routing] = []
@@ -40,12 +41,12 @@ def truth(model: PreTrainedModel, layer: Layer) -> tuple[Tensor, Routing]:
     return answers_SD.view(T, E, -1), routings[0]
 
 
-def stand(layer: Layer) -> Any:
+def stand(layer: HookedLayer) -> Any:
     assert isinstance(layer.method, Default)
     return layer.method.stand
 
 
-def error(layer: Layer, answers_TED: Tensor, routing: Routing) -> float:
+def error(layer: HookedLayer, answers_TED: Tensor, routing: Routing) -> float:
     """Σ π |E_i(x) − Ê_i(x)|² over inactive pairs, over the same with Ê = 0."""
     weights_TM, vectors_MD = stand(layer).stand_ins(routing)
     T, E = routing.pi_TE.shape

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from reachlab.moe import densify
 from reachlab.moe.estimators.probes import probe, uniform
-from reachlab.moe.layer import Layer, Routing
+from reachlab.moe.layer import HookedLayer
+from reachlab.moe.signals import Routing
 
 
 @pytest.fixture
-def heard() -> tuple[Layer, Tensor, Routing]:
+def heard() -> tuple[HookedLayer, Tensor, Routing]:
     """A layer of OLMoE with the tokens and the routing of a pass."""
     model = tiny_models()["olmoe"]().train()
     layer = densify(model, "topk").layers[0]
@@ -24,7 +25,7 @@ def heard() -> tuple[Layer, Tensor, Routing]:
     return layer, *found[0]
 
 
-def test_a_probe_visits_an_inactive_expert_and_brings_its_answer(heard: tuple[Layer, Tensor, Routing]) -> None:
+def test_a_probe_visits_an_inactive_expert_and_brings_its_answer(heard: tuple[HookedLayer, Tensor, Routing]) -> None:
     layer, hidden_TD, routing = heard
     found = probe(layer, hidden_TD, routing, 0.5, torch.tensor(3))
     assert len(found.tokens_M) == 32
@@ -36,7 +37,7 @@ def test_a_probe_visits_an_inactive_expert_and_brings_its_answer(heard: tuple[La
     assert not found.outputs_MD.requires_grad
 
 
-def test_probes_are_an_unbiased_sample_of_what_the_router_passes_by(heard: tuple[Layer, Tensor, Routing]) -> None:
+def test_probes_are_an_unbiased_sample_of_what_the_router_passes_by(heard: tuple[HookedLayer, Tensor, Routing]) -> None:
     """Σ Π over the probes of (x, i) estimates (M / T) π_i(x), pair by pair: a chi-square over all pairs."""
     layer, hidden_TD, routing = heard
     T, E = routing.pi_TE.shape
@@ -53,7 +54,7 @@ def test_probes_are_an_unbiased_sample_of_what_the_router_passes_by(heard: tuple
     assert chi2.sf(float(statistic), int(likely.sum())) > 1e-3
 
 
-def test_padding_is_not_counted(heard: tuple[Layer, Tensor, Routing]) -> None:
+def test_padding_is_not_counted(heard: tuple[HookedLayer, Tensor, Routing]) -> None:
     layer, hidden_TD, routing = heard
     real_T = torch.arange(len(hidden_TD)) % 2 == 0
     found = probe(layer, hidden_TD, replace(routing, tokens_T=real_T), 1.0, torch.tensor(0))
@@ -61,7 +62,7 @@ def test_padding_is_not_counted(heard: tuple[Layer, Tensor, Routing]) -> None:
 
 
 def test_a_draw_is_a_function_of_its_number_and_leaves_torchs_numbers_alone(
-    heard: tuple[Layer, Tensor, Routing],
+    heard: tuple[HookedLayer, Tensor, Routing],
 ) -> None:
     layer, hidden_TD, routing = heard
     before = torch.get_rng_state()

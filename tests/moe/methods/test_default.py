@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
 from reachlab.moe import densified, densify
-from reachlab.moe.families import find_layers
+from reachlab.moe.sites import find_layers
 
 
 def softmax(logits_TE: Tensor) -> Tensor:

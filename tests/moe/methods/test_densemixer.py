@@ -6,7 +6,7 @@ from tests.moe.tiny import TINY, answer, inputs
 from torch import Tensor
 
 from reachlab.moe.densify import Densified, densify, undensify
-from reachlab.moe.layer import Layer
+from reachlab.moe.layer import HookedLayer
 
 FAMILIES = ("olmoe", "mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "granitemoe", "gemma4")
 """Softmax and sigmoid, renormalised and not, before and after the top-k, scales, factors, biases of experts."""
@@ -18,7 +18,7 @@ def dense(family: str, implementation: str = "eager", double: bool = True) -> De
     return densify((model.double() if double else model).train(), "densemixer")
 
 
-def by_hand(layer: Layer, hidden_TD: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def by_hand(layer: HookedLayer, hidden_TD: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Output, π, weights and indices of a layer, called as its block calls it."""
     shape = (1, *hidden_TD.shape) if layer.site.family.batched else hidden_TD.shape
     logits_TE, weights_TK, indices_TK = layer.router(hidden_TD.view(shape))[:3]

@@ -12,9 +12,10 @@ from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
 from reachlab.moe.densify import Densified, densified, densify
-from reachlab.moe.layer import Layer, Routing
+from reachlab.moe.layer import HookedLayer
 from reachlab.moe.methods.lossfree import LossFree
 from reachlab.moe.scores import active_weights, score
+from reachlab.moe.signals import Routing
 
 OURS = ("olmoe", "mixtral", "gpt_oss", "granitemoe", "flint", "gemma4", "deepseek_v2")
 THEIRS = {
@@ -32,13 +33,13 @@ def training(model: PreTrainedModel, **options: float) -> Densified:
     return densify(model.train(), "lossfree", **({"rate": RATE} | options))
 
 
-def last(found: Densified) -> tuple[Layer, LossFree]:
+def last(found: Densified) -> tuple[HookedLayer, LossFree]:
     layer = found.layers[-1]
     assert isinstance(layer.method, LossFree)
     return layer, layer.method
 
 
-def listened(layer: Layer) -> list[Routing]:
+def listened(layer: HookedLayer) -> list[Routing]:
     heard: list[Routing] = []
     layer.listeners.append(lambda routing: heard.append(replace(routing)))
     return heard

@@ -6,10 +6,9 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
-from reachlab.imports.files import Broken, LogFile
 from reachlab.imports.formats.base import Format, Placed
 from reachlab.imports.formats.bigcode import BigCode
-from reachlab.imports.formats.chat import Chat
+from reachlab.imports.formats.chat import ChatLog
 from reachlab.imports.formats.cruxeval import CruxEval
 from reachlab.imports.formats.evalplus import EvalPlus
 from reachlab.imports.formats.evalscope import EvalScope
@@ -31,6 +30,7 @@ from reachlab.imports.formats.skyrl import SkyRL
 from reachlab.imports.formats.tree_of_thought import TreeOfThought
 from reachlab.imports.formats.trl import TRL
 from reachlab.imports.formats.verl import Verl
+from reachlab.imports.log_files import Broken, LogFile
 
 FORMATS: tuple[type[Format], ...] = (
     Reachlab,
@@ -54,7 +54,7 @@ FORMATS: tuple[type[Format], ...] = (
     Verl,
     SkyRL,
     TRL,
-    Chat,
+    ChatLog,
     Fields,
 )
 FIRST = 16
@@ -92,9 +92,9 @@ def recognise(config: ImportConfig, file: LogFile) -> Format:
         return InspectAI(config)
     # A document is read once and each format looks at it.
     values = list(islice(file.values(), 1 if file.kind == "document" else FIRST))
-    for found in formats:
-        if (rows := _first(file, found, values)) and all(found.recognises(row) for row in rows):
-            return found
+    for kind in formats:
+        if (rows := _first(file, kind, values)) and all(kind.recognises(row) for row in rows):
+            return kind
     raise ReachlabError(f"{file.path}: {_seen(values)}; no answers of models are found in it")
 
 

@@ -69,8 +69,8 @@ class Format(ABC):
             raise ReachlabError(f"{place}: no field {error} in what should be a row of {self.tool}") from error
         except (TypeError, AttributeError, ValueError, IndexError) as error:
             reason = " ".join(str(error).split())[:200]
-            said = f"not as {self.tool} writes it ({reason})" if self.narrow else reason
-            raise ReachlabError(f"{place}: {said}") from error
+            why = f"not as {self.tool} writes it ({reason})" if self.narrow else reason
+            raise ReachlabError(f"{place}: {why}") from error
 
     @abstractmethod
     def read(self, row: Any, place: str) -> Iterable[Record]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reachlab.imports.formats.base import Format, Placed
-from reachlab.imports.record import Record, said
+from reachlab.imports.record import Record, logged
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class BigCode(Format):
 
     def read(self, row: Any, place: str) -> Iterable[Record]:
         """A problem."""
-        yield Record(answers=said(row["generations"], None, place), id=str(row["number"]))
+        yield Record(answers=logged(row["generations"], None, place), id=str(row["number"]))
 
 
 def _texts(value: Any) -> bool:

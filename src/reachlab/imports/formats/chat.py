@@ -10,13 +10,13 @@ from reachlab.imports.apart import Apart
 from reachlab.imports.formats.base import Format, Placed, numbered
 from reachlab.imports.formats.fields import GOLD_NAMES, ID_NAMES, LABEL_NAMES, MODEL_NAMES, TEXT_NAMES
 from reachlab.imports.labels import are_labels
-from reachlab.imports.record import Record, answer_of, first_of, id_of, is_chat, question_of, said
+from reachlab.imports.record import Record, answer_of, first_of, id_of, is_chat, logged, question_of
 
 CHAT_NAMES = ("messages", "conversations", "conversation")
 
 
 @dataclass(frozen=True)
-class Chat(Apart, Format):
+class ChatLog(Apart, Format):
     """A row a chat."""
 
     name = "chat"
@@ -46,7 +46,7 @@ class Chat(Apart, Format):
         marked = label is not None and are_labels([row[label]], self.config.threshold)
         identity = first_of(row, ID_NAMES)
         yield Record(
-            answers=said([answer_of(chat)], [row[label]] if marked and label else None, place),
+            answers=logged([answer_of(chat)], [row[label]] if marked and label else None, place),
             question=question_of(chat),
             gold=None if gold is None else row[gold],
             worked=gold == "solution",

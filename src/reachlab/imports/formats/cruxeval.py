@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reachlab.imports.formats.base import Format, Placed
-from reachlab.imports.record import Record, id_of, said
+from reachlab.imports.record import Record, id_of, logged
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class CruxEval(Format):
         texts = document.get("raw_generations") if isinstance(document, dict) else None
         if not isinstance(texts, dict):
             return super().unfold(document, place)
-        found = document.get("raw_scored_generations")
-        scores = found if isinstance(found, dict) else {}
+        rows = document.get("raw_scored_generations")
+        scores = rows if isinstance(rows, dict) else {}
         return (
             (f"{place}: {name}", {"sample": name, "raw_generations": row, "raw_scored_generations": scores.get(name)})
             for name, row in texts.items()
@@ -39,4 +39,4 @@ class CruxEval(Format):
     def read(self, row: Any, place: str) -> Iterable[Record]:
         """A problem."""
         labels = row.get("raw_scored_generations")
-        yield Record(answers=said(row["raw_generations"], labels, place), id=id_of(row["sample"]))
+        yield Record(answers=logged(row["raw_generations"], labels, place), id=id_of(row["sample"]))

@@ -15,7 +15,7 @@ from typing import Any
 from reachlab.errors import ReachlabError
 from reachlab.imports.formats.base import Format, Placed
 from reachlab.imports.labels import as_label
-from reachlab.imports.record import Record, id_of, said
+from reachlab.imports.record import Record, id_of, logged
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class EvalPlus(Format):
         base, plus = row["base_status"], row.get("plus_status")
         # A status that says neither is none of the answer; one failed set of tests is enough to fail.
         label = base if plus is None or as_label(base) is False else plus
-        yield Record(answers=said([row["solution"]], [label], place), id=id_of(row["task_id"]))
+        yield Record(answers=logged([row["solution"]], [label], place), id=id_of(row["task_id"]))
 
     def taken(self) -> str:
         """Whose label."""

@@ -19,9 +19,9 @@ from typing import Any
 from reachlab.imports.apart import Apart
 from reachlab.imports.formats.base import Format
 from reachlab.imports.formats.fields import QUESTION_NAMES
-from reachlab.imports.formats.openai_batch import said_in
+from reachlab.imports.formats.openai_batch import answers_in
 from reachlab.imports.gold import is_worked, one_answer
-from reachlab.imports.record import Record, Said, first_of, id_of, is_chat, present, question_of, said
+from reachlab.imports.record import LoggedAnswer, Record, first_of, id_of, is_chat, logged, present, question_of
 
 
 @dataclass(frozen=True)
@@ -47,28 +47,28 @@ class EvalScope(Apart, Format):
         sample = row.get("sample_score") or {}
         score = sample.get("score") or {}
         if row.get("model_output"):
-            answers = tuple(said_in(row["model_output"], place))
+            answers = tuple(answers_in(row["model_output"], place))
         else:
-            answers = said([score["prediction"]], None, place)
+            answers = logged([score["prediction"]], None, place)
         if len(answers) == 1 and score:
             answers = (replace(answers[0], label=_main_value(score)),)
         question = question_of(row["messages"]) if is_chat(row.get("messages")) else question_of(row.get("input"))
         group = sample.get("group_id")
-        known = id_of(group) if present(group) else None if question is not None else id_of(row["index"])
+        identity = id_of(group) if present(group) else None if question is not None else id_of(row["index"])
         gold = one_answer(row.get("target"))
         yield Record(
-            answers=answers, question=question, gold=gold, worked=is_worked(gold), id=known, run=self.run_of(row)
+            answers=answers, question=question, gold=gold, worked=is_worked(gold), id=identity, run=self.run_of(row)
         )
 
     def _old(self, row: dict[str, Any], place: str) -> Record:
         reviews = [choice.get("review") or {} for choice in row["choices"]]
         golds = {one_answer(review.get("gold")) for review in reviews}
-        texts: Iterable[Said] = said_in(row, place)
-        asked = first_of(row["raw_input"], QUESTION_NAMES)
+        texts: Iterable[LoggedAnswer] = answers_in(row, place)
+        question_name = first_of(row["raw_input"], QUESTION_NAMES)
         gold = golds.pop() if len(golds) == 1 else None
         return Record(
             answers=tuple(replace(a, label=r.get("result")) for a, r in zip(texts, reviews, strict=True)),
-            question=None if asked is None else question_of(row["raw_input"][asked]),
+            question=None if question_name is None else question_of(row["raw_input"][question_name]),
             gold=gold,
             worked=is_worked(gold),
             id=id_of(row["index"]),

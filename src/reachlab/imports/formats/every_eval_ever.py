@@ -14,7 +14,7 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.formats.base import Format, Placed
-from reachlab.imports.record import Record, answer_of, is_chat, question_of, said
+from reachlab.imports.record import Record, answer_of, is_chat, logged, question_of
 from reachlab.tasks.choice_rows import choice_from
 
 NUMBERS = ("pass@1", "accuracy", "acc", "exact_match")
@@ -46,18 +46,18 @@ class EveryEvalEver(Format):
         Raises:
             ReachlabError: --filter names a metric that is not there.
         """
-        found: dict[tuple[str, ...], None] = {}
+        runs: dict[tuple[str, ...], None] = {}
         for _, row in rows:
             if self.recognises(row):
                 names = ("model_id", "evaluation_name", "evaluation_result_id")
-                found.setdefault(tuple(str(row.get(name) or "") for name in names))
-        metrics = list(dict.fromkeys(metric for _, _, metric in found))
+                runs.setdefault(tuple(str(row.get(name) or "") for name in names))
+        metrics = list(dict.fromkeys(metric for _, _, metric in runs))
         if self.config.filter and self.config.filter not in metrics:
             raise ReachlabError(f"--filter {self.config.filter}: the log has {', '.join(metrics)}")
-        at = [{key[i] for key in found} for i in (0, 1)]
+        at = [{key[i] for key in runs} for i in (0, 1)]
         several = tuple(name for name, seen in zip(("model_id", "evaluation_name"), at, strict=True) if len(seen) > 1)
         # Metrics of one evaluation score the same answers; one that is only of another evaluation is that one's own.
-        twice = {metric for m, e, metric in found if sum(key[:2] == (m, e) for key in found) > 1}
+        twice = {metric for m, e, metric in runs if sum(key[:2] == (m, e) for key in runs) > 1}
         if not twice:
             return replace(self, several=several)
         best = next((metric for metric in (self.config.filter, *NUMBERS) if metric in twice), metrics[0])
@@ -80,16 +80,16 @@ class EveryEvalEver(Format):
         """An answer, or several with one score, which is no answer's label then."""
         if row.get("evaluation_result_id") in self.others:
             return
-        asked, evaluation = row["input"], row["evaluation"]
+        prompt, evaluation = row["input"], row["evaluation"]
         texts = _texts(row, place)
         scored = isinstance(evaluation, dict) and len(texts) == 1 and not row.get("error")
-        question, gold = question_of(asked["raw"]), asked.get("reference")
+        question, gold = question_of(prompt["raw"]), prompt.get("reference")
         listed = gold if isinstance(gold, list) else [] if gold is None else [gold]
         choice = None
-        if question is not None and isinstance(asked.get("choices"), list) and len(listed) == 1:
-            choice = _choice(question, asked["choices"], listed[0], place)
+        if question is not None and isinstance(prompt.get("choices"), list) and len(listed) == 1:
+            choice = _choice(question, prompt["choices"], listed[0], place)
         yield Record(
-            answers=said(texts, [evaluation.get("is_correct")] if scored else None, f"{place}: field 'output'"),
+            answers=logged(texts, [evaluation.get("is_correct")] if scored else None, f"{place}: field 'output'"),
             question=question,
             gold=(listed[0] if len(listed) == 1 else listed) if listed else None,
             choice=choice,

@@ -17,7 +17,7 @@ from reachlab.imports.gold import one_answer
 from reachlab.imports.labels import are_labels, checked_label
 from reachlab.imports.paths import has, lookup, required
 from reachlab.imports.printed import looks_printed, printed_list
-from reachlab.imports.record import Record, Said, id_of, present, question_of, said
+from reachlab.imports.record import LoggedAnswer, Record, id_of, logged, present, question_of
 from reachlab.tasks.choice_rows import choice_of
 from reachlab.tasks.rows import shape
 
@@ -42,7 +42,7 @@ MODEL_NAMES = ("model", "model_name", "model_id", "model_name_or_path", "generat
 
 
 @dataclass(frozen=True)
-class Found:
+class FieldNames:
     """Paths of the fields that were named or found; None is "not there"."""
 
     text: str
@@ -52,9 +52,9 @@ class Found:
     index: str | None = None
     label: str | None = None
 
-    def of(self, name: str) -> "Found":
+    def of(self, name: str) -> "FieldNames":
         """The same, with ``*`` replaced by `name`."""
-        return Found(**{key: path and path.replace("*", name) for key, path in vars(self).items()})
+        return FieldNames(**{key: path and path.replace("*", name) for key, path in vars(self).items()})
 
     def words(self) -> str:
         """Which field is what."""
@@ -71,7 +71,7 @@ class Fields(Apart, Format):
     narrow = False
     apart_by = MODEL_NAMES
 
-    found: Found = field(default_factory=lambda: Found(""))
+    names: FieldNames = field(default_factory=lambda: FieldNames(""))
     matches: tuple[str, ...] = ()
     """What the ``*`` stands for."""
 
@@ -83,57 +83,57 @@ class Fields(Apart, Format):
         """Which fields the first rows have, and which models there are."""
         first = list(islice(rows, LOOKED_AT))
         looked = [(place, row) for place, row in first if isinstance(row, dict)]
-        found = self._find(*looked[0], [row for _, row in looked])
-        matches = [name for _, row in looked for name in _matches(row, found.text)] if "*" in found.text else []
+        names = self._find(*looked[0], [row for _, row in looked])
+        matches = [name for _, row in looked for name in _matches(row, names.text)] if "*" in names.text else []
         apart = super().look_through(chain(first, rows))
-        return replace(apart, found=found, matches=tuple(dict.fromkeys(matches)))
+        return replace(apart, names=names, matches=tuple(dict.fromkeys(matches)))
 
     def settings(self) -> dict[str, Any]:
         """Which field is what."""
-        return {"fields": vars(self.found)}
+        return {"fields": vars(self.names)}
 
     def taken(self) -> str:
         """Which field is what."""
-        return "; ".join(filter(None, (self.found.words(), super().taken())))
+        return "; ".join(filter(None, (self.names.words(), super().taken())))
 
     def read(self, row: Any, place: str) -> Iterable[Record]:
         """One record, or one for each match of the ``*``."""
-        if "*" not in self.found.text:
-            yield self._record(row, self.found, place, self.run_of(row))
+        if "*" not in self.names.text:
+            yield self._record(row, self.names, place, self.run_of(row))
             return
-        strange = [name for name in _matches(row, self.found.text) if name not in self.matches]
+        strange = [name for name in _matches(row, self.names.text) if name not in self.matches]
         if strange or not self.matches:
             raise ReachlabError(
-                f"{place}: {self.found.text} matches {', '.join(strange) or 'nothing'}, and in the first "
+                f"{place}: {self.names.text} matches {', '.join(strange) or 'nothing'}, and in the first "
                 f"{LOOKED_AT} rows {', '.join(self.matches) or 'nothing'}; its fields: {shape(row)}"
             )
         for name in self.matches:
             run = "-".join(filter(None, (self.run_of(row), name)))
-            yield self._record(row, self.found.of(name), place, run)
+            yield self._record(row, self.names.of(name), place, run)
 
-    def _record(self, row: Mapping[str, Any], found: Found, place: str, run: str) -> Record:
-        if not has(row, found.text):
-            raise ReachlabError(f"{place}: no field {found.text!r}; its fields: {shape(row)}")
+    def _record(self, row: Mapping[str, Any], names: FieldNames, place: str, run: str) -> Record:
+        if not has(row, names.text):
+            raise ReachlabError(f"{place}: no field {names.text!r}; its fields: {shape(row)}")
         question = None
-        if found.question is not None:
-            asked = lookup(row, found.question)
-            question = question_of(asked)
+        if names.question is not None:
+            text = lookup(row, names.question)
+            question = question_of(text)
             # A row may be known by its id alone.
-            if question is None and (asked is not None or found.id is None or lookup(row, found.id) is None):
-                asked = required(row, found.question, place)
-                raise ReachlabError(f"{place}: field {found.question!r}: text wanted, found {asked!r:.60}")
-        gold = None if found.answer is None else self._gold(required(row, found.answer, place), found.answer, place)
+            if question is None and (text is not None or names.id is None or lookup(row, names.id) is None):
+                text = required(row, names.question, place)
+                raise ReachlabError(f"{place}: field {names.question!r}: text wanted, found {text!r:.60}")
+        gold = None if names.answer is None else self._gold(required(row, names.answer, place), names.answer, place)
         index = None
-        if found.index is not None:
-            where = f"{place}: field {found.index!r}"
-            index = number_of(required(row, found.index, place), where)
+        if names.index is not None:
+            where = f"{place}: field {names.index!r}"
+            index = number_of(required(row, names.index, place), where)
         return Record(
-            answers=self._answers(row, found, place),
+            answers=self._answers(row, names, place),
             question=question,
             gold=gold,
-            worked=found.answer is not None and found.answer.rpartition(".")[2] == "solution",
-            choice=None if found.answer is None or question is None else choice_of(row, question, place, found.answer),
-            id=None if found.id is None else id_of(required(row, found.id, place)),
+            worked=names.answer is not None and names.answer.rpartition(".")[2] == "solution",
+            choice=None if names.answer is None or question is None else choice_of(row, question, place, names.answer),
+            id=None if names.id is None else id_of(required(row, names.id, place)),
             index=index,
             run=run,
         )
@@ -142,13 +142,13 @@ class Fields(Apart, Format):
         """The right answer; a printed list is a list, and code that nobody called an answer is none."""
         if isinstance(gold, str) and looks_printed(gold):
             return printed_list(gold, f"{place}: field {field!r}")
-        known = self.config.answer is None and isinstance(gold, str) and gold.strip()
-        return one_answer(gold) if known else gold
+        plain = self.config.answer is None and isinstance(gold, str) and gold.strip()
+        return one_answer(gold) if plain else gold
 
-    def _answers(self, row: Mapping[str, Any], found: Found, place: str) -> tuple[Said, ...]:
-        texts = lookup(row, found.text)
-        labels = None if found.label is None else lookup(row, found.label)
-        where = f"{place}: field {found.text!r}"
+    def _answers(self, row: Mapping[str, Any], names: FieldNames, place: str) -> tuple[LoggedAnswer, ...]:
+        texts = lookup(row, names.text)
+        labels = None if names.label is None else lookup(row, names.label)
+        where = f"{place}: field {names.text!r}"
         if _is_cell(row):
             # A table's cell is text: an empty one is no answer, and a printed list is a list.
             texts = printed_list(texts, where) if looks_printed(texts) else texts or None
@@ -156,14 +156,14 @@ class Fields(Apart, Format):
         if self.config.label is None and isinstance(texts, list) and len(texts) > 1 and not isinstance(labels, list):
             labels = None  # what is said of all answers together is the label of none
         if self.config.label is not None and labels is None:
-            raise ReachlabError(f"{place}: no field {found.label!r}; its fields: {shape(row)}")
-        answers = said(texts, labels, f"{place}: field {found.label if labels is not None else found.text!r}")
+            raise ReachlabError(f"{place}: no field {names.label!r}; its fields: {shape(row)}")
+        answers = logged(texts, labels, f"{place}: field {names.label if labels is not None else names.text!r}")
         if self.config.label is not None:
             for answer in answers:
-                checked_label(answer.label, f"{place}: field {found.label!r}", self.config.threshold)
+                checked_label(answer.label, f"{place}: field {names.label!r}", self.config.threshold)
         return answers
 
-    def _find(self, place: str, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Found:
+    def _find(self, place: str, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> FieldNames:
         """The fields to read: those the configuration names, the rest by common names.
 
         Raises:
@@ -202,7 +202,7 @@ class Fields(Apart, Format):
                 f"{place}: neither a question nor an id found; its fields are {shape(row)}; say which holds it, as in: "
                 f"reachlab import {' '.join(config.file)} --question FIELD"
             )
-        return Found(
+        return FieldNames(
             text=text,
             question=question,
             answer=answer,

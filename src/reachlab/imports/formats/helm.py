@@ -17,7 +17,7 @@ from reachlab.errors import ReachlabError
 from reachlab.imports.apart import Apart
 from reachlab.imports.formats.base import Format
 from reachlab.imports.gold import is_worked, one_answer
-from reachlab.imports.record import Record, Said, finish_of, id_of, present
+from reachlab.imports.record import LoggedAnswer, Record, finish_of, id_of, present
 from reachlab.tasks.choice_rows import choice_from
 
 
@@ -48,7 +48,7 @@ class Helm(Apart, Format):
         changed = (instance.get("perturbation") or {}).get("name")
         identity = id_of(instance.get("id"))
         yield Record(
-            answers=tuple(_said(row.get("result"))),
+            answers=tuple(_completions(row.get("result"))),
             question=question,
             gold=gold,
             worked=is_worked(gold),
@@ -58,10 +58,12 @@ class Helm(Apart, Format):
         )
 
 
-def _said(result: Any) -> Iterable[Said]:
+def _completions(result: Any) -> Iterable[LoggedAnswer]:
     if not result or not result.get("success", True):
-        yield Said(text=None)
+        yield LoggedAnswer(text=None)
         return
     for completion in result["completions"]:
         ended = completion.get("finish_reason")
-        yield Said(text=completion["text"], finish=finish_of(ended.get("reason") if isinstance(ended, dict) else ended))
+        yield LoggedAnswer(
+            text=completion["text"], finish=finish_of(ended.get("reason") if isinstance(ended, dict) else ended)
+        )

@@ -20,8 +20,8 @@ from reachlab.imports.formats.base import Format, Placed, numbered
 from reachlab.imports.gold import is_worked, one_answer
 from reachlab.imports.labels import are_labels
 from reachlab.imports.record import (
+    LoggedAnswer,
     Record,
-    Said,
     answer_of,
     finish_of,
     id_of,
@@ -70,8 +70,8 @@ class InspectAI(Apart, Format):
         """Which models there are, and which score says right or wrong."""
         first = list(islice(rows, LOOKED_AT))
         scores = [_scores(row) for _, row in first if isinstance(row, dict)]
-        names = list(dict.fromkeys(name for found in scores for name in found))
-        telling = [n for n in names if are_labels((found.get(n) for found in scores), self.config.threshold)]
+        names = list(dict.fromkeys(name for scorer in scores for name in scorer))
+        telling = [n for n in names if are_labels((scorer.get(n) for scorer in scores), self.config.threshold)]
         chosen = (telling or names or [""])[0]
         return replace(super().look_through(chain(first, rows)), score=chosen)
 
@@ -85,7 +85,7 @@ class InspectAI(Apart, Format):
         if row.get("choices") and gold is not None and question is not None:
             choice = choice_from(question, row["choices"], gold, place)
         yield Record(
-            answers=(self._said(row),),
+            answers=(self._answer(row),),
             question=question,
             gold=gold,
             worked=is_worked(gold),
@@ -100,7 +100,7 @@ class InspectAI(Apart, Format):
         label = self.config.label or (f"score {self.score}" if self.score else "no score")
         return "; ".join(filter(None, (f"answers from output, labels from {label}", super().taken())))
 
-    def _said(self, row: dict[str, Any]) -> Said:
+    def _answer(self, row: dict[str, Any]) -> LoggedAnswer:
         output = row.get("output") or {}
         choices = output.get("choices") or []
         text = message_text(choices[0]["message"]) if choices and "message" in choices[0] else None
@@ -109,7 +109,7 @@ class InspectAI(Apart, Format):
         if text is None and not row.get("error") and is_chat(row.get("messages")):
             text = answer_of(row["messages"])
         ended = finish_of(choices[0].get("stop_reason") if choices else None)
-        return Said(text=text, label=_scores(row).get(self.score), finish=ended)
+        return LoggedAnswer(text=text, label=_scores(row).get(self.score), finish=ended)
 
 
 def of_model(samples: Iterable[Any], head: Any) -> Iterator[Any]:
@@ -120,18 +120,18 @@ def of_model(samples: Iterable[Any], head: Any) -> Iterator[Any]:
 
 def _scores(row: Mapping[str, Any]) -> dict[str, Any]:
     """All that could be a label, by the name of its score, and of its value where a score has several."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     scores = row.get("scores")
     for name, score in scores.items() if isinstance(scores, dict) else ():
         value = score.get("value") if isinstance(score, dict) else score
         if isinstance(value, dict):
             within = [n for n in WITHIN if n in value] or (list(value) if len(value) == 1 else [])
-            found |= {f"{name}.{n}": value[n] for n in within}
+            values |= {f"{name}.{n}": value[n] for n in within}
         elif isinstance(value, list):
-            found |= {name: value[0]} if len(value) == 1 else {}
+            values |= {name: value[0]} if len(value) == 1 else {}
         else:
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 def _attached(row: dict[str, Any]) -> dict[str, Any]:

@@ -66,12 +66,12 @@ def _member(raw: IO[bytes], log: zipfile.ZipFile, name: str) -> bytes:
     raw.seek(name_length + extra_length, 1)
     packed = raw.read(info.compress_size)
     try:
-        found = bytes(pa.Codec("zstd").decompress(packed, decompressed_size=info.file_size))
+        data = bytes(pa.Codec("zstd").decompress(packed, decompressed_size=info.file_size))
     except (pa.ArrowException, OSError) as error:
         raise zipfile.BadZipFile(f"{name}: {str(error).splitlines()[0]}") from error
-    if zlib.crc32(found) != info.CRC:
+    if zlib.crc32(data) != info.CRC:
         raise zipfile.BadZipFile(f"{name}: its checksum is another")
-    return found
+    return data
 
 
 def _order(name: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from reachlab.errors import ReachlabError
 from reachlab.imports.formats.base import Format
 from reachlab.imports.gold import is_worked, one_answer
 from reachlab.imports.printed import looks_printed, printed_list
-from reachlab.imports.record import Record, id_of, present, said
+from reachlab.imports.record import Record, id_of, logged, present
 from reachlab.tasks.answers.kinds.choice import LETTERS
 from reachlab.tasks.choice_rows import Choice, choice_from
 
@@ -83,7 +83,7 @@ def _record(
             choice = choice_from(question, options, right, place)
     label = _label(metrics) if len(texts) == 1 else None
     return Record(
-        answers=said(texts, None if label is None else [label], place),
+        answers=logged(texts, None if label is None else [label], place),
         question=question,
         gold=gold,
         worked=is_worked(gold),
@@ -101,11 +101,11 @@ def _label(metrics: Any) -> Any:
             return None
     if not isinstance(metrics, Mapping):
         return None
-    told = {name: value for name, value in metrics.items() if present(value) and isinstance(value, (int, float))}
-    compared = [name for start in COMPARED for name in told if name.casefold().startswith(start)]
+    values = {name: value for name, value in metrics.items() if present(value) and isinstance(value, (int, float))}
+    compared = [name for start in COMPARED for name in values if name.casefold().startswith(start)]
     if compared:
-        return told[compared[0]]
-    return next(iter(told.values())) if len(told) == 1 else None
+        return values[compared[0]]
+    return next(iter(values.values())) if len(values) == 1 else None
 
 
 def _listed(value: Any, where: str) -> list[Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reachlab.imports.formats.base import Format
-from reachlab.imports.record import Record, id_of, present, said
+from reachlab.imports.record import Record, id_of, logged, present
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class LiveCodeBench(Format):
         execution = "pred_list" in row and present(row.get("id"))
         identity = id_of(row["id"] if execution else row["question_id"])
         yield Record(
-            answers=said(texts, labels, f"{place}: field 'graded_list'"),
+            answers=logged(texts, labels, f"{place}: field 'graded_list'"),
             # A question of which several tests are predicted is none of its own.
             question=None if present(test) or execution else row.get("question_content"),
             id=f"{identity}-{id_of(test)}" if present(test) else identity,

@@ -23,7 +23,7 @@ from reachlab.imports.chat_text import question_in
 from reachlab.imports.formats.base import Format, Placed
 from reachlab.imports.formats.fields import QUESTION_NAMES
 from reachlab.imports.gold import is_worked, one_answer
-from reachlab.imports.record import Record, first_of, id_of, is_chat, present, question_of, said
+from reachlab.imports.record import Record, first_of, id_of, is_chat, logged, present, question_of
 from reachlab.tasks.choice_rows import Choice, choice_from
 
 LENIENT = "flexible-extract"
@@ -63,7 +63,7 @@ class LmEval(Format):
         Raises:
             ReachlabError: the filter that is wanted is not there.
         """
-        found: dict[str, None] = {}
+        filters: dict[str, None] = {}
         again, seen = set(), set()
         folders, tasks = set(), set()
         for place, row in rows:
@@ -73,18 +73,18 @@ class LmEval(Format):
             folders.add(folder)
             tasks.add(task)
             if "filter" in row:
-                found[str(row["filter"])] = None
+                filters[str(row["filter"])] = None
             elif (key := (path, str(row.get("doc_id")))) in seen:
                 again.add(place)
             else:
                 seen.add(key)
-        wanted = self.config.filter or (LENIENT if LENIENT in found or not found else next(iter(found)))
-        if wanted not in found and (found or self.config.filter):
-            raise ReachlabError(f"--filter {wanted}: the log has {', '.join(found) or 'no names of filters'}")
+        wanted = self.config.filter or (LENIENT if LENIENT in filters or not filters else next(iter(filters)))
+        if wanted not in filters and (filters or self.config.filter):
+            raise ReachlabError(f"--filter {wanted}: the log has {', '.join(filters) or 'no names of filters'}")
         return replace(
             self,
-            chosen=wanted if found else None,
-            others=tuple(name for name in found if name != wanted),
+            chosen=wanted if filters else None,
+            others=tuple(name for name in filters if name != wanted),
             again=frozenset(again),
             models=len(folders) > 1,
             tasks=len(tasks) > 1,
@@ -96,12 +96,12 @@ class LmEval(Format):
 
     def taken(self) -> str:
         """Which filter's label."""
-        said = "answers from resps"
+        line = "answers from resps"
         if self.others:
-            said += f"; filter {self.chosen} (also there: {', '.join(self.others)}; --filter takes another)"
+            line += f"; filter {self.chosen} (also there: {', '.join(self.others)}; --filter takes another)"
         if self.again:
-            said += f"; {len(self.again)} rows that another filter, which is not named, wrote again are left out"
-        return said + ("; a run a folder: each is a model's" if self.models else "")
+            line += f"; {len(self.again)} rows that another filter, which is not named, wrote again are left out"
+        return line + ("; a run a folder: each is a model's" if self.models else "")
 
     def read(self, row: Any, place: str) -> Iterable[Record]:
         """A document, where its filter is the chosen one."""
@@ -111,15 +111,15 @@ class LmEval(Format):
         texts = _responses(row, place)
         # Programs are judged by tests, and instructions by a checker: the target is a text without meaning.
         judged_otherwise = any(name in doc for name in ("entry_point", "test_list", "instruction_id_list"))
-        asked = first_of(doc, QUESTION_NAMES)
-        question = question_of(doc[asked]) if asked else None
+        question_name = first_of(doc, QUESTION_NAMES)
+        question = question_of(doc[question_name]) if question_name else None
         if question is None:
             question = _asked(_prompt(row.get("arguments")))
         choice, gold = (None, None) if judged_otherwise else _right(doc, row.get("target"), question, place)
         _, folder, task = _file(place)
         number = doc["task_id"] if judged_otherwise and present(doc.get("task_id")) else row["doc_id"]
         yield Record(
-            answers=said(texts, _label(row, len(texts)), f"{place}: field 'resps'"),
+            answers=logged(texts, _label(row, len(texts)), f"{place}: field 'resps'"),
             question=question,
             gold=gold,
             worked=is_worked(gold),
@@ -131,8 +131,8 @@ class LmEval(Format):
 
 def _file(place: str) -> tuple[str, str, str]:
     """The path, the folder and the task of the file in which a row stands."""
-    found = PLACE.fullmatch(place)
-    path, file = (found["path"], found["file"]) if found else (place, place)
+    match = PLACE.fullmatch(place)
+    path, file = (match["path"], match["file"]) if match else (place, place)
     task = SAMPLES.fullmatch(file)
     return path, path.rpartition("/")[0].rpartition("/")[2], task["task"] if task else file
 

@@ -13,7 +13,7 @@ from typing import Any
 from reachlab.imports.formats.base import Format
 from reachlab.imports.gold import one_answer
 from reachlab.imports.labels import judged
-from reachlab.imports.record import Record, first_of, id_of, said
+from reachlab.imports.record import Record, first_of, id_of, logged
 
 LABELS = ("symbolic_correct", "is_correct", "judge_correct")
 
@@ -37,11 +37,11 @@ class NemoSkills(Format):
         labels = None if label is None else label if isinstance(label, list) else [label]
         if labels is not None and len(labels) == 1 < len(texts):
             labels = None  # what is said of all of them is no answer's label
-        asked = first_of(row, ("problem", "question"))
+        question_name = first_of(row, ("problem", "question"))
         gold = row["expected_answer"]
         yield Record(
-            answers=said(texts, labels, f"{place}: field 'generation'", row.get("finish_reason")),
-            question=None if asked is None else row[asked],
+            answers=logged(texts, labels, f"{place}: field 'generation'", row.get("finish_reason")),
+            question=None if question_name is None else row[question_name],
             gold=one_answer(gold),
             id=id_of(row.get("id")),
         )

@@ -12,7 +12,7 @@ from typing import Any
 from reachlab.imports.formats.base import Format
 from reachlab.imports.formats.fields import GOLD_NAMES, QUESTION_NAMES
 from reachlab.imports.gold import is_worked, one_answer
-from reachlab.imports.record import Record, first_of, id_of, question_of, said
+from reachlab.imports.record import Record, first_of, id_of, logged, question_of
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class OpenR1(Format):
             (n for n in row if n.startswith("correctness_")), key=lambda n: n != "correctness_math_verify"
         )
         marks = next((row[n] for n in checkers if isinstance(row[n], list) and len(row[n]) == len(texts)), None)
-        gold, asked = first_of(row, GOLD_NAMES), first_of(row, QUESTION_NAMES)
+        gold, question_name = first_of(row, GOLD_NAMES), first_of(row, QUESTION_NAMES)
         answer = None if gold is None else one_answer(row[gold])
         if gold == "solution" and not is_worked(answer):
             answer = None
         yield Record(
-            answers=said(texts, marks, f"{place}: field 'generations'", row.get("finish_reasons")),
-            question=None if asked is None else question_of(row[asked]),
+            answers=logged(texts, marks, f"{place}: field 'generations'", row.get("finish_reasons")),
+            question=None if question_name is None else question_of(row[question_name]),
             gold=answer,
             worked=gold == "solution",
             id=id_of(row.get("uuid")),

@@ -18,7 +18,7 @@ from typing import Any
 from reachlab.errors import ReachlabError
 from reachlab.imports.apart import Apart
 from reachlab.imports.formats.base import Format
-from reachlab.imports.record import Record, Said, content_of, finish_of, id_of, message_text
+from reachlab.imports.record import LoggedAnswer, Record, content_of, finish_of, id_of, message_text
 
 
 @dataclass(frozen=True)
@@ -42,25 +42,25 @@ class OpenAIBatch(Apart, Format):
         identity = id_of(row["custom_id"] if "custom_id" in row else row["key"])
         if identity is None:
             raise ValueError("a request without its custom_id")
-        yield Record(answers=tuple(self._said(row, place)), id=identity, run=self.run_of(row))
+        yield Record(answers=tuple(self._answers(row, place)), id=identity, run=self.run_of(row))
 
-    def _said(self, row: dict[str, Any], place: str) -> Iterator[Said]:
+    def _answers(self, row: dict[str, Any], place: str) -> Iterator[LoggedAnswer]:
         if "result" in row and "response" not in row:
             message = row["result"].get("message")
-            yield said_by_anthropic(message) if message else Said(text=None)
+            yield anthropic_answer(message) if message else LoggedAnswer(text=None)
             return
         response = row.get("response") or {}
         if "candidates" in response:
-            yield from (said_by_gemini(candidate) for candidate in response["candidates"])
+            yield from (gemini_answer(candidate) for candidate in response["candidates"])
             return
         body = response.get("body") or {}
         if row.get("error") or response.get("status_code", 200) != 200 or not body:
-            yield Said(text=None)
+            yield LoggedAnswer(text=None)
             return
-        yield from said_in(body, place)
+        yield from answers_in(body, place)
 
 
-def said_in(body: Any, place: str) -> Iterable[Said]:
+def answers_in(body: Any, place: str) -> Iterable[LoggedAnswer]:
     """The answers of a response: of chat completions, of completions, or of the Responses API.
 
     Raises:
@@ -72,7 +72,7 @@ def said_in(body: Any, place: str) -> Iterable[Said]:
             text = choice.get("text") if message is None else message_text(message)
             reasoned = message is not None and (message.get("reasoning_content") or message.get("reasoning"))
             finish = finish_of(choice.get("finish_reason") or choice.get("stop_reason"))
-            yield Said(text="", finish=finish) if text is None and reasoned else _ended(text, finish)
+            yield LoggedAnswer(text="", finish=finish) if text is None and reasoned else _ended(text, finish)
     elif isinstance(body.get("output"), list):
         parts = [content_of(item.get("content")) for item in body["output"] if item.get("type") == "message"]
         text = "".join(p for p in parts if p is not None) if parts else None
@@ -81,17 +81,17 @@ def said_in(body: Any, place: str) -> Iterable[Said]:
         raise ReachlabError(f"{place}: a response without choices")
 
 
-def said_by_anthropic(message: Any) -> Said:
+def anthropic_answer(message: Any) -> LoggedAnswer:
     """The answer of a message, without its thinking."""
     return _ended(content_of(message["content"]), finish_of(message.get("stop_reason")))
 
 
-def said_by_gemini(candidate: Any) -> Said:
+def gemini_answer(candidate: Any) -> LoggedAnswer:
     """The answer of a candidate, without its thoughts."""
     parts = (candidate.get("content") or {}).get("parts") or []
     texts = [part["text"] for part in parts if "text" in part and not part.get("thought")]
     return _ended("".join(texts) if texts else None, finish_of(candidate.get("finishReason")))
 
 
-def _ended(text: str | None, finish: Any) -> Said:
-    return Said(text="" if text is None and finish == "length" else text, finish=finish)
+def _ended(text: str | None, finish: Any) -> LoggedAnswer:
+    return LoggedAnswer(text="" if text is None and finish == "length" else text, finish=finish)

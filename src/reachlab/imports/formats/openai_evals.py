@@ -14,7 +14,7 @@ from typing import Any
 from reachlab.imports.apart import Apart
 from reachlab.imports.formats.base import Format
 from reachlab.imports.gold import one_answer
-from reachlab.imports.record import Record, id_of, said
+from reachlab.imports.record import Record, id_of, logged
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class OpenAIEvals(Apart, Format):
         texts = sampled if isinstance(sampled, list) else [sampled]
         label = data["correct"] if len(texts) == 1 else None
         yield Record(
-            answers=said(texts, None if label is None else [label], f"{place}: data.sampled"),
+            answers=logged(texts, None if label is None else [label], f"{place}: data.sampled"),
             gold=one_answer(data.get("expected")),
             id=id_of(row["sample_id"]),
             run=self.run_of(row),

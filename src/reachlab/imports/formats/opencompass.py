@@ -21,7 +21,7 @@ from reachlab.errors import ReachlabError
 from reachlab.imports.chat_text import question_in
 from reachlab.imports.formats.base import Format, Placed, named
 from reachlab.imports.gold import is_worked, one_answer
-from reachlab.imports.record import Record, id_of, is_chat, present, question_of, said
+from reachlab.imports.record import Record, id_of, is_chat, logged, present, question_of
 
 TASK_NAME = re.compile(r"(?:HumanEval|MBPP|Mbpp|BigCodeBench)/\d+")
 """What programs have for a gold answer: which tests to run."""
@@ -69,7 +69,7 @@ class OpenCompass(Format):
         one = not isinstance(texts, list) or len(texts) == 1
         identity = next((row[name] for name in ("id", "idx") if present(row.get(name))), None)
         yield Record(
-            answers=said(texts, [label] if one and present(label) else None, f"{place}: field 'prediction'"),
+            answers=logged(texts, [label] if one and present(label) else None, f"{place}: field 'prediction'"),
             question=question_in(prompt) if isinstance(prompt, str) else question_of(prompt),
             gold=answer,
             worked=is_worked(answer),

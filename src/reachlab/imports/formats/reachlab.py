@@ -13,7 +13,7 @@ from typing import Any, get_args
 from reachlab.errors import ReachlabError
 from reachlab.imports.formats.base import Format, Placed
 from reachlab.imports.formats.fields import number_of
-from reachlab.imports.record import Record, Said
+from reachlab.imports.record import LoggedAnswer, Record
 from reachlab.pictures.reference import fingerprint
 from reachlab.types import NOT_ANSWERED, Chat, Finish, Problem, Sample, StepCheck, Text, Verdict
 
@@ -93,12 +93,12 @@ class Reachlab(Format):
             what = f"no field {error}" if isinstance(error, KeyError) else str(error)
             raise ReachlabError(f"{place}: not as it was exported: {what}") from error
         further = (self.document or {}).get("columns", {})
-        said = []
+        logged_answers = []
         if sample is not None:
             text = None if sample.verdict == Verdict.unscored(NOT_ANSWERED) else sample.text
-            said = [Said(text=text, sample=sample, further={name: row.get(name) for name in further})]
+            logged_answers = [LoggedAnswer(text=text, sample=sample, further={name: row.get(name) for name in further})]
         yield Record(
-            answers=tuple(said),
+            answers=tuple(logged_answers),
             id=problem.id,
             index=sample.index if sample else None,
             problem=problem,

@@ -15,7 +15,7 @@ from reachlab.imports.chat_text import question_in
 from reachlab.imports.formats.base import Format
 from reachlab.imports.gold import is_worked, one_answer
 from reachlab.imports.paths import lookup
-from reachlab.imports.record import Record, present, said
+from reachlab.imports.record import Record, logged, present
 
 GOLDS = ("env_extras.reward_spec.ground_truth", "env_extras.reward_model.ground_truth")
 END = re.compile(r"(?:\s*(?:<\|im_end\|>|<\|eot_id\|>|<\|endoftext\|>|<\|end_of_text\|>|<end_of_turn>|</s>))+\s*\Z")
@@ -36,12 +36,12 @@ class SkyRL(Format):
     def read(self, row: Any, place: str) -> Iterable[Record]:
         """A rollout."""
         text, score = row["output_response"], row["score"]
-        gold = next((one_answer(found) for path in GOLDS if present(found := lookup(row, path))), None)
+        gold = next((one_answer(value) for path in GOLDS if present(value := lookup(row, path))), None)
         question = question_in(row["input_prompt"])
         if question is None:
             raise TypeError(f"field 'input_prompt': text wanted, found {row['input_prompt']!r:.60}")
         yield Record(
-            answers=said(
+            answers=logged(
                 [END.sub("", text) if isinstance(text, str) else text],
                 [sum(score) if isinstance(score, list) else score],
                 f"{place}: field 'output_response'",

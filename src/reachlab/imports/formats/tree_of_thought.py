@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reachlab.imports.formats.base import Format
-from reachlab.imports.record import Record, id_of, said
+from reachlab.imports.record import Record, id_of, logged
 
 
 @dataclass(frozen=True)
@@ -27,4 +27,4 @@ class TreeOfThought(Format):
     def read(self, row: Any, place: str) -> Iterable[Record]:
         """A problem."""
         labels = row["accs"] if "accs" in row else [info.get("r") for info in row["infos"]]
-        yield Record(answers=said(row["ys"], labels, place), id=id_of(row["idx"]))
+        yield Record(answers=logged(row["ys"], labels, place), id=id_of(row["idx"]))

@@ -19,7 +19,7 @@ from reachlab.imports.chat_text import question_in
 from reachlab.imports.formats.base import Format
 from reachlab.imports.formats.fields import GOLD_NAMES
 from reachlab.imports.gold import is_worked, one_answer
-from reachlab.imports.record import Record, first_of, present, question_of, said
+from reachlab.imports.record import Record, first_of, logged, present, question_of
 
 OF_ANSWERS = re.compile(r"accura|correct|math_verify|math_reward|solved|verif|exact|answer_reward|pass", re.IGNORECASE)
 NOT_OF_ANSWERS = re.compile(r"format|length|parsed|rate|advantage|soft|xml|incorrect|wrong|penal", re.IGNORECASE)
@@ -48,7 +48,7 @@ class TRL(Apart, Format):
             completion = completion[0]
         label = first_of(row, _rewards(row))
         yield Record(
-            answers=said([completion], None if label is None else [row[label]], f"{place}: field 'completion'"),
+            answers=logged([completion], None if label is None else [row[label]], f"{place}: field 'completion'"),
             question=question_in(prompt) if isinstance(prompt, str) else question_of(prompt),
             gold=answer,
             # Written out it ends in a box or behind a mark; else it is the answer itself.

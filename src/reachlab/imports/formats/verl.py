@@ -18,7 +18,7 @@ from reachlab.imports.chat_text import question_in
 from reachlab.imports.formats.base import Format, Placed
 from reachlab.imports.gold import is_worked, one_answer
 from reachlab.imports.labels import are_labels
-from reachlab.imports.record import Record, first_of, said
+from reachlab.imports.record import Record, first_of, logged
 
 LABELS = ("acc", "is_correct", "correct")
 
@@ -49,7 +49,7 @@ class Verl(Apart, Format):
         gold = row.get("gts")
         answer = one_answer(gold.get("ground_truth") if isinstance(gold, dict) else gold)
         yield Record(
-            answers=said([row["output"]], None if label is None else [row[label]], f"{place}: field 'output'"),
+            answers=logged([row["output"]], None if label is None else [row[label]], f"{place}: field 'output'"),
             question=_question(row["input"]),
             gold=answer,
             worked=is_worked(answer),

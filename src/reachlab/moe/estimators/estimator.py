@@ -1,12 +1,11 @@
 """What every estimator offers: it hears answers, keeps averages, and says what stands in for the inactive experts."""
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from reachlab.moe.layer import Layer, Routing, Slots
+from reachlab.moe.signals import Layer, Routing, Slots
 
 
 class Options(Protocol):
@@ -49,13 +48,13 @@ class Estimator:
     hears: ClassVar[bool] = False
     """Whether it wants to `hear` what the experts answer to their own tokens."""
 
-    def hear(self, layer: "Layer", slots: "Slots") -> None:
+    def hear(self, layer: Layer, slots: Slots) -> None:
         """A training pass's slots: what the experts answered to the tokens routed to them."""
 
-    def probe(self, layer: "Layer", hidden_TD: Tensor, routing: "Routing") -> None:
+    def probe(self, layer: Layer, hidden_TD: Tensor, routing: Routing) -> None:
         """The same pass's tokens, of which some may be sent to experts that they were not routed to."""
 
-    def stand_ins(self, routing: "Routing") -> tuple[Tensor, Tensor]:
+    def stand_ins(self, routing: Routing) -> tuple[Tensor, Tensor]:
         """Weights (T, M) and vectors (M, D) whose product stands for Σ_{i∉A} π_i E_i."""
         raise NotImplementedError
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from reachlab.moe.estimators.probed import Probed
 from reachlab.moe.estimators.probes import Probes
-from reachlab.moe.layer import Routing
+from reachlab.moe.signals import Routing
 
 
 class Linear(Probed):
@@ -21,10 +21,12 @@ class Linear(Probed):
 
     features = 2
 
-    def learn(self, found: Probes, routing: Routing) -> None:
+    def learn(self, probes: Probes, routing: Routing) -> None:
         """Take the probes' answers and their tokens' logits in."""
-        z_M = _centred(routing)[found.tokens_M, found.experts_M]
-        self.probes.add(found.outputs_MD, found.experts_M, found.weights_M, torch.stack([torch.ones_like(z_M), z_M], 1))
+        z_M = _centred(routing)[probes.tokens_M, probes.experts_M]
+        self.probes.add(
+            probes.outputs_MD, probes.experts_M, probes.weights_M, torch.stack([torch.ones_like(z_M), z_M], 1)
+        )
 
     def stand_ins(self, routing: Routing) -> tuple[Tensor, Tensor]:
         """D = Σ_{i∉A} π_i (μ_i + z_i ν_i): weights (T, 2E), vectors (2E, D)."""

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from reachlab.moe.estimators.estimator import Estimator, Memory, Options
 from reachlab.moe.estimators.probes import Probes, probe
-from reachlab.moe.layer import Layer, Routing
-from reachlab.moe.method import Shape
 from reachlab.moe.regression import Regression
+from reachlab.moe.signals import Layer, Routing, Shape
 
 
 class Probed(Estimator):
@@ -31,14 +30,14 @@ class Probed(Estimator):
         """Send some tokens to experts that they were not routed to."""
         if layer.shape.K == layer.shape.E:
             return
-        found = probe(layer, hidden_TD, routing, self.share, self.draws)
+        probes = probe(layer, hidden_TD, routing, self.share, self.draws)
         self.draws += 1
-        self.learn(found, routing)
+        self.learn(probes, routing)
 
-    def learn(self, found: Probes, routing: Routing) -> None:
+    def learn(self, probes: Probes, routing: Routing) -> None:
         """Take the probes' answers in."""
-        ones_M1 = torch.ones_like(found.weights_M)[:, None]
-        self.probes.add(found.outputs_MD, found.experts_M, found.weights_M, ones_M1)
+        ones_M1 = torch.ones_like(probes.weights_M)[:, None]
+        self.probes.add(probes.outputs_MD, probes.experts_M, probes.weights_M, ones_M1)
 
     def stand_ins(self, routing: Routing) -> tuple[Tensor, Tensor]:
         """D = Σ_{i∉A} π_i Ê_i."""

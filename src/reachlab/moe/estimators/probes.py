@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from reachlab.moe.layer import Layer, Routing
+from reachlab.moe.signals import Layer, Routing
 
 
 @dataclass(frozen=True)

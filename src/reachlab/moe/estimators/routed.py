@@ -11,8 +11,7 @@ from torch import Tensor
 
 from reachlab.moe.average import Average
 from reachlab.moe.estimators.estimator import Estimator, Memory, Options
-from reachlab.moe.layer import Layer, Routing, Slots
-from reachlab.moe.method import Shape
+from reachlab.moe.signals import Layer, Routing, Shape, Slots
 
 
 class Routed(Estimator):

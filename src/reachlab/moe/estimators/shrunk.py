@@ -12,9 +12,8 @@ from torch import Tensor
 from reachlab.moe.estimators.estimator import Memory, Options
 from reachlab.moe.estimators.probes import probe
 from reachlab.moe.estimators.routed import Routed
-from reachlab.moe.layer import Layer, Routing
-from reachlab.moe.method import Shape
 from reachlab.moe.regression import Regression
+from reachlab.moe.signals import Layer, Routing, Shape
 
 
 class Shrunk(Routed):
@@ -30,13 +29,13 @@ class Shrunk(Routed):
         """See how far along its vector an expert answers tokens that were not its own."""
         if layer.shape.K == layer.shape.E:
             return
-        found = probe(layer, hidden_TD, routing, self.share, self.draws)
+        probes = probe(layer, hidden_TD, routing, self.share, self.draws)
         self.draws += 1
-        vectors_MD = self.routed.vectors_ED[found.experts_M]
+        vectors_MD = self.routed.vectors_ED[probes.experts_M]
         squares_M = vectors_MD.square().sum(1)
-        along_M = (found.outputs_MD.float() * vectors_MD).sum(1) / squares_M.clamp(min=torch.finfo(torch.float32).tiny)
-        weights_M = found.weights_M * squares_M
-        self.scale.add(along_M[:, None], found.experts_M, weights_M, torch.ones_like(along_M)[:, None])
+        along_M = (probes.outputs_MD.float() * vectors_MD).sum(1) / squares_M.clamp(min=torch.finfo(torch.float32).tiny)
+        weights_M = probes.weights_M * squares_M
+        self.scale.add(along_M[:, None], probes.experts_M, weights_M, torch.ones_like(along_M)[:, None])
 
     def stand_ins(self, routing: Routing) -> tuple[Tensor, Tensor]:
         """D = Σ_{i∉A} π_i a_i Ê_i."""

@@ -25,9 +25,9 @@ from torch import Tensor
 from reachlab.errors import ReachlabError
 from reachlab.moe.estimators import ESTIMATORS, Estimator
 from reachlab.moe.estimators.estimator import Options
-from reachlab.moe.layer import Layer, Routing, Slots
-from reachlab.moe.method import Method, Shape
+from reachlab.moe.method import Method
 from reachlab.moe.reduce import add_up
+from reachlab.moe.signals import Layer, Routing, Shape, Slots
 from reachlab.moe.surrogate import with_gradient_of
 
 

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reachlab.moe.layer import Layer, Routing
 from reachlab.moe.method import Method
+from reachlab.moe.signals import Layer, Routing
 
 
 class _WithEveryExpert(torch.autograd.Function):
@@ -67,7 +67,7 @@ class DenseMixer(Method):
 
     def answer(self, layer: Layer, hidden_TD: Tensor, y_TD: Tensor, routing: Routing) -> Tensor:
         """The sparse output with D's gradient."""
-        found: Tensor = _WithEveryExpert.apply(  # type: ignore[no-untyped-call]
+        y_dense_TD: Tensor = _WithEveryExpert.apply(  # type: ignore[no-untyped-call]
             y_TD, routing.inactive(), hidden_TD, routing.indices_TK, layer
         )
-        return found
+        return y_dense_TD

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.families import LayerSite, selects_top_k
-from reachlab.moe.layer import Layer, Routing
-from reachlab.moe.method import Method, Shape
+from reachlab.moe.method import Method
 from reachlab.moe.scores import active_weights, score
+from reachlab.moe.signals import Layer, Routing, Shape
+from reachlab.moe.sites import LayerSite, selects_top_k
 
 THEIRS = "e_score_correction_bias"
 """What routers that hold a bias of their own call it."""
@@ -59,7 +59,7 @@ class LossFree(Method):
 
     def route(self, layer: Layer, routing: Routing) -> tuple[Tensor, Tensor] | None:
         """Select by s + b, unless the router has done so itself; and count."""
-        found = None
+        selected = None
         if self.theirs:
             self.bias_E = routing.bias_E if layer.site.family.bias else _held(layer.site)
             if layer.updating and (self.bias_E is None or self.bias_E.dtype != torch.float32):
@@ -69,12 +69,12 @@ class LossFree(Method):
                 )
             indices_TK = routing.indices_TK
         else:
-            found = _, indices_TK = self._select(layer.site, routing)
+            selected = _, indices_TK = self._select(layer.site, routing)
         if layer.updating:
             ones_T = torch.ones_like(indices_TK[:, 0], dtype=torch.float32)
             tokens_T = ones_T if routing.tokens_T is None else ones_T * routing.tokens_T
             self.load_E.index_add_(0, indices_TK.reshape(-1), tokens_T.repeat_interleave(indices_TK.shape[1]))
-        return found
+        return selected
 
     def _select(self, site: LayerSite, routing: Routing) -> tuple[Tensor, Tensor]:
         assert self.bias_E is not None

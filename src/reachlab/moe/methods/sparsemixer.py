@@ -32,9 +32,9 @@ import torch
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.families import LayerSite, selects_top_k
-from reachlab.moe.layer import Layer, Routing
 from reachlab.moe.method import Method
+from reachlab.moe.signals import Layer, Routing
+from reachlab.moe.sites import LayerSite, selects_top_k
 
 
 @dataclass(kw_only=True, eq=False)

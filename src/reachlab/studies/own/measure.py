@@ -20,7 +20,7 @@ from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_answers, prompt_ids
-from reachlab.prompting.asking import asked_task
+from reachlab.prompting.prompted_task import prompted_task
 from reachlab.prompting.prompts import fit_answers
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
@@ -106,14 +106,14 @@ def _run(config: OwnConfig, longest: int, machine: Plan, names: Sequence[str]) -
 
 def _asked(config: OwnConfig) -> Task:
     """The task as the model is asked it."""
-    return asked_task(config.task, config.ask, str(find_checkpoint(config.model))).task
+    return prompted_task(config.task, config.ask, str(find_checkpoint(config.model))).task
 
 
 def _tried(config: OwnConfig) -> int:
     """Tokens that the base's first answers may take: the task's number or ours, and no more than it has positions."""
     wanted = _asked(config).decoding.get("max_tokens", LONGEST)
     most, _ = fit_answers(
-        config.model, positions(find_checkpoint(config.model)), max(_prompt_lengths(config)), wanted, said=False
+        config.model, positions(find_checkpoint(config.model)), max(_prompt_lengths(config)), wanted, given=False
     )
     return most
 

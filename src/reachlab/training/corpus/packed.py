@@ -63,8 +63,8 @@ def pack(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Pa
     key = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=8).hexdigest()
     description = folder / f"tokens-{key}.json"
     if not _sound(description):
-        found = _write(corpus, tokenizer, description.with_suffix(".bin"), np.dtype(dtype))
-        write_atomically(description, (json.dumps(about | found, indent=2) + "\n").encode())
+        written = _write(corpus, tokenizer, description.with_suffix(".bin"), np.dtype(dtype))
+        write_atomically(description, (json.dumps(about | written, indent=2) + "\n").encode())
     return description
 
 
@@ -81,12 +81,12 @@ def check_room(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, length: int) 
     Raises:
         ReachlabError: there are fewer tokens to learn from.
     """
-    found = 0
+    windows = 0
     for ids, _, held_out in _encoded(corpus, tokenizer):
-        found += 0 if held_out else len(ids)
-        if found >= length:
+        windows += 0 if held_out else len(ids)
+        if windows >= length:
             return
-    raise ReachlabError(f"{corpus.spec}: {found} tokens to learn from, fewer than one window of --length {length}")
+    raise ReachlabError(f"{corpus.spec}: {windows} tokens to learn from, fewer than one window of --length {length}")
 
 
 def _encoded(corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[list[int], int, bool]]:
@@ -121,7 +121,7 @@ def _write(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, path: Path, dtype
             shutil.copyfileobj(held, train)
             train.flush()
             os.fsync(train.fileno())
-        found = _hash(whole)
+        description = _hash(whole)
         whole.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -130,7 +130,7 @@ def _write(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, path: Path, dtype
         for left in (whole, second):
             with contextlib.suppress(OSError):
                 left.unlink(missing_ok=True)
-    return {"train_tokens": tokens[0], "held_out_tokens": tokens[1], "hash": found}
+    return {"train_tokens": tokens[0], "held_out_tokens": tokens[1], "hash": description}
 
 
 def _sound(description: Path) -> bool:

@@ -61,12 +61,12 @@ def open_text(spec: str, pattern: str = "*") -> Reader:
 
 def _folder(root: Path, pattern: str, leave_out: tuple[str, ...] = ()) -> Reader:
     try:
-        found = [(path.relative_to(root), path) for path in root.rglob(pattern) if path.is_file()]
+        matches = [(path.relative_to(root), path) for path in root.rglob(pattern) if path.is_file()]
     except (ValueError, NotImplementedError) as error:
         raise ReachlabError(f"--glob {pattern!r}: {error}") from error
     files = sorted(
         (name.as_posix(), path)
-        for name, path in found
+        for name, path in matches
         if not any(part.startswith(".") or part in leave_out for part in name.parts)
     )
     if not files:

@@ -78,7 +78,7 @@ class Problems:
         self._file.seek(self._starts[number])
         row = self._parsed(self._file.readline())
         messages, options = _chat(row["prompt"])
-        found: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "problem_id": row["id"],
             "question": _question(row, messages),
             "prompt": row["prompt"] if messages is None else None,
@@ -87,12 +87,12 @@ class Problems:
             "problem_index": number,
         }
         if self.message_names:
-            found["messages"] = messages
+            fields["messages"] = messages
         if self.options:
-            found["chat_options"] = options or None
+            fields["chat_options"] = options or None
         if self.images:
-            found |= {"images": row["images"], "image_hashes": row.get("image_hashes", [])}
-        return found
+            fields |= {"images": row["images"], "image_hashes": row.get("image_hashes", [])}
+        return fields
 
 
 def _chat(prompt: Any) -> tuple[list[dict[str, Any]] | None, dict[str, Any]]:
@@ -111,9 +111,9 @@ def _chat(prompt: Any) -> tuple[list[dict[str, Any]] | None, dict[str, Any]]:
 
 def _question(row: Mapping[str, Any], messages: list[dict[str, Any]] | None) -> str:
     """The bare question; else the prompt, or what the user says last in it."""
-    known = next((row["metadata"][n] for n in QUESTION_NAMES if isinstance(row["metadata"].get(n), str)), None)
-    if known is not None:
-        return str(known)
+    question = next((row["metadata"][n] for n in QUESTION_NAMES if isinstance(row["metadata"].get(n), str)), None)
+    if question is not None:
+        return str(question)
     if messages is None:
         return str(row["prompt"])
     return str(next((m.get("content") for m in reversed(messages) if m.get("role") == "user"), ""))

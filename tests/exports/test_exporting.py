@@ -17,9 +17,9 @@ from tests.exports.runs import CONFIG, a_run, a_sample, build
 
 from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
-from reachlab.exports.run import export_run
+from reachlab.exports.exporting import export_run
 from reachlab.imports.config import ImportConfig
-from reachlab.imports.run import import_samples
+from reachlab.imports.importing import import_samples
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 from reachlab.types import Problem, Sample, Verdict

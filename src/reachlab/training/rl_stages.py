@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from reachlab.models.packing import Pack
+from reachlab.models.pack import Pack
 
 Row = tuple[int, int]
 """(p, m): a kept rollout, by problem and place among the kept."""

@@ -20,7 +20,7 @@ from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.run import sample
 from reachlab.store.samples import SampleStore
 from reachlab.training import loop as loop_module
-from reachlab.training import supervised
+from reachlab.training import next_token
 from reachlab.training.config import (
     BalanceConfig,
     DistillConfig,
@@ -30,8 +30,10 @@ from reachlab.training.config import (
     RoutingConfig,
     WeightsConfig,
 )
+from reachlab.training.distill import distill
+from reachlab.training.next_token import piece_loss
+from reachlab.training.pretrain import pretrain
 from reachlab.training.routing import Balance, route
-from reachlab.training.supervised import distill, next_token_loss, pretrain
 from reachlab.training.text import Tokens
 from reachlab.types import Judged, Verdict
 
@@ -179,10 +181,10 @@ def test_random_numbers_of_a_step_go_on_exactly(tmp_path: Path, monkeypatch: pyt
     """As dropout draws them."""
 
     def noisy(*arguments: Any) -> Any:
-        loss, others = next_token_loss(*arguments)
+        loss, others = piece_loss(*arguments)
         return loss * (1 + torch.rand(())), others
 
-    monkeypatch.setattr(supervised, "next_token_loss", noisy)
+    monkeypatch.setattr(next_token, "piece_loss", noisy)
     pretrain(pretraining(tmp_path / "whole"))
     with monkeypatch.context() as patch:
         patch.setattr(loop_module.TrainingRun, "_log", _stop_at(7))
@@ -371,11 +373,11 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
     def poisoned(*arguments: Any) -> Any:
         nonlocal calls
         calls += 1
-        loss, others = next_token_loss(*arguments)
+        loss, others = piece_loss(*arguments)
         return (loss * float("nan") if calls == 7 else loss), others
 
     with monkeypatch.context() as patch:
-        patch.setattr(supervised, "next_token_loss", poisoned)
+        patch.setattr(next_token, "piece_loss", poisoned)
         with pytest.raises(ReachlabError, match="loss and grad_norm not finite at step 7") as error:
             pretrain(pretraining(tmp_path / "base"))
     assert "Lower the learning rate" in str(error.value)
@@ -393,7 +395,7 @@ def test_the_loss_is_the_mean_over_learned_tokens(family: str, request: pytest.F
     batch = Tokens(ids, attention, learn)
     asked = BalanceConfig()
     route(model, RoutingConfig(), asked)
-    loss, others = next_token_loss(model, batch, torch.device("cpu"), 3.0, Balance(model, asked, 1))
+    loss, others = piece_loss(model, batch, torch.device("cpu"), 3.0, Balance(model, asked, 1))
     if densified(model) is not None:
         undensify(model)
         output = model(input_ids=ids, attention_mask=attention, output_router_logits=True)

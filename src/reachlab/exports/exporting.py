@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from reachlab.exports import every_eval_ever, jsonl, parquet
 from reachlab.exports.config import ExportConfig
-from reachlab.exports.rows import Rows
+from reachlab.exports.sample_rows import SampleRows
 from reachlab.runs import RunFolder
 
-Writer = Callable[[Rows, ExportConfig, Callable[[int], None]], list[str]]
+Writer = Callable[[SampleRows, ExportConfig, Callable[[int], None]], list[str]]
 """Writes the rows where the configuration says, whole or not at all, tells how many more samples are written, and
 returns the files. It refuses to replace what is no earlier export of the same run."""
 
@@ -35,7 +35,7 @@ def export_run(config: ExportConfig, progress: Callable[[int, int], None] = lamb
     Raises:
         ReachlabError: not a run of samples, or a file that cannot be written.
     """
-    rows = Rows(RunFolder(config.run))
+    rows = SampleRows(RunFolder(config.run))
     done = 0
 
     def advance(more: int) -> None:

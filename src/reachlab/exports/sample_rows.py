@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from reachlab.errors import ReachlabError
-from reachlab.exports.problems import Problems
+from reachlab.exports.kept_problems import Problems
 from reachlab.runs import RunFolder
+from reachlab.store.columns import LATER, SCHEMA, codes_of
 from reachlab.store.judged import read_judged
-from reachlab.store.samples import LATER, SCHEMA, SampleStore, codes_of
+from reachlab.store.samples import SampleStore
 
 JUDGED = ("verdict", "score", "reason", "final_answer", "steps", "valid_steps")
 DRAWN = ("tokens", "finish", "logprob", "seed", "engine")
@@ -32,7 +33,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Origin:
+class RunOrigin:
     """The run that rows come from. `document` is what its run.json says, without provenance."""
 
     name: str
@@ -53,14 +54,14 @@ class Origin:
     @property
     def task(self) -> str | None:
         """What judged, as --task has it."""
-        found = self.document["config"].get("task")
-        return str(found) if found else None
+        spec = self.document["config"].get("task")
+        return str(spec) if spec else None
 
     @property
     def model(self) -> str | None:
         """The model as the user named it; None where nobody says."""
-        found = self.document["facts"].get("model_path")
-        return str(found) if found else None
+        path = self.document["facts"].get("model_path")
+        return str(path) if path else None
 
     def fields(self) -> Row:
         """What every row says of its run."""
@@ -74,7 +75,7 @@ class Origin:
         }
 
 
-class Rows:
+class SampleRows:
     """The rows of a run folder."""
 
     def __init__(self, folder: RunFolder):
@@ -83,13 +84,17 @@ class Rows:
         Raises:
             ReachlabError: not a run of samples, one that holds none yet, or one that is damaged.
         """
-        found = folder.read_json("run.json")
-        if not isinstance(found.get("config"), dict) or not isinstance(found.get("kind"), str):
+        run_document = folder.read_json("run.json")
+        if not isinstance(run_document.get("config"), dict) or not isinstance(run_document.get("kind"), str):
             raise ReachlabError(f"{folder.file('run.json')}: not what a run says of itself (kind, config)")
-        document = {"kind": found["kind"], "config": found["config"], "facts": dict(found.get("facts") or {})}
+        document = {
+            "kind": run_document["kind"],
+            "config": run_document["config"],
+            "facts": dict(run_document.get("facts") or {}),
+        }
         if (judged := read_judged(folder)) is not None:
             document["facts"]["judged"] = judged
-        self.origin = Origin(folder.name, document, found.get("provenance") or {})
+        self.origin = RunOrigin(folder.name, document, run_document.get("provenance") or {})
         self.store = SampleStore(folder)
         self.problems = Problems(folder)
         self.parts = self.store.parts()
@@ -107,23 +112,23 @@ class Rows:
             raise ReachlabError(f"{folder.url}: holds no sample yet")
 
     def _others(self) -> dict[str, pa.Field]:
-        known = {field.name for field in (*SCHEMA, *LATER)}
-        found: dict[str, pa.Field] = {}
+        own = {field.name for field in (*SCHEMA, *LATER)}
+        others: dict[str, pa.Field] = {}
         for part in self.parts:
             for field in self.store.schema(part):
-                if field.name not in known and found.setdefault(field.name, field).type != field.type:
+                if field.name not in own and others.setdefault(field.name, field).type != field.type:
                     raise ReachlabError(f"{part}: column {field.name} of type {field.type}, unlike in other parts")
-        return found
+        return others
 
     def _look(self) -> None:
         """Which rows of each part come first with their (problem, sample)."""
         keys: list[np.ndarray] = []
         for part in self.parts:
             table = self.store.read_part(part, ["problem_id", "sample"], ["problem_id"])
-            codes_N, known = codes_of(table["problem_id"])
-            places = np.array([self.problems.number.get(name, -1) for name in known.to_pylist()], np.int64)
+            codes_N, ids = codes_of(table["problem_id"])
+            places = np.array([self.problems.number.get(name, -1) for name in ids.to_pylist()], np.int64)
             if (places < 0).any():
-                strange = known[int((places < 0).argmax())].as_py()
+                strange = ids[int((places < 0).argmax())].as_py()
                 raise ReachlabError(f"{part}: problem {strange!r} is not in the run's problems.jsonl")
             self._sampled[places] = True
             keys.append((places[codes_N] << 32) + table["sample"].to_numpy().astype(np.int64) + 2**31)
@@ -149,7 +154,7 @@ class Rows:
             yield self._row(self.problems.fields(number), {}, of_run)
 
     def _of_run(self) -> Row:
-        columns = {name: _said(field) for name, field in self.others.items()}
+        columns = {name: _metadata_row(field) for name, field in self.others.items()}
         return {
             **self.origin.fields(),
             # In one text: a table of many rows keeps it once, and nobody has to unfold it who does not want to.
@@ -160,11 +165,11 @@ class Rows:
         """The columns in the order in which people look at them."""
         pictures = ("images", "image_hashes")
         last = ("metadata", *pictures, "problem_index")
-        asked = {name: value for name, value in problem.items() if name not in (*last, "answer", "problem_id")}
+        question = {name: value for name, value in problem.items() if name not in (*last, "answer", "problem_id")}
         return {
             "problem_id": problem["problem_id"],
             "sample": sample.get("sample"),
-            **asked,
+            **question,
             "answer": problem["answer"],
             **{name: sample.get(name) for name in ("text", *JUDGED, *DRAWN, *self.others)},
             **{name: problem[name] for name in last if name in problem},
@@ -172,7 +177,7 @@ class Rows:
         }
 
 
-def _said(field: pa.Field) -> Row:
+def _metadata_row(field: pa.Field) -> Row:
     """A column's type, and what was written into it, as JSON has it."""
     metadata = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
     return {"type": str(field.type), "metadata": metadata}

@@ -9,7 +9,7 @@ from PIL import Image
 
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
-from reachlab.imports.run import import_samples
+from reachlab.imports.importing import import_samples
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
@@ -96,7 +96,7 @@ def test_csv_and_parquet(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_star_gives_a_run_a_match_and_labels_are_compared(tmp_path: Path) -> None:
-    def said(a: int, a_right: bool, b: int, b_right: bool) -> dict[str, Any]:
+    def logged(a: int, a_right: bool, b: int, b_right: bool) -> dict[str, Any]:
         return {
             "org/a": {"solution": f"A: {a}", "is_correct": a_right},
             "b": {"solution": f"A: {b}", "is_correct": b_right},
@@ -104,8 +104,8 @@ def test_a_star_gives_a_run_a_match_and_labels_are_compared(tmp_path: Path) -> N
 
     file = write(
         tmp_path / "x.jsonl",
-        {"question": "2+2?", "ground_truth": "so\nA: 4", **said(4, True, 5, True)},
-        {"question": "3+3?", "ground_truth": "so\nA: 6", **said(7, False, 6, False)},
+        {"question": "2+2?", "ground_truth": "so\nA: 4", **logged(4, True, 5, True)},
+        {"question": "3+3?", "ground_truth": "so\nA: 6", **logged(7, False, 6, False)},
     )
     runs = import_samples(ImportConfig(file=(file,), out=str(tmp_path / "runs"), workers=1))
     assert [(r.name, r.correct, r.agreement) for r in runs] == [("org_a", 1, 1.0), ("b", 1, 0.0)]

@@ -9,8 +9,8 @@ from tests.models.chats import BASE, CHATML, GEMMA, INSTRUCT, Shape, made
 
 from reachlab.boundary.compare import compare
 from reachlab.errors import ReachlabError
-from reachlab.prompting.asking import asked_task
-from reachlab.prompting.rendered import show_asked
+from reachlab.prompting.prompted_task import prompted_task
+from reachlab.prompting.rendered import show_prompts
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.asking import AskConfig
@@ -34,7 +34,7 @@ def folder_of(shape: Shape, parent: Path) -> str:
 
 @pytest.mark.parametrize("spec", ["countdown", "chain", "programs", "gym:chain_sum"])
 def test_an_instruct_model_is_asked_by_chat_in_every_family(spec: str, tmp_path: Path) -> None:
-    found = asked_task(spec, AskConfig(), folder_of(INSTRUCTED, tmp_path))
+    found = prompted_task(spec, AskConfig(), folder_of(INSTRUCTED, tmp_path))
     assert isinstance(found.task.problems("test", 1)[0].prompt, Chat)
     assert found.identity == {"template": "chat"}
     assert found.remark == (
@@ -44,62 +44,64 @@ def test_an_instruct_model_is_asked_by_chat_in_every_family(spec: str, tmp_path:
 
 
 def test_a_base_model_is_asked_in_plain_text(tmp_path: Path) -> None:
-    found = asked_task("chain", AskConfig(), folder_of(BASE[0], tmp_path))
+    found = prompted_task("chain", AskConfig(), folder_of(BASE[0], tmp_path))
     assert isinstance(found.task.problems("test", 1)[0].prompt, str)
     assert found.identity == {"template": "plain"}
     assert found.remark.endswith("a base model); --template chat asks it through its chat template")
     # Nothing to choose, nothing to say.
-    silent = asked_task("chain", AskConfig(), folder_of(BASE[5], tmp_path))
+    silent = prompted_task("chain", AskConfig(), folder_of(BASE[5], tmp_path))
     assert silent.remark == ""
     assert silent.how == "asked in plain text (its tokenizer has no chat template)"
 
 
 def test_the_user_is_obeyed(tmp_path: Path) -> None:
     instruct, base = folder_of(INSTRUCTED, tmp_path), folder_of(BASE[0], tmp_path)
-    plain = asked_task("chain", AskConfig(template="plain"), instruct)
+    plain = prompted_task("chain", AskConfig(template="plain"), instruct)
     assert (plain.identity, plain.remark) == ({"template": "plain"}, "asked in plain text")
-    chat = asked_task("chain,template=chat", AskConfig(system="Be brief."), base)
+    chat = prompted_task("chain,template=chat", AskConfig(system="Be brief."), base)
     assert chat.identity == {"template": "chat", "system": "Be brief."}
     assert chat.remark == (
         "asked through its chat template; a turn ends with <|im_end|>, which does not end this model's answers: they "
         "may go on up to --max-tokens"
     )
-    few = asked_task("chain", AskConfig(shots=1), base)
+    few = prompted_task("chain", AskConfig(shots=1), base)
     assert few.remark.startswith("asked in plain text, after 1 worked example (")
 
 
 def test_a_benchmark_s_template_is_for_models_asked_in_plain_text(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('{"problem": "2+2?", "answer": "4"}\n')
     spec = f"math500:{tmp_path}/x.jsonl"
-    base = asked_task(spec, AskConfig(), folder_of(BASE[0], tmp_path))
+    base = prompted_task(spec, AskConfig(), folder_of(BASE[0], tmp_path))
     assert base.identity == {"template": "boxed"}
-    assert asked_task(spec, AskConfig(), folder_of(INSTRUCTED, tmp_path)).identity == {"template": "chat"}
-    assert asked_task(spec, AskConfig(template="plain"), folder_of(BASE[1], tmp_path)).identity["template"] == "plain"
+    assert prompted_task(spec, AskConfig(), folder_of(INSTRUCTED, tmp_path)).identity == {"template": "chat"}
+    assert (
+        prompted_task(spec, AskConfig(template="plain"), folder_of(BASE[1], tmp_path)).identity["template"] == "plain"
+    )
 
 
 def test_what_the_checkpoint_refuses_is_refused(tmp_path: Path) -> None:
     gemma = folder_of(INSTRUCT[5], tmp_path)
     with pytest.raises(ReachlabError, match="System role not supported"):
-        asked_task("chain", AskConfig(system="Be brief."), gemma)
+        prompted_task("chain", AskConfig(system="Be brief."), gemma)
     with pytest.raises(ReachlabError, match="knows no 'enable_thinking'"):
-        asked_task("chain", AskConfig(chat_template_kwargs='{"enable_thinking": false}'), gemma)
+        prompted_task("chain", AskConfig(chat_template_kwargs='{"enable_thinking": false}'), gemma)
     with pytest.raises(ReachlabError, match="plain does not go through the checkpoint's own"):
-        asked_task("chain", AskConfig(chat_template_kwargs='{"a": 1}'), folder_of(BASE[0], tmp_path))
+        prompted_task("chain", AskConfig(chat_template_kwargs='{"a": 1}'), folder_of(BASE[0], tmp_path))
     with pytest.raises(ReachlabError, match="no chat template; ask it in plain text"):
-        asked_task("chain", AskConfig(template="chat"), folder_of(BASE[5], tmp_path))
+        prompted_task("chain", AskConfig(template="chat"), folder_of(BASE[5], tmp_path))
     assert GEMMA != CHATML
 
 
 def test_reasoning_that_the_template_begins_is_in_each_problem(tmp_path: Path) -> None:
-    task = asked_task("chain", AskConfig(), folder_of(INSTRUCT[7], tmp_path)).task
+    task = prompted_task("chain", AskConfig(), folder_of(INSTRUCT[7], tmp_path)).task
     assert task.problems("test", 1)[0].metadata["opens"] == "<think>"
 
 
 def test_a_model_behind_a_server() -> None:
     for name, template in (("Qwen/Qwen3-8B", "chat"), ("Qwen/Qwen3-8B-Base", "plain"), ("mine", "chat")):
-        assert asked_task("chain", AskConfig(), name).identity == {"template": template}
-    assert "taken for an instruct model" in asked_task("chain", AskConfig(), "mine").remark
-    told = asked_task("chain", AskConfig(chat_template_kwargs='{"a": 1}'), "mine")
+        assert prompted_task("chain", AskConfig(), name).identity == {"template": template}
+    assert "taken for an instruct model" in prompted_task("chain", AskConfig(), "mine").remark
+    told = prompted_task("chain", AskConfig(chat_template_kwargs='{"a": 1}'), "mine")
     assert told.identity["chat_template_kwargs"] == {"a": 1}
 
 
@@ -114,31 +116,31 @@ def test_a_model_trained_here_is_asked_as_in_its_training(tmp_path: Path) -> Non
 
     trained(ask)
     for model in (run, run / "model", folder):
-        found = asked_task("countdown", AskConfig(), str(model) if model != run else str(run / "model"))
+        found = prompted_task("countdown", AskConfig(), str(model) if model != run else str(run / "model"))
         assert found.identity == ask
         assert "as in its training" in found.remark
-    assert asked_task("chain", AskConfig(system="No."), str(folder)).identity == {**ask, "system": "No."}
-    assert asked_task("chain", AskConfig(template="plain"), str(folder)).identity == {"template": "plain"}
+    assert prompted_task("chain", AskConfig(system="No."), str(folder)).identity == {**ask, "system": "No."}
+    assert prompted_task("chain", AskConfig(template="plain"), str(folder)).identity == {"template": "plain"}
     trained({"template": "plain"})
-    assert asked_task("chain", AskConfig(), str(folder)).identity == {"template": "plain"}
+    assert prompted_task("chain", AskConfig(), str(folder)).identity == {"template": "plain"}
     trained({"template": "chat", "examples": [["1+1?", "2"]]})
-    assert asked_task("chain", AskConfig(), str(folder)).identity["examples"] == [["1+1?", "2"]]
+    assert prompted_task("chain", AskConfig(), str(folder)).identity["examples"] == [["1+1?", "2"]]
     trained({"template": "mine.txt", "template_hash": "x"})
     with pytest.raises(ReachlabError, match=r"template of a file \(mine.txt\), which is not there as it was"):
-        asked_task("chain", AskConfig(), str(folder))
+        prompted_task("chain", AskConfig(), str(folder))
     # A benchmark's own form is no choice: of another task it is another one.
     trained({"template": "boxed"}, task="math500")
-    assert asked_task("chain", AskConfig(), str(folder)).identity == {"template": "plain"}
+    assert prompted_task("chain", AskConfig(), str(folder)).identity == {"template": "plain"}
     # Pretraining asks nobody.
     trained(ask, kind="pretrain")
-    assert asked_task("chain", AskConfig(), str(folder)).identity == {"template": "chat"}
+    assert prompted_task("chain", AskConfig(), str(folder)).identity == {"template": "chat"}
     (run / "run.json").write_text("[1]")
-    assert asked_task("chain", AskConfig(), str(folder)).identity == {"template": "chat"}
+    assert prompted_task("chain", AskConfig(), str(folder)).identity == {"template": "chat"}
 
 
 def test_what_a_model_gets_is_shown_token_for_token(tmp_path: Path) -> None:
     model = folder_of(INSTRUCTED, tmp_path)
-    shown = show_asked("chain", "test", 2, 0, "", AskConfig(system="Be brief."), model)
+    shown = show_prompts("chain", "test", 2, 0, "", AskConfig(system="Be brief."), model)
     assert shown.ask == {"template": "chat", "system": "Be brief."}
     assert len(shown.problems) == 2
     for row in shown.problems:
@@ -151,7 +153,7 @@ def test_what_a_model_gets_is_shown_token_for_token(tmp_path: Path) -> None:
         )
         assert marks == 5
     with pytest.raises(ReachlabError, match="no such model folder"):
-        show_asked("chain", "test", 2, 0, "", AskConfig(), "none")
+        show_prompts("chain", "test", 2, 0, "", AskConfig(), "none")
 
 
 def test_the_command_line_shows_samples_and_refuses_another_way(

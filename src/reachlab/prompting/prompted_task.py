@@ -15,7 +15,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.chat import NO_TEMPLATE, Look, check_chat, end_tokens, look, name_says, turn_end
+from reachlab.models.chat import NO_TEMPLATE, ModelKind, check_chat, end_tokens, kind_of_model, name_says, turn_end
 from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
 from reachlab.runs import RunFolder
 from reachlab.tasks.asked import Asked
@@ -28,7 +28,7 @@ TRAINED = ("rl", "distill")
 
 
 @dataclass(frozen=True)
-class AskedTask:
+class PromptedTask:
     """A task as a model is asked it, and how that is."""
 
     task: Asked
@@ -48,7 +48,7 @@ class AskedTask:
         return self.task.asking.identity()
 
 
-def asked_task(spec: str, config: AskConfig, model: str) -> AskedTask:
+def prompted_task(spec: str, config: AskConfig, model: str) -> PromptedTask:
     """The task that `spec` names, asked as `config` says, or else as `model` was trained to be asked.
 
     `model` is a checkpoint's folder, or the name of a model behind a server.
@@ -59,7 +59,7 @@ def asked_task(spec: str, config: AskConfig, model: str) -> AskedTask:
     chosen = chosen_template(spec, config)
     if (share := prefix_of(spec)) is not None:
         how = f"shown the first {100 * share:g} % of each question in plain text, and asked for the rest"
-        return AskedTask(load_task(spec, config.settled(chosen)), how, True)
+        return PromptedTask(load_task(spec, config.settled(chosen)), how, True)
     served = not Path(model).is_dir()
     tokenizer = None if served else load_tokenizer(model)
     asking = config.settled(chosen) if chosen else _auto(config, model, tokenizer)
@@ -68,25 +68,25 @@ def asked_task(spec: str, config: AskConfig, model: str) -> AskedTask:
     how = _how(task, chosen is None)
     if task.template.chat and tokenizer is not None:
         how += _endless(tokenizer, find_checkpoint(model))
-    return AskedTask(task, how, not plain)
+    return PromptedTask(task, how, not plain)
 
 
 def _auto(config: AskConfig, model: str, tokenizer: PreTrainedTokenizerBase | None) -> Asking:
     """The user leaves the template to us."""
     if tokenizer is None:
-        found = _look_at_name(model)
+        kind = _kind_by_name(model)
     else:
         folder = find_checkpoint(model)
-        if (asked := _trained(folder)) is not None:
-            return _as_trained(config, asked, folder)
-        found = look(tokenizer, folder)
-    return config.settled(TEMPLATES["chat"] if found.chat else None, found.why)
+        if (trained := _trained(folder)) is not None:
+            return _as_trained(config, trained, folder)
+        kind = kind_of_model(tokenizer, folder)
+    return config.settled(TEMPLATES["chat"] if kind.chat else None, kind.why)
 
 
-def _look_at_name(model: str) -> Look:
+def _kind_by_name(model: str) -> ModelKind:
     if name_says(model.rstrip("/").rpartition("/")[2]) == "base":
-        return Look(False, "its name says that it is a base model")
-    return Look(True, "what is behind a server is taken for an instruct model")
+        return ModelKind(False, "its name says that it is a base model")
+    return ModelKind(True, "what is behind a server is taken for an instruct model")
 
 
 def _trained(folder: Path) -> Mapping[str, Any] | None:
@@ -98,20 +98,20 @@ def _trained(folder: Path) -> Mapping[str, Any] | None:
         return None
     try:
         document = json.loads(run.fs.cat_file(run.file("run.json")))
-        asked = document["config"]["ask"] if document["kind"] in TRAINED else None
-        if asked is not None and asked["template"] == own_template(document["config"]["task"]).name:
-            asked = {**asked, "template": "plain"}  # of another task another one
+        ask = document["config"]["ask"] if document["kind"] in TRAINED else None
+        if ask is not None and ask["template"] == own_template(document["config"]["task"]).name:
+            ask = {**ask, "template": "plain"}  # of another task another one
     except (ValueError, KeyError, TypeError):
         return None  # somebody else's file, or a run of an earlier day
-    return asked if isinstance(asked, Mapping) else None
+    return ask if isinstance(ask, Mapping) else None
 
 
-def _as_trained(config: AskConfig, asked: Mapping[str, Any], folder: Path) -> Asking:
+def _as_trained(config: AskConfig, trained: Mapping[str, Any], folder: Path) -> Asking:
     """Ask as in training; what the user says beside the template counts instead of what was said then."""
-    name = str(asked["template"])
-    if asked.get("template_hash"):
+    name = str(trained["template"])
+    if trained.get("template_hash"):
         template = template_named(name) if Path(name).is_file() else None
-        if template is None or template.hash != asked["template_hash"]:
+        if template is None or template.hash != trained["template_hash"]:
             raise ReachlabError(
                 f"{folder}: was trained with the template of a file ({name}), which is not there as it was; say how to "
                 "ask it: --template"
@@ -121,10 +121,10 @@ def _as_trained(config: AskConfig, asked: Mapping[str, Any], folder: Path) -> As
     settled = config.settled(template, "as in its training")
     return Asking(
         template=template,
-        system=settled.system or str(asked.get("system", "")),
-        options=settled.options or dict(asked.get("chat_template_kwargs", {})),
-        shots=settled.shots or int(asked.get("shots", 0)) * (not settled.examples),
-        examples=settled.examples or tuple((q, a) for q, a in asked.get("examples", ()) if not settled.shots),
+        system=settled.system or str(trained.get("system", "")),
+        options=settled.options or dict(trained.get("chat_template_kwargs", {})),
+        shots=settled.shots or int(trained.get("shots", 0)) * (not settled.examples),
+        examples=settled.examples or tuple((q, a) for q, a in trained.get("examples", ()) if not settled.shots),
         why=settled.why,
     )
 
@@ -147,8 +147,8 @@ def _endless(tokenizer: PreTrainedTokenizerBase, folder: Path) -> str:
     mark = turn_end(tokenizer)
     if mark is None or mark in end_tokens(tokenizer, folder):
         return ""
-    said = tokenizer.convert_ids_to_tokens(mark)
-    return f"; a turn ends with {said}, which does not end this model's answers: they may go on up to --max-tokens"
+    end = tokenizer.convert_ids_to_tokens(mark)
+    return f"; a turn ends with {end}, which does not end this model's answers: they may go on up to --max-tokens"
 
 
 def _how(task: Asked, auto: bool) -> str:

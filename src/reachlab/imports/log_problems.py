@@ -60,25 +60,25 @@ class OwnProblems:
             gold = None
         else:
             gold = gold_answer(record.gold, worked=record.worked, where=f"{place}: the right answer")
-        found = Problem(
+        own_problem = Problem(
             id=identity,
             prompt=question or "",
             answer=gold,
             images=record.images,
             metadata=metadata | dict(record.metadata),
         )
-        return self._once(found, place)
+        return self._once(own_problem, place)
 
-    def _once(self, found: Problem, place: str) -> Problem:
-        own = digest(written_prompt(found.prompt), found.answer, found.images)
-        if self._asked.setdefault(found.id, own) != own:
-            first = self._places.get(found.id, "an earlier place")
+    def _once(self, problem: Problem, place: str) -> Problem:
+        own = digest(written_prompt(problem.prompt), problem.answer, problem.images)
+        if self._asked.setdefault(problem.id, own) != own:
+            first = self._places.get(problem.id, "an earlier place")
             raise ReachlabError(
-                f"{place}: problem {found.id!r} has another question or answer, or another picture, than at {first}"
+                f"{place}: problem {problem.id!r} has another question or answer, or another picture, than at {first}"
             )
         if len(self._places) < PLACES_KEPT:
-            self._places.setdefault(found.id, place)
-        return found
+            self._places.setdefault(problem.id, place)
+        return problem
 
 
 class TaskProblems:
@@ -109,12 +109,12 @@ class TaskProblems:
         question = None if record.question is None else _same(record.question)
         if record.id in self._by_id and (question is None or self._question[record.id] in question):
             return self._by_id[record.id]
-        found = [] if question is None else self._asking(question)
-        if len(found) == 1:
-            return self._by_id[found[0]]
+        candidates = [] if question is None else self._asking(question)
+        if len(candidates) == 1:
+            return self._by_id[candidates[0]]
         what = f"question {record.question!r:.60}" if question is not None else f"id {record.id!r}"
         raise ReachlabError(
-            f"{place}: task {self.spec!r} lists {'several problems' if found else 'no problem'} with this {what}; "
+            f"{place}: task {self.spec!r} lists {'several problems' if candidates else 'no problem'} with this {what}; "
             "name its id field with --id, or list other problems with --split, --problems, --problem-seed"
         )
 

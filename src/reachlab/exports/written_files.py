@@ -64,9 +64,9 @@ def check_free(path: str, run_id: str, id_of: Callable[[str], str | None]) -> No
         return
     if fs.isdir(inner):
         raise ReachlabError(f"{path}: a folder; --out is a file")
-    found = id_of(path)
-    if found != run_id:
-        what = "no export of a run" if found is None else "an export of another run"
+    other_id = id_of(path)
+    if other_id != run_id:
+        what = "no export of a run" if other_id is None else "an export of another run"
         raise ReachlabError(f"{path}: there already, and {what}; give another --out, or delete it")
 
 

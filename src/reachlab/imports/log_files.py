@@ -47,10 +47,10 @@ class LogFile:
         """
         empty = True
         read = {"lines": _lines, "table": _table, "parquet": _parquet, "document": _document}[self.kind]
-        with _said(self.path):
-            for found in read(self):
+        with _readable(self.path):
+            for value in read(self):
                 empty = False
-                yield found
+                yield value
         if empty:
             raise ReachlabError(f"{self.path}: no rows in it")
 
@@ -61,19 +61,19 @@ def find_files(patterns: tuple[str, ...]) -> list[str]:
     Raises:
         ReachlabError: a pattern that nothing matches, or a file twice.
     """
-    found: list[str] = []
+    paths: list[str] = []
     for pattern in patterns:
         if any(c in pattern for c in "*?[") and not _exists(pattern):
             matched = _glob(pattern)
             if not matched:
                 raise ReachlabError(f"{pattern}: no file matches")
-            found += matched
+            paths += matched
         else:
-            found.append(pattern)
-    for path in found:
-        if found.count(path) > 1:
+            paths.append(pattern)
+    for path in paths:
+        if paths.count(path) > 1:
             raise ReachlabError(f"{path}: named twice; its samples would count twice")
-    return found
+    return paths
 
 
 def open_file(path: str) -> LogFile:
@@ -82,7 +82,7 @@ def open_file(path: str) -> LogFile:
     Raises:
         ReachlabError: no such file, or nothing of what can be read.
     """
-    with _said(path):
+    with _readable(path):
         with _bytes(path) as file:
             head = file.read(HEAD)
         if head.startswith(PARQUET):
@@ -100,7 +100,7 @@ def open_file(path: str) -> LogFile:
 def hash_file(path: str) -> tuple[str, int]:
     """A hash of all of a file, and how many lines it has."""
     digest, lines = hashlib.blake2b(digest_size=16), 0
-    with _said(path), fsspec.open(path, "rb") as file:
+    with _readable(path), fsspec.open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
             lines += block.count(b"\n")
@@ -108,7 +108,7 @@ def hash_file(path: str) -> tuple[str, int]:
 
 
 @contextmanager
-def _said(path: str) -> Iterator[None]:
+def _readable(path: str) -> Iterator[None]:
     """Makes what goes wrong with a file one line."""
     try:
         yield
@@ -170,26 +170,26 @@ def _lines(file: LogFile) -> Iterator[tuple[str, Any]]:
 
 def _parsed(line: str) -> dict[str, Any] | Broken:
     try:
-        found = json.loads(line)
-        if isinstance(found, dict):
-            return storable(found) if ESCAPED_SURROGATE.search(line) else found
+        value = json.loads(line)
+        if isinstance(value, dict):
+            return storable(value) if ESCAPED_SURROGATE.search(line) else value
     except json.JSONDecodeError as error:
         return Broken(f"not JSON ({error.msg} at column {error.colno}); is the line truncated?")
     except (ValueError, RecursionError) as error:
         return Broken(f"not JSON ({error})")
-    return Broken(f"{type(found).__name__} found, one JSON object a line is wanted")
+    return Broken(f"{type(value).__name__} found, one JSON object a line is wanted")
 
 
 def _document(file: LogFile) -> Iterator[tuple[str, Any]]:
     with _text(file.path) as text:
         written = text.read()
     try:
-        found = json.loads(written)
+        value = json.loads(written)
     except json.JSONDecodeError as error:
         raise ReachlabError(f"{file.path}:{error.lineno}: not JSON ({error.msg} at column {error.colno})") from error
     except (ValueError, RecursionError) as error:
         raise ReachlabError(f"{file.path}: not readable as JSON ({error})") from error
-    yield file.path, storable(found) if ESCAPED_SURROGATE.search(written) else found
+    yield file.path, storable(value) if ESCAPED_SURROGATE.search(written) else value
 
 
 def _table(file: LogFile) -> Iterator[tuple[str, Any]]:
@@ -228,10 +228,10 @@ def _parquet(file: LogFile) -> Iterator[tuple[str, Any]]:
 def _delimiter(path: str, text: str) -> str:
     """What stands between a header's names."""
     header = text.splitlines()[0]
-    found = max("\t,;", key=header.count)
-    if not header.count(found) or (not header.isprintable() and found != "\t"):
+    delimiter = max("\t,;", key=header.count)
+    if not header.count(delimiter) or (not header.isprintable() and delimiter != "\t"):
         raise ReachlabError(f"{path}: neither JSON, CSV with a header, nor Parquet; it begins {header[:40]!r}")
-    return found
+    return delimiter
 
 
 def _exists(path: str) -> bool:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from reachlab.errors import ReachlabError
+from reachlab.pictures.drawn_scenes import COLOURS, SHEET, UNIT, scene
 from reachlab.pictures.reference import open_picture
-from reachlab.pictures.scenes import COLOURS, SHEET, UNIT, scene
 
 SIZE = 4 * SHEET
 BARS = st.dictionaries(st.sampled_from(sorted(COLOURS)), st.integers(1, 9), min_size=2)

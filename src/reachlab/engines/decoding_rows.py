@@ -11,7 +11,7 @@ from reachlab.engines.decoder import Completion
 
 
 @dataclass
-class Job:
+class PromptJob:
     """A prompt and those of its samples that no row has taken yet."""
 
     prompt: Sequence[int]
@@ -22,7 +22,7 @@ class Job:
 
 
 @dataclass
-class Rows:
+class DecodingRows:
     """State of every row, on the host. Axis B: G · R rows."""
 
     tokens_BT: np.ndarray
@@ -31,7 +31,7 @@ class Rows:
     logprob_B: np.ndarray
     sample_B: np.ndarray
     offset_B: np.ndarray = field(init=False)
-    # The row that computes for this one: see `_lean_step` in `transformers.py`.
+    # The row that computes for this one: see `_fused_cpu_step` in `transformers.py`.
     leader_B: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,89 @@
+"""Before a training run: what it is, the folder that is to hold it, and the model that it begins with."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from reachlab.errors import ReachlabError
+from reachlab.moe import densified
+from reachlab.runs import RunFolder
+from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
+from reachlab.training.rl_config import RLConfig
+from reachlab.training.saved import not_finite
+from reachlab.training.trackers import check_trackers
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def config_identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Any]:
+    """What the weights depend on: everything but where they go, how often they are saved and kept, and who is told."""
+    settings = asdict(config)
+    del settings["out"], settings["loop"]["save_every"], settings["loop"]["keep_every"], settings["loop"]["track"]
+    settings.pop("rehash", None)
+    settings["loop"]["threads"] = config.loop.threads or torch.get_num_threads()
+    return settings
+
+
+def run_folder(out: str) -> RunFolder:
+    """The folder that a training run is to live in, before anything is loaded for it.
+
+    Raises:
+        ReachlabError: it is not on a local disk, or holds what is no run.
+    """
+    folder = RunFolder(out)
+    if not folder.is_local:
+        raise ReachlabError(f"{folder.url}: training runs live on a local disk; copy them away when they are done")
+    folder.check_free()
+    return folder
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The run that a folder is to hold, or holds already (`RunFolder.claim`)."""
+
+    folder: RunFolder
+    kind: str
+    config: Mapping[str, Any]
+    """Everything that the weights depend on."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def make(self) -> None:
+        """Make the folder this run's, or refuse."""
+        self.folder.claim(self.kind, self.config, self.facts)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A module and how it is moved."""
+
+    module: nn.Module
+    optimizer: OptimizerConfig
+
+
+def settle(loop: LoopConfig) -> None:
+    """Threads and seed, before the model is made or loaded: adapters begin at random.
+
+    Raises:
+        ReachlabError: a tracker that is not there.
+    """
+    check_trackers(loop.track)
+    if loop.threads:
+        torch.set_num_threads(loop.threads)
+    torch.manual_seed(loop.seed)
+
+
+def placed(model: Model, device: torch.device) -> Model:
+    """The model that a run begins with, on its device; its routers learn inside of `gradient.learning` alone.
+
+    Raises:
+        ReachlabError: a weight is not finite.
+    """
+    if (bad := not_finite(dict(model.named_parameters()))) is not None:
+        raise ReachlabError(f"the model that this run begins with has weights that are not finite: {bad}")
+    if (routers := densified(model)) is not None:
+        routers.pulse.learns = False
+    model.to(device)
+    return model
