@@ -1,4 +1,4 @@
-"""What the programs of a page take as given: a page's blocks run with these names, each block with its own."""
+"""What the programs of a page take as given. They run in order, with one set of names."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +11,6 @@ def mixture() -> dict[str, Any]:
     from tests.tiny import tiny_model
     from transformers import AutoModelForCausalLM
 
-    from reachlab.moe import densify
-
     model = tiny_model("olmoe")
     generator = torch.Generator().manual_seed(0)
 
@@ -24,7 +22,6 @@ def mixture() -> dict[str, Any]:
         model.train()
         model(**batch).loss.backward()
 
-    densify(model, "default")
     return {
         "model": model,
         "batches": [batch(), batch()],

@@ -1,7 +1,7 @@
 """Every command and every program that a document shows, run from the top of its page to the end.
 
-A page is run in a folder of its own that holds what a reader has after `make demo`: `runs/demo` (made with a twentieth
-of its training) and `examples`. A command that would take minutes gets further words that make it short (`SHORTER`);
+A page is run in a folder of its own that holds what a reader has after `make demo`: `runs/demo` (made with less
+training) and `examples`. A command that would take minutes gets further words that make it short (`SHORTER`);
 one that cannot be run here says so in its block, and is parsed in `test_parsed.py`.
 """
 
@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import Command
@@ -27,18 +28,26 @@ from tests.docs.blocks import PAGES, ROOT, Block, blocks, words_of
 from tests.docs.prepared import NAMES
 from tests.tiny import ENVIRONMENT, reachlab
 
-SMALL = ("--problems", "200", "--samples", "64", "--scale", "0.05")
+SMALL = ("--problems", "200", "--samples", "64", "--scale", "0.4")
 SHORTER = {
+    "rl --model runs/": "--prompts 2",
+    "sample --model runs/demo/base --task countdown --problems 100": "--problems 20",
+    "sample --model runs/demo/pods --task countdown --problems 100": "--problems 20",
     "study own --model runs/demo/base --task countdown --hours": "--problems 4 --samples 4 --max-tokens 14 --steps 2 "
     "--pods-steps 2 --distill-steps 2 --prompts 2 --rollouts 4",
-    "study visual": "--scale 0.02 --problems 8 --samples 8",
-    "study demo --routing default": "--scale 0.01",
-    "pretrain --data stdlib --eval-every 100": "--steps 4",
+    "study own --model runs/demo/base --task countdown --max-tokens": "--steps 2 --pods-steps 2 --distill-steps 2",
+    "study visual": "--scale 0.01 --problems 8 --samples 8",
+    "study demo --routing default": "--scale 0.004",
+    "study rollouts": "--prompts 2",
+    "study kl": "--prompts 2",
+    "study checkpoints": "--samples 16 --problems 20",
+    "study temperature": "--samples 16 --problems 20 --entropy-problems 10",
+    "pretrain --data stdlib --eval-every 100": "--steps 4 --batch 4",
     "distill --model runs/base --teacher solver": "--steps 4 --batch 8",
+    "distill --model runs/demo/base": "--steps 4 --batch 8",
     "pretrain --data programs": "--steps 20",
     "pretrain --data scenes": "--steps 2 --batch 8",
-    "study checkpoints --run runs/along-rl": "--samples 16 --problems 20",
-    "rl --model runs/demo/base --task countdown,division=0.2 --rollouts 16": "--prompts 4",
+    "pretrain --data stdlib --family olmoe": "--steps 2 --batch 4",
     "moe inspect": "--tokens 2048 --warm-up 2",
 }
 """A command that begins so, and what is added to it. The same option again is what counts."""
@@ -112,13 +121,13 @@ def serving(line: str) -> Iterator[None]:
         server.wait(30)
 
 
-def run_program(block: Block) -> None:
+def run_program(block: Block, names: dict[str, Any]) -> None:
     """A block of Python: a file where the line before names it, else run, with the names that it takes as given."""
     before = block.page.read_text(encoding="utf-8").splitlines()[: block.line - 1]
     if named := re.search(r"`(\w+\.py)`:$", "\n".join(before).rstrip()):
         Path(named[1]).write_text(block.text + "\n")
     else:
-        exec(compile(block.text, block.place, "exec"), NAMES.get(block.page.name, dict)())
+        exec(compile(block.text, block.place, "exec"), names)
 
 
 @pytest.mark.slow
@@ -127,12 +136,13 @@ def run_program(block: Block) -> None:
 def test_a_page_from_top_to_end(page: Path, home: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     if page.name == "CONTRIBUTING.md":
         pytest.skip("its recipes are run where they are tested")
+    names = NAMES.get(page.name, dict)()
     with contextlib.ExitStack() as servers:
         for block in blocks(page):
             if block.needs:
                 continue
             if block.language == "python":
-                run_program(block)
+                run_program(block, names)
             for line in map(shortened, block.commands):
                 if line.startswith(("make ", "source ")):
                     continue
