@@ -1,0 +1,37 @@
+"""What the programs of a page take as given. They run in order, with one set of names."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def mixture() -> dict[str, Any]:
+    """A tiny mixture of experts, text for it, and a training step."""
+    import torch
+    from tests.tiny import tiny_model
+    from transformers import AutoModelForCausalLM
+
+    model = tiny_model("olmoe")
+    generator = torch.Generator().manual_seed(0)
+
+    def batch() -> dict[str, torch.Tensor]:
+        tokens_BT = torch.randint(0, model.config.vocab_size, (2, 16), generator=generator)
+        return {"input_ids": tokens_BT, "labels": tokens_BT}
+
+    def train_step(batch: dict[str, torch.Tensor]) -> None:
+        model.train()
+        model(**batch).loss.backward()
+
+    return {
+        "model": model,
+        "batches": [batch(), batch()],
+        "others": [batch(), batch()],
+        "folder": Path("a-mixture"),
+        "AutoModelForCausalLM": AutoModelForCausalLM,
+        "train_step": train_step,
+        "log": print,
+    }
+
+
+NAMES: dict[str, Callable[[], dict[str, Any]]] = {"moe.md": mixture, "tour.md": mixture}
+"""By the name of the page."""

@@ -1,0 +1,79 @@
+"""Every command that a document shows is one, with options that are there and settings that can be."""
+
+import functools
+from collections.abc import Callable
+
+import pytest
+import tyro
+from accelerate.commands.launch import launch_command_parser
+from tests.docs.blocks import NEEDS, PAGES, REACHLAB, Block, blocks, words_of
+
+from reachlab.cli import COMMANDS
+from reachlab.cli.moe import moe_families, moe_inspect
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+SHOWN = [(block, command) for block in BLOCKS for command in block.commands]
+OTHERS = (
+    "make ",
+    "transformers serve ",
+    ".venv-vllm/bin/vllm ",
+    ".venv-vllm/bin/ray ",
+    "python -m sglang.launch_server ",
+)
+OTHERS += (".venv/bin/python -m pytest ", "python examples/", "source .venv/bin/activate", "git clone ", "cd ")
+NOT_HERE = ("MODEL", "TASK", "BIGGER", " models/", "--device cuda", ".venv-vllm", "sglang", "ray start")
+"""What stands in commands that cannot be run here."""
+
+
+def silent(command: Callable[..., None]) -> Callable[..., None]:
+    """A function with the options of `command`, which does nothing."""
+
+    @functools.wraps(command)
+    def nothing(*_: object, **__: object) -> None:
+        pass
+
+    return nothing
+
+
+ALL = {**COMMANDS, "moe inspect": moe_inspect, "moe families": moe_families}
+
+
+def parse(words: list[str]) -> None:
+    """Read a command line as the command would."""
+    name = " ".join(words[:2]) if words[0] == "moe" else words[0]
+    tyro.cli(silent(ALL[name]), args=words[len(name.split()) :])
+
+
+@pytest.mark.parametrize(("block", "command"), SHOWN, ids=lambda x: x.place if isinstance(x, Block) else "")
+def test_it_is_a_command(block: Block, command: str) -> None:
+    words = words_of(command)
+    if words:
+        parse(words)
+    else:
+        assert command.startswith(OTHERS) or command in OTHERS, command
+    if command.startswith(("accelerate ", "ACCELERATE_USE_CPU=true accelerate ")):
+        given = command.partition(" launch ")[2].split()
+        assert launch_command_parser().parse_args(given).training_script == "reachlab"
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.commands], ids=lambda b: b.place)
+def test_what_cannot_be_run_here_says_so(block: Block) -> None:
+    assert not block.needs or NEEDS.fullmatch(block.needs), f"{block.place}: {block.needs!r} is no need we know"
+    absent = [word for word in NOT_HERE if any(word in command for command in block.commands)]
+    assert bool(absent) == bool(block.needs), f"{block.place}: {absent} and {block.needs!r}"
+
+
+def test_a_folder_belongs_to_one_command() -> None:
+    """A reader who runs all of a page, or of two, is never refused for an --out that another command has filled."""
+    seen: dict[str, tuple[str, str]] = {}
+    for block, command in SHOWN:
+        words = words_of(command)
+        if block.needs or "--out" not in words or words[0] in ("report", "export", "moe"):
+            continue
+        out = words[words.index("--out") + 1]
+        before, place = seen.setdefault(out, (REACHLAB.sub("", command), block.place))
+        assert before == REACHLAB.sub("", command), f"{place} and {block.place} both fill {out}"
+
+
+def test_documents_have_only_languages_we_check() -> None:
+    assert {block.language for block in BLOCKS} <= {"", "python", "json", "text"}
