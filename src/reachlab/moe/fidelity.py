@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.densify import Densified, densified, densify
+from reachlab.moe.densifying import Densified, densified, densify
 from reachlab.moe.estimators import ESTIMATORS
 from reachlab.moe.layer import Layer, Routing, in_backward
 

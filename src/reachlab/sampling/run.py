@@ -18,9 +18,9 @@ from typing import Literal, cast
 
 import numpy as np
 
-from reachlab.engines import open_engine
+from reachlab.engines import engine_kind, open_engine
 from reachlab.engines.config import Decoding
-from reachlab.engines.context_length import engine_positions, served_prompts
+from reachlab.engines.context_length import served_prompts
 from reachlab.errors import ReachlabError
 from reachlab.limits import MOST, MOST_SAMPLES
 from reachlab.measures.completions import Completions, read_completions
@@ -158,7 +158,7 @@ def sample(config: SampleConfig, tell: Callable[[str], None] = lambda remark: No
 def _is_served(config: SampleConfig) -> bool:
     """Whether `model` is what servers call it: its weights are their business, and a run of it is continued by asking
     for the same name."""
-    return config.engine == "openai" and not Path(config.model).is_dir()
+    return engine_kind(config).served and not Path(config.model).is_dir()
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _meet(config: SampleConfig, name: str, problems: Sequence[Problem], tell: Ca
     Raises:
         ReachlabError: no such checkpoint, or one that was not made for these prompts.
     """
-    held = engine_positions(config)
+    held = engine_kind(config).holds(config)
     asked = [p.asked for p in problems]
     if _is_served(config):
         counted = None if held is None else served_prompts(config.servers, config.model, asked)
@@ -190,7 +190,7 @@ def _meet(config: SampleConfig, name: str, problems: Sequence[Problem], tell: Ca
     for remark in check_prompts(config.task, problems, prompts, tokenizer.unk_token_id):
         tell(remark)
     room = min(
-        (n for n in (positions(config.model, elsewhere=config.engine != "transformers"), held) if n is not None),
+        (n for n in (positions(config.model, elsewhere=not engine_kind(config).embedded), held) if n is not None),
         default=None,
     )
     return _Met(name, weights, max(map(len, prompts)), True, room)
@@ -234,7 +234,7 @@ def _begun_in(folder: RunFolder, dtype: Chosen) -> Chosen:
 
 def _dtype(config: SampleConfig, work: "_Work") -> str:
     """What the run's samples are computed in, for its identity."""
-    if config.engine == "openai" and (config.dtype == "auto" or _is_served(config)):
+    if engine_kind(config).served and (config.dtype == "auto" or _is_served(config)):
         return "as served"
     return work.crew.dtype if config.dtype == "auto" else config.dtype
 
@@ -248,11 +248,8 @@ def _lost(config: SampleConfig) -> Iterator[str]:
         )
     if not config.logprobs:
         yield "no log-probabilities are asked for: best@k and the test for duplicates do without"
-    if config.engine == "vllm" and config.request_seeds and config.logprobs:
-        yield (
-            "every request has a seed and log-probabilities, which costs vLLM speed; --no-request-seeds and "
-            "--no-logprobs do without (docs/engines.md)"
-        )
+    if (remark := engine_kind(config).remark) and config.request_seeds and config.logprobs:
+        yield remark
 
 
 class _Work:

@@ -5,14 +5,11 @@ what is trained and measured.
 """
 
 from pathlib import Path
-from typing import get_args
 
+from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.studies.config import AlgorithmsConfig
-from reachlab.studies.stages import Tell
+from reachlab.studies.study import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
-from reachlab.training.rl_config import AlgorithmName
-
-NAMES: tuple[str, ...] = get_args(AlgorithmName)
 
 
 def algorithms(config: AlgorithmsConfig) -> Sweep:
@@ -21,9 +18,9 @@ def algorithms(config: AlgorithmsConfig) -> Sweep:
     return Sweep(
         file="algorithms",
         column="algorithm",
-        title="Seven algorithms from one base, seed 0",
+        title="Every algorithm from one base, seed 0",
         folder="",
-        variants=tuple(Variant(name, (*rollouts, "--algorithm", name)) for name in NAMES),
+        variants=tuple(Variant(name, (*rollouts, "--algorithm", name)) for name in ALGORITHMS),
         ordered=False,
     )
 

@@ -31,7 +31,8 @@ from reachlab.report.page import write_report
 from reachlab.runs import RunFolder, write_atomically
 from reachlab.store.samples import SampleStore
 from reachlab.studies.config import SweepConfig
-from reachlab.studies.stages import Stage, Tell, at_once, check_study, pinned, run_stages
+from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages
+from reachlab.studies.study import Tell
 
 RESAMPLES = 10_000
 LEVEL = 0.95

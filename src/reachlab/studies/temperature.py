@@ -15,7 +15,8 @@ from rich.console import Console
 from reachlab.runs import RunFolder, write_atomically
 from reachlab.studies.config import TemperatureConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
-from reachlab.studies.stages import Stage, Tell, at_once, check_study, pinned, run_stages
+from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages
+from reachlab.studies.study import Tell
 
 
 @dataclass(frozen=True, kw_only=True)

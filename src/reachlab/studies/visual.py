@@ -14,6 +14,7 @@ import numpy as np
 
 from reachlab.studies.config import VisualConfig
 from reachlab.studies.recipe import Recipe, run_recipe
+from reachlab.studies.study import Tell
 from reachlab.tasks.scenes import Scenes
 
 RECIPE = Recipe(
@@ -27,7 +28,7 @@ RECIPE = Recipe(
 )
 
 
-def run_visual(config: VisualConfig) -> Path:
+def run_visual(config: VisualConfig, tell: Tell = lambda _: None) -> Path:
     """Run what is not finished of it; returns the report's path."""
     scenes = Scenes()
     guessed = np.mean([scenes.chance(problem) for problem in scenes.problems("test", config.problems)])

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.estimators import ESTIMATORS, Estimator
-from reachlab.moe.estimators.estimator import Options
+from reachlab.moe.estimators import ESTIMATORS, EstimatorName
+from reachlab.moe.estimators.estimator import Estimator, Options
 from reachlab.moe.layer import Layer, Routing, Slots
 from reachlab.moe.method import Method, Shape
 from reachlab.moe.reduce import add_up
@@ -37,7 +37,7 @@ class Default(Method):
 
     forward: Literal["sparse", "default"] = "sparse"
     """Whether the defaults are seen by the gradient alone, or are part of the answer."""
-    estimator: Literal["routed", "shrunk", "probed", "linear"] = "routed"
+    estimator: EstimatorName = "routed"
     """Where Ê comes from: the paper's mean over an expert's own tokens, that mean at a fitted length, the mean over
     probes, or a line through them."""
     update: Literal["before_use", "per_step"] = "before_use"
