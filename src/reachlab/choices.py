@@ -7,6 +7,7 @@ choices as a type, for a configuration's field, is made of the list (``Literal[t
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
@@ -28,6 +29,17 @@ class Choices(Mapping[str, T_co]):
         """`unknown` begins what is said of a name that is not in the list; `places` are ``module:name``."""
         self.unknown = unknown
         self.places = dict(places)
+        self._trying: dict[str, Any] = {}
+
+    @contextmanager
+    def trying(self, found: Any) -> Iterator[str]:
+        """A name for an object that is not in the list, for as long as it is tried out (`checks/`)."""
+        name = f"{getattr(found, '__name__', 'choice')} (tried)"
+        self._trying[name] = found
+        try:
+            yield name
+        finally:
+            del self._trying[name]
 
     def __getitem__(self, name: str) -> T_co:
         """The object.
@@ -35,12 +47,14 @@ class Choices(Mapping[str, T_co]):
         Raises:
             ReachlabError: there is none of that name.
         """
+        if name in self._trying:
+            return cast(T_co, self._trying[name])
         if name not in self.places:
             raise ReachlabError(f"{self.unknown} {name!r}; choose one of {', '.join(self.places)}")
         return cast(T_co, imported(self.places[name]))
 
     def __contains__(self, name: object) -> bool:
-        return name in self.places
+        return name in self.places or name in self._trying
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.places)

@@ -43,8 +43,7 @@ def ordered(rewards_PN: Tensor, m: int, generator: torch.Generator | None) -> Or
     n = rewards_PN.shape[1]
     if not 1 <= m <= n:
         raise ReachlabError(f"down-sampling: cannot keep {m} of {n} rollouts; choose 1 to {n}")
-    if rewards_PN.isinf().any():
-        raise ReachlabError("down-sampling: a reward is infinite; rewards must be finite, or NaN where unscored")
+    refuse_infinite(rewards_PN)
     rewards_PN = rewards_PN.detach()
     scored_P1 = n - rewards_PN.isnan().sum(dim=1, keepdim=True)
     column_N = torch.randperm(n, generator=generator, device=rewards_PN.device)
@@ -56,6 +55,14 @@ def ordered(rewards_PN: Tensor, m: int, generator: torch.Generator | None) -> Or
     else:
         keys_PN = keys_PN.sort(dim=1).values
     return Ordered(rewards_PN, keys_PN, column_N, (scored_P1 - m).clamp(min=0))
+
+
+def refuse_infinite(rewards_PN: Tensor) -> None:
+    """Raises:
+    ReachlabError: a reward is infinite.
+    """
+    if rewards_PN.isinf().any():
+        raise ReachlabError("down-sampling: a reward is infinite; rewards must be finite, or NaN where unscored")
 
 
 def in_float32(rewards_PN: Tensor) -> Tensor:
