@@ -16,6 +16,7 @@ the router's values, with the normaliser held constant in the backward pass. In 
 experts are scaled to sum to what the active ones' summed to.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -50,9 +51,9 @@ class Default(Method):
     """Whether an answer counts by its routing weight."""
 
     def __post_init__(self) -> None:
-        choices = {
+        choices: dict[str, Collection[str]] = {
             "forward": ("sparse", "default"),
-            "estimator": tuple(ESTIMATORS),
+            "estimator": ESTIMATORS,
             "update": ("before_use", "per_step"),
             "average": ("weighted", "plain"),
         }
