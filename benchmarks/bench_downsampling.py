@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reachlab.rl.downsampling import RULES, max_variance
+from reachlab.rl.rules import RULES
+from reachlab.rl.rules.max_variance import max_variance
 from timing import REPEATS, cpu, seconds
 
 PROMPTS, ROLLOUTS, KEPT = 1024, 1024, 256
@@ -34,7 +35,9 @@ def main() -> None:
     assert np.array_equal(ours_PM[:PEER_PROMPTS].numpy(), peer(few, KEPT))
 
     peer_time = seconds(lambda: peer(few, KEPT), repeats=3) * PROMPTS / PEER_PROMPTS
-    times = {name: seconds(partial(rule, rewards_PN, KEPT, None)) for name, rule in RULES.items() if name != "none"}
+    times = {
+        name: seconds(partial(rule.keep, rewards_PN, KEPT, None)) for name, rule in RULES.items() if not rule.keeps_all
+    }
     binary_PN = (rewards_PN > 1).float()
     binary = seconds(lambda: max_variance(binary_PN, KEPT))
 

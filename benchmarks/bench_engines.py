@@ -29,7 +29,7 @@ def serve(engine_name: str, model: str) -> None:
     from reachlab.sampling.config import SampleConfig
 
     arguments = json.dumps({"max_model_len": 128}) if engine_name == "vllm" else ""
-    config = SampleConfig(model=model, task="countdown", out="x", engine=engine_name, vllm_args=arguments)  # type: ignore[arg-type]
+    config = SampleConfig(model=model, task="countdown", out="x", engine=engine_name, vllm_args=arguments)
     engine = open_engine(config)
     prompts = [f"{n} 9 {n + 2} 4=33:" for n in range(2, 2 + PROMPTS)]
 
@@ -65,7 +65,7 @@ def make(folder: Path, family: str) -> str:
 
     tokenizer = train_tokenizer("char", ["0123456789+-*/=:; "])
     config = ModelConfig(
-        family=family,  # type: ignore[arg-type]
+        family=family,
         hidden=128, layers=4, heads=4, kv_heads=4, intermediate=384 if family == "qwen3" else 128, experts=8,
         active_experts=2, positions=128, tokenizer="char",
     )  # fmt: skip

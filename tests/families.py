@@ -23,7 +23,7 @@ from reachlab.engines.config import Decoding
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
 from reachlab.models.packing import Packer
-from reachlab.moe.densify import densify
+from reachlab.moe.densifying import densify
 from reachlab.moe.sites import find_layers
 
 PER_TOKEN = 1e-4

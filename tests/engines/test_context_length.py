@@ -7,8 +7,9 @@ import pytest
 from tests.engines.served import Reply, Scripted
 from tests.tiny import TASK
 
+from reachlab.engines import ENGINES
 from reachlab.engines.config import DecodingChoice, Servers
-from reachlab.engines.context_length import engine_positions, served_positions, served_prompts
+from reachlab.engines.context_length import served_positions, served_prompts
 from reachlab.errors import ReachlabError
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig
@@ -21,7 +22,7 @@ def config(tmp_path: Path, engine: str, *servers: Scripted, model: str = "m", **
     given: dict[str, Any] = {"task": TASK, "ask": AskConfig(template="plain"), "problems": 2, "samples": 1}
     given |= {"out": str(tmp_path / "run"), **changes}
     asked = Servers(base_url=tuple(s.url for s in servers), patience=1.0) if servers else Servers()
-    return SampleConfig(model=model, engine=engine, servers=asked, **given)  # type: ignore[arg-type]
+    return SampleConfig(model=model, engine=engine, servers=asked, **given)
 
 
 def counts(n: int, body: dict[str, Any]) -> Reply | str:
@@ -30,6 +31,10 @@ def counts(n: int, body: dict[str, Any]) -> Reply | str:
         return ""
     text = body.get("prompt") or body["messages"][-1]["content"]
     return 200, {"count": len(text)}
+
+
+def held(asked: SampleConfig) -> int | None:
+    return ENGINES[asked.engine].holds(asked)
 
 
 def counts_nothing(n: int, body: dict[str, Any]) -> Reply | str:
@@ -41,7 +46,7 @@ def counts_nothing(n: int, body: dict[str, Any]) -> Reply | str:
     [("", None), ('{"max_model_len": 64}', 64), ('{"max_model_len": -1}', None), ('{"max_model_len": "auto"}', None)],
 )
 def test_vllm_in_this_process(arguments: str, found: int | None, tmp_path: Path) -> None:
-    assert engine_positions(config(tmp_path, "vllm", vllm_args=arguments)) == found
+    assert held(config(tmp_path, "vllm", vllm_args=arguments)) == found
 
 
 def test_vllms_limit_counts_where_it_is_less(tmp_path: Path, checkpoint: Path) -> None:
@@ -56,12 +61,12 @@ def test_vllms_limit_counts_where_it_is_less(tmp_path: Path, checkpoint: Path) -
 def test_the_least_of_the_servers_that_tell(tmp_path: Path) -> None:
     with Scripted(max_model_len=90) as one, Scripted(max_model_len=80) as two, Scripted() as silent:
         asked = config(tmp_path, "openai", one, two, silent)
-        assert engine_positions(asked) == 80
-        assert engine_positions(config(tmp_path, "openai", silent)) is None
+        assert held(asked) == 80
+        assert held(config(tmp_path, "openai", silent)) is None
         # The only model that there is, under another name.
         assert served_positions(asked.servers, "other") == 80
     began = time.monotonic()
-    assert engine_positions(asked) is None  # all gone
+    assert held(asked) is None  # all gone
     assert time.monotonic() - began < 20
     assert served_positions(Servers(base_url=("no-address",), patience=60), "m") is None
 

@@ -16,7 +16,7 @@ from reachlab.engines.probe import Probe, far, probe_decoding, resting
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
 from reachlab.models.packing import Packer
-from reachlab.moe.densify import densify
+from reachlab.moe.densifying import densify
 
 SHAPE: dict[str, Any] = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 21,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.rl.downsampling import RULES
+from reachlab.rl.rules import RULES
 from reachlab.rl.weighting import select_weighted
 
 NAN = torch.nan
@@ -32,7 +32,7 @@ def chances(rule: str, rewards: list[float], m: int, lot: int) -> list[float]:
     if rule == "random":
         choices = list(itertools.combinations(scored, by_rule))
     else:
-        chosen = RULES[rule](torch.tensor([rewards]), by_rule, None)[0].tolist() if by_rule else []
+        chosen = RULES[rule].keep(torch.tensor([rewards]), by_rule, None)[0].tolist() if by_rule else []
         wanted = sorted(rewards[i] for i in chosen)
         choices = [s for s in itertools.combinations(scored, by_rule) if sorted(rewards[i] for i in s) == wanted]
     kept = [0.0] * len(rewards)
@@ -54,7 +54,7 @@ def test_weights_are_the_inverse_of_enumerated_chances(rewards: list[float], rul
     seen = set()
     for seed in range(30):
         kept_PM, weights_PM = select_weighted(
-            rule, torch.tensor([rewards]), m, lot, torch.Generator().manual_seed(seed)
+            RULES[rule], torch.tensor([rewards]), m, lot, torch.Generator().manual_seed(seed)
         )
         assert len(set(kept_PM[0].tolist())) == m
         assert weights_PM[0].tolist() == pytest.approx([expected[i] for i in kept_PM[0].tolist()])
@@ -82,7 +82,7 @@ def test_the_weighted_gradient_is_that_of_all_rollouts(rewards: list[float], rul
     for _ in range(20):  # equal rewards of the rows of one call share their order, so call more than once
         batch = rewards_N.repeat(trials // 20, 1)
         order = torch.rand(batch.shape, generator=generator).argsort(dim=1)  # rows in orders of their own
-        kept_PM, weights_PM = select_weighted(rule, batch.gather(1, order), m, lot, generator)
+        kept_PM, weights_PM = select_weighted(RULES[rule], batch.gather(1, order), m, lot, generator)
         kept_PMV = gradients_NV[order.gather(1, kept_PM)]
         weighted.append((weights_PM[..., None] * kept_PMV).mean(dim=1))
         plain.append(kept_PMV.mean(dim=1))
@@ -126,7 +126,7 @@ def test_exact_expectation_is_the_mean_over_the_scored(rewards: list[float], rul
     weight_N: dict[int, float] = {}
     generator = torch.Generator().manual_seed(0)
     for _ in range(4):  # of 16 selections, whose lots are their own
-        kept, weights = select_weighted(rule, torch.tensor([rewards] * 16), m, lot, generator)
+        kept, weights = select_weighted(RULES[rule], torch.tensor([rewards] * 16), m, lot, generator)
         weight_N |= dict(zip(kept.flatten().tolist(), weights.flatten().tolist(), strict=True))
     known = [i for i in weight_N if rewards[i] == rewards[i]]
     found = sum(chance_N[i] * weight_N[i] * x_N[i] for i in known) / m
@@ -136,7 +136,7 @@ def test_exact_expectation_is_the_mean_over_the_scored(rewards: list[float], rul
 def test_more_kept_than_scored() -> None:
     rewards = torch.tensor([[1.0, NAN, 0.0, NAN], [NAN, NAN, NAN, NAN], [NAN, 0.5, NAN, NAN]])
     for rule, lot in itertools.product(SELECTING, (0, 1, 3)):
-        kept_PM, weights_PM = select_weighted(rule, rewards, 3, lot, None)
+        kept_PM, weights_PM = select_weighted(RULES[rule], rewards, 3, lot, None)
         assert all(len(set(row)) == 3 for row in kept_PM.tolist())
         unscored_PM = rewards.gather(1, kept_PM).isnan()
         assert unscored_PM.sum(dim=1).tolist() == [1, 3, 2]
@@ -146,7 +146,7 @@ def test_more_kept_than_scored() -> None:
 
 
 def test_everything_kept_weighs_one() -> None:
-    kept_PM, weights_PM = select_weighted("none", torch.tensor([[0.0, 1.0, 0.5]]), 3, 0)
+    kept_PM, weights_PM = select_weighted(RULES["none"], torch.tensor([[0.0, 1.0, 0.5]]), 3, 0)
     assert kept_PM.tolist() == [[0, 1, 2]]
     assert weights_PM.tolist() == [[1.0, 1.0, 1.0]]
 
@@ -154,11 +154,9 @@ def test_everything_kept_weighs_one() -> None:
 def test_refuses() -> None:
     rewards = torch.tensor([[1.0, 1.0, 0.0, 0.5]])
     with pytest.raises(ReachlabError, match="never keeps some of the rewards"):
-        select_weighted("max_reward", rewards, 2, 0)
-    with pytest.raises(ReachlabError, match="no rule 'best'"):
-        select_weighted("best", rewards, 2, 1)
+        select_weighted(RULES["max_reward"], rewards, 2, 0)
     for lot in (-1, 3):
         with pytest.raises(ReachlabError, match=f"lot = {lot} of 2"):
-            select_weighted("random", rewards, 2, lot)
+            select_weighted(RULES["random"], rewards, 2, lot)
     with pytest.raises(ReachlabError, match="cannot keep 5 of 4"):
-        select_weighted("random", rewards, 5, 1)
+        select_weighted(RULES["random"], rewards, 5, 1)

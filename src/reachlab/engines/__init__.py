@@ -1,17 +1,55 @@
-"""Engines that answer. One more is one file here and one line in `ENGINES`; its module is imported when asked for."""
+"""Engines that answer: an engine a file, an entry here; its module is imported when asked for. No torch: the command
+line reads this."""
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, Literal
 
 from reachlab.engines.config import EngineChoice
 from reachlab.engines.engine import Engine
+from reachlab.engines.kind import EngineKind
+from reachlab.errors import ReachlabError
 
 ENGINES = {
-    "transformers": "reachlab.engines.local:open_engine",
-    "vllm": "reachlab.engines.vllm:open_engine",
-    "openai": "reachlab.engines.openai:open_engine",
+    kind.name: kind
+    for kind in (
+        EngineKind(name="transformers", place="reachlab.engines.local:open_engine", embedded=True),
+        EngineKind(
+            name="vllm",
+            place="reachlab.engines.vllm:open_engine",
+            held="reachlab.engines.context_length:vllm_positions",
+            vllm_args=True,
+            requests=True,
+            remark="every request has a seed and log-probabilities, which costs vLLM speed; --no-request-seeds and "
+            "--no-logprobs do without (docs/engines.md)",
+        ),
+        EngineKind(
+            name="openai",
+            place="reachlab.engines.openai:open_engine",
+            held="reachlab.engines.context_length:servers_positions",
+            served=True,
+            requests=True,
+        ),
+    )
 }
+
+if TYPE_CHECKING:
+    EngineName = str
+    UnservedName = str
+else:
+    EngineName = Literal[tuple(ENGINES)]
+    UnservedName = Literal[tuple(name for name, kind in ENGINES.items() if not kind.served)]
+
+
+def engine_kind(config: EngineChoice) -> EngineKind:
+    """The engine that `config` names, with nothing against its options.
+
+    Raises:
+        ReachlabError: an unknown engine; options that are for another one.
+    """
+    if config.engine not in ENGINES:
+        raise ReachlabError(f"there is no engine {config.engine!r}; choose one of {', '.join(ENGINES)}")
+    kind = ENGINES[config.engine]
+    kind.check(config, ENGINES.values())
+    return kind
 
 
 def open_engine(config: EngineChoice) -> Engine:
@@ -20,5 +58,4 @@ def open_engine(config: EngineChoice) -> Engine:
     Raises:
         ReachlabError: a model it cannot use, a package that is not installed, a server that does not answer.
     """
-    module, _, name = ENGINES[config.engine].partition(":")
-    return cast(Callable[[EngineChoice], Engine], getattr(import_module(module), name))(config)
+    return engine_kind(config).open(config)

@@ -42,12 +42,15 @@ def vllm_arguments(text: str) -> dict[str, Any]:
     return arguments
 
 
-def engine_positions(config: EngineChoice) -> int | None:
-    """Tokens that the engine holds, or None where it says nothing."""
-    if config.engine == "vllm":
-        limit = vllm_arguments(config.vllm_args).get("max_model_len")
-        return limit if isinstance(limit, int) and limit > 0 else None
-    return served_positions(config.servers, config.model) if config.engine == "openai" else None
+def vllm_positions(config: EngineChoice) -> int | None:
+    """Tokens that vLLM in this process was told to hold."""
+    limit = vllm_arguments(config.vllm_args).get("max_model_len")
+    return limit if isinstance(limit, int) and limit > 0 else None
+
+
+def servers_positions(config: EngineChoice) -> int | None:
+    """Tokens that the servers hold."""
+    return served_positions(config.servers, config.model)
 
 
 def served_positions(servers: Servers, model: str) -> int | None:

@@ -40,7 +40,7 @@ from reachlab.engines.fused_cpu_weights import FusedCpuWeights, unread
 from reachlab.engines.shared_prefix import AttentionSettings, PrefixCache, shared_prefix_attention
 from reachlab.errors import ReachlabError
 from reachlab.models.vision import Places
-from reachlab.moe.densify import densified
+from reachlab.moe.densifying import densified
 
 # fmt: off
 STEP = frozenset((

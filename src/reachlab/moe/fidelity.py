@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.densify import Densified, densified, densify
+from reachlab.moe.densifying import Densified, densified, densify
 from reachlab.moe.estimators import ESTIMATORS
 from reachlab.moe.layer import HookedLayer, in_backward
 from reachlab.moe.signals import Routing

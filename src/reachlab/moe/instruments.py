@@ -23,7 +23,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from reachlab.moe.densify import Densified, densified, densify
+from reachlab.moe.densifying import Densified, densified, densify
 from reachlab.moe.here import Turns, Visit
 from reachlab.moe.layer import HookedLayer, in_backward
 from reachlab.moe.methods.default import Default

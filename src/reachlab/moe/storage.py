@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.densify import Densified, densified, densify, make_method
+from reachlab.moe.densifying import Densified, densified, densify, make_method
 
 FILE = "routers.safetensors"
 

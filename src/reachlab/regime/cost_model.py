@@ -42,7 +42,7 @@ from scipy.special import ndtr, stdtrit
 from reachlab.errors import ReachlabError
 from reachlab.rl.algorithm import Scored
 from reachlab.rl.algorithms.grpo import GRPO
-from reachlab.rl.downsampling import RULES
+from reachlab.rl.rules import RULES
 
 Floats = NDArray[np.float64]
 
@@ -216,7 +216,7 @@ def simulate(world: World, plan: Plan, schedule: Schedule, until: float = float(
         p_SP = _sigmoid(bias_SP + np.einsum("spd,sd->sp", x_SPD, w_SD))
         right_SPN = rng.random((S, P, N), dtype=np.float32) < p_SP[..., None]
         rewards_PN = torch.from_numpy(right_SPN.reshape(S * P, N)).float()
-        kept_PM = RULES[plan.rule](rewards_PN, plan.keep, lots)
+        kept_PM = RULES[plan.rule].keep(rewards_PN, plan.keep, lots)
         # An answer of one token: GRPO's advantage is the same for all tokens.
         scored = Scored(rewards_PN=rewards_PN, kept_PM=kept_PM, mask_PMT=torch.ones(*kept_PM.shape, 1).bool())
         advantages_SPM = GRPO.advantage(scored).double().numpy().reshape(S, P, plan.keep)

@@ -93,7 +93,7 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:
-    """A row of choices."""
+    """A row of choices. `checks.check_algorithm` holds one to what is promised here."""
 
     name: str
     advantage: Callable[[Scored], Tensor]
@@ -105,12 +105,23 @@ class Algorithm:
     """ε_high; None does not clip ratios from above. With both None the loss is REINFORCE's, weighted by the ratio."""
     kl_place: KLPlace
     """Where a KL to the start goes if one is asked for. Its coefficient is 0 unless the user gives one."""
+    compares_rollouts: bool
+    """Whether an advantage compares rollouts of one prompt: of one alone it is 0, and nothing would be learned."""
     kl_estimator: KLEstimator = "k3"
-    critic: bool = False
-    """Learns a value of each token (`Scored.values_PMT`)."""
+    per_token: bool = False
+    """Whether statistics are over tokens: those of rollouts that are not kept are not at hand, so ``normalise="all"``
+    is refused."""
+    critic_targets: Callable[[Scored], tuple[Tensor, Tensor]] | None = None
+    """The returns that a critic learns, and on which tokens, (P, M, T) both; None where there is no critic. With one,
+    `Scored.values_PMT` is there."""
     greedy_baseline: bool = False
     """Draws one temperature-0 answer a prompt (`Scored.greedy_P`)."""
     dynamic_sampling: bool = False
     """Draws other prompts in the place of those whose rollouts agree."""
     overlong: float = 0.0
     """Share of max_tokens, counted from its end, over which an answer's length is punished, up to −1."""
+
+    @property
+    def critic(self) -> bool:
+        """Whether a value of each token is learned."""
+        return self.critic_targets is not None

@@ -11,7 +11,8 @@ the rule keeps M − lot, and `lot` more are drawn evenly from what it left:
     P_i = q_i + (1 − q_i) · lot / (S − (M − lot))
 
 P_i is exact. A rule's choice depends on the rewards alone and is uniform among equal ones, so q_i is how many rollouts
-of that reward it keeps over how many there are. (For the rule *random* all scored rollouts are equal.)
+of that reward it keeps over how many there are; a rule says it itself (`Rule.share_kept`), as one that is blind to
+rewards has to.
 
 x must not depend on what was kept: advantages are to be normalised over all N (``normalise="all"``). And what is
 estimated is the mean over the rollouts that were drawn: if their number depends on their rewards (the budgets *waves*
@@ -26,44 +27,42 @@ import torch
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.rl.downsampling import RULES, in_float32
+from reachlab.rl.rules.rule import Rule
 
 
 def select_weighted(
-    rule: str, rewards_PN: Tensor, m: int, lot: int, generator: torch.Generator | None = None
+    rule: Rule, rewards_PN: Tensor, m: int, lot: int, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
     """Keep M − lot rollouts by the rule and `lot` by chance: indices (P, M) int64, and weights (P, M) as the rewards.
 
     Args:
-        rule: a name of `downsampling.RULES`.
+        rule: keeps M − lot.
         rewards_PN: finite; NaN is unscored: kept only for want of others, with weight 0.
         m: rollouts to keep. lot: how many of them to draw evenly, 0 to M.
         generator: on the rewards' device.
 
     Raises:
-        ReachlabError: an unknown rule; `m` or `lot` out of range; infinite rewards; a scored reward that is never kept,
+        ReachlabError: `m` or `lot` out of range; infinite rewards; a scored reward that is never kept,
             which can be where `lot` is 0.
     """
     prompts, n = rewards_PN.shape
-    if rule not in RULES:
-        raise ReachlabError(f"importance weights: no rule {rule!r}; choose one of {', '.join(RULES)}")
     if not 1 <= m <= n:
         raise ReachlabError(f"importance weights: cannot keep {m} of {n} rollouts; choose 1 to {n}")
     if not 0 <= lot <= m:
         raise ReachlabError(f"importance weights: lot = {lot} of {m} kept rollouts; choose 0 to {m}")
     chosen_PA = rewards_PN.new_empty(prompts, 0, dtype=torch.int64)
     if lot < m:
-        chosen_PA = RULES[rule](rewards_PN, m - lot, generator)
+        chosen_PA = rule.keep(rewards_PN, m - lot, generator)
     kept_PM = torch.cat([chosen_PA, _draw(rewards_PN, chosen_PA, lot, generator)], dim=1)
 
-    share_PN = _shares_kept(rule, rewards_PN, chosen_PA)
+    share_PN = rule.share_kept(rewards_PN, chosen_PA)
     scored_PN = ~rewards_PN.isnan()
     scored_P1 = scored_PN.sum(dim=1, keepdim=True).double()
     left_P1 = scored_P1 - scored_PN.gather(1, chosen_PA).sum(dim=1, keepdim=True)
     kept_PN = share_PN + (1 - share_PN) * (lot / left_P1.clamp(min=1)).clamp(max=1)
     if (scored_PN & (kept_PN == 0)).any():
         raise ReachlabError(
-            f"importance weights: the rule {rule!r} never keeps some of the rewards, which no weight can undo; "
+            f"importance weights: the rule {rule.name!r} never keeps some of the rewards, which no weight can undo; "
             "draw a lot of 1 or more"
         )
     weights_PN = (m / scored_P1 / kept_PN).masked_fill(~scored_PN, 0.0)
@@ -76,14 +75,3 @@ def _draw(rewards_PN: Tensor, chosen_PA: Tensor, lot: int, generator: torch.Gene
     order_PN += rewards_PN.isnan()
     order_PN.scatter_(1, chosen_PA, 2.0)
     return order_PN.argsort(dim=1)[:, :lot]
-
-
-def _shares_kept(rule: str, rewards_PN: Tensor, chosen_PA: Tensor) -> Tensor:
-    """q: which share of the rollouts with this one's reward the rule kept; float64, NaN where unscored."""
-    # What a rule cannot tell apart is one class.
-    classes_PN = in_float32(rewards_PN)
-    if rule == "random":
-        classes_PN = classes_PN.masked_fill(~classes_PN.isnan(), 0.0)
-    alike_PN = (classes_PN[:, :, None] == classes_PN[:, None, :]).sum(dim=2)
-    kept_PN = (classes_PN[:, :, None] == classes_PN.gather(1, chosen_PA)[:, None, :]).sum(dim=2)
-    return kept_PN.double() / alike_PN

@@ -5,6 +5,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
+from reachlab.engines import EngineName, engine_kind
 from reachlab.engines.config import DecodingChoice, Servers
 from reachlab.errors import ReachlabError
 from reachlab.limits import check_numbers
@@ -44,7 +45,7 @@ class SampleConfig:
     """What to ask, as `reachlab tasks` lists it: countdown, gym:gsm_symbolic, math:FILE ..."""
     out: str
     """Run folder, e.g. runs/base."""
-    engine: Literal["transformers", "vllm", "openai"] = "transformers"
+    engine: EngineName = "transformers"
     """What draws: transformers or vllm in this process, or servers that speak OpenAI's protocol. A run begun with one
     may be continued with another."""
     servers: Servers = Servers()
@@ -102,12 +103,7 @@ class SampleConfig:
             raise ReachlabError(f"problems={self.problems} must be 1 or more")
         if self.rows < 0 or self.part < 0:
             raise ReachlabError("rows and part must be 0 (chosen for you) or more")
-        if self.servers.base_url and self.engine != "openai":
-            raise ReachlabError("--base-url is for --engine openai; add it")
-        if self.vllm_args and self.engine != "vllm":
-            raise ReachlabError("--vllm-args is for --engine vllm; add it")
-        if self.engine == "transformers" and not (self.request_seeds and self.logprobs):
-            raise ReachlabError("--no-request-seeds and --no-logprobs are for --engine vllm and openai")
+        engine_kind(self)
         if max(self.adaptive.enough, self.adaptive.first_look) > self.answers:
             raise ReachlabError(
                 f"enough={self.adaptive.enough} and first_look={self.adaptive.first_look} must be at most "

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reachlab.engines import open_engine
+from reachlab.engines import engine_kind, open_engine
 from reachlab.engines.config import Decoding
 from reachlab.engines.engine import Progress
 from reachlab.errors import ReachlabError
@@ -90,7 +90,7 @@ class RayBackend:
             raise ReachlabError("--ray needs the package ray: pip install 'reachlab[ray]'") from error
         self._ray: Any = ray
         _join(ray, config.cluster.ray)
-        self.whole_parts = config.engine == "transformers"
+        self.whole_parts = engine_kind(config).embedded
         try:
             self._gpus, self._count = _room(self._ray.cluster_resources(), config.cluster)
             machines = sum(node["Alive"] for node in self._ray.nodes())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reachlab.engines import engine_kind
 from reachlab.errors import ReachlabError
 from reachlab.measures.completions import Completions, read_completions
 from reachlab.measures.doubts import Doubts, read_doubts
@@ -78,7 +79,7 @@ def sample(config: SampleConfig, notify: Callable[[str], None] = lambda remark: 
 
 def _dtype(config: SampleConfig, work: SamplingWork) -> str:
     """What the run's samples are computed in, for its identity."""
-    if config.engine == "openai" and (config.dtype == "auto" or is_served(config)):
+    if engine_kind(config).served and (config.dtype == "auto" or is_served(config)):
         return "as served"
     return work.backend.dtype if config.dtype == "auto" else config.dtype
 

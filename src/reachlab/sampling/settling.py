@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from reachlab.engines import engine_kind
 from reachlab.engines.config import Decoding
-from reachlab.engines.context_length import engine_positions, served_prompts
+from reachlab.engines.context_length import served_prompts
 from reachlab.errors import ReachlabError
 from reachlab.limits import MOST_SAMPLES
 from reachlab.models.checkpoint import hash_model, load_tokenizer
@@ -131,7 +132,7 @@ def _problems(config: SampleConfig, task: Asked, remarks: list[str]) -> tuple[Sp
 def is_served(config: SampleConfig) -> bool:
     """Whether `model` is what servers call it: its weights are their business, and a run of it is continued by asking
     for the same name."""
-    return config.engine == "openai" and not Path(config.model).is_dir()
+    return engine_kind(config).served and not Path(config.model).is_dir()
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _look_at(config: SampleConfig, name: str, problems: Sequence[Problem], notif
     Raises:
         ReachlabError: no such checkpoint, or one that was not made for these prompts.
     """
-    held = engine_positions(config)
+    held = engine_kind(config).holds(config)
     posed = [p.asked for p in problems]
     if is_served(config):
         counted = None if held is None else served_prompts(config.servers, config.model, posed)
@@ -163,7 +164,7 @@ def _look_at(config: SampleConfig, name: str, problems: Sequence[Problem], notif
     for remark in check_prompts(config.task, problems, prompts, tokenizer.unk_token_id):
         notify(remark)
     room = min(
-        (n for n in (positions(config.model, elsewhere=config.engine != "transformers"), held) if n is not None),
+        (n for n in (positions(config.model, elsewhere=not engine_kind(config).embedded), held) if n is not None),
         default=None,
     )
     return ModelFacts(name, weights, max(map(len, prompts)), True, room)
@@ -214,8 +215,5 @@ def lost_with_options(config: SampleConfig) -> Iterator[str]:
         )
     if not config.logprobs:
         yield "no log-probabilities are asked for: best@k and the test for duplicates do without"
-    if config.engine == "vllm" and config.request_seeds and config.logprobs:
-        yield (
-            "every request has a seed and log-probabilities, which costs vLLM speed; --no-request-seeds and "
-            "--no-logprobs do without (docs/engines.md)"
-        )
+    if (remark := engine_kind(config).remark) and config.request_seeds and config.logprobs:
+        yield remark

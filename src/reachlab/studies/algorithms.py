@@ -5,14 +5,12 @@ what is trained and measured.
 """
 
 from pathlib import Path
-from typing import get_args
 
+from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.studies.config import AlgorithmsConfig
-from reachlab.studies.stages import Tell
+from reachlab.studies.study import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
-from reachlab.training.rl_config import AlgorithmName, ObjectiveConfig
-
-NAMES: tuple[AlgorithmName, ...] = get_args(AlgorithmName)
+from reachlab.training.rl_config import ObjectiveConfig
 
 
 def algorithms(config: AlgorithmsConfig) -> Sweep:
@@ -20,9 +18,9 @@ def algorithms(config: AlgorithmsConfig) -> Sweep:
     return Sweep(
         file="algorithms",
         column="algorithm",
-        title="Seven algorithms from one base, seed 0",
+        title="Every algorithm from one base, seed 0",
         folder="",
-        variants=tuple(Variant(name, ObjectiveConfig(algorithm=name), config.rollouts) for name in NAMES),
+        variants=tuple(Variant(name, ObjectiveConfig(algorithm=name), config.rollouts) for name in ALGORITHMS),
         ordered=False,
     )
 

@@ -1,14 +1,20 @@
 """What the studies take. No torch here: the command line reads this."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional, UseAppendAction
 
 from reachlab.errors import ReachlabError
 from reachlab.limits import check_numbers
+from reachlab.moe.methods import METHODS
+from reachlab.rl.algorithms import AlgorithmName
 from reachlab.tasks.asking import AskConfig
-from reachlab.training.rl_config import AlgorithmName
+
+if TYPE_CHECKING:
+    BaseName = str
+else:
+    BaseName = Literal[("dense", *METHODS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +44,7 @@ class DemoConfig(RecipeConfig):
 
     out: str = "runs/demo"
     """Folder of all its runs."""
-    routing: Literal["dense", "topk", "default", "sparsemixer", "densemixer", "lossfree"] = "dense"
+    routing: BaseName = "dense"
     """The base: a dense model, or a sparse mixture of experts whose routers learn like this (see `pretrain`)."""
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from reachlab.models.config import ModelConfig
 from reachlab.studies.config import DemoConfig
 from reachlab.studies.recipe import Recipe, run_recipe
+from reachlab.studies.study import Tell
 from reachlab.training.config import PretrainConfig, RoutingConfig
 
 
@@ -28,6 +29,6 @@ def demo_recipe(config: DemoConfig) -> Recipe:
     )
 
 
-def run_demo(config: DemoConfig) -> Path:
+def run_demo(config: DemoConfig, tell: Tell = lambda _: None) -> Path:
     """Run what is not finished of it; returns the report's path."""
     return run_recipe(demo_recipe(config), config, "Demo: what RL and distilling added")

@@ -7,7 +7,7 @@ where the algorithm has it (`docs/rl.md`). `sweep.py` says what is trained and m
 from pathlib import Path
 
 from reachlab.studies.config import KLConfig
-from reachlab.studies.stages import Tell
+from reachlab.studies.study import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
 from reachlab.training.rl_config import ObjectiveConfig
 

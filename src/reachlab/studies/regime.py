@@ -22,6 +22,7 @@ from reachlab.report.figures import plain
 from reachlab.runs import write_atomically
 from reachlab.studies.config import RegimeConfig
 from reachlab.studies.stages import check_study
+from reachlab.studies.study import Tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Point:
     predicted_high: float
 
 
-def run_regime(config: RegimeConfig) -> Path:
+def run_regime(config: RegimeConfig, tell: Tell = lambda _: None) -> Path:
     """Simulate the map, write regime.json and regime.html, print what they say; returns the page's path.
 
     Raises:

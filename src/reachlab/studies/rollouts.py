@@ -8,7 +8,7 @@ what is trained and measured.
 from pathlib import Path
 
 from reachlab.studies.config import RolloutsConfig
-from reachlab.studies.stages import Tell
+from reachlab.studies.study import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
 from reachlab.training.rl_config import ObjectiveConfig
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from reachlab.models.pinning import locate
 from reachlab.progress import EVENTS, LOG_EVERY_S, bars, log_line
 from reachlab.runs import RunFolder
 from reachlab.studies.command_line import words_of
+from reachlab.studies.study import Tell
 
 KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
@@ -30,9 +31,6 @@ KEEP_MEMORY = {
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
 """glibc: keep freed memory for the next step instead of giving it back and faulting every page in again."""
-
-
-Tell = Callable[[str], None]
 
 
 def pinned(model: str, out: str, tell: Tell = lambda _: None) -> str:

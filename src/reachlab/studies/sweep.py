@@ -33,7 +33,8 @@ from reachlab.sampling.config import SampleConfig
 from reachlab.store.samples import SampleStore
 from reachlab.studies.command_line import with_words
 from reachlab.studies.config import SweepConfig
-from reachlab.studies.stages import Stage, Tell, at_once, check_study, pinned, run_stages
+from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages
+from reachlab.studies.study import Tell
 from reachlab.training.config import PretrainConfig
 from reachlab.training.rl_config import BudgetConfig, ObjectiveConfig, RLConfig
 

@@ -18,7 +18,8 @@ from reachlab.runs import RunFolder, write_atomically
 from reachlab.sampling.config import SampleConfig
 from reachlab.studies.config import TemperatureConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
-from reachlab.studies.stages import Stage, Tell, at_once, check_study, pinned, run_stages
+from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages
+from reachlab.studies.study import Tell
 
 
 @dataclass(frozen=True, kw_only=True)

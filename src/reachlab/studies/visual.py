@@ -15,6 +15,7 @@ import numpy as np
 from reachlab.models.config import ModelConfig
 from reachlab.studies.config import VisualConfig
 from reachlab.studies.recipe import Recipe, run_recipe
+from reachlab.studies.study import Tell
 from reachlab.tasks.scenes import Scenes
 from reachlab.training.config import PretrainConfig
 
@@ -29,7 +30,7 @@ RECIPE = Recipe(
 )
 
 
-def run_visual(config: VisualConfig) -> Path:
+def run_visual(config: VisualConfig, tell: Tell = lambda _: None) -> Path:
     """Run what is not finished of it; returns the report's path."""
     scenes = Scenes()
     guessed = np.mean([scenes.chance(problem) for problem in scenes.problems("test", config.problems)])

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from reachlab.errors import ReachlabError
 from reachlab.limits import check_numbers
 from reachlab.models.config import ModelConfig
+from reachlab.moe.estimators import EstimatorName
+from reachlab.moe.methods import MethodName
 from reachlab.tasks.asking import AskConfig
 
 
@@ -129,10 +131,10 @@ class WeightsConfig:
 class RoutingConfig:
     """How the routers of a sparse mixture of experts learn; nothing of it concerns a dense model."""
 
-    routing: Literal["topk", "default", "sparsemixer", "densemixer", "lossfree"] = "topk"
+    routing: MethodName = "topk"
     """topk: the model's own gradient, of the visited experts alone; default: a dense one, by vectors that stand for the
     others (Default MoE); densemixer: a dense one, by visiting all; sparsemixer; lossfree: balance by a bias."""
-    estimator: Literal["routed", "shrunk", "probed", "linear"] = "linear"
+    estimator: EstimatorName = "linear"
     """Where default vectors come from (default): the paper's mean over an expert's own tokens, that mean at a fitted
     length, the mean over probes, or a line through them."""
     default_forward: Literal["sparse", "default"] = "sparse"

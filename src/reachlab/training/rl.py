@@ -23,6 +23,7 @@ from reachlab.prompting.prompted_task import prompted_task
 from reachlab.prompting.prompts import fit_answers
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.algorithms import ALGORITHMS
+from reachlab.rl.budgets import BUDGETS
 from reachlab.runs import RunFolder
 from reachlab.store.samples import hash_problems
 from reachlab.tasks.base import Task
@@ -180,18 +181,21 @@ def resolve(config: RLConfig) -> Algorithm:
     """
     row = _resolve(config.objective)
     over_all = config.selection.normalise == "all" and config.keep < config.budget.rollouts
-    if over_all and (row.kl_place == "reward" or row.name in ("ppo", "reinforce_pp")):
+    if over_all and (row.kl_place == "reward" or row.per_token):
         raise ReachlabError(
             f"{row.name}{' with a KL in the reward' if row.kl_place == 'reward' else ''} needs --normalise kept: the "
             "tokens of rollouts that are not kept are not looked at"
         )
-    if config.keep < 2 and row.name in ("grpo", "dr_grpo", "rloo", "dapo") and not over_all:
+    if config.keep < 2 and row.compares_rollouts and not over_all:
+        *others, last = [name for name, other in ALGORITHMS.items() if not other.compares_rollouts]
         raise ReachlabError(
             f"{row.name} compares rollouts of one problem: keep 2 or more (--rollouts {config.budget.rollouts}, "
-            f"--keep {config.keep}), or choose remax, reinforce_pp or ppo"
+            f"--keep {config.keep}), or choose {', '.join(others)} or {last}"
         )
-    if row.overlong and config.budget.budget == "waves":
-        raise ReachlabError("--budget waves knows the best subset of the task's own rewards only: add --overlong 0")
+    if row.overlong and BUDGETS[config.budget.budget].bounded:
+        raise ReachlabError(
+            f"--budget {config.budget.budget} knows the best subset of the task's own rewards only: add --overlong 0"
+        )
     return row
 
 

@@ -5,12 +5,14 @@ from typing import Literal
 
 from reachlab.errors import ReachlabError
 from reachlab.limits import check_numbers
+from reachlab.rl.algorithms import AlgorithmName
+from reachlab.rl.budgets import BUDGETS, BudgetName
+from reachlab.rl.rules import RULES, RuleName
 from reachlab.tasks.asking import AskConfig
 from reachlab.training.config import LoopConfig, OptimizerChoice, RoutingConfig, WeightsConfig
 
 RANDOM = "random"
 """The reward that is a coin."""
-AlgorithmName = Literal["grpo", "dr_grpo", "rloo", "remax", "reinforce_pp", "dapo", "ppo"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +20,7 @@ class ObjectiveConfig:
     """What is maximised. What is left to `auto` is the algorithm's own choice."""
 
     algorithm: AlgorithmName = "grpo"
-    """A row of choices: grpo, dr_grpo, rloo, remax, reinforce_pp, dapo or ppo (docs/rl.md has the table)."""
+    """A row of choices; docs/rl.md has the table."""
     aggregate: Literal["auto", "sequence", "token", "constant", "sum"] = "auto"
     """How tokens become a loss: mean over each answer's tokens and then over answers; mean over all tokens; sum over
     answers * max_tokens; sum over an answer's tokens and mean over answers."""
@@ -61,7 +63,7 @@ class ObjectiveConfig:
 class SelectionConfig:
     """Which rollouts are learned from."""
 
-    rule: Literal["none", "max_variance", "max_reward", "random", "percentile"] = "none"
+    rule: RuleName = "none"
     """Which rollouts of a problem are kept; max_variance is PODS."""
     keep: int = 0
     """How many (m); 0 keeps all."""
@@ -81,7 +83,7 @@ class BudgetConfig:
 
     rollouts: int = 0
     """Rollouts a problem may get (n); 0 takes the recipe's."""
-    budget: Literal["all", "waves", "pilot_commit"] = "all"
+    budget: BudgetName = "all"
     """all: n at once. waves: a problem stops when no further rollout could improve its kept subset. pilot_commit
     (arXiv 2605.26606): a pilot estimates the success rate, problems outside a band get no more and are left out."""
     wave: int = 0
@@ -98,24 +100,14 @@ class BudgetConfig:
         check_numbers(self)
         if self.rollouts < 0 or self.wave < 0:
             raise ReachlabError(f"rollouts={self.rollouts} and wave={self.wave} must be 0 (chosen for you) or more")
-        if self.rollouts:
-            self._check_wave()
+        if self.rollouts and self.wave > self.rollouts:
+            raise ReachlabError(f"wave={self.wave} must be 0 (chosen for you) to rollouts={self.rollouts}")
         if not 0 <= self.band[0] <= self.band[1] <= 1:
             raise ReachlabError(f"band={self.band} must be two mean rewards, low and high, in 0 to 1")
         if not -float("inf") < self.reward_range[0] < self.reward_range[1] < float("inf"):
             raise ReachlabError(f"reward_range={self.reward_range} must be two numbers, low and high")
         if self.redraws is not None and self.redraws < 0:
             raise ReachlabError(f"redraws={self.redraws} must be 0 or more")
-
-    def _check_wave(self) -> None:
-        if self.wave > self.rollouts:
-            raise ReachlabError(f"wave={self.wave} must be 0 (chosen for you) to rollouts={self.rollouts}")
-        pilot = self.wave or -(-self.rollouts // 4)
-        if self.budget == "pilot_commit" and not 2 <= pilot < self.rollouts:
-            raise ReachlabError(
-                f"a pilot of {pilot} of rollouts={self.rollouts} tells no success rate apart; give --wave 2 to "
-                f"{self.rollouts - 1}, and more rollouts"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,25 +193,21 @@ class RLConfig:
         self._check_selection()
 
     def _check_selection(self) -> None:
-        rule, keep, rollouts = self.selection.rule, self.selection.keep, self.budget.rollouts
+        rule, keep, rollouts = RULES[self.selection.rule], self.selection.keep, self.budget.rollouts
+        budget = BUDGETS[self.budget.budget]
         if keep < 0 or (rollouts and keep > rollouts):
             raise ReachlabError(f"keep={keep} must be 0 (all) to rollouts={rollouts}")
-        if rule == "none" and rollouts and keep not in (0, rollouts):
+        if rule.keeps_all and rollouts and keep not in (0, rollouts):
             raise ReachlabError(f"keep={keep} of rollouts={rollouts} needs a --rule, e.g. max_variance")
-        if rule != "none" and not keep:
-            raise ReachlabError(f"--rule {rule} needs --keep, the number of rollouts to update on")
+        if not rule.keeps_all and not keep:
+            raise ReachlabError(f"--rule {rule.name} needs --keep, the number of rollouts to update on")
         if self.selection.lot < 0 or (self.keep and self.selection.lot > self.keep):
             raise ReachlabError(f"lot={self.selection.lot} must be 0 to keep={self.keep}")
         if self.selection.lot and self.selection.normalise != "all":
             raise ReachlabError("--lot makes the gradient that of all rollouts: add --normalise all")
-        if self.budget.budget != "all" and self.selection.normalise == "all":
-            raise ReachlabError(
-                f"--normalise all needs all rollouts, and --budget {self.budget.budget} does not draw all"
-            )
-        if self.budget.budget == "waves" and rule == "none":
-            raise ReachlabError(
-                "--budget waves stops when the kept subset is the best possible: give a --rule and --keep"
-            )
+        if not budget.draws_all and self.selection.normalise == "all":
+            raise ReachlabError(f"--normalise all needs all rollouts, and --budget {budget.name} does not draw all")
+        budget.check(self.budget, rule)
 
     @property
     def full_credit(self) -> float:

@@ -1,7 +1,7 @@
 """One step of reinforcement learning on verifiable rewards, stage by stage (`rl_stages.py`).
 
-    Rollouts     N answers to each problem, judged                       `rollouts.py`, `rl/budgets.py`
-    Kept         M of them (PODS, arXiv 2504.13818)                      `rl/downsampling.py`
+    Rollouts     N answers to each problem, judged                       `rollouts.py`, `rl/budgets/`
+    Kept         M of them (PODS, arXiv 2504.13818)                      `rl/rules/`
     KeptTokens   passes over them: KL penalties, the critic's values     `passes.py`
     Advantages   what each is worth                                      `rl/algorithms/`
     Loss         what an update lowers                                   `rl/losses.py`
@@ -21,8 +21,8 @@ from reachlab.engines.rng import sample_seed
 from reachlab.errors import ReachlabError
 from reachlab.models.tokenizer import encode_answers, encode_prompts
 from reachlab.rl.algorithm import Algorithm, Scored
-from reachlab.rl.algorithms.ppo import critic_targets
-from reachlab.rl.downsampling import RULES
+from reachlab.rl.budgets import BUDGETS
+from reachlab.rl.rules import RULES
 from reachlab.rl.weighting import select_weighted
 from reachlab.training.guard import check
 from reachlab.training.loop import Metrics, TrainingRun
@@ -85,23 +85,22 @@ class RLTrainer:
     def select(self, rollouts: Rollouts, t: int) -> Kept:
         """Which rollouts to learn from; a function of the step's seed and rewards, in however many processes."""
         selection, (P, N) = self.config.selection, (self.config.prompts, self.config.budget.rollouts)
+        rule = RULES[selection.rule]
         with self.clock.phase("select"):
             generator = torch.Generator().manual_seed(sample_seed(self.config.loop.seed, "select", t))
             # In the whole step's shape, so that the lots a problem draws do not depend on who holds it.
             rewards_PN = torch.full((P, N), math.nan, dtype=torch.float64)
             rewards_PN[rollouts.places] = rollouts.rewards_PN
             if selection.lot:
-                kept_PM, weights_PM = select_weighted(
-                    selection.rule, rewards_PN, self.config.keep, selection.lot, generator
-                )
+                kept_PM, weights_PM = select_weighted(rule, rewards_PN, self.config.keep, selection.lot, generator)
                 weights_PM = weights_PM[rollouts.places]
             else:
-                kept_PM, weights_PM = RULES[selection.rule](rewards_PN, self.config.keep, generator), None
+                kept_PM, weights_PM = rule.keep(rewards_PN, self.config.keep, generator), None
             kept_PM = kept_PM[rollouts.places]
             drawn_P1 = torch.tensor([[len(row)] for row in rollouts.answers])
             drawn_PM = ~rollouts.rewards_PN.gather(1, kept_PM).isnan()
-            if self.config.budget.budget == "pilot_commit":
-                drawn_PM &= drawn_P1 == N  # a problem outside the band is left out
+            if not BUDGETS[self.config.budget.budget].partial_groups:
+                drawn_PM &= drawn_P1 == N
             return Kept(kept_PM, drawn_PM, weights_PM)
 
     def advantages(self, rollouts: Rollouts, kept: Kept, tokens: KeptTokens) -> Advantages:
@@ -121,8 +120,8 @@ class RLTrainer:
             total=self.processes.sum,
         )
         values, targets, mean_tokens_P = self.algorithm.advantage(scored), None, None
-        if self.algorithm.critic:
-            returns_PMT, known_PMT = critic_targets(scored)
+        if self.algorithm.critic_targets is not None:
+            returns_PMT, known_PMT = self.algorithm.critic_targets(scored)
             targets = Targets(returns_PMT=returns_PMT, known_PMT=known_PMT)
         if kept.weights_PM is not None:
             scored_PN = ~rollouts.rewards_PN.isnan()

@@ -1,17 +1,17 @@
 """Where a step's rollouts come from: problems, answers by the current weights, verdicts, rewards.
 
 A rollout is a function of (seed, step, place, problem, index) and the weights: which process draws it, and in which
-wave, changes nothing. `rl/budgets.py` decides how many each problem gets; dynamic sampling (DAPO, arXiv 2503.14476)
+wave, changes nothing. `rl/budgets/` decides how many each problem gets; dynamic sampling (DAPO, arXiv 2503.14476)
 replaces problems whose rollouts all got one reward, for they teach nothing.
 """
 
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,6 +31,8 @@ from reachlab.rl.advantages import slight
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.algorithms.dapo import informative, overlong_penalty
 from reachlab.rl.budgets import BUDGETS
+from reachlab.rl.budgets.budget import Budget
+from reachlab.rl.rules import RULES
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
 from reachlab.training.loop import Metrics
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-Budget = Callable[[Tensor, Tensor, int, int], Tensor]
-"""Of scores (P, N), drawn (P,), M and N: how many more each problem gets, (P,)."""
 COUNTS = ("rollouts", "truncated_right", "contradictions")
 """Over all rollouts of a step, those that were replaced too."""
 LARGEST = 1e12
@@ -154,9 +154,10 @@ class RolloutSource:
         return (3 if self.algorithm.dynamic_sampling else 0) if given is None else given
 
     @cached_property
-    def budget(self) -> "Budget":
+    def budget(self) -> Budget:
         """How many rollouts a problem gets next."""
-        return _budget(self.config)
+        config = self.config
+        return BUDGETS[config.budget.budget].of(config.budget, RULES[config.selection.rule], config.keep)
 
     @cached_property
     def held_out(self) -> list[Problem]:
@@ -219,7 +220,7 @@ class RolloutSource:
         first = 0
         while True:
             drawn_P = torch.tensor([len(row) for row in answers])
-            more_P = self.budget(scores_PN, drawn_P, config.keep, n)
+            more_P = self.budget.more(scores_PN, drawn_P, config.keep, n)
             wanting = more_P.nonzero()[:, 0].tolist()
             if not wanting:
                 break
@@ -325,19 +326,6 @@ def describe(sums: Metrics) -> Metrics:
         "truncated": sums["truncated"] / first,
         **{name: sums[name] for name in COUNTS},
     }
-
-
-def _budget(config: RLConfig) -> Budget:
-    """The chosen budget with its settings."""
-    chosen, wave = config.budget, config.budget.wave or None
-    if chosen.budget == "waves":
-        low, high = chosen.reward_range
-        # At a success rate of 1/2, m rollouts seldom hold m/2 of each kind and 2m nearly always do.
-        wave = wave or min(2 * config.keep, chosen.rollouts)
-        return partial(BUDGETS["waves"], rule=config.selection.rule, low=low, high=high, wave=wave)
-    if chosen.budget == "pilot_commit":
-        return partial(BUDGETS["pilot_commit"], pilot=wave, band=chosen.band)
-    return BUDGETS["all"]
 
 
 def _sums(rollouts: Rollouts) -> Metrics:

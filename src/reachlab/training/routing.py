@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from reachlab.moe.balance import Form, load_balancing_loss, z_loss
 from reachlab.moe.here import Here
 from reachlab.moe.instruments import Recorder
 from reachlab.moe.layer import in_backward
+from reachlab.moe.methods import METHODS
 from reachlab.moe.signals import Routing
 from reachlab.training.config import BalanceConfig, RoutingConfig
 
@@ -128,11 +130,12 @@ def settled_balance(config: BalanceConfig, here: bool) -> BalanceConfig:
 
 
 def _options(config: RoutingConfig) -> dict[str, object]:
-    if config.routing != "default":
-        return {}
-    return {
+    """What the command line says of the method's own options."""
+    said: dict[str, object] = {
         "forward": config.default_forward,
         "estimator": config.estimator,
         "update": config.default_update,
         "share": config.probe_share,
     }
+    taken = set(signature(METHODS[config.routing]).parameters)
+    return {name: value for name, value in said.items() if name in taken}

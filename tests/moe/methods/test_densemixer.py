@@ -5,7 +5,7 @@ import torch
 from tests.moe.tiny import TINY, answer, inputs
 from torch import Tensor
 
-from reachlab.moe.densify import Densified, densify, undensify
+from reachlab.moe.densifying import Densified, densify, undensify
 from reachlab.moe.layer import HookedLayer
 
 FAMILIES = ("olmoe", "mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "granitemoe", "gemma4")

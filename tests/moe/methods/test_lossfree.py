@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.densify import Densified, densified, densify
+from reachlab.moe.densifying import Densified, densified, densify
 from reachlab.moe.layer import HookedLayer
 from reachlab.moe.methods.lossfree import LossFree
 from reachlab.moe.scores import active_weights, score

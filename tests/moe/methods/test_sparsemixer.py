@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers.models.phimoe.modeling_phimoe import sparsemixer as phimoe
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.densify import densify
+from reachlab.moe.densifying import densify
 from reachlab.moe.methods.sparsemixer import sparsemixer
 
 T, E = 64, 6

@@ -1,16 +1,24 @@
-"""What stands in for the answer of an expert that a token did not visit: an estimator a file, a line here."""
+"""What stands in for the answer of an expert that a token did not visit: an estimator a file, a line here. No torch:
+the command line reads this."""
 
-from reachlab.moe.estimators.estimator import Estimator
-from reachlab.moe.estimators.linear import Linear
-from reachlab.moe.estimators.probed import Probed
-from reachlab.moe.estimators.routed import Routed
-from reachlab.moe.estimators.shrunk import Shrunk
+from typing import TYPE_CHECKING, Literal
 
-ESTIMATORS: dict[str, type[Routed] | type[Probed]] = {
-    "routed": Routed,
-    "shrunk": Shrunk,
-    "probed": Probed,
-    "linear": Linear,
-}
+from reachlab.choices import Choices
 
-__all__ = ["ESTIMATORS", "Estimator"]
+if TYPE_CHECKING:
+    from reachlab.moe.estimators.estimator import Estimator
+
+ESTIMATORS: "Choices[type[Estimator]]" = Choices(
+    "there is no estimator",
+    {
+        "routed": "reachlab.moe.estimators.routed:Routed",
+        "shrunk": "reachlab.moe.estimators.shrunk:Shrunk",
+        "probed": "reachlab.moe.estimators.probed:Probed",
+        "linear": "reachlab.moe.estimators.linear:Linear",
+    },
+)
+
+if TYPE_CHECKING:
+    EstimatorName = str
+else:
+    EstimatorName = Literal[tuple(ESTIMATORS)]

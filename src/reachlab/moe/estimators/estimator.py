@@ -1,11 +1,12 @@
 """What every estimator offers: it hears answers, keeps averages, and says what stands in for the inactive experts."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from reachlab.moe.signals import Layer, Routing, Slots
+from reachlab.moe.signals import Layer, Routing, Shape, Slots
 
 
 class Options(Protocol):
@@ -40,31 +41,36 @@ class Memory(Protocol):
         """What a checkpoint needs."""
 
 
-class Estimator:
-    """The base. Vectors are (M, D), M = E where an expert has one."""
+class Estimator(ABC):
+    """The base. Vectors are (M, D), M = E where an expert has one. `checks.check_estimator` holds one to what is
+    promised here."""
 
     beta: ClassVar[float]
     """How much stays at an update, unless the user says otherwise."""
     hears: ClassVar[bool] = False
     """Whether it wants to `hear` what the experts answer to their own tokens."""
 
-    def hear(self, layer: Layer, slots: Slots) -> None:
+    @abstractmethod
+    def __init__(self, shape: Shape, device: torch.device, options: Options):
+        """Begin with vectors of zeros, for a layer's E experts of width D."""
+
+    def hear(self, layer: Layer, slots: Slots) -> None:  # noqa: B027, not all hear
         """A training pass's slots: what the experts answered to the tokens routed to them."""
 
-    def probe(self, layer: Layer, hidden_TD: Tensor, routing: Routing) -> None:
+    def probe(self, layer: Layer, hidden_TD: Tensor, routing: Routing) -> None:  # noqa: B027, not all probe
         """The same pass's tokens, of which some may be sent to experts that they were not routed to."""
 
+    @abstractmethod
     def stand_ins(self, routing: Routing) -> tuple[Tensor, Tensor]:
         """Weights (T, M) and vectors (M, D) whose product stands for Σ_{i∉A} π_i E_i."""
-        raise NotImplementedError
 
+    @abstractmethod
     def vectors(self) -> Tensor:
         """What stands for each expert on average, (E, D): for those who look."""
-        raise NotImplementedError
 
+    @abstractmethod
     def memories(self) -> dict[str, Memory]:
         """All that it keeps, by name."""
-        raise NotImplementedError
 
     def extras(self) -> dict[str, Tensor]:
         """State beside the memories."""

@@ -1,15 +1,24 @@
-"""How a router learns: a method a file, a line here."""
+"""How a router learns: a method a file, a line here. No torch: the command line reads this."""
 
-from reachlab.moe.method import Method, TopK
-from reachlab.moe.methods.default import Default
-from reachlab.moe.methods.densemixer import DenseMixer
-from reachlab.moe.methods.lossfree import LossFree
-from reachlab.moe.methods.sparsemixer import SparseMixer
+from typing import TYPE_CHECKING, Literal
 
-METHODS: dict[str, type[Method]] = {
-    "topk": TopK,
-    "default": Default,
-    "densemixer": DenseMixer,
-    "sparsemixer": SparseMixer,
-    "lossfree": LossFree,
-}
+from reachlab.choices import Choices
+
+if TYPE_CHECKING:
+    from reachlab.moe.method import Method
+
+METHODS: "Choices[type[Method]]" = Choices(
+    "there is no method",
+    {
+        "topk": "reachlab.moe.method:TopK",
+        "default": "reachlab.moe.methods.default:Default",
+        "sparsemixer": "reachlab.moe.methods.sparsemixer:SparseMixer",
+        "densemixer": "reachlab.moe.methods.densemixer:DenseMixer",
+        "lossfree": "reachlab.moe.methods.lossfree:LossFree",
+    },
+)
+
+if TYPE_CHECKING:
+    MethodName = str
+else:
+    MethodName = Literal[tuple(METHODS)]

@@ -16,6 +16,7 @@ the router's values, with the normaliser held constant in the backward pass. In 
 experts are scaled to sum to what the active ones' summed to.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -23,8 +24,8 @@ import torch
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.moe.estimators import ESTIMATORS, Estimator
-from reachlab.moe.estimators.estimator import Options
+from reachlab.moe.estimators import ESTIMATORS, EstimatorName
+from reachlab.moe.estimators.estimator import Estimator, Options
 from reachlab.moe.method import Method
 from reachlab.moe.reduce import add_up
 from reachlab.moe.signals import Layer, Routing, Shape, Slots
@@ -37,7 +38,7 @@ class Default(Method):
 
     forward: Literal["sparse", "default"] = "sparse"
     """Whether the defaults are seen by the gradient alone, or are part of the answer."""
-    estimator: Literal["routed", "shrunk", "probed", "linear"] = "routed"
+    estimator: EstimatorName = "routed"
     """Where Ê comes from: the paper's mean over an expert's own tokens, that mean at a fitted length, the mean over
     probes, or a line through them."""
     update: Literal["before_use", "per_step"] = "before_use"
@@ -50,9 +51,9 @@ class Default(Method):
     """Whether an answer counts by its routing weight."""
 
     def __post_init__(self) -> None:
-        choices = {
+        choices: dict[str, Collection[str]] = {
             "forward": ("sparse", "default"),
-            "estimator": tuple(ESTIMATORS),
+            "estimator": ESTIMATORS,
             "update": ("before_use", "per_step"),
             "average": ("weighted", "plain"),
         }

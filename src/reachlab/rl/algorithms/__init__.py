@@ -1,12 +1,26 @@
-"""Seven algorithms by name, each a row of choices."""
+"""Algorithms by name, each a row of choices: a file each, a line here. No torch: the command line reads this."""
 
-from reachlab.rl.algorithm import Algorithm
-from reachlab.rl.algorithms.dapo import DAPO
-from reachlab.rl.algorithms.dr_grpo import DR_GRPO
-from reachlab.rl.algorithms.grpo import GRPO
-from reachlab.rl.algorithms.ppo import PPO
-from reachlab.rl.algorithms.reinforce_pp import REINFORCE_PP
-from reachlab.rl.algorithms.remax import REMAX
-from reachlab.rl.algorithms.rloo import RLOO
+from typing import TYPE_CHECKING, Literal
 
-ALGORITHMS: dict[str, Algorithm] = {a.name: a for a in (PPO, GRPO, DR_GRPO, RLOO, REMAX, REINFORCE_PP, DAPO)}
+from reachlab.choices import Choices
+
+if TYPE_CHECKING:
+    from reachlab.rl.algorithm import Algorithm
+
+ALGORITHMS: "Choices[Algorithm]" = Choices(
+    "there is no algorithm",
+    {
+        "grpo": "reachlab.rl.algorithms.grpo:GRPO",
+        "dr_grpo": "reachlab.rl.algorithms.dr_grpo:DR_GRPO",
+        "rloo": "reachlab.rl.algorithms.rloo:RLOO",
+        "remax": "reachlab.rl.algorithms.remax:REMAX",
+        "reinforce_pp": "reachlab.rl.algorithms.reinforce_pp:REINFORCE_PP",
+        "dapo": "reachlab.rl.algorithms.dapo:DAPO",
+        "ppo": "reachlab.rl.algorithms.ppo:PPO",
+    },
+)
+
+if TYPE_CHECKING:
+    AlgorithmName = str
+else:
+    AlgorithmName = Literal[tuple(ALGORITHMS)]

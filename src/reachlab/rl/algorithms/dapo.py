@@ -44,6 +44,7 @@ DAPO = Algorithm(
     clip_low=0.2,
     clip_high=0.28,
     kl_place="none",
+    compares_rollouts=True,
     dynamic_sampling=True,
     overlong=0.2,
 )

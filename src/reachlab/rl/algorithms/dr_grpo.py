@@ -18,4 +18,5 @@ DR_GRPO = Algorithm(
     clip_low=0.2,
     clip_high=0.2,
     kl_place="none",
+    compares_rollouts=True,
 )

@@ -15,5 +15,6 @@ GRPO = Algorithm(
     clip_low=0.2,
     clip_high=0.2,
     kl_place="loss",
+    compares_rollouts=True,
     kl_estimator="k3",
 )

@@ -46,6 +46,8 @@ PPO = Algorithm(
     clip_low=0.2,
     clip_high=0.2,
     kl_place="reward",
+    compares_rollouts=False,
     kl_estimator="k1",
-    critic=True,
+    per_token=True,
+    critic_targets=critic_targets,
 )

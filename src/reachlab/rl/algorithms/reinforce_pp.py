@@ -33,5 +33,7 @@ REINFORCE_PP = Algorithm(
     clip_low=0.2,
     clip_high=0.2,
     kl_place="reward",
+    compares_rollouts=False,
     kl_estimator="k1",
+    per_token=True,
 )

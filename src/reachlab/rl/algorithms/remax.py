@@ -39,6 +39,7 @@ REMAX = Algorithm(
     clip_low=None,
     clip_high=None,
     kl_place="reward",
+    compares_rollouts=False,
     kl_estimator="k1",
     greedy_baseline=True,
 )

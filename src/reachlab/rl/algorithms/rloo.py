@@ -33,5 +33,6 @@ RLOO = Algorithm(
     clip_low=None,
     clip_high=None,
     kl_place="reward",
+    compares_rollouts=True,
     kl_estimator="k1",
 )

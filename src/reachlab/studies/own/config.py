@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from reachlab.engines import UnservedName
 from reachlab.errors import ReachlabError
 from reachlab.limits import check_numbers
 from reachlab.tasks.asking import AskConfig
@@ -54,7 +55,7 @@ class OwnConfig:
     """What the models compute in."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
-    engine: Literal["transformers", "vllm"] = "transformers"
+    engine: UnservedName = "transformers"
     """What draws the answers that are measured, the teacher's and the base's own."""
     launch: str = ""
     """What training commands are started with, for several GPUs, e.g. "accelerate launch --multi_gpu --num_processes 8

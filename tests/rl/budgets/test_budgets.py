@@ -1,7 +1,6 @@
 import math
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,20 +9,25 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.rl.budgets import BUDGETS, all_at_once, pilot_commit, waves
-from reachlab.rl.downsampling import RULES, saturated
+from reachlab.rl.budgets import BUDGETS
+from reachlab.rl.budgets.all_at_once import AllAtOnce
+from reachlab.rl.budgets.budget import Budget
+from reachlab.rl.budgets.pilot_commit import PilotCommit
+from reachlab.rl.budgets.waves import Waves
+from reachlab.rl.rules import RULES
+from reachlab.training.rl_config import BudgetConfig
 
 NAN = torch.nan
 
 
-def spend(budget: Callable[..., Tensor], stock_PN: Tensor, m: int) -> tuple[Tensor, list[Tensor]]:
+def spend(budget: Budget, stock_PN: Tensor, m: int) -> tuple[Tensor, list[Tensor]]:
     """Draw from a stock of rewards as the budget says: the rewards drawn, and what was given in each round."""
     n = stock_PN.shape[1]
     drawn_P = torch.zeros(len(stock_PN), dtype=torch.int64)
     rounds: list[Tensor] = []
     while True:
         rewards_PN = stock_PN.masked_fill(torch.arange(n) >= drawn_P[:, None], NAN)
-        more_P = budget(rewards_PN, drawn_P, m, n)
+        more_P = budget.more(rewards_PN, drawn_P, m, n)
         assert more_P.dtype == torch.int64
         assert (more_P >= 0).all()
         assert (drawn_P + more_P <= n).all()
@@ -34,7 +38,7 @@ def spend(budget: Callable[..., Tensor], stock_PN: Tensor, m: int) -> tuple[Tens
 
 
 def test_all_at_once() -> None:
-    _, rounds = spend(all_at_once, torch.zeros(3, 5), 2)
+    _, rounds = spend(AllAtOnce(), torch.zeros(3, 5), 2)
     assert [r.tolist() for r in rounds] == [[5, 5, 5]]
 
 
@@ -42,7 +46,7 @@ def test_waves_by_hand() -> None:
     stock_PN = torch.zeros(3, 12)
     stock_PN[0, 1] = 1.0  # done after the first wave of two
     stock_PN[1, 4] = 1.0
-    _, rounds = spend(partial(waves, rule="max_variance"), stock_PN, 2)
+    _, rounds = spend(Waves(rule=RULES["max_variance"]), stock_PN, 2)
     # Six slots a wave: for three, then for the two that search, then for the one that is left.
     assert [r.tolist() for r in rounds] == [[2, 2, 2], [0, 3, 3], [0, 0, 6], [0, 0, 1]]
 
@@ -50,9 +54,9 @@ def test_waves_by_hand() -> None:
 def test_a_prompt_without_room_leaves_its_slots_to_others() -> None:
     rewards_PN = torch.full((3, 10), NAN)
     drawn_P = torch.tensor([9, 2, 2])
-    assert waves(rewards_PN, drawn_P, 4, 10, rule="max_variance").tolist() == [1, 6, 5]
-    assert waves(rewards_PN, drawn_P, 4, 10, rule="max_variance", wave=1).tolist() == [1, 1, 1]
-    assert waves(rewards_PN[:0], drawn_P[:0], 4, 10, rule="max_variance").tolist() == []
+    assert Waves(rule=RULES["max_variance"]).more(rewards_PN, drawn_P, 4, 10).tolist() == [1, 6, 5]
+    assert Waves(rule=RULES["max_variance"], wave=1).more(rewards_PN, drawn_P, 4, 10).tolist() == [1, 1, 1]
+    assert Waves(rule=RULES["max_variance"]).more(rewards_PN[:0], drawn_P[:0], 4, 10).tolist() == []
 
 
 @given(
@@ -65,8 +69,8 @@ def test_a_wave_is_full_and_even(drawn: list[int], wave: int, seed: int, m: int)
     n, drawn_P = 20, torch.tensor(drawn)
     rewards_PN = torch.bernoulli(torch.full((len(drawn), n), 0.2), generator=torch.Generator().manual_seed(seed))
     rewards_PN = rewards_PN.masked_fill(torch.arange(n) >= drawn_P[:, None], NAN)
-    more_P = waves(rewards_PN, drawn_P, m, n, rule="max_variance", wave=wave)
-    done_P = saturated("max_variance", rewards_PN, m)
+    more_P = Waves(rule=RULES["max_variance"], wave=wave).more(rewards_PN, drawn_P, m, n)
+    done_P = RULES["max_variance"].saturated(rewards_PN, m, 0.0, 1.0)
     room_P = (n - drawn_P).masked_fill(done_P, 0)
     assert more_P.sum() == min(wave * len(drawn), int(room_P.sum()))
     assert (more_P <= room_P).all()
@@ -87,8 +91,8 @@ def test_waves_keep_the_rewards_that_all_would(rule: str, m: int, seed: int, lev
         * torch.randint(1, levels, (6, 24), generator=generator)
         / (levels - 1)
     )
-    drawn_PN, rounds = spend(partial(waves, rule=rule), stock_PN, m)
-    early, whole = (r.gather(1, RULES[rule](r, m, generator)).sort(dim=1).values for r in (drawn_PN, stock_PN))
+    drawn_PN, rounds = spend(Waves(rule=RULES[rule]), stock_PN, m)
+    early, whole = (r.gather(1, RULES[rule].keep(r, m, generator)).sort(dim=1).values for r in (drawn_PN, stock_PN))
     assert torch.equal(early, whole)
     assert sum(int(r.sum()) for r in rounds) <= stock_PN.numel()
 
@@ -103,14 +107,14 @@ def test_the_kept_subset_has_the_distribution_that_all_would_give_it() -> None:
 
     def kept(texts_PN: Tensor, rewards_PN: Tensor) -> Counter[tuple[int, ...]]:
         # Equal rewards of the rows of one call share their order: rows are in a random one here, as draws are.
-        kept_PM = RULES["max_variance"](rewards_PN, m, generator)
+        kept_PM = RULES["max_variance"].keep(rewards_PN, m, generator)
         return Counter(tuple(sorted(row)) for row in texts_PN.gather(1, kept_PM).tolist())
 
     def stock() -> Tensor:
         return torch.multinomial(chance_V, trials * n, replacement=True, generator=generator).view(trials, n)
 
     one, other = stock(), stock()
-    by_waves = kept(one, spend(partial(waves, rule="max_variance"), right_V[one], m)[0])
+    by_waves = kept(one, spend(Waves(rule=RULES["max_variance"]), right_V[one], m)[0])
     by_all = kept(other, right_V[other])
     statistic, freedom = 0.0, -1
     for texts in by_waves | by_all:
@@ -125,7 +129,7 @@ def test_waves_save() -> None:
     """Half right: a prompt needs little more than a wave. Never right: all n are spent, as they would be."""
     generator = torch.Generator().manual_seed(0)
     stock_PN = torch.bernoulli(torch.tensor([0.5] * 8 + [0.0] * 2)[:, None].expand(10, 64), generator=generator)
-    drawn_PN, _ = spend(partial(waves, rule="max_variance"), stock_PN, 16)
+    drawn_PN, _ = spend(Waves(rule=RULES["max_variance"]), stock_PN, 16)
     drawn_P = (~drawn_PN.isnan()).sum(dim=1)
     assert (drawn_P[:8] < 48).all()
     assert drawn_P[8:].tolist() == [64, 64]
@@ -136,27 +140,42 @@ def test_pilot_and_commit() -> None:
     stock_PN[1, :1] = 1.0
     stock_PN[2, :3] = 1.0
     stock_PN[3, :4] = 1.0
-    _, rounds = spend(pilot_commit, stock_PN, 4)
+    _, rounds = spend(PilotCommit(), stock_PN, 4)
     assert [r.tolist() for r in rounds] == [[4] * 4, [0, 12, 12, 0]]
-    _, rounds = spend(partial(pilot_commit, pilot=2, band=(0.0, 0.5)), stock_PN, 4)
+    _, rounds = spend(PilotCommit(pilot=2, band=(0.0, 0.5)), stock_PN, 4)
     assert [r.tolist() for r in rounds] == [[2] * 4, [14, 14, 0, 0]]
 
 
 def test_an_unscored_pilot_rollout_is_no_failure() -> None:
     stock_PN = torch.tensor([[1.0, NAN, NAN, 0.0], [NAN, NAN, 0.0, 1.0]]).repeat(1, 4)
-    _, rounds = spend(partial(pilot_commit, pilot=2, band=(0.9, 1.0)), stock_PN, 4)
+    _, rounds = spend(PilotCommit(pilot=2, band=(0.9, 1.0)), stock_PN, 4)
     assert [r.tolist() for r in rounds] == [[2, 2], [14, 0]]
 
 
 def test_refuses() -> None:
     rewards_PN, drawn_P = torch.zeros(1, 4), torch.tensor([2])
     with pytest.raises(ReachlabError, match="a wave of 0"):
-        waves(rewards_PN, drawn_P, 2, 4, rule="random", wave=0)
+        Waves(rule=RULES["random"], wave=0)
+    with pytest.raises(ReachlabError, match="must be the lower"):
+        Waves(rule=RULES["random"], low=1.0)
+    with pytest.raises(ReachlabError, match=r"outside \[0.0, 0.5\]"):
+        Waves(rule=RULES["max_variance"], high=0.5).more(rewards_PN + 1, drawn_P, 2, 4)
     with pytest.raises(ReachlabError, match="a pilot of 5 of 4"):
-        pilot_commit(rewards_PN, drawn_P, 2, 4, pilot=5)
+        PilotCommit(pilot=5).more(rewards_PN, drawn_P, 2, 4)
     with pytest.raises(ReachlabError, match="is empty"):
-        pilot_commit(rewards_PN, drawn_P, 2, 4, band=(0.8, 0.2))
+        PilotCommit(band=(0.8, 0.2))
 
 
 def test_names() -> None:
-    assert set(BUDGETS) == {"all", "waves", "pilot_commit"}
+    assert [*BUDGETS] == ["all", "waves", "pilot_commit"]
+    assert all(budget.name == name for name, budget in BUDGETS.items())
+
+
+def test_settings_are_the_users() -> None:
+    said, rule = BudgetConfig(rollouts=16, wave=3, band=(0.2, 0.4), reward_range=(-1.0, 1.0)), RULES["max_variance"]
+    assert BUDGETS["waves"].of(said, rule, 4) == Waves(rule=rule, low=-1.0, high=1.0, wave=3)
+    assert BUDGETS["waves"].of(replace(said, wave=0), rule, 4) == Waves(rule=rule, low=-1.0, high=1.0, wave=8)
+    assert BUDGETS["waves"].of(replace(said, wave=0), rule, 12) == Waves(rule=rule, low=-1.0, high=1.0, wave=16)
+    assert BUDGETS["pilot_commit"].of(said, rule, 4) == PilotCommit(pilot=3, band=(0.2, 0.4))
+    assert BUDGETS["pilot_commit"].of(replace(said, wave=0), rule, 4) == PilotCommit(band=(0.2, 0.4))
+    assert BUDGETS["all"].of(said, rule, 4) == AllAtOnce()

@@ -7,9 +7,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.rl.downsampling import RULES, Rule, max_reward, max_variance, none, percentile, random, saturated
+from reachlab.rl.rules import RULES
+from reachlab.rl.rules.max_reward import max_reward
+from reachlab.rl.rules.max_variance import max_variance
+from reachlab.rl.rules.none import none
+from reachlab.rl.rules.percentile import percentile
+from reachlab.rl.rules.random import random
+from reachlab.rl.rules.rule import Rule
 
-SELECTING = [max_variance, max_reward, random, percentile]
+SELECTING = [rule for rule in RULES.values() if not rule.keeps_all]
+every = pytest.mark.parametrize("rule", SELECTING, ids=lambda rule: rule.name)
 
 binary = st.sampled_from([0.0, 1.0])
 tied = st.sampled_from([-1.0, -0.0, 0.0, 0.25, 1.0])
@@ -39,16 +46,16 @@ def test_max_variance_equals_brute_force(group: tuple[Tensor, int], seed: int) -
         assert variance(rewards_N[kept_M]) == pytest.approx(best, rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("rule", SELECTING)
+@every
 @given(groups(), st.integers(0, 99))
 def test_rows_do_not_touch_each_other(rule: Rule, group: tuple[Tensor, int], seed: int) -> None:
     rewards_PN, m = group
-    kept_PM = rule(rewards_PN, m, torch.Generator().manual_seed(seed))
+    kept_PM = rule.keep(rewards_PN, m, torch.Generator().manual_seed(seed))
     assert kept_PM.shape == (len(rewards_PN), m)
     assert kept_PM.dtype == torch.int64
     assert all(set(row) <= set(range(rewards_PN.shape[1])) and len(set(row)) == m for row in kept_PM.tolist())
-    if rule is not random:
-        alone = rule(rewards_PN[:1], m, torch.Generator().manual_seed(seed))
+    if rule.name != "random":  # draws for all prompts at once
+        alone = rule.keep(rewards_PN[:1], m, torch.Generator().manual_seed(seed))
         assert torch.equal(alone, kept_PM[:1])
 
 
@@ -66,12 +73,12 @@ def test_percentile_by_hand() -> None:
     assert rewards.gather(1, percentile(rewards, 3)).tolist() == [[1.0, 4.0, 6.0]]
 
 
-@pytest.mark.parametrize("rule", SELECTING)
+@every
 def test_unscored_are_kept_only_for_want_of_others(rule: Rule) -> None:
     nan = torch.nan
     rewards = torch.tensor([[nan, 1.0, nan, 0.0, 0.5], [nan, nan, nan, nan, 2.0], [nan] * 5, [3.0, 1.0, 2.0, 0.0, 4.0]])
     rewards[0, 0] = -rewards[0, 0]  # a NaN with its sign bit set
-    kept = rule(rewards, 3, None)
+    kept = rule.keep(rewards, 3, None)
     assert set(kept[0].tolist()) == {1, 3, 4}
     assert 4 in kept[1].tolist()
     assert all(len(set(row)) == 3 for row in kept.tolist())
@@ -89,13 +96,13 @@ def test_max_variance_over_the_scored(rewards: list[float], data: st.DataObject)
         assert variance(row[kept]) == pytest.approx(best, abs=1e-12)
 
 
-@pytest.mark.parametrize("rule", SELECTING)
+@every
 def test_equal_rewards_are_chosen_alike(rule: Rule) -> None:
     # 4 ones and 8 zeros, 6 kept: rollouts of one reward must be kept equally often.
     generator = torch.Generator().manual_seed(0)
     rewards = torch.tensor([[0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0]])
     trials = 1000
-    kept = torch.cat([rule(rewards, 6, generator) for _ in range(trials)])
+    kept = torch.cat([rule.keep(rewards, 6, generator) for _ in range(trials)])
     share_N = torch.bincount(kept.flatten(), minlength=12) / trials
     for value in (0.0, 1.0):
         alike = share_N[rewards[0] == value]
@@ -118,10 +125,10 @@ def test_random_is_independent_for_each_prompt() -> None:
     assert len({frozenset(row) for row in kept.tolist()}) > 25
 
 
-@pytest.mark.parametrize("rule", SELECTING)
+@every
 def test_the_generator_decides(rule: Rule) -> None:
     rewards = torch.zeros(4, 64)
-    first, again, other = (rule(rewards, 8, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    first, again, other = (rule.keep(rewards, 8, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -132,11 +139,11 @@ def test_none_keeps_all() -> None:
         none(torch.zeros(2, 3), 2)
 
 
-@pytest.mark.parametrize("rule", SELECTING)
+@every
 def test_refuses(rule: Rule) -> None:
     for m in (0, 4):
         with pytest.raises(ReachlabError, match=f"cannot keep {m} of 3"):
-            rule(torch.zeros(1, 3), m, None)
+            rule.keep(torch.zeros(1, 3), m, None)
 
 
 def test_refuses_infinite_rewards() -> None:
@@ -145,7 +152,10 @@ def test_refuses_infinite_rewards() -> None:
 
 
 def test_names() -> None:
-    assert set(RULES) == {"max_variance", "max_reward", "random", "percentile", "none"}
+    assert [*RULES] == ["none", "max_variance", "max_reward", "random", "percentile"]
+    assert all(rule.name == name for name, rule in RULES.items())
+    with pytest.raises(ReachlabError, match="down-sampling: no rule 'best'; choose one of none, max_variance"):
+        RULES["best"]
 
 
 ends = st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (0.1, 0.7)])
@@ -167,10 +177,12 @@ def growing(draw: st.DrawFn) -> tuple[Tensor, Tensor, int, float, float]:
 @given(growing())
 def test_saturated_is_final(name: str, grown: tuple[Tensor, Tensor, int, float, float]) -> None:
     first, more, m, low, high = grown
-    if not saturated(name, first, m, low, high):
+    if not RULES[name].saturated(first, m, low, high):
         return
     both = torch.cat([first, more.view(1, -1)], dim=1)
-    kept, later = (rewards.gather(1, RULES[name](rewards, m, None)).sort(dim=1).values for rewards in (first, both))
+    kept, later = (
+        rewards.gather(1, RULES[name].keep(rewards, m, None)).sort(dim=1).values for rewards in (first, both)
+    )
     assert torch.equal(kept, later)
 
 
@@ -178,7 +190,7 @@ def test_saturated_is_final(name: str, grown: tuple[Tensor, Tensor, int, float, 
 def test_not_saturated_can_change(grown: tuple[Tensor, Tensor, int, float, float]) -> None:
     """Some rewards to come would change what is kept; for odd M, at least at the second of two ends."""
     first, _, m, low, high = grown
-    if m == 1 or first.isnan().any() or saturated("max_variance", first, m, low, high):
+    if m == 1 or first.isnan().any() or RULES["max_variance"].saturated(first, m, low, high):
         return
     kept = first.gather(1, max_variance(first, m))[0]
     # As numbers and not as variances: a reward may be closer to an end than a variance can tell.
@@ -189,25 +201,24 @@ def test_not_saturated_can_change(grown: tuple[Tensor, Tensor, int, float, float
 def test_saturated_by_hand() -> None:
     nan = torch.nan
     rewards = torch.tensor([[1.0, 0.0, 1.0, 0.0], [1.0, 1.0, 1.0, 0.0], [1.0, 0.5, 0.0, nan], [nan, nan, nan, nan]])
-    assert saturated("max_variance", rewards, 4).tolist() == [True, False, False, False]
-    assert saturated("max_variance", rewards, 2).tolist() == [True, True, True, False]
-    assert saturated("max_variance", rewards, 3).tolist() == [True, False, False, False]
-    assert saturated("max_variance", rewards, 2, low=0.0, high=2.0).tolist() == [False] * 4
-    assert saturated("max_reward", rewards, 2).tolist() == [True, True, False, False]
+
+    def saturated(rule: str, m: int, high: float = 1.0) -> list[bool]:
+        return RULES[rule].saturated(rewards, m, 0.0, high).tolist()
+
+    assert saturated("max_variance", 4) == [True, False, False, False]
+    assert saturated("max_variance", 2) == [True, True, True, False]
+    assert saturated("max_variance", 3) == [True, False, False, False]
+    assert saturated("max_variance", 2, high=2.0) == [False] * 4
+    assert saturated("max_reward", 2) == [True, True, False, False]
     for rule in ("random", "none"):
-        assert saturated(rule, rewards, 4).tolist() == [True, True, False, False]
-        assert saturated(rule, rewards, 3).tolist() == [True, True, True, False]
-    assert not saturated("percentile", rewards, 1).any()
+        assert saturated(rule, 4) == [True, True, False, False]
+        assert saturated(rule, 3) == [True, True, True, False]
+    assert saturated("percentile", 1) == [False] * 4
 
 
-def test_saturated_refuses() -> None:
-    rewards = torch.tensor([[0.0, 2.0]])
-    with pytest.raises(ReachlabError, match="no rule 'best'"):
-        saturated("best", rewards, 1)
-    with pytest.raises(ReachlabError, match=r"outside \[0.0, 1.0\]"):
-        saturated("max_variance", rewards, 1)
-    with pytest.raises(ReachlabError, match="must be the lower"):
-        saturated("max_variance", rewards, 1, 1.0, 1.0)
+def test_a_rule_that_says_nothing_is_never_saturated() -> None:
+    rule = Rule(name="mine", keep=max_reward)
+    assert not rule.saturated(torch.ones(3, 8), 1, 0.0, 1.0).any()
 
 
 @pytest.mark.parametrize("offset", [2.0**24, -(2.0**40), 1e12])
@@ -215,5 +226,5 @@ def test_saturated_refuses() -> None:
 def test_rewards_that_float32_would_not_tell_apart_are_sorted(rule: str, offset: float) -> None:
     near = torch.tensor([[3.0, 0.0, torch.nan, 1.0, 2.0, 7.0], [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]], dtype=torch.float64)
     for m in (1, 2, 3, 5):
-        found = RULES[rule](near + offset, m, torch.Generator().manual_seed(m))
-        assert torch.equal(found, RULES[rule](near, m, torch.Generator().manual_seed(m)))
+        found = RULES[rule].keep(near + offset, m, torch.Generator().manual_seed(m))
+        assert torch.equal(found, RULES[rule].keep(near, m, torch.Generator().manual_seed(m)))
