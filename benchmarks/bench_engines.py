@@ -65,7 +65,7 @@ def make(folder: Path, family: str) -> str:
 
     tokenizer = train_tokenizer("char", ["0123456789+-*/=:; "])
     config = ModelConfig(
-        family=family,
+        family=family,  # type: ignore[arg-type]
         hidden=128, layers=4, heads=4, kv_heads=4, intermediate=384 if family == "qwen3" else 128, experts=8,
         active_experts=2, positions=128, tokenizer="char",
     )  # fmt: skip
