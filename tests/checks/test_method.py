@@ -9,6 +9,7 @@ from reachlab.checks.contract import BrokenError
 from reachlab.checks.method import check_method
 from reachlab.moe.method import Method, TopK
 from reachlab.moe.methods import METHODS
+from reachlab.moe.signals import Layer, Routing, Shape
 
 OPTIONS: dict[str, dict[str, Any]] = {"sparsemixer": {"jitter": 0.5}}  # where routers are decided, less teaches nothing
 
