@@ -5,6 +5,8 @@ in full, with what is not there masked. Blocks are rounded up to the next power 
 that shrinks block by block at its end would otherwise meet a new shape at every other step. A graph a (blocks, bucket),
 captured when first met, replayed ever after; the inputs are copied into its own tensors. A model that cannot be
 captured (one that asks the host in the middle of its forward pass) is run as before.
+
+Axes. B: rows, V: entries of the vocabulary.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""What the batch of the embedded engine keeps on the host: prompts with waiting samples, and the state of every row."""
+"""What the batch of the embedded engine keeps on the host: prompts with waiting samples, and the state of every row.
+
+Axes. B: rows, T: tokens of an answer, V: entries of the vocabulary.
+"""
 
 from collections import deque
 from collections.abc import Sequence

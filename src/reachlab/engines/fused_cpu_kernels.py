@@ -5,6 +5,10 @@ a dozen operations over buffers that fall out of the cache in between. `attend` 
 but the keys and values in registers or the first-level cache.
 
 Numba compiles them at first use and keeps the result on disk. They release the GIL.
+
+Axes. B: rows, H: hidden width, F: width inside a projection, N: panels of a wide matrix or heads, D: width of a head,
+d: half of it, E: experts, K: experts that a token visits; in attention S: blocks times key heads, M: query rows that
+share a key head, T: tokens of a prompt, G: blocks; in a mixture S = B·K.
 """
 
 from typing import Any

@@ -6,6 +6,8 @@
 so token t of a sample is drawn with the same uniform whichever batch, process or machine the sample is in, and
 whatever was drawn before it. SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
 OOPSLA 2014.
+
+Axes. B: rows, of which each draws one token.
 """
 
 import hashlib

@@ -1,4 +1,7 @@
-"""Finds stop strings in what was generated, decoding only where the newest token can have completed one."""
+"""Finds stop strings in what was generated, decoding only where the newest token can have completed one.
+
+Axes. B: rows, T: tokens of one row.
+"""
 
 from collections.abc import Sequence
 

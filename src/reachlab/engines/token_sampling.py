@@ -4,6 +4,8 @@
 
 One uniform a token (and not one a vocabulary entry, as the Gumbel trick would take) keeps a draw a function of the
 sample's own counter, see `rng.py`.
+
+Axes. B: rows, V: entries of the vocabulary, K: the likeliest of them that are kept.
 """
 
 import numpy as np

@@ -5,6 +5,8 @@ weights e^((l − highest) / temperature) summed by chunks, and then only the ch
 
 Top-k and top-p sort no vocabulary. Positive float32 numbers are ordered as their bits are, so the upper bits are the
 bins of a histogram; the bin in which the last token that is kept lies is the only one that is sorted.
+
+Axes. B: rows, V: entries of the vocabulary, C: chunks of it.
 """
 
 from typing import Any

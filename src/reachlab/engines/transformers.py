@@ -9,6 +9,9 @@ done takes
 - A prompt's first token is drawn from the prefill's logits: a sample of T tokens costs T - 1 forward passes.
 - On a CPU, where a step may have any number of rows, idle rows are left out, and samples that have the same tokens so
 far are computed once.
+
+Axes. B: rows, G: blocks of rows that share a prompt, R: rows of a block, T: tokens, S: places on the shelf, V: entries
+of the vocabulary.
 """
 
 from collections import deque

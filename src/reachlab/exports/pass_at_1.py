@@ -1,6 +1,8 @@
 """pass@1 of a run with its uncertainty: the mean over problems of c/n (adaptive sampling undone), and the bootstrap's
 interval over problems, as `reachlab compare` has it. Of many problems the normal interval, which is the same then and
 takes no memory.
+
+Axes. P: problems.
 """
 
 from dataclasses import dataclass

@@ -18,6 +18,9 @@ travels as a keyword through the model's own forward pass, so no model is edited
 model. Whether a model hands the keyword on, and has nothing else that crosses the border between two answers (a
 convolution, a recurrence), is not guessed from its name: the log-probabilities of a small probe must be those of padded
 rows. Other models get padded rows, sorted by length, through the same functions.
+
+Axes. B: answers, T: tokens of an answer, K: answer tokens of all of them, R, L: rows and tokens of what the model is
+fed, H: hidden width.
 """
 
 from collections.abc import Sequence

@@ -9,6 +9,9 @@ Positions are counted on from the prompt's last, except in families with multimo
 M-RoPE), where a picture's tokens are placed by row and column, and the text goes on after the largest of these.
 
 The processor travels with its tokenizer, so whoever can encode a text can encode a picture.
+
+Axes. K: tokens of all answers of a pack, P: prompts, R, L: rows and tokens of what the model is fed, B: rows that are
+padded.
 """
 
 from collections.abc import Mapping, Sequence

@@ -5,6 +5,8 @@
 
 arXiv 2504.12463v3, section 3. Kept in float32 whatever the model computes in. A step's sums that are not finite are
 left out, expert by expert, and remembered as a problem.
+
+Axes. E: experts, S: token-expert pairs, D: width of an expert's answer.
 """
 
 import torch

@@ -16,6 +16,9 @@ loss adds to G, and not to G*.
 
 `compare` asks what other methods would give *at the same values*: each layer's output is held at what the model as it
 is makes of the batch, and has the other method's derivative. On several processes each measures its own batches.
+
+Axes. T: tokens, E: experts, D: width of an expert's answer, B: rows of a batch (with T tokens each), V: entries of the
+vocabulary.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -12,6 +12,8 @@ a method that has them are told with their norms, ages and cosines, beside the n
 
 Sums are kept on the layer's device, and nobody waits for it until something is asked: the recorder may watch every
 step of a training. Its cost is one product of a (E, T) and a (T, E) matrix and some passes over (T, E) a layer.
+
+Axes. T: tokens, E: experts, K: experts that a token visits, S: token-expert pairs, D: width of an expert's answer.
 """
 
 import math

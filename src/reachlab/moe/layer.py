@@ -9,6 +9,8 @@ they are weighted and summed, pass through the norm that `grouped_mm` and `batch
 families that have one (`post_expert_norm`); the others get one that listens and changes nothing. So every
 implementation stays the one the model had, bit for bit. Implementations without that norm (eager, vendor kernels)
 visit the experts a second time, without gradient, when a method wants their outputs.
+
+Axes. T: tokens, E: experts, K: experts that a token visits, S: token-expert pairs, D: width of an expert's answer.
 """
 
 from collections.abc import Callable

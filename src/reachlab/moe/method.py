@@ -1,6 +1,8 @@
 """What a method may do at a layer: one object a layer, with the state that it keeps there.
 
 The plain top-k router is a method that does nothing; it is here to be measured like the others.
+
+Axes. T: tokens, E: experts, K: experts that a token visits, D: width of an expert's answer.
 """
 
 from dataclasses import dataclass

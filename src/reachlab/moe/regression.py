@@ -6,6 +6,8 @@
 z_0 = 1, so with one feature this is the weighted mean of what was seen, older answers counting less. Unlike an
 average of each step's mean it gives every answer the same weight, however few a step has. The ridge λ is that of
 `RIDGE` answers of average size on every feature but the constant.
+
+Axes. E: experts, S: token-expert pairs, D: width of an expert's answer, R: features.
 """
 
 import torch

@@ -16,6 +16,8 @@ experts, so that what all of them have in common has no gradient. C comes from t
 what a router adds to its normaliser: an epsilon, a floor, the scores of shared experts.
 
 Source: Default MoE (arXiv 2504.12463v3), which knows softmax without renormalisation, where C = 1; the rest is ours.
+
+Axes. T: tokens, E: experts, K: experts that a token visits.
 """
 
 from collections.abc import Callable

@@ -5,6 +5,8 @@
 On a CPU the answers of grouped_mm lie expert by expert, and each run of them is one product of a vector and a matrix.
 Elsewhere it is one product with a matrix of weights, (S, E) and mostly zero: no atomics, so the same sum every time,
 and no waiting for the host; an answer that is not finite then spoils every expert's sum. Both accumulate in float32.
+
+Axes. E: experts, S: token-expert pairs, D: width of an expert's answer.
 """
 
 import torch

@@ -2,6 +2,9 @@
 
 All of them run on packs (`models/packing.py`): the kept answers of some prompts in one row, each prompt once. On a CPU
 packs are passed side by side; with sharded weights one after the other, and equally many on every process.
+
+Axes. P: prompts of a step, M: kept rollouts of a prompt, T: tokens of an answer; of a pack B: answers, T: tokens of an
+answer.
 """
 
 from collections.abc import Callable, Sequence

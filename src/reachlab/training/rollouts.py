@@ -3,6 +3,8 @@
 A rollout is a function of (seed, step, place, problem, index) and the weights: which process draws it, and in which
 wave, changes nothing. `rl/budgets.py` decides how many each problem gets; dynamic sampling (DAPO, arXiv 2503.14476)
 replaces problems whose rollouts all got one reward, for they teach nothing.
+
+Axes. P: prompts of a step, N: rollouts of a prompt.
 """
 
 import math

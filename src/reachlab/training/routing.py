@@ -1,4 +1,7 @@
-"""A training run's choice of how routers learn, put on its model (`moe/`), and what is asked of their load."""
+"""A training run's choice of how routers learn, put on its model (`moe/`), and what is asked of their load.
+
+Axes. B: rows of a batch, T: tokens, E: experts, K: experts that a token visits, L: layers.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -13,6 +13,9 @@ a token: a round needs no more memory than the sparse pass.
 One departure, in families that renormalise the top-k: there the published code lets gradient through the normaliser for
 active experts and holds it for inactive ones, which makes the sum over all experts no distribution's. We hold it for
 both (`scores.mixture`), as in the method "default".
+
+Axes. T: tokens, E: experts, K: experts that a token visits, S: token-expert pairs, D: width of an expert's answer, C:
+inactive experts at a time, N = E − K: inactive experts.
 """
 
 from dataclasses import dataclass
