@@ -42,7 +42,12 @@ class DecodingRows:
         self.leader_B = np.arange(len(self.count_B))
 
     def move(self, source: slice, target: slice) -> None:
-        """Copy rows into other places; who followed one of them follows it there."""
+        """Copy rows into other places; who followed one of them follows it there.
+
+        Args:
+            source: rows that are copied.
+            target: as many rows, which are overwritten.
+        """
         for array in (
             self.tokens_BT,
             self.count_B,

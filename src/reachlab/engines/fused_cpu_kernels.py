@@ -35,7 +35,13 @@ def exp(x: Any) -> Any:
 
 @njit(nogil=True, fastmath=True, cache=True)
 def unit(x_BH: Any, eps: Any, out_BH: Any) -> None:
-    """out = x / √(mean x² + ε) over the last axis."""
+    """out = x / √(mean x² + ε) over the last axis.
+
+    Args:
+        x_BH: (B, H), float32.
+        eps: ε.
+        out_BH: (B, H), float32, is written.
+    """
     B, H = x_BH.shape
     for b in range(B):
         total = _ZERO
@@ -70,7 +76,14 @@ def group(experts_BK: Any, experts: int) -> Any:
 
 @njit(nogil=True, fastmath=True, cache=True)
 def combine(out_SH: Any, place_BK: Any, weights_BK: Any, x_BH: Any) -> None:
-    """x_b += Σ_k weight_bk · out[place_bk]."""
+    """x_b += Σ_k weight_bk · out[place_bk].
+
+    Args:
+        out_SH: (S, H), the experts' answers, sorted by expert.
+        place_BK: (B, K), where in them each token's are.
+        weights_BK: (B, K), float32.
+        x_BH: (B, H), is added to.
+    """
     B, H = x_BH.shape
     for b in range(B):
         for k in range(place_BK.shape[1]):
@@ -121,7 +134,12 @@ def _add_weighted(weights: Any, values: Any, i: int, h: int, first: int, count: 
 
 @njit(nogil=True, fastmath=True, cache=True)
 def gate(both_NBF: Any, out_BF: Any) -> None:
-    """out = silu(g) · u, of panels that hold first g and then u."""
+    """out = silu(g) · u, of panels that hold first g and then u.
+
+    Args:
+        both_NBF: (N, B, F), the panels of g, then as many of u.
+        out_BF: (B, width of the MLP), is written.
+    """
     (B, width), N, F = out_BF.shape, both_NBF.shape[0] // 2, both_NBF.shape[2]
     for b in range(B):
         for n in range(N):

@@ -149,7 +149,17 @@ def draw(
     tokens_B: Any,
     logprobs_B: Any,
 ) -> bool:
-    """Choose a token a row, with its log-probability at temperature 1. False: some logits are not numbers."""
+    """Choose a token a row, with its log-probability at temperature 1. False: some logits are not numbers.
+
+    Args:
+        logits_BV: (B, V), float32. logit_bits_BV: the same memory as int32.
+        place_B: which row of the logits each token is drawn from.
+        uniforms_B: in [0, 1), float32.
+        temperature: 0 takes the likeliest.
+        top_k: 0 keeps all.
+        top_p: 1 keeps all.
+        tokens_B: int64, is written. logprobs_B: float32, nats, is written.
+    """
     V = logits_BV.shape[1]
     weights_V, sums_C = np.empty(V, np.float32), np.empty((V + CHUNK - 1) // CHUNK, np.float64)
     bits_V = weights_V.view(np.int32)

@@ -64,7 +64,12 @@ class TransformersDecoder:
 
     def choose_rows(self, decoding: Decoding, longest_prompt: int) -> int:
         """Rows of one batch: as asked, or what keeps a core busy within a second a step and a few GiB of cache; on a
-        GPU, what fits into half of its free memory."""
+        GPU, what fits into half of its free memory.
+
+        Args:
+            decoding: of which the most tokens of an answer count.
+            longest_prompt: tokens.
+        """
         if self.rows:
             return self.rows
         on_cpu, on_gpu = (self.model.device.type == kind for kind in ("cpu", "cuda"))

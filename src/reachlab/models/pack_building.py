@@ -218,6 +218,15 @@ def cut(
 
     As many parts as the tokens ask for, rounded up to a multiple of `budget.pieces`. `size` and `cost` of things
     start .. stop - 1 grow with stop.
+
+    Args:
+        count: how many things there are.
+        size: tokens of things start .. stop - 1, as `size(start, stop)`.
+        cost: what they cost to compute, likewise, in any unit.
+        budget: the most tokens of a part, and what the number of parts is a multiple of.
+
+    Returns:
+        (start, stop) of each part, in order.
     """
 
     def fill(cap: float) -> list[int]:

@@ -130,6 +130,12 @@ class Packer:
 
         `model` is the one this packer was made for, or another of its architecture. Several threads may call at once.
 
+        Args:
+            model: the one this packer was made for, or another of its architecture.
+            pack: from `pack`, on the model's device.
+            temperature: what logits are divided by.
+            entropy: whether entropies are made too.
+
         Raises:
             ReachlabError: a temperature that is not above 0.
         """
@@ -156,6 +162,10 @@ class Packer:
 
         Logits are made a few rows at a time where the model's head can be asked alone, so that a large vocabulary
         takes no memory. `model` is the one this packer was made for, or a copy; it is not wrapped.
+
+        Args:
+            model: the one this packer was made for, or a copy, not wrapped.
+            pack: from `pack`, on the model's device.
         """
         if not self.head_alone:
             return self.logprobs(model, pack)[0].double().sum(1)

@@ -28,7 +28,15 @@ class Average:
         self.poisoned = torch.zeros((), dtype=torch.bool, device=device)
 
     def add(self, outputs_SD: Tensor, experts_S: Tensor, weights_S: Tensor, first: int = 0, here: int = 0) -> None:
-        """Take in the answers of the experts `first` to `first + here` (0: all), numbered from 0."""
+        """Take in the answers of the experts `first` to `first + here` (0: all), numbered from 0.
+
+        Args:
+            outputs_SD: (S, D), the experts' answers.
+            experts_S: (S,), int64, whose each is.
+            weights_S: (S,), float32.
+            first: number of the first expert that is heard.
+            here: how many are; 0: all.
+        """
         here = here or len(self.totals_E)
         sums_ED, totals_E = weighted_sums(outputs_SD, experts_S, weights_S, here)
         fine_E = sums_ED.isfinite().all(1) & totals_E.isfinite()

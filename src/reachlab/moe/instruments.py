@@ -54,7 +54,12 @@ def entropies(p_TE: Tensor) -> Tensor:
 
 
 def visits(indices_TK: Tensor, E: int) -> Tensor:
-    """1 where a token visits an expert, (T, E) float32. Its square VᵀV counts who is visited together."""
+    """1 where a token visits an expert, (T, E) float32. Its square VᵀV counts who is visited together.
+
+    Args:
+        indices_TK: (T, K), int64.
+        E: experts.
+    """
     return torch.zeros(len(indices_TK), E, device=indices_TK.device).scatter_(1, indices_TK, 1.0)
 
 

@@ -125,7 +125,12 @@ class HookedLayer:
         return found_TD.view_as(output)
 
     def visit(self, hidden_SD: Tensor, experts_S: Tensor) -> Tensor:
-        """E_i(x) of any tokens and experts, (S, D), without gradient."""
+        """E_i(x) of any tokens and experts, (S, D), without gradient.
+
+        Args:
+            hidden_SD: (S, hidden width), tokens.
+            experts_S: (S,), int64, which expert each visits.
+        """
         self.visit_here.visiting = True
         try:
             with torch.no_grad():

@@ -31,7 +31,14 @@ class Regression:
         self.poisoned = torch.zeros((), dtype=torch.bool, device=device)
 
     def add(self, outputs_SD: Tensor, experts_S: Tensor, weights_S: Tensor, features_SR: Tensor) -> None:
-        """Take in answers with their weights and features; those that are not finite are left out."""
+        """Take in answers with their weights and features; those that are not finite are left out.
+
+        Args:
+            outputs_SD: (S, D), the experts' answers.
+            experts_S: (S,), int64, whose each is.
+            weights_S: (S,), float32.
+            features_SR: (S, R), what the answers are a linear function of.
+        """
         outputs_SD, weights_S = outputs_SD.float(), weights_S.float()
         fine_S = outputs_SD.isfinite().all(1) & weights_S.isfinite() & features_SR.isfinite().all(1)
         self.poisoned |= ~fine_S.all()

@@ -14,7 +14,14 @@ from torch import Tensor
 
 
 def weighted_sums(outputs_SD: Tensor, experts_S: Tensor, weights_S: Tensor, E: int) -> tuple[Tensor, Tensor]:
-    """Sums (E, D) and totals (E,), float32; experts numbered E or more are left out (they live elsewhere)."""
+    """Sums (E, D) and totals (E,), float32; experts numbered E or more are left out (they live elsewhere).
+
+    Args:
+        outputs_SD: (S, D), the experts' answers.
+        experts_S: (S,), int64, whose each is.
+        weights_S: (S,), float32.
+        E: experts that are summed for.
+    """
     weights_S = weights_S.float()
     totals_E = weights_S.new_zeros(E + 1).index_add_(0, experts_S, weights_S)[:E]
     if outputs_SD.device.type == "cpu" and not torch.compiler.is_compiling() and _sorted(experts_S):
