@@ -174,6 +174,7 @@ def rotate(
     Q = H * group
     for i in range(len(row_B)):
         b, at = row_B[i], at_B[i]
+        # The norm over all heads has one scale for the queries and one for the keys.
         query_scale, key_scale = _ONE, _ONE
         if norm == 2:
             total = _ZERO
@@ -186,12 +187,15 @@ def rotate(
             key_scale = _ONE / np.sqrt(total / np.float32(H * D) + eps)
         for n in range(Q + H):
             factor = query_scale if n < Q else key_scale
+            # Head n of row b is row m of product s: blocks' key heads one after another, and in each the rows of the
+            # block with as many query heads as share that key head. For a key head s and m mean nothing.
             s, m = b // R * H + n // group, b % R * group + n % group
             if norm == 1:
                 total = _ZERO
                 for d in range(D):
                     total += qkv_BF[i, n * D + d] * qkv_BF[i, n * D + d]
                 factor = _ONE / np.sqrt(total / np.float32(D) + eps)
+            # The halves of a head are the parts of D / 2 complex numbers, each turned by its angle.
             for d in range(half):
                 left, right = qkv_BF[i, n * D + d] * factor, qkv_BF[i, n * D + half + d] * factor
                 if norm:
@@ -238,6 +242,7 @@ def attend(
             h = n // group
             s, m = g * H + h, b % R * group + n % group
             _dots(query_SMD, s, m, own_keys, b, h, skip_own, T, scores, width)
+            # One maximum and one total over both parts: the prompt's scores came out of a matrix product.
             highest = scores[0]
             for t in range(1, T):
                 highest = max(highest, scores[t])
@@ -253,6 +258,7 @@ def attend(
                 scores_SMT[s, m, t] = weight
                 total += weight
             share = _ONE / total
+            # Padding and what a window leaves behind weigh nothing in the product with the prompt's values.
             for t in range(begin):
                 scores_SMT[s, m, t] = _ZERO
             for t in range(begin, Tp):

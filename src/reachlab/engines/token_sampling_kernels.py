@@ -75,6 +75,7 @@ def _last_kept(weights_V: Any, bits_V: Any, top_k: int, mass: float, counts: Any
         place = bits_V[v] >> _SHIFT
         counts[place] += 1
         sums[place] += weights_V[v]
+    # From the heaviest bin down: how many tokens lie in bins that are kept whole, and what they weigh.
     number, heavier, place = 0, 0.0, _BINS - 1
     # Bin 0 holds what has no weight.
     while place > 1 and not (
@@ -140,8 +141,8 @@ def _draw(weights_V: Any, sums_C: Any, u: Any) -> int:
 @njit(nogil=True, cache=True)
 def draw(
     logits_BV: Any,
-    logit_bits_BV: Any,  # the same memory as int32
-    place_B: Any,  # the row of each draw
+    logit_bits_BV: Any,
+    place_B: Any,
     uniforms_B: Any,
     temperature: float,
     top_k: int,
