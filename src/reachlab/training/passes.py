@@ -67,8 +67,8 @@ class Passes:
     @property
     def dtype(self) -> torch.dtype:
         """What is computed in."""
-        found: torch.dtype = getattr(torch, self.config.weights.dtype)
-        return found
+        named: torch.dtype = getattr(torch, self.config.weights.dtype)
+        return named
 
     @cached_property
     def threads(self) -> int:

@@ -120,7 +120,7 @@ class Processes:
 
     # -- work and words ---------------------------------------------------------------------------------------------
 
-    def mine(self, n: int) -> range:
+    def share(self, n: int) -> range:
         """Which of `n` prompts are this process's: neighbours, in numbers that differ by at most 1.
 
         Raises:

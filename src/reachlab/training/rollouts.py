@@ -172,7 +172,7 @@ class RolloutSource:
         Raises:
             ReachlabError: a reward is not a number.
         """
-        rollouts = self._groups(t, 0, list(self.processes.mine(self.config.prompts)))
+        rollouts = self._groups(t, 0, list(self.processes.share(self.config.prompts)))
         sums = _sums(rollouts) | rollouts.counts() | self._doubts(rollouts)
         for attempt in range(1, self.redraws + 1):
             dull = (~informative(rollouts.scores_PN)).nonzero()[:, 0].tolist()

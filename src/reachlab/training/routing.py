@@ -66,7 +66,7 @@ def watched(model: PreTrainedModel) -> Iterator[Recorder | None]:
         yield recorder
 
 
-class Heard(Here):
+class RouterSums(Here):
     """What a thread's pass has heard of the routers, until its losses are taken."""
 
     def __init__(self) -> None:
@@ -81,9 +81,9 @@ class Balance:
         self.weight, self.z_weight = _weights(model, config)
         self._form: Form = config.balance_form or "pooled"
         self.parts = parts
-        self.asked = bool(self.weight or self.z_weight)
-        self._here = Heard()
-        if self.asked:
+        self.active = bool(self.weight or self.z_weight)
+        self._here = RouterSums()
+        if self.active:
             dense = densified(model)
             assert dense is not None
             self._score = dense.layers[0].site.score
