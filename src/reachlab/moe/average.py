@@ -50,11 +50,11 @@ class Average:
 
     def commit(self) -> None:
         """Move Ê by the sums since the last commit, and forget them."""
-        told_E = self.totals_E > 0
-        means_ED = self.sums_ED / self.totals_E.where(told_E, 1.0)[:, None]
-        rates_E1 = torch.where(told_E, 1 - self.beta, 0.0)[:, None]
+        summed_E = self.totals_E > 0
+        means_ED = self.sums_ED / self.totals_E.where(summed_E, 1.0)[:, None]
+        rates_E1 = torch.where(summed_E, 1 - self.beta, 0.0)[:, None]
         self.vectors_ED.lerp_(means_ED, rates_E1)
-        self.age_E.add_(1).masked_fill_(told_E, 0)
+        self.age_E.add_(1).masked_fill_(summed_E, 0)
         self.sums_ED.zero_()
         self.totals_E.zero_()
 

@@ -43,14 +43,14 @@ LISTENED = 512
 def shares(pi_TE: Tensor) -> Tensor:
     """p, (T, E): weights of all experts as a distribution."""
     positive_TE: Tensor = pi_TE.clamp(min=0)  # a learnt factor of an expert may be negative
-    found_TE: Tensor = positive_TE / positive_TE.sum(1, keepdim=True).clamp(min=TINY)
-    return found_TE
+    shares_TE: Tensor = positive_TE / positive_TE.sum(1, keepdim=True).clamp(min=TINY)
+    return shares_TE
 
 
 def entropies(p_TE: Tensor) -> Tensor:
     """−Σ_i p_i log p_i of every token, (T,), in nats."""
-    found_T: Tensor = torch.special.entr(p_TE).sum(1)
-    return found_T
+    nats_T: Tensor = torch.special.entr(p_TE).sum(1)
+    return nats_T
 
 
 def visits(indices_TK: Tensor, E: int) -> Tensor:
@@ -66,8 +66,8 @@ def visits(indices_TK: Tensor, E: int) -> Tensor:
 def cosines(vectors_ED: Tensor) -> Tensor:
     """Cosines of all pairs, (E, E); 0 with a vector of zeros."""
     unit_ED = vectors_ED / vectors_ED.norm(dim=1, keepdim=True).clamp(min=TINY)
-    found_EE: Tensor = unit_ED @ unit_ED.T
-    return found_EE
+    cosines_EE: Tensor = unit_ED @ unit_ED.T
+    return cosines_EE
 
 
 def default_vectors(layer: HookedLayer) -> tuple[Tensor, Tensor] | None:

@@ -117,12 +117,12 @@ class HookedLayer:
             outputs_SD = self.visit(hidden_TD.repeat_interleave(K, 0), routing.indices_TK.reshape(-1))
             self._hear(outputs_SD, routing)
         try:
-            found_TD = self.method.answer(self, hidden_TD, output.reshape(-1, output.shape[-1]), routing)
+            result_TD = self.method.answer(self, hidden_TD, output.reshape(-1, output.shape[-1]), routing)
         finally:
             if self.updating:
                 self.pulse.learned = True
             self.visit_here.routing = None
-        return found_TD.view_as(output)
+        return result_TD.view_as(output)
 
     def visit(self, hidden_SD: Tensor, experts_S: Tensor) -> Tensor:
         """E_i(x) of any tokens and experts, (S, D), without gradient.

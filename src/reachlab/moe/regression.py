@@ -56,7 +56,7 @@ class Regression:
 
     def commit(self) -> None:
         """Forget a little, take in the sums since the last commit, and solve."""
-        told_E = self._new[2] > 0
+        summed_E = self._new[2] > 0
         for kept, new in zip((self.squares_ERR, self.products_ERD, self.counts_E), self._new, strict=True):
             kept.mul_(self.beta).add_(new)
             new.zero_()
@@ -67,7 +67,7 @@ class Regression:
         nothing_E = (self.counts_E == 0).float()
         full_ERR = self.squares_ERR + torch.diag_embed(ridge_R + nothing_E[:, None] + TINY)
         self.vectors_RED.copy_(_solve(full_ERR, self.products_ERD).transpose(0, 1))
-        self.age_E.add_(1).masked_fill_(told_E, 0)
+        self.age_E.add_(1).masked_fill_(summed_E, 0)
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint needs."""

@@ -49,15 +49,15 @@ class _WithEveryExpert(torch.autograd.Function):
         (T, E), K = ctx.shape, indices_TK.shape[1]
         active_TE = torch.zeros(T, E, dtype=torch.int8, device=g_TD.device).scatter_(1, indices_TK, 1)
         inactive_TN = active_TE.argsort(1)[:, : E - K]
-        found_TE = ctx.like.new_zeros(T, E)
+        gradient_TE = ctx.like.new_zeros(T, E)
         device, dtype, enabled = ctx.autocast
         with torch.autocast(device, dtype, enabled):
             for experts_TC in torch.split(inactive_TN, K, 1):
                 C = experts_TC.shape[1]
                 outputs_SD = ctx.layer.visit(hidden_TD.repeat_interleave(C, 0), experts_TC.reshape(-1))
                 products_TCD = outputs_SD.view(T, C, -1) * g_TD[:, None]
-                found_TE.scatter_(1, experts_TC, products_TCD.sum(-1, dtype=found_TE.dtype))
-        return g_TD, found_TE, None, None, None
+                gradient_TE.scatter_(1, experts_TC, products_TCD.sum(-1, dtype=gradient_TE.dtype))
+        return g_TD, gradient_TE, None, None, None
 
 
 @dataclass(kw_only=True, eq=False)
