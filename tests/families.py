@@ -99,7 +99,7 @@ class Trial:
         self.answers = [[c.tokens.tolist() for c in row] for row in found]
         self.sampled = [[c.logprob for c in row] for row in found]
         self._agree(self.sampled)
-        return "lean" if engine.fused_cpu else "yes"
+        return "fused" if engine.fused_cpu else "yes"
 
     def score(self) -> str:
         """Whether the packer's sums are the model's."""

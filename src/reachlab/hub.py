@@ -223,9 +223,9 @@ def _shown(label: str, total: int, here: int, blobs: Path) -> Iterator[None]:
                 if now > counted:
                     advance(now - counted)
                     counted = now
-            told_MB[0] = counted
+            shown_MB[0] = counted
 
-        told_MB = [_mb(here)]
+        shown_MB = [_mb(here)]
         watcher = threading.Thread(target=look, daemon=True)
         watcher.start()
         try:
@@ -233,7 +233,7 @@ def _shown(label: str, total: int, here: int, blobs: Path) -> Iterator[None]:
         finally:
             ended.set()
             watcher.join()
-        advance(_mb(total) - told_MB[0])
+        advance(_mb(total) - shown_MB[0])
 
 
 def _bytes(files: Iterable[Path]) -> int:

@@ -93,7 +93,7 @@ def prepared(processes: Processes, family: Literal["qwen3", "olmoe"] = "qwen3") 
 
 def differentiate(processes: Processes, pair: Pair, ids_BT: Tensor) -> dict[str, float]:
     """The gradient of all rows; each process computes its own, a row a piece, so their numbers differ."""
-    own = [row[None] for row in ids_BT[list(processes.mine(len(ids_BT)))]]
+    own = [row[None] for row in ids_BT[list(processes.share(len(ids_BT)))]]
     total = float(processes.sum(torch.tensor(len(own))))
     pieces = [partial(piece, pair, row, total) for row in own]
     if processes.sharded:
@@ -146,7 +146,7 @@ def frozen(processes: Processes) -> Any:
     for name, p in model.named_parameters():
         p.requires_grad_("layers.1" in name and "q_proj" in name)
     processes.prepare(model)
-    ids_BT = batch(4)[list(processes.mine(4))]
+    ids_BT = batch(4)[list(processes.share(4))]
     processes.add_gradients(model, [lambda: (model(input_ids=ids_BT).logits.square().sum(), {})], 1)
     processes.sum_gradients(model)
     return gradients(model)
@@ -194,7 +194,7 @@ def words(processes: Processes) -> Any:
     summed = processes.sum(mine)
     processes.together()
     return {
-        "mine": [list(processes.mine(n)) for n in (3, 7)],
+        "mine": [list(processes.share(n)) for n in (3, 7)],
         "gather": processes.gather(("rank", rank)),
         "same": processes.same({"seed": rank + 40}),
         "sum": summed.tolist(),
@@ -209,7 +209,7 @@ def words(processes: Processes) -> Any:
 
 def refusal(processes: Processes, n: int) -> str:
     try:
-        processes.mine(n)
+        processes.share(n)
     except ReachlabError as error:
         return str(error)
     return ""
@@ -250,9 +250,9 @@ def test_alone_everything_is_the_identity(monkeypatch: pytest.MonkeyPatch) -> No
 def test_every_prompt_has_one_process(n: int, world: int) -> None:
     if n < world:
         with pytest.raises(ReachlabError, match=f"at most {n} processes"):
-            Processes(CPU, 0, world).mine(n)
+            Processes(CPU, 0, world).share(n)
         return
-    shares = [Processes(CPU, rank, world).mine(n) for rank in range(world)]
+    shares = [Processes(CPU, rank, world).share(n) for rank in range(world)]
     assert [i for share in shares for i in share] == list(range(n))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -404,7 +404,7 @@ def answers(processes: Processes, model: PreTrainedModel, engine: TransformersDe
     """Samples of this process's share of five prompts: 16 of the first, 1 of the others, so shares differ."""
     prompts = [[3, 4, 5], [6], [7, 8], [9, 2], [4]]
     seeds = [list(range(16)), [1], [2], [3], [4]]
-    own = list(processes.mine(5))
+    own = list(processes.share(5))
     engine = engine or TransformersDecoder(model, tiny_tokenizer())
     found = engine.generate([prompts[i] for i in own], [seeds[i] for i in own], Decoding(max_tokens=12))
     return [[(c.text, round(c.logprob, 3)) for c in row] for row in found], engine
@@ -416,7 +416,7 @@ def sample_and_train(processes: Processes, family: Literal["qwen3", "olmoe"]) ->
     with processes.whole(model) as whole:
         first, engine = answers(processes, whole)
         same = torch.equal(whole.lm_head.weight, whole.model.embed_tokens.weight)
-    ids_BT = batch(4)[list(processes.mine(4))]
+    ids_BT = batch(4)[list(processes.share(4))]
     processes.add_gradients(model, [lambda: (model(input_ids=ids_BT).logits.square().sum() / 1e3, {})], 1)
     processes.sum_gradients(model)
     optimizer.step()

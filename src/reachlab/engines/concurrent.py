@@ -56,7 +56,13 @@ class ConcurrentEngine(ABC):
 
     @abstractmethod
     async def draw(self, prompt: Prompt, seed: int, decoding: Decoding) -> EngineAnswer:
-        """Draw one sample."""
+        """Draw one sample.
+
+        Args:
+            prompt: a text or a chat, with its pictures.
+            seed: 63 bits; the answer is a function of it.
+            decoding: temperature, truncation, the most tokens, stop strings.
+        """
 
     def tokens_under_way(self) -> int:
         """Tokens of answers that have not finished; 0 where the engine does not know. Called on the loop."""

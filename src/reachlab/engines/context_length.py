@@ -54,7 +54,15 @@ def servers_positions(config: EngineChoice) -> int | None:
 
 
 def served_positions(servers: Servers, model: str) -> int | None:
-    """The least that any of the servers holds of what it serves under this name, or under its only one."""
+    """The least that any of the servers holds of what it serves under this name, or under its only one.
+
+    Args:
+        servers: where they are, and how to reach them.
+        model: what they are asked for.
+
+    Returns:
+        Tokens, prompt and answer together; None where no server says.
+    """
     if not all(url.startswith(("http://", "https://")) for url in servers.base_url):
         return None  # the engine says what is wrong with the address
     deadline = time.monotonic() + min(FIRST_ANSWER_S, servers.patience)
@@ -81,7 +89,13 @@ def served_positions(servers: Servers, model: str) -> int | None:
 
 def served_prompts(servers: Servers, model: str, prompts: Sequence[Prompt]) -> int | None:
     """Tokens of the longest prompt as the first server counts them; None where it does not, or where pictures, which
-    it does not count, stand in one."""
+    it does not count, stand in one.
+
+    Args:
+        servers: where they are; the first is asked.
+        model: what it is asked for.
+        prompts: the run's prompts; the longest by characters are counted.
+    """
     texts = [prompt for prompt in prompts if not isinstance(prompt, Illustrated)]
     if len(texts) < len(prompts):
         return None

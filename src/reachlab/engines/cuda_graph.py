@@ -5,6 +5,8 @@ in full, with what is not there masked. Blocks are rounded up to the next power 
 that shrinks block by block at its end would otherwise meet a new shape at every other step. A graph a (blocks, bucket),
 captured when first met, replayed ever after; the inputs are copied into its own tensors. A model that cannot be
 captured (one that asks the host in the middle of its forward pass) is run as before.
+
+Axes. B: rows, V: entries of the vocabulary.
 """
 
 from dataclasses import dataclass
@@ -51,7 +53,15 @@ class CudaGraphSteps:
     def logits(
         self, blocks: int, ids_B: torch.Tensor, own_B: torch.Tensor, positions_B: torch.Tensor, longest: int
     ) -> torch.Tensor:
-        """Logits (B, V) after tokens `ids_B`, each its row's `own_B`-th own token, at `positions_B` of the sequence."""
+        """Logits (B, V) after tokens `ids_B`, each its row's `own_B`-th own token, at `positions_B` of the sequence.
+
+        Args:
+            blocks: blocks in the batch, of as many rows each as the cache has.
+            ids_B: (B,), int64, the tokens that are fed.
+            own_B: (B,), int64, how many own tokens each row has before this one.
+            positions_B: (B,), int64, their positions in their sequences.
+            longest: own tokens of the longest row, this one included.
+        """
         key = (self.rounded(blocks), self.bucket(longest))
         rows, spare = len(ids_B), (key[0] - blocks) * self.cache.rows
         if spare:

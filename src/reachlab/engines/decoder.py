@@ -42,5 +42,11 @@ class Decoder(Protocol):
 
         A completion depends on (weights, prompt, seed, decoding) alone, up to floating-point ties. `progress` is told
         of finished samples and of every token.
+
+        Args:
+            prompts: P lists of token ids.
+            seeds: P lists of seeds, 63 bits each, one a sample.
+            decoding: temperature, truncation, the most tokens, stop strings.
+            progress: called with (samples finished, tokens drawn) since its last call, from any thread.
         """
         ...

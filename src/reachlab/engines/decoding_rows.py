@@ -1,8 +1,12 @@
-"""What the batch of the embedded engine keeps on the host: prompts with waiting samples, and the state of every row."""
+"""What the batch of the embedded engine keeps on the host: prompts with waiting samples, and the state of every row.
+
+Axes. B: rows, T: tokens of an answer, V: entries of the vocabulary.
+"""
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -39,7 +43,12 @@ class DecodingRows:
         self.leader_B = np.arange(len(self.count_B))
 
     def move(self, source: slice, target: slice) -> None:
-        """Copy rows into other places; who followed one of them follows it there."""
+        """Copy rows into other places; who followed one of them follows it there.
+
+        Args:
+            source: rows that are copied.
+            target: as many rows, which are overwritten.
+        """
         for array in (
             self.tokens_BT,
             self.count_B,
@@ -58,3 +67,20 @@ def first_alike(*keys: np.ndarray) -> np.ndarray:
     """For each place, the first that has the same keys."""
     _, first, of = np.unique(np.stack(keys, 1), axis=0, return_index=True, return_inverse=True)
     return first[of.reshape(-1)]
+
+
+def shares_of(counts: Sequence[int], workers: int) -> list[list[tuple[int, slice]]]:
+    """Cut the samples, prompt after prompt, into at most `workers` equal runs of (prompt, its samples)."""
+    total = sum(counts)
+    cuts = [total * w // workers for w in range(workers + 1)]
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    shares = []
+    for low, high in pairwise(cuts):
+        share = [
+            (p, slice(max(low - start, 0), min(high - start, count)))
+            for p, (start, count) in enumerate(zip(starts.tolist(), counts, strict=False))
+            if start < high and start + count > low
+        ]
+        if share:
+            shares.append(share)
+    return shares

@@ -51,7 +51,12 @@ class Engine(Protocol):
         ...
 
     def part_size(self, decoding: Decoding, longest: int) -> int:
-        """Samples that are well stored together; `longest` is the longest prompt's tokens."""
+        """Samples that are well stored together; `longest` is the longest prompt's tokens.
+
+        Args:
+            decoding: how answers are drawn, and of how many tokens at most.
+            longest: tokens of the longest prompt.
+        """
         ...
 
     def answer(
@@ -62,6 +67,12 @@ class Engine(Protocol):
         progress: Progress | None = None,
     ) -> list[list[EngineAnswer]]:
         """One answer a seed, in order: `seeds[i]` are the samples of `prompts[i]`.
+
+        Args:
+            prompts: P prompts.
+            seeds: P lists of seeds, 63 bits each, one a sample.
+            decoding: temperature, truncation, the most tokens, stop strings.
+            progress: called as of `Progress`.
 
         Raises:
             ReachlabError: the engine cannot go on; it says what to do.
@@ -82,6 +93,11 @@ class Streaming(Engine, Protocol):
     ) -> Iterator[list[tuple[K, EngineAnswer]]]:
         """The answers in the order in which they finish, those of about a moment together; an empty list now and then
         while there are none.
+
+        Args:
+            requests: a name, a prompt and a seed a sample, taken as there is room for more.
+            decoding: temperature, truncation, the most tokens, stop strings.
+            progress: called as of `Progress`.
 
         Raises:
             ReachlabError: as of `answer`; what was yielded is done.

@@ -12,7 +12,13 @@ class Buffers:
         self._kept: dict[tuple[str, int], Tensor] = {}
 
     def get(self, name: str, rows: int, width: int) -> Tensor:
-        """The first `rows` rows of the buffer `name`, (rows, width); what was there before is overwritten."""
+        """The first `rows` rows of the buffer `name`, (rows, width); what was there before is overwritten.
+
+        Args:
+            name: what it is for.
+            rows: rows that are wanted.
+            width: columns; a name may have buffers of several widths.
+        """
         key = (name, width)
         if key not in self._kept or len(self._kept[key]) < rows:
             self._kept[key] = torch.empty(max(rows, self.rows), width)

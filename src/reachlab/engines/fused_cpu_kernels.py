@@ -5,6 +5,10 @@ a dozen operations over buffers that fall out of the cache in between. `attend` 
 but the keys and values in registers or the first-level cache.
 
 Numba compiles them at first use and keeps the result on disk. They release the GIL.
+
+Axes. B: rows, H: hidden width, F: width inside a projection, N: panels of a wide matrix or heads, D: width of a head,
+d: half of it, E: experts, K: experts that a token visits; in attention S: blocks times key heads, M: query rows that
+share a key head, T: tokens of a prompt, G: blocks; in a mixture S = B·K.
 """
 
 from typing import Any
@@ -31,7 +35,13 @@ def exp(x: Any) -> Any:
 
 @njit(nogil=True, fastmath=True, cache=True)
 def unit(x_BH: Any, eps: Any, out_BH: Any) -> None:
-    """out = x / √(mean x² + ε) over the last axis."""
+    """out = x / √(mean x² + ε) over the last axis.
+
+    Args:
+        x_BH: (B, H), float32.
+        eps: ε.
+        out_BH: (B, H), float32, is written.
+    """
     B, H = x_BH.shape
     for b in range(B):
         total = _ZERO
@@ -66,7 +76,14 @@ def group(experts_BK: Any, experts: int) -> Any:
 
 @njit(nogil=True, fastmath=True, cache=True)
 def combine(out_SH: Any, place_BK: Any, weights_BK: Any, x_BH: Any) -> None:
-    """x_b += Σ_k weight_bk · out[place_bk]."""
+    """x_b += Σ_k weight_bk · out[place_bk].
+
+    Args:
+        out_SH: (S, H), the experts' answers, sorted by expert.
+        place_BK: (B, K), where in them each token's are.
+        weights_BK: (B, K), float32.
+        x_BH: (B, H), is added to.
+    """
     B, H = x_BH.shape
     for b in range(B):
         for k in range(place_BK.shape[1]):
@@ -117,7 +134,12 @@ def _add_weighted(weights: Any, values: Any, i: int, h: int, first: int, count: 
 
 @njit(nogil=True, fastmath=True, cache=True)
 def gate(both_NBF: Any, out_BF: Any) -> None:
-    """out = silu(g) · u, of panels that hold first g and then u."""
+    """out = silu(g) · u, of panels that hold first g and then u.
+
+    Args:
+        both_NBF: (N, B, F), the panels of g, then as many of u.
+        out_BF: (B, width of the MLP), is written.
+    """
     (B, width), N, F = out_BF.shape, both_NBF.shape[0] // 2, both_NBF.shape[2]
     for b in range(B):
         for n in range(N):
@@ -152,6 +174,7 @@ def rotate(
     Q = H * group
     for i in range(len(row_B)):
         b, at = row_B[i], at_B[i]
+        # The norm over all heads has one scale for the queries and one for the keys.
         query_scale, key_scale = _ONE, _ONE
         if norm == 2:
             total = _ZERO
@@ -164,12 +187,15 @@ def rotate(
             key_scale = _ONE / np.sqrt(total / np.float32(H * D) + eps)
         for n in range(Q + H):
             factor = query_scale if n < Q else key_scale
+            # Head n of row b is row m of product s: blocks' key heads one after another, and in each the rows of the
+            # block with as many query heads as share that key head. For a key head s and m mean nothing.
             s, m = b // R * H + n // group, b % R * group + n % group
             if norm == 1:
                 total = _ZERO
                 for d in range(D):
                     total += qkv_BF[i, n * D + d] * qkv_BF[i, n * D + d]
                 factor = _ONE / np.sqrt(total / np.float32(D) + eps)
+            # The halves of a head are the parts of D / 2 complex numbers, each turned by its angle.
             for d in range(half):
                 left, right = qkv_BF[i, n * D + d] * factor, qkv_BF[i, n * D + half + d] * factor
                 if norm:
@@ -216,6 +242,7 @@ def attend(
             h = n // group
             s, m = g * H + h, b % R * group + n % group
             _dots(query_SMD, s, m, own_keys, b, h, skip_own, T, scores, width)
+            # One maximum and one total over both parts: the prompt's scores came out of a matrix product.
             highest = scores[0]
             for t in range(1, T):
                 highest = max(highest, scores[t])
@@ -231,6 +258,7 @@ def attend(
                 scores_SMT[s, m, t] = weight
                 total += weight
             share = _ONE / total
+            # Padding and what a window leaves behind weigh nothing in the product with the prompt's values.
             for t in range(begin):
                 scores_SMT[s, m, t] = _ZERO
             for t in range(begin, Tp):

@@ -30,6 +30,11 @@ class CutError(Exception):
 def read_answer(document: Any, decoding: Decoding, *, chat: bool) -> EngineAnswer:
     """The sample in a server's response to one request.
 
+    Args:
+        document: the response's JSON, whatever it holds.
+        decoding: what was asked for.
+        chat: whether the request was a chat.
+
     Raises:
         UnusableError: there is none, or it is not what it should be.
         CutError: a limit of the server's cut it.
@@ -71,7 +76,12 @@ def read_answer(document: Any, decoding: Decoding, *, chat: bool) -> EngineAnswe
 
 
 def filtered(text: str = "", tokens: int = 0) -> EngineAnswer:
-    """What is left of an answer that a filter stopped."""
+    """What is left of an answer that a filter stopped.
+
+    Args:
+        text: what came before the filter.
+        tokens: how many that were.
+    """
     return EngineAnswer(text=storable(text), tokens=tokens, finish=FILTERED, logprob=None)
 
 

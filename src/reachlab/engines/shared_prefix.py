@@ -52,7 +52,12 @@ class AttentionSettings:
 
     @classmethod
     def of(cls, query: torch.Tensor, keywords: Mapping[str, Any]) -> "AttentionSettings":
-        """The settings among the keywords that transformers hands to an attention function."""
+        """The settings among the keywords that transformers hands to an attention function.
+
+        Args:
+            query: (..., D), for the usual scale.
+            keywords: all that transformers hands over.
+        """
         scale = keywords.get("scaling")
         return cls(
             scale if scale is not None else query.shape[-1] ** -0.5,
@@ -88,7 +93,12 @@ class PrefixCache:
         self.prefilling, self.shelf, self.shelf_valid_ST = True, [], valid_ST
 
     def place(self, slot: int, block: int) -> None:
-        """Give `block` the prompt in `slot` of the shelf."""
+        """Give `block` the prompt in `slot` of the shelf.
+
+        Args:
+            slot: the prompt's row among those that were prefilled together.
+            block: which block gets it.
+        """
         if not self.prefix_GHTD:
             for pair in self.shelf:
                 heads, (key, value) = pair[0].shape[1], (t.shape[-1] for t in pair)
@@ -111,7 +121,13 @@ class PrefixCache:
                 tensor[target] = tensor[source]
 
     def move(self, source: int, target: int, own: int) -> None:
-        """Copy a whole block into another place; `own` is how many own tokens its longest row has."""
+        """Copy a whole block into another place; `own` is how many own tokens its longest row has.
+
+        Args:
+            source: the block that is copied.
+            target: the block that is overwritten.
+            own: own tokens of its longest row.
+        """
         self.copy_prefix(source, target)
         for pair in self.own_GRHTD:
             for tensor in pair:
@@ -141,11 +157,22 @@ class PrefixCache:
             self.bias_B1T = bias_BT.masked_fill_(~visible_BT, float("-inf"))[:, None]
 
     def begin_fused_cpu_step(self, active: int, prefix_used: int) -> None:
-        """Expect one decoding pass of a `FusedCpuDecoder`, which is told the rows itself."""
+        """Expect one decoding pass of a `FusedCpuDecoder`, which is told the rows itself.
+
+        Args:
+            active: blocks in the batch.
+            prefix_used: tokens of the longest prompt in the batch.
+        """
         self.prefilling, self.active, self.prefix_used = False, active, prefix_used
 
     def fork(self, sources: np.ndarray, targets: np.ndarray, own: int) -> None:
-        """Copy the first `own` own tokens of rows into other rows."""
+        """Copy the first `own` own tokens of rows into other rows.
+
+        Args:
+            sources: rows that are copied, counted through all blocks.
+            targets: as many rows, which are overwritten.
+            own: own tokens of each to copy.
+        """
         for pair in self.own_GRHTD:
             for tensor in pair:
                 rows = tensor.view(-1, *tensor.shape[2:])
@@ -153,7 +180,13 @@ class PrefixCache:
 
     def begin_padded_step(self, active: int, positions_B: torch.Tensor, longest: int) -> None:
         """As `begin_step`, in shapes that do not follow the rows: prefixes in full, `longest` own tokens, as many as
-        any row has or more. Nothing is asked of the device, so the step can be captured."""
+        any row has or more. Nothing is asked of the device, so the step can be captured.
+
+        Args:
+            active: blocks in the batch.
+            positions_B: (B,), index, among its own tokens, of the token each row feeds.
+            longest: own tokens to attend to, at least as many as any row has.
+        """
         self.prefilling, self.active, self.longest, self.prefix_used = False, active, longest, self.prefix_tokens
         self.positions_B, self.lockstep = positions_B, None
         if len(self.rows_B) != len(positions_B):
@@ -279,7 +312,16 @@ def decode_attention(
     how: AttentionSettings,
 ) -> torch.Tensor:
     """One token a row, against its block's prefix and its own tokens: (B, Q query heads, width of a value). Stores key
-    and value."""
+    and value.
+
+    Args:
+        cache: keys and values, and what `begin_step` told it of this step.
+        layer: which layer it is, from 0.
+        query_BQD: (B, Q, D), a token's queries a row.
+        key_BHD: (B, H, D).
+        value_BHD: (B, H, width of a value).
+        how: the layer's settings.
+    """
     B, Q, D = query_BQD.shape
     G, R, H, T, Tp = cache.active, cache.rows, key_BHD.shape[1], cache.longest, cache.prefix_used
     group, Dv = Q // H, value_BHD.shape[-1]

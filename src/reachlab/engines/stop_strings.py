@@ -1,4 +1,7 @@
-"""Finds stop strings in what was generated, decoding only where the newest token can have completed one."""
+"""Finds stop strings in what was generated, decoding only where the newest token can have completed one.
+
+Axes. B: rows, T: tokens of one row.
+"""
 
 from collections.abc import Sequence
 
@@ -24,8 +27,8 @@ class StopStrings:
         A model may draw ids beyond its tokenizer's (a vocabulary padded to a round number): they have no text.
         """
         inside_B = tokens_B < len(self._may_end)
-        found_B: np.ndarray = inside_B & self._may_end[np.where(inside_B, tokens_B, 0)]
-        return found_B
+        completes_B: np.ndarray = inside_B & self._may_end[np.where(inside_B, tokens_B, 0)]
+        return completes_B
 
     def cut(self, tokens_T: np.ndarray) -> str | None:
         """The text before the first stop string, or None where there is none."""

@@ -4,6 +4,8 @@
 
 One uniform a token (and not one a vocabulary entry, as the Gumbel trick would take) keeps a draw a function of the
 sample's own counter, see `rng.py`.
+
+Axes. B: rows, V: entries of the vocabulary, K: the likeliest of them that are kept.
 """
 
 import numpy as np
@@ -18,6 +20,12 @@ def sample_tokens(
     logits_BV: torch.Tensor, uniforms_B: torch.Tensor, decoding: Decoding, places_B: np.ndarray | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Choose the next token of every row, or, with `places_B`, one from each of these rows.
+
+    Args:
+        logits_BV: (B, V), of any floating dtype.
+        uniforms_B: one number in [0, 1) a token that is drawn, float32.
+        decoding: temperature, top-k and top-p.
+        places_B: which rows of the logits to draw from, one a token; None: each once.
 
     Returns:
         tokens_B (int64) and logprobs_B (float32): the model's own log-probability of each token, at temperature 1 and
@@ -48,7 +56,13 @@ def _sample_by_rows(
 def sample_at_once(
     logits_BV: torch.Tensor, uniforms_B: torch.Tensor, decoding: Decoding
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same in operations over all rows, as an accelerator wants it."""
+    """The same in operations over all rows, as an accelerator wants it.
+
+    Args:
+        logits_BV: (B, V), of any floating dtype.
+        uniforms_B: (B,), in [0, 1), float32.
+        decoding: temperature, top-k and top-p.
+    """
     logits_BV = logits_BV.float()
     if decoding.temperature == 0:
         highest_B, tokens_B = logits_BV.max(-1)

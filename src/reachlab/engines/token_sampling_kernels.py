@@ -5,6 +5,8 @@ weights e^((l − highest) / temperature) summed by chunks, and then only the ch
 
 Top-k and top-p sort no vocabulary. Positive float32 numbers are ordered as their bits are, so the upper bits are the
 bins of a histogram; the bin in which the last token that is kept lies is the only one that is sorted.
+
+Axes. B: rows, V: entries of the vocabulary, C: chunks of it.
 """
 
 from typing import Any
@@ -73,6 +75,7 @@ def _last_kept(weights_V: Any, bits_V: Any, top_k: int, mass: float, counts: Any
         place = bits_V[v] >> _SHIFT
         counts[place] += 1
         sums[place] += weights_V[v]
+    # From the heaviest bin down: how many tokens lie in bins that are kept whole, and what they weigh.
     number, heavier, place = 0, 0.0, _BINS - 1
     # Bin 0 holds what has no weight.
     while place > 1 and not (
@@ -138,8 +141,8 @@ def _draw(weights_V: Any, sums_C: Any, u: Any) -> int:
 @njit(nogil=True, cache=True)
 def draw(
     logits_BV: Any,
-    logit_bits_BV: Any,  # the same memory as int32
-    place_B: Any,  # the row of each draw
+    logit_bits_BV: Any,
+    place_B: Any,
     uniforms_B: Any,
     temperature: float,
     top_k: int,
@@ -147,7 +150,17 @@ def draw(
     tokens_B: Any,
     logprobs_B: Any,
 ) -> bool:
-    """Choose a token a row, with its log-probability at temperature 1. False: some logits are not numbers."""
+    """Choose a token a row, with its log-probability at temperature 1. False: some logits are not numbers.
+
+    Args:
+        logits_BV: (B, V), float32. logit_bits_BV: the same memory as int32.
+        place_B: which row of the logits each token is drawn from.
+        uniforms_B: in [0, 1), float32.
+        temperature: 0 takes the likeliest.
+        top_k: 0 keeps all.
+        top_p: 1 keeps all.
+        tokens_B: int64, is written. logprobs_B: float32, nats, is written.
+    """
     V = logits_BV.shape[1]
     weights_V, sums_C = np.empty(V, np.float32), np.empty((V + CHUNK - 1) // CHUNK, np.float64)
     bits_V = weights_V.view(np.int32)

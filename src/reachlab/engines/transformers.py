@@ -9,11 +9,13 @@ done takes
 - A prompt's first token is drawn from the prefill's logits: a sample of T tokens costs T - 1 forward passes.
 - On a CPU, where a step may have any number of rows, idle rows are left out, and samples that have the same tokens so
 far are computed once.
+
+Axes. B: rows, G: blocks of rows that share a prompt, R: rows of a block, T: tokens, S: places on the shelf, V: entries
+of the vocabulary.
 """
 
 from collections import deque
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.engines.config import Decoding
 from reachlab.engines.cuda_graph import CudaGraphSteps
 from reachlab.engines.decoder import Completion
-from reachlab.engines.decoding_rows import DecodingRows, PromptJob, first_alike
+from reachlab.engines.decoding_rows import DecodingRows, PromptJob, first_alike, shares_of
 from reachlab.engines.engine import Progress
 from reachlab.engines.fused_cpu import FusedCpuDecoder
 from reachlab.engines.fused_cpu_weights import FusedCpuWeights
@@ -61,7 +63,12 @@ class TransformersDecoder:
 
     def choose_rows(self, decoding: Decoding, longest_prompt: int) -> int:
         """Rows of one batch: as asked, or what keeps a core busy within a second a step and a few GiB of cache; on a
-        GPU, what fits into half of its free memory."""
+        GPU, what fits into half of its free memory.
+
+        Args:
+            decoding: of which the most tokens of an answer count.
+            longest_prompt: tokens.
+        """
         if self.rows:
             return self.rows
         on_cpu, on_gpu = (self.model.device.type == kind for kind in ("cpu", "cuda"))
@@ -103,7 +110,7 @@ class TransformersDecoder:
                 raise ReachlabError(f"prompt {number} has no token")
         longest = max(map(len, prompts), default=0) + decoding.max_tokens
         refuse_unsteady(self.model.config.get_text_config(), longest)
-        shares = _shares([len(s) for s in seeds], self.batches())
+        shares = shares_of([len(s) for s in seeds], self.batches())
         completed: list[list[Completion]] = [[] for _ in prompts]
         weights = None
         if self.fused_cpu is None and shares:
@@ -130,23 +137,6 @@ class TransformersDecoder:
                 for (p, _), completions in zip(share, results, strict=True):
                     completed[p].extend(completions)
         return completed
-
-
-def _shares(counts: Sequence[int], workers: int) -> list[list[tuple[int, slice]]]:
-    """Cut the samples, prompt after prompt, into at most `workers` equal runs of (prompt, its samples)."""
-    total = sum(counts)
-    cuts = [total * w // workers for w in range(workers + 1)]
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    shares = []
-    for low, high in pairwise(cuts):
-        share = [
-            (p, slice(max(low - start, 0), min(high - start, count)))
-            for p, (start, count) in enumerate(zip(starts.tolist(), counts, strict=False))
-            if start < high and start + count > low
-        ]
-        if share:
-            shares.append(share)
-    return shares
 
 
 class _Batch:

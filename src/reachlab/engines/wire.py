@@ -97,6 +97,11 @@ class Wire:
     async def get(self, url: str, timeout_s: float, *, key: bool = True) -> Any:
         """The JSON at an address, or at a path of this server's.
 
+        Args:
+            url: the whole of it, or a path below the server's.
+            timeout_s: seconds.
+            key: whether the key is sent.
+
         Raises:
             FailedError, UnusableError: there is none.
         """
@@ -106,6 +111,12 @@ class Wire:
 
     async def post(self, path: str, body: Mapping[str, Any], *, tokens: int = 0, timeout_s: float | None = None) -> Any:
         """What a server answers to this JSON, of an answer of so many tokens.
+
+        Args:
+            path: below the server's address.
+            body: what is sent as JSON.
+            tokens: the most that the answer may have, for the time that is waited and the bytes that are read.
+            timeout_s: seconds, instead of that.
 
         Raises:
             FailedError, UnusableError: nothing, or no JSON.

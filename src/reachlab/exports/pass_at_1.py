@@ -1,6 +1,8 @@
 """pass@1 of a run with its uncertainty: the mean over problems of c/n (adaptive sampling undone), and the bootstrap's
 interval over problems, as `reachlab compare` has it. Of many problems the normal interval, which is the same then and
 takes no memory.
+
+Axes. P: problems.
 """
 
 from dataclasses import dataclass
@@ -43,10 +45,10 @@ def pass_at_1(store: SampleStore) -> Score:
         ReachlabError: it holds no scored sample.
     """
     outcomes = store.outcomes()
-    asked_P = outcomes.n_P > 0
-    if not asked_P.any():
+    drawn_P = outcomes.n_P > 0
+    if not drawn_P.any():
         raise ReachlabError(f"{store.folder.url}: no sample is scored, so there is no pass@1 to export")
-    kept = outcomes.select([name for name, question in zip(outcomes.problem_ids, asked_P, strict=True) if question])
+    kept = outcomes.select([name for name, drawn in zip(outcomes.problem_ids, drawn_P, strict=True) if drawn])
     values_P1 = kept.pass_at_k([1])
     problems = len(values_P1)
     error = interval = None
@@ -66,7 +68,7 @@ def pass_at_1(store: SampleStore) -> Score:
         scored=int(outcomes.n_P.sum()),
         correct=int(outcomes.c_P.sum()),
         unscored=int(outcomes.unscored_P.sum()),
-        unscored_problems=int((~asked_P).sum()),
+        unscored_problems=int((~drawn_P).sum()),
         error=error,
         interval=interval,
         method=method,

@@ -3,6 +3,8 @@
 Parts are read one after another, so what lies in memory is one of them, and a few bytes a sample by which a sample that
 two parts hold is left out the second time. The order is that of the parts' names and of the rows in them, always the
 same. A problem without samples is a row whose `sample` is null, at the end.
+
+Axes. N: samples.
 """
 
 import hashlib

@@ -32,7 +32,7 @@ class OwnProblems:
     """
 
     def __init__(self) -> None:
-        self._asked: dict[str, int] = {}
+        self._digests: dict[str, int] = {}
         self._ids: dict[int, str] = {}
         self._places: dict[str, str] = {}
 
@@ -71,7 +71,7 @@ class OwnProblems:
 
     def _once(self, problem: Problem, place: str) -> Problem:
         own = digest(written_prompt(problem.prompt), problem.answer, problem.images)
-        if self._asked.setdefault(problem.id, own) != own:
+        if self._digests.setdefault(problem.id, own) != own:
             first = self._places.get(problem.id, "an earlier place")
             raise ReachlabError(
                 f"{place}: problem {problem.id!r} has another question or answer, or another picture, than at {first}"

@@ -8,6 +8,8 @@ Commas, semicolons or tabs, whichever the first line with any has most of. What 
   all of them cells of a sample.
 
 Rows may be shorter than others: fewer samples. An empty cell is a sample that is not scored.
+
+Axes. P: problems.
 """
 
 import csv

@@ -80,27 +80,33 @@ def packed(
 def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Sequence[int]]], places: Places) -> Pack:
     """One pack of rows (prompt, index, answer)."""
     rows = sorted(rows, key=lambda row: (len(row[2]), row[1]))
-    shown = list(dict.fromkeys(sorted(p for p, _, _ in rows)))
-    place = {p: i for i, p in enumerate(shown)}
+    distinct = list(dict.fromkeys(sorted(p for p, _, _ in rows)))
+    place = {p: i for i, p in enumerate(distinct)}
     owner_B = torch.tensor([place[p] for p, _, _ in rows])
-    (asked_K, prompt_P), (said_K, answer_B) = _flat([prompts[p] for p in shown]), _flat([a for *_, a in rows])
+    (prompt_ids_K, prompt_P), (answer_ids_K, answer_B) = (
+        _flat([prompts[p] for p in distinct]),
+        _flat([a for *_, a in rows]),
+    )
     fed_B = answer_B - 1
-    # The pack: all prompts, then all answers, the shortest first, each without its last token.
+    # The pack: all prompts, then all answers, the shortest first, each without its last token, from which nothing is
+    # predicted. A start is a running sum of the lengths before it.
     starts_P, starts_B = prompt_P.cumsum(0) - prompt_P, int(prompt_P.sum()) + fed_B.cumsum(0) - fed_B
-    fed_K = torch.ones_like(said_K, dtype=torch.bool)
+    fed_K = torch.ones_like(answer_ids_K, dtype=torch.bool)
     fed_K[answer_B.cumsum(0) - 1] = False
-    seen = pixels([prompts[p] for p in shown])
-    ids = torch.cat([asked_K, places.fed(said_K[fed_K]) if seen else said_K[fed_K]])
+    pictures = pixels([prompts[p] for p in distinct])
+    ids = torch.cat([prompt_ids_K, places.fed(answer_ids_K[fed_K]) if pictures else answer_ids_K[fed_K]])
     prompt_block = _block(starts_P, prompt_P, torch.zeros_like(prompt_P))
+    # Prompts attend to themselves alone; answers to their prompt and themselves, in blocks of nearly one length.
     blocks = [prompt_block]
     for part in _buckets(fed_B.tolist()):
         block = _block(starts_B[part], fed_B[part], prompt_P[owner_B[part]])
         blocks.append(_prefixed(block, prompt_block, owner_B[part]))
+    # The blocks' own tokens, in order, are the pack's: each position is read off where its token attends.
     position_RL = torch.cat([block.at_BT.flatten()[block.query_slots_N] for block in blocks])[None]
-    if seen and places:
-        position_RL = places.pack(position_RL, [prompts[p] for p in shown], owner_B.repeat_interleave(fed_B))
+    if pictures and places:
+        position_RL = places.pack(position_RL, [prompts[p] for p in distinct], owner_B.repeat_interleave(fed_B))
 
-    targets_BT, mask_BT = _right_padded(said_K, answer_B)
+    targets_BT, mask_BT = _right_padded(answer_ids_K, answer_B)
     # The first token is predicted by the prompt's last, every other by the one before it.
     from_BT = starts_B[:, None] + torch.arange(mask_BT.shape[1]) - 1
     from_BT[:, 0] = (starts_P + prompt_P - 1)[owner_B]
@@ -110,7 +116,7 @@ def _pack(prompts: Sequence[Sequence[int]], rows: Sequence[tuple[int, int, Seque
         mask_BT=mask_BT,
         ids_RL=ids[None],
         positions_RL=position_RL,
-        pixels=seen,
+        pixels=pictures,
         slots_K=mask_BT.flatten().nonzero()[:, 0],
         from_K=from_BT[mask_BT],
         first=0,
@@ -134,6 +140,7 @@ def _prefixed(block: AttentionBlock, prompts: AttentionBlock, owner_B: Tensor) -
     """The block with its rows' prompts before its own keys."""
     T = block.query_BT.shape[1]
     P, W = prompts.query_BT.shape
+    # A row's keys are W of its prompt and T of its own, so its own t-th key stands at W + t of W + T.
     row_N, step_N = block.query_slots_N // T, block.query_slots_N % T
     return replace(
         block,
@@ -175,9 +182,9 @@ def padded(
         ids_RL, _ = _right_padded(*_flat([[*p, *a] for p, a in rows]))
         targets_BT, mask_BT = _right_padded(*_flat([a for _, a in rows]))
         prompts_B = [p for p, _ in rows]
-        seen = pixels(prompts_B)
-        if seen:  # what is fed is not what is to be predicted
-            seen["input_ids"] = places.fed_after(prompts_B, ids_RL)
+        pictures = pixels(prompts_B)
+        if pictures:  # what is fed is not what is to be predicted
+            pictures["input_ids"] = places.fed_after(prompts_B, ids_RL)
         before_B = torch.tensor([len(p) - 1 for p, _ in rows])
         first = int(before_B.min())
         starts_B = torch.arange(len(rows)) * (ids_RL.shape[1] - 1 - first) + before_B - first
@@ -187,8 +194,8 @@ def padded(
                 targets_BT=targets_BT,
                 mask_BT=mask_BT,
                 ids_RL=ids_RL,
-                positions_RL=places.rows(prompts_B, ids_RL.shape[1]) if seen and places else None,
-                pixels=seen,
+                positions_RL=places.rows(prompts_B, ids_RL.shape[1]) if pictures and places else None,
+                pixels=pictures,
                 slots_K=mask_BT.flatten().nonzero()[:, 0],
                 from_K=(starts_B[:, None] + torch.arange(mask_BT.shape[1]))[mask_BT],
                 first=first,
@@ -218,9 +225,19 @@ def cut(
 
     As many parts as the tokens ask for, rounded up to a multiple of `budget.pieces`. `size` and `cost` of things
     start .. stop - 1 grow with stop.
+
+    Args:
+        count: how many things there are.
+        size: tokens of things start .. stop - 1, as `size(start, stop)`.
+        cost: what they cost to compute, likewise, in any unit.
+        budget: the most tokens of a part, and what the number of parts is a multiple of.
+
+    Returns:
+        (start, stop) of each part, in order.
     """
 
     def fill(cap: float) -> list[int]:
+        """Cuts of parts that are each as long as tokens and `cap` allow; a thing that is too large is one by itself."""
         cuts = [0]
         while (start := cuts[-1]) < count:
             over = range(start + 2, count + 1)
@@ -231,12 +248,14 @@ def cut(
     if not count:
         return []
     wanted = -(-max(len(fill(float("inf"))) - 1, budget.pieces) // budget.pieces) * budget.pieces
+    # The least cap under which as many parts are enough, by bisection to half a percent.
     high = cost(0, count)
     low = high / wanted / 2
     while high - low > 0.005 * high:
         middle = (low + high) / 2
         low, high = (low, middle) if len(fill(middle)) - 1 <= wanted else (middle, high)
     cuts = fill(high)
+    # Fewer parts than workers: the costliest is halved.
     while len(cuts) - 1 < min(wanted, count):
         start, stop = max(pairwise(cuts), key=lambda part: (part[1] - part[0] > 1, cost(*part)))
         cuts = sorted([*cuts, (start + stop) // 2])

@@ -52,7 +52,13 @@ def ends_with_a_head(model: Any) -> bool:
 
 def refuse_looking_ahead(model: Any, places: Places, logprobs: Logprobs) -> None:
     """See that padded rows are what each row is alone, and that a row's beginning is what it is without its end.
-    (transformers' Doge and A.X K2 choose the keys that are attended to among those that follow, too.)"""
+    (transformers' Doge and A.X K2 choose the keys that are attended to among those that follow, too.)
+
+    Args:
+        model: in evaluation mode, with gradients off (`probing`).
+        places: its positions of pictures.
+        logprobs: of a pack's answer tokens, by this model.
+    """
     if INDEXED in (getattr(model.config.get_text_config(), "layer_types", None) or ()):
         # Keys are chosen by a score, which a short probe does not see; several such families come out wrong.
         raise ReachlabError(
@@ -84,7 +90,13 @@ def refuse_looking_ahead(model: Any, places: Places, logprobs: Logprobs) -> None
 
 
 def reproduces(model: Any, places: Places, logprobs: Logprobs) -> bool:
-    """Whether packed log-probabilities are those of padded rows, beside what another prompt makes of them."""
+    """Whether packed log-probabilities are those of padded rows, beside what another prompt makes of them.
+
+    Args:
+        model: in evaluation mode, with gradients off (`probing`), and with our attention.
+        places: its positions of pictures.
+        logprobs: of a pack's answer tokens, by this model.
+    """
     generator = torch.Generator().manual_seed(0)
 
     def draw(*lengths: int) -> list[list[int]]:

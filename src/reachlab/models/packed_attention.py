@@ -43,7 +43,13 @@ class AttentionBlock:
         return self.key_BS.shape[1] - self.query_BT.shape[1]
 
     def bias(self, window: int | None, repeat: int, dtype: torch.dtype) -> Tensor:
-        """0 where a query may look and −∞ elsewhere, (B, 1, repeat · T, S)."""
+        """0 where a query may look and −∞ elsewhere, (B, 1, repeat · T, S).
+
+        Args:
+            window: tokens that a query sees, its own included; None: all before it.
+            repeat: query heads a key head, whose queries stand below each other.
+            dtype: of the bias.
+        """
         query_at, key_at = self.at_BT[:, :, None], self.key_at_BS[:, None, :]
         visible_BTS = key_at <= query_at
         if window:
@@ -65,7 +71,13 @@ class Layout:
     biases: dict[tuple[int | None, int, torch.dtype], list[Tensor]] = field(default_factory=dict)
 
     def bias(self, window: int | None, repeat: int, dtype: torch.dtype) -> list[Tensor]:
-        """A mask a block, made when first asked for."""
+        """A mask a block, made when first asked for.
+
+        Args:
+            window: tokens that a query sees; None: all before it.
+            repeat: query heads a key head.
+            dtype: of the bias.
+        """
         if window:
             self.windows.add(window)
         key = (window if window and window < self.longest else None, repeat, dtype)

@@ -18,6 +18,9 @@ travels as a keyword through the model's own forward pass, so no model is edited
 model. Whether a model hands the keyword on, and has nothing else that crosses the border between two answers (a
 convolution, a recurrence), is not guessed from its name: the log-probabilities of a small probe must be those of padded
 rows. Other models get padded rows, sorted by length, through the same functions.
+
+Axes. B: answers, T: tokens of an answer, K: answer tokens of all of them, R, L: rows and tokens of what the model is
+fed, H: hidden width.
 """
 
 from collections.abc import Sequence
@@ -127,6 +130,12 @@ class Packer:
 
         `model` is the one this packer was made for, or another of its architecture. Several threads may call at once.
 
+        Args:
+            model: the one this packer was made for, or another of its architecture.
+            pack: from `pack`, on the model's device.
+            temperature: what logits are divided by.
+            entropy: whether entropies are made too.
+
         Raises:
             ReachlabError: a temperature that is not above 0.
         """
@@ -153,6 +162,10 @@ class Packer:
 
         Logits are made a few rows at a time where the model's head can be asked alone, so that a large vocabulary
         takes no memory. `model` is the one this packer was made for, or a copy; it is not wrapped.
+
+        Args:
+            model: the one this packer was made for, or a copy, not wrapped.
+            pack: from `pack`, on the model's device.
         """
         if not self.head_alone:
             return self.logprobs(model, pack)[0].double().sum(1)

@@ -9,6 +9,9 @@ Positions are counted on from the prompt's last, except in families with multimo
 M-RoPE), where a picture's tokens are placed by row and column, and the text goes on after the largest of these.
 
 The processor travels with its tokenizer, so whoever can encode a text can encode a picture.
+
+Axes. K: tokens of all answers of a pack, P: prompts, R, L: rows and tokens of what the model is fed, B: rows that are
+padded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -244,8 +247,8 @@ class Places:
         prompt_positions = torch.cat([self.of(prompt) for prompt in prompts], 1)
         # An answer goes on where the picture's rows and columns end.
         shift_P = torch.tensor([self.after(prompt) - len(prompt) for prompt in prompts])
-        said_K = position_RL[0, prompt_positions.shape[1] :] + shift_P[owner_K]
-        return torch.cat([prompt_positions, said_K.expand(3, -1)], 1)[:, None]
+        answer_positions_K = position_RL[0, prompt_positions.shape[1] :] + shift_P[owner_K]
+        return torch.cat([prompt_positions, answer_positions_K.expand(3, -1)], 1)[:, None]
 
     def after(self, prompt: Sequence[int]) -> int:
         """The position of the first token after a prompt."""

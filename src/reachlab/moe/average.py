@@ -5,6 +5,8 @@
 
 arXiv 2504.12463v3, section 3. Kept in float32 whatever the model computes in. A step's sums that are not finite are
 left out, expert by expert, and remembered as a problem.
+
+Axes. E: experts, S: token-expert pairs, D: width of an expert's answer.
 """
 
 import torch
@@ -26,7 +28,15 @@ class Average:
         self.poisoned = torch.zeros((), dtype=torch.bool, device=device)
 
     def add(self, outputs_SD: Tensor, experts_S: Tensor, weights_S: Tensor, first: int = 0, here: int = 0) -> None:
-        """Take in the answers of the experts `first` to `first + here` (0: all), numbered from 0."""
+        """Take in the answers of the experts `first` to `first + here` (0: all), numbered from 0.
+
+        Args:
+            outputs_SD: (S, D), the experts' answers.
+            experts_S: (S,), int64, whose each is.
+            weights_S: (S,), float32.
+            first: number of the first expert that is heard.
+            here: how many are; 0: all.
+        """
         here = here or len(self.totals_E)
         sums_ED, totals_E = weighted_sums(outputs_SD, experts_S, weights_S, here)
         fine_E = sums_ED.isfinite().all(1) & totals_E.isfinite()
@@ -40,11 +50,11 @@ class Average:
 
     def commit(self) -> None:
         """Move Ê by the sums since the last commit, and forget them."""
-        told_E = self.totals_E > 0
-        means_ED = self.sums_ED / self.totals_E.where(told_E, 1.0)[:, None]
-        rates_E1 = torch.where(told_E, 1 - self.beta, 0.0)[:, None]
+        summed_E = self.totals_E > 0
+        means_ED = self.sums_ED / self.totals_E.where(summed_E, 1.0)[:, None]
+        rates_E1 = torch.where(summed_E, 1 - self.beta, 0.0)[:, None]
         self.vectors_ED.lerp_(means_ED, rates_E1)
-        self.age_E.add_(1).masked_fill_(told_E, 0)
+        self.age_E.add_(1).masked_fill_(summed_E, 0)
         self.sums_ED.zero_()
         self.totals_E.zero_()
 

@@ -17,6 +17,8 @@ experts that were really visited, it is right for routers that select by a bias 
 
 The value is the global one in every process. Its gradient is that process's part: f is a constant, and what is left is
 linear in the process's tokens. Both functions send one message: every process has to call them equally often.
+
+Axes. T: tokens, E: experts, K: experts that a token visits, L: layers, F: what is summed of each.
 """
 
 from collections.abc import Sequence

@@ -16,6 +16,9 @@ loss adds to G, and not to G*.
 
 `compare` asks what other methods would give *at the same values*: each layer's output is held at what the model as it
 is makes of the batch, and has the other method's derivative. On several processes each measures its own batches.
+
+Axes. T: tokens, E: experts, D: width of an expert's answer, B: rows of a batch (with T tokens each), V: entries of the
+vocabulary.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,7 +62,12 @@ class Fidelity:
 
 
 def mean_nats(model: nn.Module, batch: Batch) -> Tensor:
-    """Mean cross-entropy in nats of the tokens that are not padding, a scalar; no balancing loss."""
+    """Mean cross-entropy in nats of the tokens that are not padding, a scalar; no balancing loss.
+
+    Args:
+        model: anything whose call returns `logits`, (B, T, V).
+        batch: input_ids, and an attention_mask where there is padding.
+    """
     ids_BT, mask_BT = batch["input_ids"], batch.get("attention_mask")
     learn_BT = torch.ones_like(ids_BT).bool() if mask_BT is None else mask_BT.bool()
     logits_BTV = model(**batch, use_cache=False).logits
@@ -70,6 +78,11 @@ def fidelity(model: nn.Module, batches: Sequence[Batch], loss: Loss = mean_nats)
     """The router gradient that a model's method gives, beside the true dense one; a result a layer.
 
     A model that has not been densified has its own, the top-k's.
+
+    Args:
+        model: densified or not.
+        batches: what is measured on, on the model's device; results are means over them.
+        loss: the scalar whose gradient it is.
 
     Raises:
         ReachlabError: no batches; a dense model, or one of a family that is refused; experts on other processes.

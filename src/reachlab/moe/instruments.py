@@ -12,6 +12,8 @@ a method that has them are told with their norms, ages and cosines, beside the n
 
 Sums are kept on the layer's device, and nobody waits for it until something is asked: the recorder may watch every
 step of a training. Its cost is one product of a (E, T) and a (T, E) matrix and some passes over (T, E) a layer.
+
+Axes. T: tokens, E: experts, K: experts that a token visits, S: token-expert pairs, D: width of an expert's answer.
 """
 
 import math
@@ -41,26 +43,31 @@ LISTENED = 512
 def shares(pi_TE: Tensor) -> Tensor:
     """p, (T, E): weights of all experts as a distribution."""
     positive_TE: Tensor = pi_TE.clamp(min=0)  # a learnt factor of an expert may be negative
-    found_TE: Tensor = positive_TE / positive_TE.sum(1, keepdim=True).clamp(min=TINY)
-    return found_TE
+    shares_TE: Tensor = positive_TE / positive_TE.sum(1, keepdim=True).clamp(min=TINY)
+    return shares_TE
 
 
 def entropies(p_TE: Tensor) -> Tensor:
     """−Σ_i p_i log p_i of every token, (T,), in nats."""
-    found_T: Tensor = torch.special.entr(p_TE).sum(1)
-    return found_T
+    nats_T: Tensor = torch.special.entr(p_TE).sum(1)
+    return nats_T
 
 
 def visits(indices_TK: Tensor, E: int) -> Tensor:
-    """1 where a token visits an expert, (T, E) float32. Its square VᵀV counts who is visited together."""
+    """1 where a token visits an expert, (T, E) float32. Its square VᵀV counts who is visited together.
+
+    Args:
+        indices_TK: (T, K), int64.
+        E: experts.
+    """
     return torch.zeros(len(indices_TK), E, device=indices_TK.device).scatter_(1, indices_TK, 1.0)
 
 
 def cosines(vectors_ED: Tensor) -> Tensor:
     """Cosines of all pairs, (E, E); 0 with a vector of zeros."""
     unit_ED = vectors_ED / vectors_ED.norm(dim=1, keepdim=True).clamp(min=TINY)
-    found_EE: Tensor = unit_ED @ unit_ED.T
-    return found_EE
+    cosines_EE: Tensor = unit_ED @ unit_ED.T
+    return cosines_EE
 
 
 def default_vectors(layer: HookedLayer) -> tuple[Tensor, Tensor] | None:

@@ -9,6 +9,8 @@ they are weighted and summed, pass through the norm that `grouped_mm` and `batch
 families that have one (`post_expert_norm`); the others get one that listens and changes nothing. So every
 implementation stays the one the model had, bit for bit. Implementations without that norm (eager, vendor kernels)
 visit the experts a second time, without gradient, when a method wants their outputs.
+
+Axes. T: tokens, E: experts, K: experts that a token visits, S: token-expert pairs, D: width of an expert's answer.
 """
 
 from collections.abc import Callable
@@ -115,15 +117,20 @@ class HookedLayer:
             outputs_SD = self.visit(hidden_TD.repeat_interleave(K, 0), routing.indices_TK.reshape(-1))
             self._hear(outputs_SD, routing)
         try:
-            found_TD = self.method.answer(self, hidden_TD, output.reshape(-1, output.shape[-1]), routing)
+            result_TD = self.method.answer(self, hidden_TD, output.reshape(-1, output.shape[-1]), routing)
         finally:
             if self.updating:
                 self.pulse.learned = True
             self.visit_here.routing = None
-        return found_TD.view_as(output)
+        return result_TD.view_as(output)
 
     def visit(self, hidden_SD: Tensor, experts_S: Tensor) -> Tensor:
-        """E_i(x) of any tokens and experts, (S, D), without gradient."""
+        """E_i(x) of any tokens and experts, (S, D), without gradient.
+
+        Args:
+            hidden_SD: (S, hidden width), tokens.
+            experts_S: (S,), int64, which expert each visits.
+        """
         self.visit_here.visiting = True
         try:
             with torch.no_grad():

@@ -1,6 +1,8 @@
 """What a method may do at a layer: one object a layer, with the state that it keeps there.
 
 The plain top-k router is a method that does nothing; it is here to be measured like the others.
+
+Axes. T: tokens, E: experts, K: experts that a token visits, D: width of an expert's answer.
 """
 
 from dataclasses import dataclass
@@ -30,18 +32,40 @@ class Method:
         """Raise a ReachlabError where the method makes no sense for a layer."""
 
     def prepare(self, shape: Shape, device: torch.device) -> None:
-        """Make the state for a layer."""
+        """Make the state for a layer.
+
+        Args:
+            shape: the layer's E, K and D.
+            device: where the state is to be.
+        """
         self.shape = shape
 
     def route(self, layer: Layer, routing: Routing) -> tuple[Tensor, Tensor] | None:
-        """Weights and indices, (T, K) both, to use instead of the router's; None leaves them."""
+        """Weights and indices, (T, K) both, to use instead of the router's; None leaves them.
+
+        Args:
+            layer: where this happens.
+            routing: what the router chose; it may be changed in place.
+        """
         return None
 
     def hear(self, layer: Layer, slots: Slots) -> None:
-        """The experts' answers in a training pass, before they are weighted and summed; without gradient."""
+        """The experts' answers in a training pass, before they are weighted and summed; without gradient.
+
+        Args:
+            layer: where this happens.
+            slots: the answers, whose they are, and their routing weights.
+        """
 
     def answer(self, layer: Layer, hidden_TD: Tensor, y_TD: Tensor, routing: Routing) -> Tensor:
-        """The layer's output, given what the experts made of it."""
+        """The layer's output, given what the experts made of it.
+
+        Args:
+            layer: where this happens.
+            hidden_TD: (T, hidden width), what went into the layer.
+            y_TD: (T, D), what the active experts made of it.
+            routing: what the router chose.
+        """
         return y_TD
 
     def pending(self) -> list[Tensor]:

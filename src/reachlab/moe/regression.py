@@ -6,6 +6,8 @@
 z_0 = 1, so with one feature this is the weighted mean of what was seen, older answers counting less. Unlike an
 average of each step's mean it gives every answer the same weight, however few a step has. The ridge λ is that of
 `RIDGE` answers of average size on every feature but the constant.
+
+Axes. E: experts, S: token-expert pairs, D: width of an expert's answer, R: features.
 """
 
 import torch
@@ -29,7 +31,14 @@ class Regression:
         self.poisoned = torch.zeros((), dtype=torch.bool, device=device)
 
     def add(self, outputs_SD: Tensor, experts_S: Tensor, weights_S: Tensor, features_SR: Tensor) -> None:
-        """Take in answers with their weights and features; those that are not finite are left out."""
+        """Take in answers with their weights and features; those that are not finite are left out.
+
+        Args:
+            outputs_SD: (S, D), the experts' answers.
+            experts_S: (S,), int64, whose each is.
+            weights_S: (S,), float32.
+            features_SR: (S, R), what the answers are a linear function of.
+        """
         outputs_SD, weights_S = outputs_SD.float(), weights_S.float()
         fine_S = outputs_SD.isfinite().all(1) & weights_S.isfinite() & features_SR.isfinite().all(1)
         self.poisoned |= ~fine_S.all()
@@ -47,7 +56,7 @@ class Regression:
 
     def commit(self) -> None:
         """Forget a little, take in the sums since the last commit, and solve."""
-        told_E = self._new[2] > 0
+        summed_E = self._new[2] > 0
         for kept, new in zip((self.squares_ERR, self.products_ERD, self.counts_E), self._new, strict=True):
             kept.mul_(self.beta).add_(new)
             new.zero_()
@@ -58,7 +67,7 @@ class Regression:
         nothing_E = (self.counts_E == 0).float()
         full_ERR = self.squares_ERR + torch.diag_embed(ridge_R + nothing_E[:, None] + TINY)
         self.vectors_RED.copy_(_solve(full_ERR, self.products_ERD).transpose(0, 1))
-        self.age_E.add_(1).masked_fill_(told_E, 0)
+        self.age_E.add_(1).masked_fill_(summed_E, 0)
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint needs."""

@@ -16,6 +16,8 @@ experts, so that what all of them have in common has no gradient. C comes from t
 what a router adds to its normaliser: an epsilon, a floor, the scores of shared experts.
 
 Source: Default MoE (arXiv 2504.12463v3), which knows softmax without renormalisation, where C = 1; the rest is ours.
+
+Axes. T: tokens, E: experts, K: experts that a token visits.
 """
 
 from collections.abc import Callable
@@ -44,7 +46,12 @@ SCORES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def score(logits_TE: Tensor, how: Score) -> Tensor:
-    """s of every expert: (T, E), in float32, or float64 where the logits are; they are what a router returns first."""
+    """s of every expert: (T, E), in float32, or float64 where the logits are; they are what a router returns first.
+
+    Args:
+        logits_TE: (T, E), the router's.
+        how: a key of `SCORES`, or a function of the logits.
+    """
     function = SCORES[how] if isinstance(how, str) else how
     return function(logits_TE.to(torch.promote_types(logits_TE.dtype, torch.float32)))
 

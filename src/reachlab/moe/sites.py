@@ -68,7 +68,13 @@ class LayerSite:
         return getattr(self.router, self.family.factors) if self.family.factors else 1.0
 
     def mixture(self, logits_TE: Tensor, weights_TK: Tensor, indices_TK: Tensor) -> Tensor:
-        """π of all experts, (T, E), from what the router returned; differentiable in its logits. See `scores`."""
+        """π of all experts, (T, E), from what the router returned; differentiable in its logits. See `scores`.
+
+        Args:
+            logits_TE: (T, E), the router's.
+            weights_TK: (T, K), what it gives the active experts.
+            indices_TK: (T, K), int64, which these are.
+        """
         scores_TE = score(logits_TE, self.score)
         # A softmax is a distribution over all experts as it stands.
         divide = self.renormalised and self.score not in ("softmax", "probabilities")
@@ -107,6 +113,10 @@ def verify(site: LayerSite, seed: int = 0) -> None:
     """Hold a layer's row of the table against its router: random tokens, and random parameters in a copy of the router.
 
     Neither the router nor the global random state is touched.
+
+    Args:
+        site: the layer.
+        seed: of the tokens and the parameters.
 
     Raises:
         ReachlabError: the router's weights are not what the row says.

@@ -23,6 +23,10 @@ FILE = "routers.safetensors"
 def save(model: nn.Module, folder: str | Path) -> Path:
     """Write a densified model's state into a checkpoint's folder; returns the file.
 
+    Args:
+        model: densified.
+        folder: the checkpoint's.
+
     Raises:
         ReachlabError: the model has not been densified.
     """
@@ -49,6 +53,10 @@ def restore(model: nn.Module, folder: str | Path) -> Densified:
     """Densify a model as it was when `save` wrote its state, and take the state over.
 
     A model that has been densified already keeps its method and options, and takes over the state.
+
+    Args:
+        model: the checkpoint's, loaded anew.
+        folder: the checkpoint's.
 
     Raises:
         ReachlabError: no state in the folder, a damaged one, or another model's.

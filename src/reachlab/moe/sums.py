@@ -5,6 +5,8 @@
 On a CPU the answers of grouped_mm lie expert by expert, and each run of them is one product of a vector and a matrix.
 Elsewhere it is one product with a matrix of weights, (S, E) and mostly zero: no atomics, so the same sum every time,
 and no waiting for the host; an answer that is not finite then spoils every expert's sum. Both accumulate in float32.
+
+Axes. E: experts, S: token-expert pairs, D: width of an expert's answer.
 """
 
 import torch
@@ -12,7 +14,14 @@ from torch import Tensor
 
 
 def weighted_sums(outputs_SD: Tensor, experts_S: Tensor, weights_S: Tensor, E: int) -> tuple[Tensor, Tensor]:
-    """Sums (E, D) and totals (E,), float32; experts numbered E or more are left out (they live elsewhere)."""
+    """Sums (E, D) and totals (E,), float32; experts numbered E or more are left out (they live elsewhere).
+
+    Args:
+        outputs_SD: (S, D), the experts' answers.
+        experts_S: (S,), int64, whose each is.
+        weights_S: (S,), float32.
+        E: experts that are summed for.
+    """
     weights_S = weights_S.float()
     totals_E = weights_S.new_zeros(E + 1).index_add_(0, experts_S, weights_S)[:E]
     if outputs_SD.device.type == "cpu" and not torch.compiler.is_compiling() and _sorted(experts_S):

@@ -5,6 +5,8 @@
 
 That is y + (D − stop_gradient(D)) without computing D: the forward pass costs nothing and changes no bit of y, the
 backward pass one product, (T, D) by (D, M). No gradient flows into v.
+
+Axes. T: tokens, D: width of an expert's answer, M: vectors that stand for inactive experts.
 """
 
 from typing import Any

@@ -88,7 +88,7 @@ class RunFacts:
         settings = self.config.get("decoding")
         return _in_words(settings.get(name), none="none") if isinstance(settings, Mapping) else None
 
-    def asked(self, name: str) -> str | None:
+    def prompting(self, name: str) -> str | None:
         """One setting of how the model was asked."""
         settings = self.config.get("ask")
         return _in_words(settings.get(name), none="none") if isinstance(settings, Mapping) else None
@@ -169,7 +169,7 @@ def _rows(runs: Mapping[str, RunFacts]) -> Iterator[Condition]:
         return Condition(what=what, values=values)
 
     yield from _grouped(runs, "decoding", DECODING, RunFacts.decoding)
-    yield from _grouped(runs, "how it was asked", ASKED, RunFacts.asked)
+    yield from _grouped(runs, "how it was asked", ASKED, RunFacts.prompting)
     yield row("task settings", lambda run: run.settings)
     yield row("split", lambda run: _in_words(run.config.get("split")), if_known=True)
     yield row("problem seed", lambda run: _in_words(run.facts.get("problem_seed")), if_known=True)

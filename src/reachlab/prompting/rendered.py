@@ -14,7 +14,7 @@ from reachlab.tasks.listing import rows_of, some_problems
 
 
 @dataclass(frozen=True)
-class Shown:
+class RenderedPrompts:
     """How a model is asked, in words and as JSON, and problems as rows of what `rows_of` gives, with `written`, the
     prompt as the model gets it, and `tokens`, how long that is."""
 
@@ -25,7 +25,7 @@ class Shown:
 
 def show_prompts(
     spec: str, split: Split, n: int, seed: int, folder: str = "", ask: AskConfig | None = None, model: str = ""
-) -> Shown:
+) -> RenderedPrompts:
     """Some problems of a task as a model is asked them; the arguments are those of `listing.show_task`.
 
     Raises:
@@ -40,4 +40,4 @@ def show_prompts(
     for row, ids in zip(rows, encode_prompts(tokenizer, [p.asked for p in problems]), strict=True):
         text = tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
         row |= {"written": text, "tokens": len(ids)}
-    return Shown(prompted.how, prompted.identity, rows)
+    return RenderedPrompts(prompted.how, prompted.identity, rows)

@@ -102,21 +102,21 @@ class RayBackend:
             self._actor = ray.remote(_Drawing).options(
                 num_cpus=config.cluster.worker_cpus, num_gpus=self._gpus, max_concurrency=1024, max_restarts=0
             )
-            self._told = [ray.put(value) for value in (config, decoding, task, problems)]
+            self._arguments = [ray.put(value) for value in (config, decoding, task, problems)]
             self._workers: list[_Worker] = []
             self._deaths = 0
             self._first = self._hire()
             self._lanes, self._piece, self.dtype = self._get(self._first.actor.start.remote())
             # The others compute in what the first does, whatever they would choose on their machines.
             if config.dtype == "auto" and self.dtype in DTYPES:
-                self._told[0] = ray.put(replace(config, dtype=self.dtype))
+                self._arguments[0] = ray.put(replace(config, dtype=self.dtype))
             self._first.ready = True
         except BaseException:
             self.close()
             raise
 
     def _hire(self) -> _Worker:
-        worker = _Worker(self._actor.remote(*self._told))
+        worker = _Worker(self._actor.remote(*self._arguments))
         self._workers.append(worker)
         return worker
 

@@ -6,6 +6,8 @@ undisturbed one bit for bit, on the same machine with the embedded engine. An en
 samples as they finish; those are stored every half minute. Who draws is `backend.py`'s. Workers (`--shard`)
 take every n-th part. With `--adaptive` it is the samples from
 one look to the next that are cut into parts (`adaptive.py`).
+
+Axes. N: samples of a piece.
 """
 
 import json

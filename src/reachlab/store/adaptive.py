@@ -22,6 +22,8 @@ With ``target_width`` w the whole run stops at the first look after which the 95
 Everything is recomputed from the stored samples, so a run may be killed anywhere. Verdicts given later (`reachlab
 verify`) are as good as those of the first day: samples that the rule would not have drawn are not looked at, and ones
 that it would have and are not there are asked for.
+
+Axes. P: problems, J: looks, N: samples.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

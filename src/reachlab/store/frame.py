@@ -1,4 +1,7 @@
-"""A run's samples as a pandas frame, for notebooks: `reachlab.load_run`."""
+"""A run's samples as a pandas frame, for notebooks: `reachlab.load_run`.
+
+Axes. N: samples, P: problems.
+"""
 
 from pathlib import Path
 

@@ -3,6 +3,8 @@
 Parts appear whole or not at all, each named by what it holds. Two writers that drew the same samples write the same
 part, of which the first stays, or parts that overlap; a reader keeps each (problem, index) once. What rewrites a part,
 to put columns beside those that are there, holds the run's lock and reads the part anew.
+
+Axes. N: samples, in the order of their rows, P: problems.
 """
 
 import hashlib

@@ -45,9 +45,9 @@ class OptimizerChoice:
 
     def settled(self, recipe: "OptimizerConfig") -> "OptimizerConfig":
         """What is said here, else what the recipe says."""
-        return replace(recipe, **self.said())
+        return replace(recipe, **self.given())
 
-    def said(self) -> dict[str, Any]:
+    def given(self) -> dict[str, Any]:
         """The fields that have a value."""
         return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
 

@@ -22,7 +22,13 @@ Piece = Callable[[], tuple[Tensor, dict[str, Tensor]]]
 
 
 def backward(model: nn.Module, pieces: Sequence[Piece], threads: int) -> dict[str, float]:
-    """Add the gradient of the pieces' sum to the parameters' `grad`; returns the sums of "loss" and all else."""
+    """Add the gradient of the pieces' sum to the parameters' `grad`; returns the sums of "loss" and all else.
+
+    Args:
+        model: whose parameters get it.
+        pieces: each returns its part of the loss, a scalar, and other scalars to sum.
+        threads: pieces that are computed side by side.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     if densified(model) is not None:
         threads = 1  # its layers add up what they hear, pass after pass

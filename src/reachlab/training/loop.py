@@ -42,8 +42,8 @@ from reachlab.training.guard import LeapError, too_far
 from reachlab.training.lora import merged
 from reachlab.training.optimizer import build_optimizers, clip, learning_rate_scale
 from reachlab.training.processes import Processes
+from reachlab.training.progress_line import progress_line
 from reachlab.training.saved import FILE, LOG, column, not_finite, read_log, read_state, refusal
-from reachlab.training.shown import shown
 from reachlab.training.trackers import Trackers
 
 Metrics = dict[str, float]
@@ -133,7 +133,7 @@ class TrainingRun:
                 done = int(spent) - shown_seconds if self.loop.max_seconds else 1
                 shown_seconds += done
                 measured |= {name: metrics[name] for name in MEASURED if name in metrics}
-                advance(done, **shown(measured | metrics))
+                advance(done, **progress_line(measured | metrics))
         self._write_model("model")
         self.processes.by_main(lambda: shutil.rmtree(self.path / "state", ignore_errors=True))
 

@@ -197,7 +197,7 @@ def piece_loss(
 
     What `balance` asks of a sparse model's routers is added. `dtype` is what the model computes in.
     """
-    if not balance.asked:
+    if not balance.active:
         return _nats(model, batch, device, dtype) / learned, {}
     mask_BT = batch.attention_BT.to(device)
     nats = _nats(model, batch, device, dtype, attention_mask=mask_BT)

@@ -2,6 +2,9 @@
 
 All of them run on packs (`models/packing.py`): the kept answers of some prompts in one row, each prompt once. On a CPU
 packs are passed side by side; with sharded weights one after the other, and equally many on every process.
+
+Axes. P: prompts of a step, M: kept rollouts of a prompt, T: tokens of an answer; of a pack B: answers, T: tokens of an
+answer.
 """
 
 from collections.abc import Callable, Sequence
@@ -64,8 +67,8 @@ class Passes:
     @property
     def dtype(self) -> torch.dtype:
         """What is computed in."""
-        found: torch.dtype = getattr(torch, self.config.weights.dtype)
-        return found
+        named: torch.dtype = getattr(torch, self.config.weights.dtype)
+        return named
 
     @cached_property
     def threads(self) -> int:
@@ -120,8 +123,8 @@ class Passes:
 
         Not over the kept ones: what a rule picks is not how the policy is.
         """
-        everything = self.config.evaluation.watch
-        if not (everything or self.config.guard):
+        measured = self.config.evaluation.watch
+        if not (measured or self.config.guard):
             return {}, []
         seed = self.config.loop.seed
         chosen = [
@@ -129,7 +132,7 @@ class Passes:
             for p, place in enumerate(rollouts.places)
         ]
         packs = self._packs(rollouts.prompts, chosen)
-        if not everything:
+        if not measured:
             return {}, [*zip(packs, self._no_grad(packs, self._logprobs(self.policy)), strict=True)]
         policy = self._no_grad(packs, self._logprobs(self.policy, entropy=True))
         with self.original() as original:
@@ -190,10 +193,10 @@ class Passes:
         self, tokens: KeptTokens, advantages: Advantages, problems: list[int], computed: list[list[Row]]
     ) -> Metrics:
         """Answers and tokens that an update's mean is over, and those of them that are computed; over all processes."""
-        everything, passed = tokens.rows(problems), [row for share in computed for row in share]
+        answered, passed = tokens.rows(problems), [row for share in computed for row in share]
         counts = {
-            "answers": float(len(everything)),
-            "tokens": float(sum(len(tokens.answers[p][m]) for p, m in everything)),
+            "answers": float(len(answered)),
+            "tokens": float(sum(len(tokens.answers[p][m]) for p, m in answered)),
             "computed answers": float(len(passed)),
             "computed tokens": float(sum(len(tokens.answers[p][m]) for p, m in passed)),
         }

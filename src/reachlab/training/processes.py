@@ -120,7 +120,7 @@ class Processes:
 
     # -- work and words ---------------------------------------------------------------------------------------------
 
-    def mine(self, n: int) -> range:
+    def share(self, n: int) -> range:
         """Which of `n` prompts are this process's: neighbours, in numbers that differ by at most 1.
 
         Raises:
@@ -245,6 +245,11 @@ class Processes:
         Sharded, all processes must come with the same number of pieces, for every pass communicates: those with fewer
         add some with a weight of 0. The passes then run one after the other, and must enter the model through its own
         `forward`, where torch's hooks are. Follow with `sum_gradients`.
+
+        Args:
+            model: as `prepare` returned it.
+            pieces: each returns its part of the loss, a scalar, and other scalars to sum.
+            threads: pieces that are computed side by side, unless weights are sharded.
         """
         if not self.sharded:
             return backward(model, pieces, threads)
@@ -310,6 +315,10 @@ class Processes:
 
         Frozen parameters (the base under adapters) are left out: they are what the run loads when it goes on.
 
+        Args:
+            model: as `prepare` returned it, or an `nn.ModuleDict` of several.
+            optimizers: on its parameters.
+
         Returns:
             {"model": name → tensor, "optimizers": [their `state_dict`]}, or {} on the other processes.
         """
@@ -323,6 +332,11 @@ class Processes:
         self, model: nn.Module, optimizers: Iterable[torch.optim.Optimizer], state: Mapping[str, Any]
     ) -> None:
         """Take up a state from `state`, of any number of processes; every process brings the whole of it.
+
+        Args:
+            model: as `prepare` returned it.
+            optimizers: on its parameters, as many as the state has.
+            state: what `state` returned, the whole of it on every process.
 
         Raises:
             RuntimeError, ValueError: the state of another model, or of other optimizers.

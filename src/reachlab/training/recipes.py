@@ -111,7 +111,7 @@ def say(given: RLConfig | DistillConfig, settled: RLConfig | DistillConfig, orig
     """What the recipe chose, in one line; empty where the user has said it all."""
     open_ones = {name: value for name, value in _shape(settled).items() if not _shape(given)[name]}
     sizes = ", ".join(f"{name} {value}" for name, value in open_ones.items())
-    chosen = given.optimizer.said()
+    chosen = given.optimizer.given()
     moves = settled_optimizer(settled.optimizer)
     rate = "" if "lr" in chosen and "method" in chosen else _moves(moves, chosen)
     if not rate and not sizes:

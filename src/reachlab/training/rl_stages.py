@@ -2,6 +2,8 @@
 Loss (`rollouts.py` has the first; `rl_step.py` the step).
 
 Axes: P problems of this process's part of the step, M kept rollouts of each, T tokens of the longest kept answer.
+
+Axes. P: prompts of a step, M: kept rollouts of a prompt, T: tokens of an answer.
 """
 
 from collections.abc import Sequence

@@ -7,6 +7,8 @@
     Loss         what an update lowers                                   `rl/losses.py`
 
 What the models pass over are the kept rollouts alone: so much does the update cost. No stage is changed by a later one.
+
+Axes. P: prompts of a step, N: rollouts of a prompt, M: those that are kept, T: tokens of an answer.
 """
 
 import math

@@ -3,6 +3,8 @@
 A rollout is a function of (seed, step, place, problem, index) and the weights: which process draws it, and in which
 wave, changes nothing. `rl/budgets/` decides how many each problem gets; dynamic sampling (DAPO, arXiv 2503.14476)
 replaces problems whose rollouts all got one reward, for they teach nothing.
+
+Axes. P: prompts of a step, N: rollouts of a prompt.
 """
 
 import math
@@ -171,7 +173,7 @@ class RolloutSource:
         Raises:
             ReachlabError: a reward is not a number.
         """
-        rollouts = self._groups(t, 0, list(self.processes.mine(self.config.prompts)))
+        rollouts = self._groups(t, 0, list(self.processes.share(self.config.prompts)))
         sums = _sums(rollouts) | rollouts.counts() | self._doubts(rollouts)
         for attempt in range(1, self.redraws + 1):
             dull = (~informative(rollouts.scores_PN)).nonzero()[:, 0].tolist()

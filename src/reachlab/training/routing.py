@@ -1,4 +1,7 @@
-"""A training run's choice of how routers learn, put on its model (`moe/`), and what is asked of their load."""
+"""A training run's choice of how routers learn, put on its model (`moe/`), and what is asked of their load.
+
+Axes. B: rows of a batch, T: tokens, E: experts, K: experts that a token visits, L: layers.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +68,7 @@ def watched(model: PreTrainedModel) -> Iterator[Recorder | None]:
         yield recorder
 
 
-class Heard(Here):
+class RouterSums(Here):
     """What a thread's pass has heard of the routers, until its losses are taken."""
 
     def __init__(self) -> None:
@@ -80,9 +83,9 @@ class Balance:
         self.weight, self.z_weight = _weights(model, config)
         self._form: Form = config.balance_form or "pooled"
         self.parts = parts
-        self.asked = bool(self.weight or self.z_weight)
-        self._here = Heard()
-        if self.asked:
+        self.active = bool(self.weight or self.z_weight)
+        self._here = RouterSums()
+        if self.active:
             dense = densified(model)
             assert dense is not None
             self._score = dense.layers[0].site.score

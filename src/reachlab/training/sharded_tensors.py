@@ -45,7 +45,12 @@ def whole_tensor(tensor: Tensor) -> Tensor:
 
 
 def sharded_like(value: Any, model: Tensor | None) -> Any:
-    """`value`, of which every process has the whole, sharded as `model` is; counters and the like stay as they are."""
+    """`value`, of which every process has the whole, sharded as `model` is; counters and the like stay as they are.
+
+    Args:
+        value: a tensor, or anything else.
+        model: the tensor whose placement it gets; None: none.
+    """
     if not isinstance(value, Tensor) or not isinstance(model, DTensor) or value.shape != model.shape:
         return value
     # No source rank: each process cuts its own slice, and nothing is sent.

@@ -1,4 +1,7 @@
-"""From tasks and samples to batches of tokens: batch t is a function of (seed, t) alone."""
+"""From tasks and samples to batches of tokens: batch t is a function of (seed, t) alone.
+
+Axes. B: sequences of a batch, T: tokens.
+"""
 
 import queue
 import threading

@@ -171,15 +171,15 @@ class Fields(Apart, Format):
         """
         config = self.config
 
-        def known(names: Sequence[str]) -> str | None:
+        def first_named(names: Sequence[str]) -> str | None:
             filled = next((name for name in names if any(present(lookup(r, name)) for r in rows)), None)
             return filled or next((name for name in names if any(has(r, name) for r in rows)), None)
 
-        question, answer = config.question or known(QUESTION_NAMES), config.answer or known(GOLD_NAMES)
+        question, answer = config.question or first_named(QUESTION_NAMES), config.answer or first_named(GOLD_NAMES)
         text, label = config.text, config.label
         if text is None:
             free = [n for n in (*TEXT_NAMES, *(f"{n}s" for n in TEXT_NAMES)) if n not in (question, answer)]
-            text = known((*free, *(("solution",) if answer != "solution" else ())))
+            text = first_named((*free, *(("solution",) if answer != "solution" else ())))
         if text is None and (holders := [n for n, v in row.items() if isinstance(v, Mapping) and "solution" in v]):
             text = "*.solution"
             if label is None and all("is_correct" in row[name] for name in holders):
@@ -195,8 +195,8 @@ class Fields(Apart, Format):
             telling = [
                 name for name in LABEL_NAMES if are_labels((_marks(r.get(name)) for r in rows), config.threshold)
             ]
-            label = known([name for name in telling if name not in (text, answer)])
-        named_id = config.id or known([name for name in ID_NAMES if name != text])
+            label = first_named([name for name in telling if name not in (text, answer)])
+        named_id = config.id or first_named([name for name in ID_NAMES if name != text])
         if question is None and named_id is None:
             raise ReachlabError(
                 f"{place}: neither a question nor an id found; its fields are {shape(row)}; say which holds it, as in: "
@@ -207,7 +207,7 @@ class Fields(Apart, Format):
             question=question,
             answer=answer,
             id=named_id,
-            index=config.index or known([name for name in INDEX_NAMES if name != text]),
+            index=config.index or first_named([name for name in INDEX_NAMES if name != text]),
             label=label,
         )
 

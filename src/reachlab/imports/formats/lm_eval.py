@@ -114,7 +114,7 @@ class LmEval(Format):
         question_name = first_of(doc, QUESTION_NAMES)
         question = question_of(doc[question_name]) if question_name else None
         if question is None:
-            question = _asked(_prompt(row.get("arguments")))
+            question = _prompt_text(_prompt(row.get("arguments")))
         choice, gold = (None, None) if judged_otherwise else _right(doc, row.get("target"), question, place)
         _, folder, task = _file(place)
         number = doc["task_id"] if judged_otherwise and present(doc.get("task_id")) else row["doc_id"]
@@ -175,7 +175,7 @@ def _prompt(arguments: Any) -> Any:
     return next((request[0] for request in _arguments(arguments) if request), None)
 
 
-def _asked(prompt: Any) -> str | None:
+def _prompt_text(prompt: Any) -> str | None:
     """The question in a prompt: a text, one that a chat template wrote, or a chat, be it written as JSON."""
     if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str):
         prompt = prompt[0]

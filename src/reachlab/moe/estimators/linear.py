@@ -6,6 +6,8 @@ An expert answers a token the more strongly the more the router leans towards it
 the same vector, and is too weak for the near misses, which have most of the router's gradient. μ and ν are fitted on
 probes (`probes.py`) by least squares. It costs two products of (T, D) by (D, E) where a constant costs one. z is a
 constant to the router's gradient: E_i(x) does not depend on the router. Ours.
+
+Axes. T: tokens, E: experts, D: width of an expert's answer, M: probes, R: features of the regression.
 """
 
 import torch

@@ -4,6 +4,8 @@
 
 A share of each pass's tokens are probes (`probes.py`): that share of the experts' forward cost is the price. Ours; it
 answers the bias of the paper's estimator (`routed.py`).
+
+Axes. T: tokens, E: experts, D: width of an expert's answer, M: probes, R: features of the regression.
 """
 
 import torch

@@ -9,6 +9,8 @@ them.
 
 Random numbers are a hash of (draw, process, place): they leave torch's generators alone, a resumed run draws what an
 undisturbed one would have, and they can be compiled.
+
+Axes. T: tokens, E: experts, D: width of an expert's answer, M: probes, N: random numbers.
 """
 
 import math

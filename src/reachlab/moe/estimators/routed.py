@@ -4,6 +4,8 @@
 
 arXiv 2504.12463v3. The weights π make β unimportant there; `average="plain"` has 1 in their place. It is a biased
 stand-in: an expert answers the tokens routed to it more strongly than those that were not.
+
+Axes. E: experts, S: token-expert pairs, D: width of an expert's answer.
 """
 
 import torch

@@ -4,6 +4,8 @@
 
 Ê_i is `routed.py`'s mean over an expert's own tokens, about twice too long for the others. Its direction is averaged
 over all of an expert's tokens; one number an expert is left to find, and for that few probes (`probes.py`) do. Ours.
+
+Axes. T: tokens, E: experts, D: width of an expert's answer, M: probes, R: features of the regression.
 """
 
 import torch

@@ -14,6 +14,9 @@ passes since the last one, and has no such leak.
 Families that renormalise. π continues the router's weights to all experts (`scores.mixture`): on the active ones it has
 the router's values, with the normaliser held constant in the backward pass. In forward="default" the weights of all
 experts are scaled to sum to what the active ones' summed to.
+
+Axes. T: tokens, E: experts, K: experts that a token visits, D: width of an expert's answer, M: vectors that stand for
+inactive experts.
 """
 
 from collections.abc import Collection

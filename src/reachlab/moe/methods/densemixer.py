@@ -13,6 +13,9 @@ a token: a round needs no more memory than the sparse pass.
 One departure, in families that renormalise the top-k: there the published code lets gradient through the normaliser for
 active experts and holds it for inactive ones, which makes the sum over all experts no distribution's. We hold it for
 both (`scores.mixture`), as in the method "default".
+
+Axes. T: tokens, E: experts, K: experts that a token visits, S: token-expert pairs, D: width of an expert's answer, C:
+inactive experts at a time, N = E − K: inactive experts.
 """
 
 from dataclasses import dataclass
@@ -46,15 +49,15 @@ class _WithEveryExpert(torch.autograd.Function):
         (T, E), K = ctx.shape, indices_TK.shape[1]
         active_TE = torch.zeros(T, E, dtype=torch.int8, device=g_TD.device).scatter_(1, indices_TK, 1)
         inactive_TN = active_TE.argsort(1)[:, : E - K]
-        found_TE = ctx.like.new_zeros(T, E)
+        gradient_TE = ctx.like.new_zeros(T, E)
         device, dtype, enabled = ctx.autocast
         with torch.autocast(device, dtype, enabled):
             for experts_TC in torch.split(inactive_TN, K, 1):
                 C = experts_TC.shape[1]
                 outputs_SD = ctx.layer.visit(hidden_TD.repeat_interleave(C, 0), experts_TC.reshape(-1))
                 products_TCD = outputs_SD.view(T, C, -1) * g_TD[:, None]
-                found_TE.scatter_(1, experts_TC, products_TCD.sum(-1, dtype=found_TE.dtype))
-        return g_TD, found_TE, None, None, None
+                gradient_TE.scatter_(1, experts_TC, products_TCD.sum(-1, dtype=gradient_TE.dtype))
+        return g_TD, gradient_TE, None, None, None
 
 
 @dataclass(kw_only=True, eq=False)

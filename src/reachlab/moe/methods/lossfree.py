@@ -9,6 +9,8 @@ padding. The router's gradient is the top-k's.
 Most families with sigmoid scores have such a bias already (DeepSeek-V3's e_score_correction_bias, after the same
 paper), which transformers never moves. There it is theirs that moves: it is part of their checkpoint, and stays when
 the method goes. In the other families the bias is ours, kept beside the checkpoint, and acts in evaluation too.
+
+Axes. T: tokens, E: experts, K: experts that a token visits.
 """
 
 from dataclasses import dataclass

@@ -24,6 +24,8 @@ method to train with from the start. Departures, for families that are not PhiMo
 - K > 2 goes on in the same way;
 - refused: scores that are no distribution to draw from (sigmoid ...), learnt factors of experts, and routers that
   select by more than their scores (a bias, groups).
+
+Axes. T: tokens, E: experts, K: experts that a token visits.
 """
 
 from dataclasses import dataclass

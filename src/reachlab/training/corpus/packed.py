@@ -6,6 +6,8 @@
 out and of the tokenizer, so that a file is the right one or has another name. It is made once: a run that goes on, and
 other runs that share the folder, find it, look whether its bytes are still those that were written, and make it again
 where they are not. Both files appear whole or not at all.
+
+Axes. N: tokens of the corpus.
 """
 
 import contextlib

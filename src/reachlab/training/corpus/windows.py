@@ -6,6 +6,8 @@
 Neighbouring windows share a token, the last of one and the first of the next, so each token but the first is predicted
 exactly once an epoch (up to L − 2 at the end of the corpus are not). A window may hold the end of a document and the
 beginning of the next, and attention runs across.
+
+Axes. N: tokens of the corpus, B: windows of a batch, T: tokens of a window.
 """
 
 from collections.abc import Callable, Iterator

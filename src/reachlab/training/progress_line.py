@@ -9,7 +9,7 @@ DOUBTS = ("truncated_right", "contradictions")
 """Counts that should be 0: shown where they are not."""
 
 
-def shown(metrics: Mapping[str, float]) -> dict[str, float | int | str]:
+def progress_line(metrics: Mapping[str, float]) -> dict[str, float | int | str]:
     """Names and values for the line of progress."""
     scalars: dict[str, float | int | str] = {}
     if "accuracy" in metrics:
