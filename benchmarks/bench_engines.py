@@ -29,7 +29,7 @@ def serve(engine_name: str, model: str) -> None:
     from reachlab.sampling.config import SampleConfig
 
     arguments = json.dumps({"max_model_len": 128}) if engine_name == "vllm" else ""
-    config = SampleConfig(model=model, task="countdown", out="x", engine=engine_name, vllm_args=arguments)  # type: ignore[arg-type]
+    config = SampleConfig(model=model, task="countdown", out="x", engine=engine_name, vllm_args=arguments)
     engine = open_engine(config)
     prompts = [f"{n} 9 {n + 2} 4=33:" for n in range(2, 2 + PROMPTS)]
 

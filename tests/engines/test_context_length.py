@@ -22,7 +22,7 @@ def config(tmp_path: Path, engine: str, *servers: Scripted, model: str = "m", **
     given: dict[str, Any] = {"task": TASK, "ask": AskConfig(template="plain"), "problems": 2, "samples": 1}
     given |= {"out": str(tmp_path / "run"), **changes}
     asked = Servers(base_url=tuple(s.url for s in servers), patience=1.0) if servers else Servers()
-    return SampleConfig(model=model, engine=engine, servers=asked, **given)  # type: ignore[arg-type]
+    return SampleConfig(model=model, engine=engine, servers=asked, **given)
 
 
 def counts(n: int, body: dict[str, Any]) -> Reply | str:

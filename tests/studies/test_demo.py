@@ -52,7 +52,7 @@ def test_from_nothing_to_a_report_and_again(
 
 @pytest.mark.parametrize("routing", ["dense", "topk", "default"])
 def test_stages_need_stages_that_are_there(routing: str) -> None:
-    config = DemoConfig(routing=routing)  # type: ignore[arg-type]
+    config = DemoConfig(routing=routing)
     stages = recipe.recipe_stages(demo.demo_recipe(config), config)
     names = [s.name for s in stages]
     assert len(set(names)) == len(names) == 8

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import torch
@@ -135,5 +136,5 @@ def _options(config: RoutingConfig) -> dict[str, object]:
         "update": config.default_update,
         "share": config.probe_share,
     }
-    taken = {field.name for field in fields(METHODS[config.routing])}
+    taken = signature(METHODS[config.routing]).parameters
     return {name: value for name, value in said.items() if name in taken}
