@@ -17,6 +17,7 @@ RECIPES = TEXT[TEXT.index("\n## Adding a choice") : TEXT.index("\n## Adding a ki
 BLOCK = re.compile(r"^```(python)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"`((?:src|tests)/\S+\.py)`:\n\n$")
 LINE = re.compile(r"A line in `(\w+)` of `(src/\S+\.py)`:\n\n$")
+OF_EVERY_ALGORITHM = ("test_every_algorithm_learns_a_trivial_reward", "test_what_is_refused_is_the_rows_own")
 CHOICES = ("reverse", "min_reward", "reinforce", "until_right", "scaled", "common", "parrot", "lr")
 
 
@@ -81,6 +82,12 @@ def test_the_printed_tests_pass(project: Path) -> None:
     assert " passed" in printed
 
 
+@pytest.mark.slow
+def test_an_algorithm_of_the_list_is_trained_as_every_other(project: Path) -> None:
+    tests = [f"tests/training/test_rl.py::{name}[reinforce]" for name in OF_EVERY_ALGORITHM]
+    assert "2 passed" in run(project, "-m", "pytest", "-n0", "-p", "no:cacheprovider", *tests)
+
+
 def test_the_printed_files_are_in_our_style(project: Path) -> None:
     files = [*blocks()[0], *(path for path, _ in blocks()[1].values())]
     run(project, "-m", "ruff", "check", *files)
@@ -88,11 +95,13 @@ def test_the_printed_files_are_in_our_style(project: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_printed_files_have_types(project: Path) -> None:
     run(project, "-m", "mypy", *blocks()[0])
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_printed_commands_run(project: Path) -> None:
     for command in blocks()[2]:
         program, *words = re.findall(r'"[^"]*"|\S+', command)
