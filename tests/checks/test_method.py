@@ -9,7 +9,7 @@ from reachlab.checks.contract import BrokenError
 from reachlab.checks.method import check_method
 from reachlab.moe.method import Method, TopK
 from reachlab.moe.methods import METHODS
-from reachlab.moe.signals import Layer, Routing, Shape
+from reachlab.moe.signals import Layer, Routing
 
 OPTIONS: dict[str, dict[str, Any]] = {"sparsemixer": {"jitter": 0.5}}  # where routers are decided, less teaches nothing
 
@@ -24,29 +24,6 @@ def test_our_own_are_whole(name: str, options: dict[str, Any]) -> None:
 class Undeclared(Method):
     def __init__(self, rate: float = 0.1):
         self.rate = rate
-
-
-@dataclass(kw_only=True, eq=False)
-class Louder(Method):
-    """Answers more strongly, in training and outside of it, without saying so."""
-
-    def answer(self, layer: Layer, hidden_TD: Tensor, y_TD: Tensor, routing: Routing) -> Tensor:
-        return 2 * y_TD
-
-    def route(self, layer: Layer, routing: Routing) -> tuple[Tensor, Tensor] | None:
-        return None
-
-    def prepare(self, shape: Shape, device: torch.device) -> None:
-        super().prepare(shape, device)
-        self.acts_when_frozen = True
-
-    @property
-    def acts_when_frozen(self) -> bool:
-        return self._acts
-
-    @acts_when_frozen.setter
-    def acts_when_frozen(self, value: bool) -> None:
-        self._acts = value
 
 
 @dataclass(kw_only=True, eq=False)

@@ -683,6 +683,33 @@ def test_what_is_not_said_is_the_algorithms_own() -> None:
             row(rule="random", keep=4, normalise="all", **chosen)
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_is_refused_is_the_rows_own(algorithm: str) -> None:
+    row = ALGORITHMS[algorithm]
+
+    def refused(**chosen: Any) -> str:
+        try:
+            resolve(rl_config(model="", task="", out="", algorithm=algorithm, overlong=0.0, **chosen))
+        except ReachlabError as error:
+            return str(error)
+        return ""
+
+    says = refused(rollouts=1)
+    assert ("compares rollouts of one problem: keep 2 or more" in says) == bool(says) == row.compares_rollouts
+    assert not says or says.endswith("or choose remax, reinforce_pp or ppo")
+    over_all = refused(rollouts=16, rule="random", keep=4, normalise="all")
+    assert ("needs --normalise kept" in over_all) == bool(over_all) == row.per_token
+    assert not refused(rollouts=16, rule="max_variance", keep=4, budget="waves")
+
+
+def test_waves_know_nothing_of_a_punished_length() -> None:
+    config = rl_config(
+        model="", task="", out="", rollouts=16, rule="max_variance", keep=4, budget="waves", overlong=0.2
+    )
+    with pytest.raises(ReachlabError, match="--budget waves knows the best subset of the task's own rewards only"):
+        resolve(config)
+
+
 def test_metrics_are_json(settings: dict[str, Any]) -> None:
     out = train(settings, "rl", task="letters,unscored=0.9", loop=replace(LOOP, steps=2))
     lines = (out / "metrics.jsonl").read_text().splitlines()

@@ -8,28 +8,26 @@ from reachlab.engines.engine import Engine
 from reachlab.engines.kind import EngineKind
 from reachlab.errors import ReachlabError
 
-ENGINES = {
-    kind.name: kind
-    for kind in (
-        EngineKind(name="transformers", place="reachlab.engines.local:open_engine", embedded=True),
-        EngineKind(
-            name="vllm",
-            place="reachlab.engines.vllm:open_engine",
-            held="reachlab.engines.context_length:vllm_positions",
-            vllm_args=True,
-            requests=True,
-            remark="every request has a seed and log-probabilities, which costs vLLM speed; --no-request-seeds and "
-            "--no-logprobs do without (docs/engines.md)",
-        ),
-        EngineKind(
-            name="openai",
-            place="reachlab.engines.openai:open_engine",
-            held="reachlab.engines.context_length:servers_positions",
-            served=True,
-            requests=True,
-        ),
-    )
-}
+KINDS = (
+    EngineKind(name="transformers", place="reachlab.engines.local:open_engine", embedded=True),
+    EngineKind(
+        name="vllm",
+        place="reachlab.engines.vllm:open_engine",
+        held="reachlab.engines.context_length:vllm_positions",
+        vllm_args=True,
+        requests=True,
+        remark="every request has a seed and log-probabilities, which costs vLLM speed; --no-request-seeds and "
+        "--no-logprobs do without (docs/engines.md)",
+    ),
+    EngineKind(
+        name="openai",
+        place="reachlab.engines.openai:open_engine",
+        held="reachlab.engines.context_length:servers_positions",
+        served=True,
+        requests=True,
+    ),
+)
+ENGINES = {kind.name: kind for kind in KINDS}
 
 if TYPE_CHECKING:
     EngineName = str

@@ -10,17 +10,20 @@ from reachlab.rl.algorithms import ALGORITHMS
 from reachlab.studies.config import AlgorithmsConfig
 from reachlab.studies.study import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
-from reachlab.training.rl_config import ObjectiveConfig
+from reachlab.training.rl_config import BudgetConfig, ObjectiveConfig
 
 
 def algorithms(config: AlgorithmsConfig) -> Sweep:
     """A variant an algorithm."""
+    budget = BudgetConfig(rollouts=config.rollouts)
     return Sweep(
         file="algorithms",
         column="algorithm",
         title="Every algorithm from one base, seed 0",
         folder="",
-        variants=tuple(Variant(name, ObjectiveConfig(algorithm=name), config.rollouts) for name in ALGORITHMS),
+        variants=tuple(
+            Variant(name, {"objective": ObjectiveConfig(algorithm=name), "budget": budget}) for name in ALGORITHMS
+        ),
         ordered=False,
     )
 

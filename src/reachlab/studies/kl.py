@@ -9,14 +9,15 @@ from pathlib import Path
 from reachlab.studies.config import KLConfig
 from reachlab.studies.study import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
-from reachlab.training.rl_config import ObjectiveConfig
+from reachlab.training.rl_config import BudgetConfig, ObjectiveConfig
 
 
 def kl(config: KLConfig) -> Sweep:
     """A variant a weight."""
 
     def variant(weight: float) -> Variant:
-        return Variant(f"{weight:g}", ObjectiveConfig(algorithm=config.algorithm, kl=weight), config.rollouts)
+        objective = ObjectiveConfig(algorithm=config.algorithm, kl=weight)
+        return Variant(f"{weight:g}", {"objective": objective, "budget": BudgetConfig(rollouts=config.rollouts)})
 
     return Sweep(
         file="kl",

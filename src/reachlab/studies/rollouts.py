@@ -10,7 +10,7 @@ from pathlib import Path
 from reachlab.studies.config import RolloutsConfig
 from reachlab.studies.study import Tell
 from reachlab.studies.sweep import Sweep, Variant, run_sweep
-from reachlab.training.rl_config import ObjectiveConfig
+from reachlab.training.rl_config import BudgetConfig, ObjectiveConfig
 
 
 def rollouts(config: RolloutsConfig) -> Sweep:
@@ -21,7 +21,9 @@ def rollouts(config: RolloutsConfig) -> Sweep:
         column="rollouts",
         title=f"{config.algorithm} with more and fewer rollouts, from one base, seed 0",
         folder="rollouts-",
-        variants=tuple(Variant(str(n), objective, n) for n in config.values),
+        variants=tuple(
+            Variant(str(n), {"objective": objective, "budget": BudgetConfig(rollouts=n)}) for n in config.values
+        ),
         ordered=True,
     )
 

@@ -10,7 +10,7 @@ with intervals from resampled problems and, within each resample, resampled seed
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from reachlab.studies.config import SweepConfig
 from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages
 from reachlab.studies.study import Tell
 from reachlab.training.config import PretrainConfig
-from reachlab.training.rl_config import BudgetConfig, ObjectiveConfig, RLConfig
+from reachlab.training.rl_config import RLConfig
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -53,10 +53,8 @@ class Variant:
 
     name: str
     """What the table calls it."""
-    objective: ObjectiveConfig
-    """What is maximised."""
-    rollouts: int
-    """A problem."""
+    changes: Mapping[str, Any]
+    """Fields of the `RLConfig` that all variants share, and what they are here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +114,7 @@ def sweep_stages(sweep: Sweep, config: SweepConfig, cores: int) -> list[Stage]:
 
     def train(variant: Variant, seed: int) -> Stage:
         run = sweep.run(variant, seed)
-        chosen = replace(taken, objective=variant.objective, budget=BudgetConfig(rollouts=variant.rollouts))
-        chosen = with_words(chosen, config.select, "--select")
+        chosen = with_words(replace(taken, **variant.changes), config.select, "--select")
         return Stage(run, replace(chosen, out=f"{out}/{run}", loop=replace(chosen.loop, seed=seed)), needs)
 
     def sample(name: str, model: str, needs: tuple[str, ...]) -> Stage:

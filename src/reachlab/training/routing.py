@@ -140,5 +140,5 @@ def _options(config: RoutingConfig) -> dict[str, object]:
         "update": config.default_update,
         "share": config.probe_share,
     }
-    taken = set(signature(METHODS[config.routing]).parameters)
+    taken = signature(METHODS[config.routing]).parameters
     return {name: value for name, value in said.items() if name in taken}
