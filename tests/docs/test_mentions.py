@@ -20,7 +20,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 OURS = re.compile(r"(?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|html|js|css|csv|svg|png)(?:::\w+)?|(?:[\w-]+/)+")
 """A path to a file of ours, or a folder."""
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]*")
 ELSEWHERE = {"baselines/", "data/", "models/", "openai/", "lcb_runner/evaluation/testing_util.py"}
 MADE = re.compile(
     r"(report\.html$|my_rewards\.py$|runs|OUT|RUN|checkpoints|tokens|tensorboard|wandb|state|samples|model|step-\d+|base|logs)(/|$)"

@@ -1,4 +1,4 @@
-"""Result B: dense gradients for the routers of sparse mixtures of experts (Default MoE, arXiv 2504.12463)."""
+"""Dense gradients for the routers of sparse mixtures of experts (Default MoE, arXiv 2504.12463)."""
 
 from reachlab.moe.densify import Densified, densified, densify, undensify
 from reachlab.moe.storage import restore, save, saved
