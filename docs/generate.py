@@ -1,4 +1,4 @@
-"""Writes the parts of the documents that the code knows: trees, and tables of rooms, tasks, benchmarks, algorithms, rules.
+"""Writes the parts of the documents that the code knows: a tree, and tables of rooms, tasks, algorithms.
 
 A part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``; what stands there is replaced. `make docs` runs
 this; a test fails where a document is not what it would write.
@@ -9,7 +9,6 @@ this; a test fails where a document is not what it would write.
 import ast
 import re
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -65,9 +64,7 @@ def tree() -> str:
             module = path.suffix == ".py" and path.name != "__init__.py"
             if module or (path / "__init__.py").exists():
                 name = f"{'  ' * depth}{path.name}{'/' if path.is_dir() else ''}"
-                yield textwrap.shorten(sentence(doc_of(path)), 120 - 35, placeholder=" ...").join(
-                    (f"{name:<34} ", "\n")
-                )
+                yield f"{name:<34} {sentence(doc_of(path))}\n"
             if (path / "__init__.py").exists():
                 yield from lines(path, depth + 1)
 
