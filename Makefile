@@ -22,7 +22,7 @@ help:
 	@echo "make real    the paper's experiment on a real model, SmolLM2-135M: runs/real/report.html; half an hour"
 	@echo "make test    lint, format check, types, tests"
 	@echo "make lint | format | types | tests    one of these alone; format also mends"
-	@echo "make docs    writes the parts of the documents that the code knows: trees and tables"
+	@echo "make docs    writes the parts of the documents that the code knows (trees, tables), and wraps the rest"
 	@echo "make slow    the long tests: kills, attacks, several processes, simulations, Ray, vLLM and the real model where they are"
 	@echo "make vllm    a second environment, .venv-vllm, with vLLM for CPUs: --engine vllm runs there, and its tests"
 	@echo "make bench   the numbers in LOG.md, measured on this machine"
@@ -52,7 +52,8 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 docs: $(INSTALLED)
-	$(BIN)/python docs/generate.py
+		$(BIN)/python docs/generate.py
+	$(BIN)/python docs/wrap.py
 
 # What takes more than a few seconds, or needs a real model or another environment, is by itself: `make test` is for every change.
 tests: $(INSTALLED)
