@@ -12,14 +12,16 @@ WIDTH = 120
 LATER = ("CONTRIBUTING.md", "boundary.md", "formats.md", "sampling.md")
 STAYS = re.compile(r"\||#|!\[|<!--|$|---")
 ITEM = re.compile(r"(\s*)([-*]|\d+\.) ")
-MEANS_MORE = re.compile(r"[-+*>|#=]+$|\d+[.)]$|[#|>]")
+WORD = re.compile(r"(?:````.*?````|``[^`]*``|`[^`]{1,60}`|\S)+")
+"""What is not broken: a word, with the code that stands in it."""
+MEANS_MORE = re.compile(r"[-+*>|#=]+$|\d+[.)]$|[#|>]|```")
 """What may not begin a line, where it would be a list, a heading or a quotation."""
 
 
 def fill(text: str, indent: str, hang: str) -> Iterator[str]:
     """The lines of a paragraph or an item."""
     line, start = indent, True
-    for word in text.split():
+    for word in WORD.findall(text):
         if start or len(line) + 1 + len(word) <= WIDTH or MEANS_MORE.match(word):
             line, start = (line + word if start else f"{line} {word}"), False
         else:
@@ -39,7 +41,7 @@ def wrapped(text: str) -> str:
             item = ITEM.match(held[0])
             indent = item[0] if item else held[0][: len(held[0]) - len(held[0].lstrip())]
             hang = " " * len(indent) if item else indent
-            out.extend(fill(" ".join([held[0][len(indent) :], *held[1:]]), indent, hang))
+            out.extend(fill(" ".join([held[0][len(indent) :], *map(str.strip, held[1:])]), indent, hang))
             held.clear()
 
     for line in text.splitlines():

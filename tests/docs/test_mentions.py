@@ -28,6 +28,11 @@ MADE = re.compile(
 """What a command makes, and is therefore not in the repository."""
 
 
+def named(page: Path) -> list[str]:
+    """What stands in backticks in a page's prose."""
+    return CODE.findall(re.sub(r"(?<=\S)\n *(?=[^\s|#-])", " ", prose(page)))
+
+
 @functools.cache
 def files() -> frozenset[str]:
     """All files and folders of the repository, and their ends: `a/b.py`, `b.py`; `x/y/`, `y/`."""
@@ -61,7 +66,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_files_that_are_named_are_there(page: Path) -> None:
     missing = [
         code
-        for code in CODE.findall(prose(page))
+        for code in named(page)
         if OURS.fullmatch(code) and not MADE.match(code) and code not in ELSEWHERE
         if code.partition("::")[0] not in files() and code not in NOT_OURS.get(page.name, ())
     ]
@@ -116,13 +121,13 @@ def launchers() -> Iterator[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_options_that_are_named_are_there(page: Path) -> None:
     known = options() | set(launchers()) | FOREIGN.keys()
-    named = {option for code in CODE.findall(prose(page)) for option in OPTION.findall(code)}
-    assert not named - known, f"no command has {sorted(named - known)}"
+    options_here = {option for code in named(page) for option in OPTION.findall(code)}
+    assert not options_here - known, f"no command has {sorted(options_here - known)}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_commands_that_are_named_are_there(page: Path) -> None:
-    for code in CODE.findall(prose(page)):
+    for code in named(page):
         if not (said := re.match(r"reachlab ([a-z]+)(?: ([a-z]+)\b)?", code)):
             continue
         assert said[1] in ALL or said[1] == "moe", code
