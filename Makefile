@@ -15,13 +15,14 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 # One thread a process: the tests run side by side, and a small model gains little from a second thread.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help install vllm demo real real-model test lint format types tests slow bench clean
+.PHONY: help install vllm demo real real-model test lint format types tests docs slow bench clean
 
 help:
 	@echo "make demo    pretrain, RL, distil, sample, compare: runs/demo/report.html, in minutes, nothing downloaded but packages"
 	@echo "make real    the paper's experiment on a real model, SmolLM2-135M: runs/real/report.html; half an hour"
 	@echo "make test    lint, format check, types, tests"
 	@echo "make lint | format | types | tests    one of these alone; format also mends"
+	@echo "make docs    writes the parts of the documents that the code knows (trees, tables), and wraps the rest"
 	@echo "make slow    the long tests: kills, attacks, several processes, simulations, Ray, vLLM and the real model where they are"
 	@echo "make vllm    a second environment, .venv-vllm, with vLLM for CPUs: --engine vllm runs there, and its tests"
 	@echo "make bench   the numbers in LOG.md, measured on this machine"
@@ -49,6 +50,10 @@ format: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+
+docs: $(INSTALLED)
+		$(BIN)/python docs/generate.py
+	$(BIN)/python docs/wrap.py
 
 # What takes more than a few seconds, or needs a real model or another environment, is by itself: `make test` is for every change.
 tests: $(INSTALLED)

@@ -20,12 +20,17 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 OURS = re.compile(r"(?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|html|js|css|csv|svg|png)(?:::\w+)?|(?:[\w-]+/)+")
 """A path to a file of ours, or a folder."""
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]*")
 ELSEWHERE = {"baselines/", "data/", "models/", "openai/", "lcb_runner/evaluation/testing_util.py"}
 MADE = re.compile(
     r"(report\.html$|my_rewards\.py$|runs|OUT|RUN|checkpoints|tokens|tensorboard|wandb|state|samples|model|step-\d+|base|logs)(/|$)"
 )
 """What a command makes, and is therefore not in the repository."""
+
+
+def named(page: Path) -> list[str]:
+    """What stands in backticks in a page's prose."""
+    return CODE.findall(re.sub(r"(?<=\S)\n *(?=[^\s|#-])", " ", prose(page)))
 
 
 @functools.cache
@@ -61,7 +66,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_files_that_are_named_are_there(page: Path) -> None:
     missing = [
         code
-        for code in CODE.findall(prose(page))
+        for code in named(page)
         if OURS.fullmatch(code) and not MADE.match(code) and code not in ELSEWHERE
         if code.partition("::")[0] not in files() and code not in NOT_OURS.get(page.name, ())
     ]
@@ -116,13 +121,13 @@ def launchers() -> Iterator[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_options_that_are_named_are_there(page: Path) -> None:
     known = options() | set(launchers()) | FOREIGN.keys()
-    named = {option for code in CODE.findall(prose(page)) for option in OPTION.findall(code)}
-    assert not named - known, f"no command has {sorted(named - known)}"
+    options_here = {option for code in named(page) for option in OPTION.findall(code)}
+    assert not options_here - known, f"no command has {sorted(options_here - known)}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_commands_that_are_named_are_there(page: Path) -> None:
-    for code in CODE.findall(prose(page)):
+    for code in named(page):
         if not (said := re.match(r"reachlab ([a-z]+)(?: ([a-z]+)\b)?", code)):
             continue
         assert said[1] in ALL or said[1] == "moe", code

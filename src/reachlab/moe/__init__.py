@@ -1,4 +1,4 @@
-"""Result B: dense gradients for the routers of sparse mixtures of experts (Default MoE, arXiv 2504.12463).
+"""Dense gradients for the routers of sparse mixtures of experts (Default MoE, arXiv 2504.12463).
 
 What is offered here is imported when it is asked for: the command line reads the list of methods without torch.
 """

@@ -1,4 +1,4 @@
-"""The demo: results A and C on a laptop, from nothing, in minutes.
+"""The demo: what RL and distilling add to a small model, from nothing, in minutes.
 
 A base model learns Countdown from ordinary attempts, half of them wrong, that never divide. From it come three models:
 GRPO on 16 rollouts; GRPO on 16 of 64 rollouts chosen for their reward variance (PODS); and a model distilled from a

@@ -1,4 +1,4 @@
-"""Result A with pictures, from nothing, in minutes: what RL and distilling add to a model that sees.
+"""The demo with pictures: what RL and distilling add to a model that sees, from nothing, in minutes.
 
 The demo's pipeline on `scenes`: a small vision-language model learns to look from ordinary attempts, half of which
 misread something, and never sees an area asked for; RL, RL with PODS, and a solver that does show areas, come from it.
