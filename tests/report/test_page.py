@@ -166,8 +166,8 @@ def test_untrusted_text_stays_text(tmp_path: Path, make: SimpleNamespace) -> Non
             "histogram-1",
             "cover",
             "cover-difference",
-            "evidence-all",
-            "evidence-distinct",
+            "all-right",
+            "distinct-correct",
         )
     }
     for trace in found.figures["passk"]["data"]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from reachlab.boundary import gap
 from reachlab.boundary.clusters import Clusters
-from reachlab.boundary.comparison import Comparison, Curve, Model
+from reachlab.boundary.comparison import Comparison, Model
+from reachlab.boundary.curve import Curve
 from reachlab.boundary.family import Family
 from reachlab.boundary.histogram import accuracy_histogram
 from reachlab.boundary.noise import Over

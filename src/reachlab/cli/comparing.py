@@ -7,7 +7,7 @@ from typing import Any, Literal
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.shown import print_json, remark
+from reachlab.cli.output import print_json, remark
 from reachlab.errors import ReachlabError
 from reachlab.limits import RESAMPLING, check_numbers
 
@@ -97,23 +97,19 @@ def compare(config: Flat[CompareCommand]) -> None:
 
 def _document(comparison: Any, compared: Any, differing: Sequence[Any], memories: Sequence[Any]) -> dict[str, Any]:
     """All of a comparison as JSON has it; of tables there is less."""
-    from reachlab.report.entries import read_entries
-    from reachlab.report.findings import gather
-    from reachlab.report.support import supports_of
+    from reachlab.measures.kept import supports_of
+    from reachlab.report.entries import measure_entries, read_entries
 
     document: dict[str, Any] = comparison.to_dict()
     if compared is None:
         return document | {"support": [None, *(x.to_dict() for x in supports_of(comparison))]}
-    found = gather(comparison, read_entries(comparison, compared.stores)).to_dict()
-    return (
-        document
-        | found
-        | {
-            "matching": compared.matched.to_dict(),
-            "conditions": [one.to_dict() for one in differing],
-            "memory": [asdict(memory) for memory in memories],
-        }
-    )
+    results = measure_entries(comparison, read_entries(comparison, compared.stores))
+    further = {
+        "matching": compared.matched.to_dict(),
+        "conditions": [one.to_dict() for one in differing],
+        "memory": [asdict(memory) for memory in memories],
+    }
+    return document | results.to_dict() | further
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.shown import remark
+from reachlab.cli.output import remark
 from reachlab.studies.config import (
     AlgorithmsConfig,
     CheckpointsConfig,

@@ -21,6 +21,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from reachlab.boundary.duplicates import Copies, distinct_at, expected_copies
+from reachlab.measures.measure import Measure, Part, Result
+from reachlab.measures.measured_run import MeasuredRun
+from reachlab.measures.table import Table
 from reachlab.store.samples import SampleStore, verdicts
 from reachlab.text_hashes import hash_texts
 from reachlab.types import FILTERED
@@ -144,6 +147,46 @@ def find_duplicates(
     example = _example(store, [p.id for p in problems], table, row_C, count_C, long_C, groups["hash"].to_numpy())
     found = replace(found, example=example)
     return replace(found, warnings=tuple(_warnings(found, _seed_twice(seeds), decoding)))
+
+
+def copies_of(run: MeasuredRun) -> Duplicates:
+    """Equal samples of a run before its first look, unscored ones included."""
+    folder = run.store.folder
+    known = folder.read_json("run.json").get("config", {}).get("decoding") if folder.exists("run.json") else None
+    return find_duplicates(run.store, known if isinstance(known, dict) else None, run.ks(run.fewest), run.below)
+
+
+def _measured(run: MeasuredRun) -> Result:
+    found = run.once(copies_of)
+    seeds = "–" if found.same_seed is None else f"{found.same_seed:,}"
+    counts = (f"{found.samples:,}", f"{found.copies / max(1, found.samples):.1%}", f"{found.long_copies:,}", seeds)
+    row = (run.name, (*counts, " ".join(found.warnings) or "nothing unusual"))
+    head = ("samples", "equal to an earlier one", "long ones among these", "with an earlier one's seed", "remark")
+    line = f"copies: {found.copies:,} of {found.samples:,} samples are equal to another of their problem"
+    line += f", {found.long_copies:,} of them long" if found.long_copies else ""
+    if (chance := found.chance) is not None:
+        line += f"; {chance.pairs:,} equal pairs, {chance.expected:,.1f} ± {chance.deviation:,.1f} expected"
+    return Result(
+        tables=(Table("Copies", head, (row,)),),
+        document=found.to_dict(),
+        remarks=(line, *(f"warning: {warning}" for warning in found.warnings)),
+    )
+
+
+COPIES = Measure(
+    name="duplicates",
+    title="Copies",
+    caption="Equal samples, and whether chance explains them: equal seeds, long equal texts.",
+    source="Hoeffding 1948; ours",
+    compute=_measured,
+    unit="count",
+    part=Part(
+        id="copies",
+        heading="Equal samples",
+        lead="Samples have to be independent draws, or every interval is too narrow. Short answers repeat by chance; "
+        "long ones, or equal seeds, do not.",
+    ),
+)
 
 
 def _hashed(part: pa.Table) -> pa.Table:

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reachlab.report.texts import Excerpt, cut
+from reachlab.measures.table import cut
+from reachlab.report.texts import Excerpt
 from reachlab.store.parts import opened
 from reachlab.store.samples import LATER, REPEATING, SampleStore
 from reachlab.types import Status

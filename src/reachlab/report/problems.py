@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from reachlab.measures.table import cut
 from reachlab.report.blocks import packed
 from reachlab.report.entries import Entry
 from reachlab.report.picks import Pick, pick
 from reachlab.report.pictures import frame
-from reachlab.report.texts import asked, cut, spoken, written
+from reachlab.report.texts import asked, spoken, written
 from reachlab.types import Problem
 
 BUDGET = 6_000_000

@@ -16,11 +16,12 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from reachlab import __version__
+from reachlab.boundary.curve import Curve
 from reachlab.moe.fidelity import Fidelity
 from reachlab.moe.instruments import Reading, unused_warnings
 from reachlab.report.blocks import packed
 from reachlab.report.data import Data
-from reachlab.report.figures import Line, layout, name_y, plain
+from reachlab.report.figures.plots import Line, layout, name_y, plain
 from reachlab.report.page import HERE, policy, script_json
 from reachlab.report.styles import Style
 from reachlab.runs import write_atomically
@@ -182,7 +183,7 @@ def over_layers(lines: Sequence[Line], names: Sequence[str], unit: str, form: st
     figure = layout(go.Figure())
     for line in lines:
         figure.add_scatter(
-            x=line.x, y=line.y, mode="lines+markers", name=plain(line.name, 28), legendgroup=line.name,
+            x=line.curve.x, y=line.curve.values, mode="lines+markers", name=plain(line.name, 28), legendgroup=line.name,
             line={"color": line.style.colour, "dash": line.style.dash, "width": 2},
             marker={"color": line.style.colour, "symbol": line.style.marker, "size": 8},
             hovertemplate=f"%{{fullData.name}}  <b>%{{y:{form}}}</b><extra></extra>",
@@ -252,7 +253,7 @@ def _pairs(square: Square) -> Data:
 
 
 def _line(name: str, style: Style, values: Sequence[float]) -> Line:
-    return Line(name=name, style=style, x=np.arange(len(values)), y=np.array(values))
+    return Line(name, style, Curve.exact(np.arange(len(values)), np.array(values)))
 
 
 def _rows(names: Sequence[str]) -> list[str]:

@@ -13,8 +13,9 @@ from rich.table import Table
 
 from reachlab.boundary.comparison import Comparison, Pair
 from reachlab.boundary.crossing import Crossing
+from reachlab.boundary.support import Support
+from reachlab.measures.kept import COLUMNS, support_rows, supports_of
 from reachlab.report.footnotes import footnotes
-from reachlab.report.support import support_table, supports_of
 
 WIDE, NARROW_KS = 120, 3
 """A terminal of fewer columns shows this many values of k."""
@@ -169,6 +170,17 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
         console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
     if comparison.pairs:
         console.print(support_table(supports_of(comparison)))
+
+
+def support_table(supports: Sequence[Support]) -> Table:
+    """Problems kept, grown and shrunk against the base, for a terminal."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
+    table.add_column("support", min_width=8, overflow="fold")
+    for column in COLUMNS:
+        table.add_column(column, justify="right", overflow="fold")
+    for name, cells in support_rows(supports, "\n"):
+        table.add_row(escape(name), *cells)
+    return table
 
 
 def _title(comparison: Comparison) -> str:

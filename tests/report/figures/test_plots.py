@@ -6,15 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachlab.report import figures
-from reachlab.report.figures import MAX_POINTS, Line, Mark, plain, powers_of_two, thin
+from reachlab.boundary.curve import Curve
+from reachlab.report.figures import plots
+from reachlab.report.figures.plots import MAX_POINTS, Line, Mark, plain, powers_of_two, thin
 from reachlab.report.styles import Style, shorten
 
 
 def line(index: int, y: list[float], *, band: bool = True) -> Line:
     values = np.array(y)
-    ends = {"low": values - 0.1, "high": values + 0.1} if band else {}
-    return Line(name=f"m{index}", style=Style(index), x=np.arange(1, len(y) + 1), y=values, **ends)
+    x = np.arange(1, len(y) + 1)
+    curve = Curve(x, values, values - 0.1, values + 0.1, 0.95) if band else Curve.exact(x, values)
+    return Line(f"m{index}", Style(index), curve)
 
 
 def drawn(figure: Any) -> dict[str, Any]:
@@ -39,8 +41,8 @@ def test_ticks_are_powers_of_two_and_the_end(n: int, ticks: list[int]) -> None:
 
 @pytest.mark.parametrize("n", [1, 5, 64, 1024, 1025, 4096, 100_000])
 def test_labels_have_room(n: int) -> None:
-    labels = [text for _, text in figures.k_ticks(n)]
-    assert [k for k, _ in figures.k_ticks(n)] == powers_of_two(n)
+    labels = [text for _, text in plots.k_ticks(n)]
+    assert [k for k, _ in plots.k_ticks(n)] == powers_of_two(n)
     assert labels[-1] == str(powers_of_two(n)[-1])
     assert len([text for text in labels if text]) <= 11
     assert n > 1024 or "" not in labels
@@ -85,7 +87,7 @@ def test_shortening_keeps_both_ends(name: str, longest: int) -> None:
 
 def test_passk_has_a_band_and_a_line_a_model_and_marks_crossings() -> None:
     mark = Mark(name="m1", style=Style(1), k=3)
-    found = drawn(figures.passk([line(0, [0.1, 0.2, 0.3, 0.4]), line(1, [0.3] * 4)], [mark], 4))
+    found = drawn(plots.passk([line(0, [0.1, 0.2, 0.3, 0.4]), line(1, [0.3] * 4)], [mark], 4))
     assert [trace.get("fill") for trace in found["data"]] == ["toself", "toself", None, None]
     assert {trace["legendgroup"] for trace in found["data"]} == {"m0", "m1"}
     assert found["layout"]["xaxis"]["type"] == "log"
@@ -99,7 +101,7 @@ def test_passk_has_a_band_and_a_line_a_model_and_marks_crossings() -> None:
 
 def test_crossing_labels_stand_in_rows_of_their_own() -> None:
     marks = [Mark(name=f"m{i}", style=Style(i), k=8 + i) for i in range(1, 6)]
-    found = drawn(figures.passk([line(0, [0.1] * 64)], marks, 64))
+    found = drawn(plots.passk([line(0, [0.1] * 64)], marks, 64))
     heights = [a["y"] for a in found["layout"]["annotations"] if "k = " in a["text"]]
     assert len(set(heights)) == 5
     assert "k = 9</b> ■" in str(found["layout"]["annotations"])
@@ -115,12 +117,12 @@ def test_every_colour_is_a_name_that_the_page_knows() -> None:
 
     css = (page.HERE / "page.css").read_text()
     every = [
-        figures.passk([line(i, [0.1, 0.2]) for i in range(9)], [Mark(name="a", style=Style(1), k=2)], 2),
-        figures.difference([line(1, [0.1, -0.2])], 2),
-        figures.strip(["a"], [np.array([0.0, 1.0])]),
-        figures.histogram(Style(2), ["0", "x", "1"], [1, 2, 3], 3),
-        figures.training([line(1, [0.1], band=False)]),
-        figures.phases(["a"], {str(i): [1.0] for i in range(9)}),
+        plots.passk([line(i, [0.1, 0.2]) for i in range(9)], [Mark(name="a", style=Style(1), k=2)], 2),
+        plots.difference([line(1, [0.1, -0.2])], 2),
+        plots.strip(["a"], [np.array([0.0, 1.0])]),
+        plots.histogram(Style(2), ["0", "x", "1"], [1, 2, 3], 3),
+        plots.training([line(1, [0.1], band=False)]),
+        plots.phases(["a"], {str(i): [1.0] for i in range(9)}),
     ]
 
     def colours(value: Any) -> set[str]:
@@ -136,20 +138,20 @@ def test_every_colour_is_a_name_that_the_page_knows() -> None:
 
 
 def test_difference_is_in_points() -> None:
-    found = figures.difference([line(1, [0.25, -0.5])], 2)
+    found = plots.difference([line(1, [0.25, -0.5])], 2)
     assert found.data[1].y.tolist() == [25, -50]
     np.testing.assert_allclose(found.data[1].customdata, [[15, 35], [-60, -40]])
 
 
 def test_one_k_has_error_bars_instead_of_bands() -> None:
-    found = figures.passk([line(0, [0.5])], [], 1).data[1]
+    found = plots.passk([line(0, [0.5])], [], 1).data[1]
     assert found.error_y.array.tolist() == pytest.approx([0.1])
     assert found.error_y.arrayminus.tolist() == pytest.approx([0.1])
-    assert figures.passk([line(0, [0.5, 0.6])], [], 2).data[1].error_y.array is None
+    assert plots.passk([line(0, [0.5, 0.6])], [], 2).data[1].error_y.array is None
 
 
 def test_strip_sets_never_apart() -> None:
-    found = figures.strip(["a", "b"], [np.array([0.0, 0.001]), np.array([0.5, 1.0])])
+    found = plots.strip(["a", "b"], [np.array([0.0, 0.001]), np.array([0.5, 1.0])])
     (trace,) = found.data
     assert trace.z.tolist() == [[0, 0.001], [0.5, 1]]
     below, above = (c for at, c in trace.colorscale if 0 < at < 1e-6)
@@ -157,4 +159,4 @@ def test_strip_sets_never_apart() -> None:
 
 
 def test_histogram_survives_no_problem_at_all() -> None:
-    assert figures.histogram(Style(0), ["0", "1"], [0, 0], 0).layout.yaxis.range == (0, 1)
+    assert plots.histogram(Style(0), ["0", "1"], [0, 0], 0).layout.yaxis.range == (0, 1)

@@ -6,7 +6,9 @@ import pyarrow as pa
 import pytest
 
 from reachlab.errors import ReachlabError
-from reachlab.measures.perplexities import judges_of, perplexity_rows, read_perplexities
+from reachlab.measures.measure import Missing, Result
+from reachlab.measures.measured_run import Intervals, MeasuredRun
+from reachlab.measures.surprise import SURPRISE, judges_of, perplexity_rows, read_perplexities
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 from reachlab.types import Problem, Sample, Verdict
@@ -127,3 +129,18 @@ def test_one_name_means_one_model(tmp_path: Path) -> None:
 def test_nothing_scored(tmp_path: Path) -> None:
     with pytest.raises(ReachlabError, match="not scored by any model; `reachlab score RUN --model JUDGE` does it"):
         read_perplexities([run_of(tmp_path, KEYS)])
+
+
+def test_all_runs_make_a_figure_a_judge_and_two_tables(tmp_path: Path) -> None:
+    base, rl = (run_of(tmp_path / name, KEYS, name) for name in ("base", "rl"))
+    put(base, "judge", SCORES)
+    runs = [MeasuredRun(store, Intervals(100)) for store in (base, rl)]
+    result = SURPRISE.compute(runs)
+    assert isinstance(result, Result)
+    (box,) = result.boxes
+    assert [(box.title, at) for at, _ in box.runs] == [("judge", 0)]
+    assert [table.caption for table in result.tables] == ["Perplexity of all answers", "Perplexity of right answers"]
+    assert [name for name, _ in result.tables[0].rows] == ["base", "rl"]
+    assert result.tables[0].rows[1][1] == ("–",)
+    assert result.document["judges"] == ["judge"]
+    assert isinstance(SURPRISE.compute(runs[1:]), Missing)

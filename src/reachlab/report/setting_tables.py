@@ -2,21 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from reachlab.report.texts import cut
+from reachlab.measures.table import Table, cut
 
 ABSENT = "–"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """One table. Without `columns` every row has a single value, which holds for all."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def flatten(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
@@ -33,7 +23,7 @@ def flatten(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
         )
 
 
-def side_by_side(what: str, documents: Mapping[str, Mapping[str, Any]]) -> list[Settings]:
+def side_by_side(what: str, documents: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     """The documents' settings as at most two tables: what is the same in all, and what differs."""
     flat = {name: dict(flatten(document)) for name, document in documents.items()}
     keys = dict.fromkeys(key for settings in flat.values() for key in settings)
@@ -42,9 +32,9 @@ def side_by_side(what: str, documents: Mapping[str, Mapping[str, Any]]) -> list[
     differ = tuple((key, found) for key, found in values.items() if len(set(found)) > 1)
     tables = []
     if differ:
-        tables.append(Settings(f"{what}: what differs", tuple(flat), differ))
+        tables.append(Table(f"{what}: what differs", tuple(flat), differ))
     if same:
-        tables.append(Settings(f"{what}: the same for all" if differ else what, (), same))
+        tables.append(Table(f"{what}: the same for all" if differ else what, (), same))
     return tables
 
 

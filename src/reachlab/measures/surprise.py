@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from reachlab.boundary.bootstrap import Weights, resampling_weights
 from reachlab.boundary.perplexity import Cell, Perplexity, PerplexityMatrix, perplexity
 from reachlab.errors import ReachlabError
+from reachlab.measures.measure import Boxes, Computed, JointMeasure, Missing, Part, Result
+from reachlab.measures.measured_run import MeasuredRun
+from reachlab.measures.table import Table
 from reachlab.store.samples import SampleStore, verdicts
 
 LOGPROB, TOKENS, RETOKENISED = "logprob:", "tokens:", "retokenised:"
@@ -185,3 +188,45 @@ def _answers(table: pa.Table, judge: str, problem_N: NDArray[np.int64], correct_
         correct_N=correct_N[scored_N],
         impossible=len(table) - tokens.null_count - int(scored_N.sum()),
     )
+
+
+def _surprise(runs: Sequence[MeasuredRun]) -> Computed:
+    """The matrix of all runs: a figure a judge, and two tables."""
+    stores = [run.store for run in runs]
+    if not any(map(judges_of, stores)):
+        return Missing()
+    settings = runs[0].intervals
+    matrix = read_perplexities(stores, resamples=settings.resamples, level=settings.level, seed=settings.seed)
+    boxes = []
+    for judge in matrix.judges:
+        cells = [matrix.cell(judge, writer) for writer in matrix.writers]
+        of_judge = tuple((i, cell.all) for i, cell in enumerate(cells) if cell is not None and cell.all is not None)
+        label = f"Quartiles of the perplexity of every model's answers under {judge}"
+        if of_judge:
+            boxes.append(Boxes(judge, label, of_judge))
+    tables = []
+    for correct, caption in ((False, "Perplexity of all answers"), (True, "Perplexity of right answers")):
+        rows = perplexity_rows(matrix, correct)
+        head = tuple(rows[0])[1:]
+        tables.append(Table(caption, head, tuple((row["answers of"], tuple(row[h] for h in head)) for row in rows)))
+    return Result(
+        tables=tuple(tables),
+        boxes=tuple(boxes),
+        document=matrix.to_dict(),
+        lead="" if matrix.same_tokens else NOTE_OTHER_TOKENS,
+    )
+
+
+SURPRISE = JointMeasure(
+    name="perplexity",
+    title="Perplexity",
+    caption="Median and quartiles over answers.",
+    source="arXiv 2504.13837",
+    compute=_surprise,
+    unit="count",
+    part=Part(
+        id="perplexity",
+        heading="Could the other have said it?",
+        lead=f"Perplexity of one model's answers under another. {READING}",
+    ),
+)

@@ -2,19 +2,20 @@ import io
 from pathlib import Path
 
 from rich.console import Console
-from tests.measures.evidence_runs import drawn, stored
+from tests.measures.small_runs import drawn, stored
 
-from reachlab.measures.chance_rate import guess
-from reachlab.measures.config import GuessConfig
-from reachlab.measures.evidence import read_evidence
-from reachlab.report.evidence_table import print_evidence
+from reachlab.measures.chance_rate import measure_chance
+from reachlab.measures.config import ChanceConfig
+from reachlab.measures.measured_run import Intervals, MeasuredRun
+from reachlab.measures.results import measure_run
+from reachlab.report.run_table import print_measures
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 
 
 def printed(store: SampleStore, width: int = 200) -> str:
     console = Console(file=io.StringIO(), width=width)
-    print_evidence(read_evidence(store, resamples=100), 0.95, console)
+    print_measures(measure_run(MeasuredRun(store, Intervals(100))), 0.95, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -31,9 +32,9 @@ def test_a_row_a_quantity_and_a_column_a_k(tmp_path: Path) -> None:
     assert (row[1], row[-1]) == ("11.3", "100.0")
     assert before.startswith("run [1]: 6 problems, 1,800 samples; shares in percent, 95% intervals")
     assert "1,746 of 1,800 samples are equal to another of their problem; 29,106 equal pairs" in before
-    assert "no guess: not measured; `reachlab guess" in before
+    assert "no guess: not measured; `reachlab chance" in before
     assert "maj@k counts drawn subsets, which adds a standard error of " in before
-    guess(GuessConfig(run=str(store.folder.path)))
+    measure_chance(ChanceConfig(run=str(store.folder.path)))
     after = printed(store)
     assert "luck@k" in after
     assert "uniform guessing 1%, pass@300 95.1%" in after

@@ -3,7 +3,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachlab.report.settings import ABSENT, flatten, of_run, side_by_side
+from reachlab.report.setting_tables import ABSENT, flatten, of_run, side_by_side
 
 
 def test_flatten_names_leaves_by_their_path() -> None:

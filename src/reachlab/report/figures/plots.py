@@ -4,7 +4,7 @@ Colours are references such as ``var(--ink)``: `page.js` puts in what the theme 
 users and plotly reads a little HTML in text, so every text that holds one goes through `plain`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from reachlab.boundary.curve import Curve
 from reachlab.report.styles import Style, shorten
 
 MAX_POINTS = 200
@@ -35,32 +36,21 @@ PHASES = (
 """Fill and hatching of each phase of training: no model's colour, and apart in grey too."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Line:
-    """One model's curve: `y` over `x`, between `low` and `high` where there is an interval.
-
-    `band_low` and `band_high` are the ends of a second, wider band around it.
-    """
+    """One model's curve."""
 
     name: str
     style: Style
-    x: np.ndarray
-    y: np.ndarray
-    low: np.ndarray | None = None
-    high: np.ndarray | None = None
-    band_low: np.ndarray | None = None
-    band_high: np.ndarray | None = None
+    curve: Curve
 
     def times(self, factor: float) -> "Line":
         """The same curve in another unit."""
-        low, high, band_low, band_high = (
-            None if end is None else end * factor for end in (self.low, self.high, self.band_low, self.band_high)
-        )
-        return replace(self, y=self.y * factor, low=low, high=high, band_low=band_low, band_high=band_high)
+        return replace(self, curve=self.curve.times(factor))
 
-    def intervals(self) -> list[np.ndarray]:
-        """The ends that there are: of the interval, then of the wider band."""
-        return [end for end in (self.low, self.high, self.band_low, self.band_high) if end is not None]
+    def points(self) -> Iterator[tuple[Any, ...]]:
+        """x, the value and the ends that there are of each point."""
+        return zip(self.curve.x, self.curve.values, *self.curve.intervals(), strict=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,14 +157,16 @@ def _k_axis(figure: go.Figure, n: int) -> None:
 def _add_lines(figure: go.Figure, lines: Sequence[Line], ticks: Sequence[int], form: str) -> None:
     """See-through bands and a line a model, with markers at the ticks only; bands lie under all lines."""
     for line in lines:
-        _add_area(figure, line, line.band_low, line.band_high, line.style.faint)
-        _add_area(figure, line, line.low, line.high, line.style.band)
+        ends = line.curve.intervals()
+        for at, colour in ((2, line.style.faint), (0, line.style.band)):  # the wider one lies below
+            if len(ends) > at:
+                _add_area(figure, line, ends[at], ends[at + 1], colour)
     for line in lines:
-        ends = line.intervals()
+        ends = line.curve.intervals()
         between = f"  (%{{customdata[0]:{form}}} to %{{customdata[1]:{form}}})" if ends else ""
         figure.add_scatter(
-            x=line.x,
-            y=line.y,
+            x=line.curve.x,
+            y=line.curve.values,
             customdata=np.stack(ends, axis=1) if ends else None,
             mode="lines+markers",
             line={
@@ -185,7 +177,7 @@ def _add_lines(figure: go.Figure, lines: Sequence[Line], ticks: Sequence[int], f
             marker={
                 "color": line.style.colour,
                 "symbol": line.style.marker,
-                "size": np.where(np.isin(line.x, ticks), 8, 0),
+                "size": np.where(np.isin(line.curve.x, ticks), 8, 0),
                 "opacity": 1,
                 "line": {"width": 0},
             },
@@ -196,11 +188,9 @@ def _add_lines(figure: go.Figure, lines: Sequence[Line], ticks: Sequence[int], f
         )
 
 
-def _add_area(figure: go.Figure, line: Line, low: np.ndarray | None, high: np.ndarray | None, colour: str) -> None:
-    if low is None or high is None:
-        return
+def _add_area(figure: go.Figure, line: Line, low: np.ndarray, high: np.ndarray, colour: str) -> None:
     figure.add_scatter(
-        x=np.concatenate([line.x, line.x[::-1]]),
+        x=np.concatenate([line.curve.x, line.curve.x[::-1]]),
         y=np.concatenate([high, low[::-1]]),
         fill="toself",
         fillcolor=colour,
@@ -214,11 +204,12 @@ def _add_area(figure: go.Figure, line: Line, low: np.ndarray | None, high: np.nd
 
 def _whisker(line: Line) -> dict[str, Any] | None:
     """The interval as an error bar, where a single point leaves no room for a band."""
-    if len(line.x) > 1 or line.low is None or line.high is None:
+    curve = line.curve
+    if len(curve.x) > 1 or not curve.level:
         return None
     return {
-        "array": line.high - line.y,
-        "arrayminus": line.y - line.low,
+        "array": curve.high - curve.values,
+        "arrayminus": curve.values - curve.low,
         "symmetric": False,
         "thickness": 1.5,
     }
@@ -383,8 +374,8 @@ def training(lines: Sequence[Line]) -> go.Figure:
     figure = layout(go.Figure(), margin={"t": 8})
     for line in lines:
         figure.add_scatter(
-            x=line.x,
-            y=line.y,
+            x=line.curve.x,
+            y=line.curve.values,
             mode="lines",
             line={"color": line.style.colour, "dash": line.style.dash, "width": 1.8},
             hovertemplate="%{fullData.name}  <b>%{y:.4g}</b><extra></extra>",
