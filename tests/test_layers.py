@@ -25,6 +25,7 @@ FLOORS = {
     **dict.fromkeys(("training", "report"), 4),
     "regime": 4.5,
     "studies": 5,
+    "checks": 5.5,
     "cli": 6,
     "__main__": 7,
 }
