@@ -47,7 +47,7 @@ def test_summary_holds_what_the_comparison_holds() -> None:
     assert [cell.text for cell in base.cells[3:]] == ["–", "–", "–", "–", "0"]
     assert rl.cells[4].text == percent(2 / 3 - (1 / 64 + 1) / 3)
     assert [cell.text for cell in rl.cells[5:]] == ["1", "1", "5"]
-    assert [cell.interval for cell in rl.cells[5:7]] == ["chance 1\nsurely 0", "chance 1\nsurely 1"]
+    assert [cell.interval for cell in rl.cells[5:7]] == ["chance 1\np<0.05: 0", "chance 1\np<0.05: 1"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from reachlab.boundary import gap
-from reachlab.boundary.clusters import Clusters
+from reachlab.boundary.cluster_mean import Clusters
 from reachlab.boundary.comparison import Comparison, Model
 from reachlab.boundary.curve import Curve
 from reachlab.boundary.family import Family

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from reachlab.boundary.bands import Band, critical, largest
 from reachlab.boundary.bootstrap import Floats, Weights
-from reachlab.boundary.clusters import Clusters
+from reachlab.boundary.cluster_mean import Clusters
 from reachlab.boundary.comparison import Pair
 from reachlab.boundary.coverage import coverage
 from reachlab.boundary.crossing import Crossings

@@ -80,8 +80,8 @@ def compare(config: Flat[CompareCommand]) -> None:
     Example: reachlab compare --matrix right.npz
     """
     from reachlab.pairing.conditions import conditions
-    from reachlab.report.conditions import print_conditions
-    from reachlab.report.memory import print_memories
+    from reachlab.report.condition_table import print_conditions
+    from reachlab.report.memory_table import print_memories
     from reachlab.report.tables import print_comparison
 
     comparison, compared = _compare(config.compare)
@@ -181,7 +181,7 @@ def power(config: Flat[PowerCommand]) -> None:
     Example: reachlab power runs/base-samples runs/pods-samples --points 1 2 5 --k 1 256
     """
     from reachlab.boundary.power import power_analysis
-    from reachlab.report.power import print_power
+    from reachlab.report.power_table import print_power
 
     runs = tuple(run for run in (config.base, config.other) if run)
     if not runs and not config.matrix:
@@ -255,7 +255,7 @@ def _memories(config: CompareConfig, comparison: Any, compared: Any) -> Any:
     """How the compared models complete questions, where runs say."""
     if not config.memory:
         return []
-    from reachlab.report.memory import read_memories
+    from reachlab.report.memory_table import read_memories
 
     models = [(model.name, stores) for model, stores in zip(comparison.models, compared.stores, strict=True)]
     return read_memories(config.memory, models, comparison.problem_ids, config.level)

@@ -13,7 +13,7 @@ from reachlab.boundary.answer_entropy import answer_entropy, frequency_entropy
 from reachlab.boundary.bootstrap import bootstrap_interval, resampling_weights
 from reachlab.boundary.curve import Curve
 from reachlab.measures.answers import Answers, read_answers
-from reachlab.measures.measure import Against, Computed, Look, Measure, Missing, Part, Result
+from reachlab.measures.measure import Against, Computed, FigureLook, Measure, Missing, PagePart, Result
 from reachlab.measures.measured_run import Intervals, MeasuredRun
 from reachlab.measures.table import Table
 
@@ -74,17 +74,17 @@ ANSWER_ENTROPY = Measure(
     source="arXiv 2507.14843; Zhang 2012",
     compute=variety,
     unit="nats",
-    part=Part(
+    part=PagePart(
         id="answers",
         heading="Final answers",
         lead="How many ways a model's samples of one problem come down: 0 where all say the same, at most "
         "1 + 1/2 + … + 1/(k − 1) where no two agree. A sample without a final answer counts as one more answer. The "
         "entropy of the frequencies is too low where samples are few; it is here to be read beside others' numbers.",
     ),
-    look=Look(axis="Answer entropy, nats"),
+    look=FigureLook(axis="Answer entropy, nats"),
     against=Against(
         compute=less_the_base,
         caption="Paired on the same problems at the same k, with intervals; below zero the model says fewer things.",
-        look=Look(axis="Answer entropy less the base's, nats"),
+        look=FigureLook(axis="Answer entropy less the base's, nats"),
     ),
 )

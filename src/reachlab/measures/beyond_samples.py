@@ -8,7 +8,7 @@ Models* (arXiv 2510.05197); the average of fits and the back-test are ours.
 import numpy as np
 
 from reachlab.boundary.extrapolation import Extrapolation, extrapolate
-from reachlab.measures.measure import Computed, Look, Measure, Missing, Part, Result
+from reachlab.measures.measure import Computed, FigureLook, Measure, Missing, PagePart, Result
 from reachlab.measures.measured_run import MeasuredRun
 from reachlab.measures.table import Table
 
@@ -52,11 +52,13 @@ BEYOND_SAMPLES = Measure(
     source="arXiv 2510.05197",
     compute=beyond_samples,
     compared=True,
-    part=Part(
+    part=PagePart(
         id="extrapolation",
         heading="Beyond the samples",
         lead="What more samples would show: zero-inflated beta-binomials fitted to the counts, and how far off they "
         "were.",
     ),
-    look=Look(label="pass@k of every model up to 16 times the samples drawn, with intervals", axis="pass@k", wide=True),
+    look=FigureLook(
+        label="pass@k of every model up to 16 times the samples drawn, with intervals", axis="pass@k", wide=True
+    ),
 )

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from reachlab.boundary.duplicates import Copies, distinct_at, expected_copies
-from reachlab.measures.measure import Measure, Part, Result
+from reachlab.measures.measure import Measure, PagePart, Result
 from reachlab.measures.measured_run import MeasuredRun
 from reachlab.measures.table import Table
 from reachlab.store.samples import SampleStore, verdicts
@@ -38,7 +38,7 @@ SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+class EqualPair:
     """Two samples of one problem that are equal, and how their text begins."""
 
     problem_id: str
@@ -68,7 +68,7 @@ class Duplicates:
     same_seed: int | None
     chance: Copies | None
     long_chance: Copies | None
-    example: Example | None
+    example: EqualPair | None
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -180,7 +180,7 @@ COPIES = Measure(
     source="Hoeffding 1948; ours",
     compute=_measured,
     unit="count",
-    part=Part(
+    part=PagePart(
         id="copies",
         heading="Equal samples",
         lead="Samples have to be independent draws, or every interval is too narrow. Short answers repeat by chance; "
@@ -216,7 +216,7 @@ def _example(
     count_C: Ints,
     long_C: NDArray[np.bool_],
     hash_C: NDArray[np.uint64],
-) -> Example | None:
+) -> EqualPair | None:
     """The first long text that comes twice, or the commonest text of all if none does."""
     if not (count_C > 1).any():
         return None
@@ -232,7 +232,7 @@ def _example(
         if (place := pc.index(here, True).as_py()) >= 0:
             text = str(store.read_part(path, ["text"])["text"][place])
             break
-    return Example(problem_id=problem_id, samples=(first, second), text=text[:SHOWN])
+    return EqualPair(problem_id=problem_id, samples=(first, second), text=text[:SHOWN])
 
 
 def _seed_twice(samples: pa.Table) -> str:
@@ -268,7 +268,7 @@ def _warnings(found: Duplicates, twice: str, decoding: Mapping[str, Any] | None)
         )
 
 
-def _such_as(example: Example | None) -> str:
+def _such_as(example: EqualPair | None) -> str:
     if example is None:
         return ""
     return f", such as {example.samples[0]} and {example.samples[1]} of problem {example.problem_id!r}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reachlab.errors import ReachlabError
 from reachlab.measures.contradictions import KINDS, NONE, Kind, find_contradictions
-from reachlab.measures.measure import Measure, Part, Result
+from reachlab.measures.measure import Measure, PagePart, Result
 from reachlab.measures.table import Table, cut
 from reachlab.store.samples import SampleStore, codes_of, verdicts
 from reachlab.tasks.base import Task
@@ -183,7 +183,7 @@ DOUBTS = Measure(
     source="ours",
     compute=lambda run: doubts_result(run.name, read_doubts(run.store)),
     unit="count",
-    part=Part(
+    part=PagePart(
         id="doubts",
         heading="Verdicts to look at",
         lead="A right answer in a text that was cut was found in unfinished work. A verdict that contradicts the final "

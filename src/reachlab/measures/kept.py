@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from reachlab.boundary.comparison import Comparison
 from reachlab.boundary.support import Share, Support, support
-from reachlab.measures.measure import Computed, Measure, Missing, Part, Result
+from reachlab.measures.measure import Computed, Measure, Missing, PagePart, Result
 from reachlab.measures.measured_run import MeasuredRun
 from reachlab.measures.table import Table
 
@@ -50,7 +50,7 @@ KEPT = Measure(
     compute=kept,
     unit="count",
     compared=True,
-    part=Part(
+    part=PagePart(
         id="support",
         heading="Kept, grown, shrunk",
         lead="Kept: solved by both; grown: by the model alone; shrunk: by the base alone. SRR is how much of what the "

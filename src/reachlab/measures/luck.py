@@ -8,11 +8,11 @@ of uniform guessing. The quantity is ours; that large k exhausts small answer sp
 from collections.abc import Iterator
 
 from reachlab.measures.chance_rate import ChanceRate, read_chance
-from reachlab.measures.measure import Computed, Measure, Missing, Part, Result
+from reachlab.measures.measure import Computed, Measure, Missing, PagePart, Result
 from reachlab.measures.measured_run import MeasuredRun
 from reachlab.measures.table import Table, percent
 
-PART = Part(
+PART = PagePart(
     id="luck",
     heading="Luck",
     lead="At large k a small answer space can be exhausted by guessing. This is how much of pass@k that could be.",

@@ -73,7 +73,7 @@ def result_of(computed: Computed) -> Result | Missing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class PagePart:
     """A part of the page, which measures share: its heading, and a line that says what it holds."""
 
     id: str
@@ -81,14 +81,14 @@ class Part:
     lead: str
 
 
-BESIDE = Part(
+BESIDE = PagePart(
     id="beside", heading="Beside pass@k", lead="What else the same samples say; the models that have the data."
 )
 """Where a measure stands that says nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class FigureLook:
     """How a figure departs from the usual one: what is drawn, for who cannot see it; the y axis' name, else the title;
     what the values are called in its data; and whether it takes the page's whole width."""
 
@@ -104,7 +104,7 @@ class Against:
 
     compute: Callable[[MeasuredRun, MeasuredRun], Computed]
     caption: str
-    look: Look = Look()
+    look: FigureLook = FigureLook()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +123,8 @@ class Shown:
     source: str
     row: str = ""
     unit: Unit = "share"
-    part: Part | None = BESIDE
-    look: Look = Look()
+    part: PagePart | None = BESIDE
+    look: FigureLook = FigureLook()
     compared: bool = False
 
 

@@ -10,7 +10,7 @@ from reachlab.boundary.averaged_fit import WeightedFit
 from reachlab.boundary.cover import cover, cover_difference
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.measures.beyond_samples import drawn_on
-from reachlab.measures.measure import Against, Computed, Look, Measure, Missing, Part
+from reachlab.measures.measure import Against, Computed, FigureLook, Measure, Missing, PagePart
 from reachlab.measures.measured_run import MeasuredRun
 
 
@@ -51,19 +51,19 @@ RELIABILITY = Measure(
     source="arXiv 2510.08325",
     compute=reliability,
     compared=True,
-    part=Part(
+    part=PagePart(
         id="cover",
         heading="How reliably",
         lead="Breadth at every depth: a model that is surer of fewer problems is above at the right and below at the "
         "left.",
     ),
-    look=Look(
+    look=FigureLook(
         label="Share of problems that each model solves at least as often as τ, over τ", column="cover", wide=True
     ),
     against=Against(
         compute=less_the_base,
         caption="In percentage points, paired on the same problems, with intervals.",
-        look=Look(
+        look=FigureLook(
             label="Difference in Cover@τ between each model and the base, over τ",
             axis="difference, points",
             column="difference",

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from reachlab.boundary.bootstrap import Weights, resampling_weights
-from reachlab.boundary.perplexity import Cell, Perplexity, PerplexityMatrix, perplexity
+from reachlab.boundary.perplexity import JudgedAnswers, Perplexity, PerplexityMatrix, perplexity
 from reachlab.errors import ReachlabError
-from reachlab.measures.measure import Boxes, Computed, JointMeasure, Missing, Part, Result
+from reachlab.measures.measure import Boxes, Computed, JointMeasure, Missing, PagePart, Result
 from reachlab.measures.measured_run import MeasuredRun
 from reachlab.measures.table import Table
 from reachlab.store.samples import SampleStore, verdicts
@@ -89,7 +89,7 @@ def read_perplexities(
         # Folders of one name in different places: the places tell them apart.
         writers = [store.folder.url.rstrip("/") for store in stores]
     known: dict[str, tuple[Identity, str]] = {}
-    cells: dict[tuple[str, str], Cell] = {}
+    cells: dict[tuple[str, str], JudgedAnswers] = {}
     same_tokens = True
 
     @lru_cache(maxsize=4)
@@ -122,7 +122,7 @@ def read_perplexities(
         same_tokens &= not any(pc.any(pc.not_equal(tokens[0], other)).as_py() for other in tokens[1:])
         for judge in judges:
             answers = _answers(table, judge, problem_N, correct_N)
-            cells[judge, writer] = Cell(
+            cells[judge, writer] = JudgedAnswers(
                 own=judges[judge].get("model") == model,
                 samples=len(table),
                 impossible=answers.impossible,
@@ -224,7 +224,7 @@ SURPRISE = JointMeasure(
     source="arXiv 2504.13837",
     compute=_surprise,
     unit="count",
-    part=Part(
+    part=PagePart(
         id="perplexity",
         heading="Could the other have said it?",
         lead=f"Perplexity of one model's answers under another. {READING}",

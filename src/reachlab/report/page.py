@@ -21,10 +21,10 @@ from plotly.offline import get_plotlyjs
 
 from reachlab import __version__
 from reachlab.boundary.comparison import Comparison
-from reachlab.measures.completions import Memory
+from reachlab.measures.completions import QuestionMemory
 from reachlab.measures.table import Table, cut
 from reachlab.pairing import conditions
-from reachlab.report import memory, problems, setting_tables, words
+from reachlab.report import memory_table, problem_browser, sentences, setting_tables
 from reachlab.report.blocks import packed
 from reachlab.report.entries import Entry, Runs, measure_entries, read_entries
 from reachlab.report.figures import of_measures, of_samples, of_training
@@ -49,7 +49,7 @@ def write_report(
     extra: Mapping[str, str] | None = None,
     remarks: Sequence[str] = (),
     notes: Sequence[str] = (),
-    memories: Sequence[Memory] = (),
+    memories: Sequence[QuestionMemory] = (),
 ) -> Path:
     """Write the report of a comparison as one HTML file, and return its path.
 
@@ -75,7 +75,7 @@ def write_report(
     every = [*figures.values(), *(figure for section in sections for figure in section.figures)]
     summary = summarise(comparison)
     rows = {row.name: row for row in summary.rows}
-    shelf = problems.shelve(entries, doubtful)
+    shelf = problem_browser.shelve(entries, doubtful)
     html = _template().render(
         css=(HERE / "page.css").read_text("utf-8"),
         policy=policy([*SCRIPTS, get_plotlyjs()]),
@@ -90,16 +90,16 @@ def write_report(
         others_said=[f"{pair.name} against {pair.base} is {against(pair)}" for pair in comparison.others],
         notes=[*notes, *footnotes(comparison)],
         conditions=_conditions(entries),
-        memories=memory.tabulate(memories),
-        meaning=memory.meaning(memories),
+        memories=memory_table.tabulate(memories),
+        meaning=memory_table.meaning(memories),
         comparison=comparison,
-        words=words,
+        sentences=sentences,
         models=entries,
         others=[e for e in entries if e.pair],
         columns=summary.columns,
         rows=[(e, rows[e.name]) for e in entries],
         coverage=[(e, _coverage(e)) for e in entries if e.pair],
-        lists=[(e, _lists(e)) for e in entries],
+        lists=[(e, _lists(e, sentences.below(comparison))) for e in entries],
         figures=figures,
         sections=sections,
         shelf=shelf,
@@ -141,8 +141,8 @@ def _template() -> jinja2.Template:
 
 
 def _coverage(entry: Entry) -> list[tuple[str, int, int]]:
-    """The four sets, their sizes and how many of each are sure, in an order that keeps what each of the two models
-    solved in one piece."""
+    """The four sets, their sizes and in how many of each the test tells the models apart, in an order that keeps what
+    each of the two models solved in one piece."""
     assert entry.pair is not None
     sets = entry.pair.coverage
     return [
@@ -151,16 +151,16 @@ def _coverage(entry: Entry) -> list[tuple[str, int, int]]:
     ]
 
 
-def _lists(entry: Entry) -> list[tuple[str, int, str, str]]:
+def _lists(entry: Entry, below: str) -> list[tuple[str, int, str, str]]:
     """Lists of problems: name, how many, the ids, and which problems the browser shows for it."""
     lists: list[tuple[str, tuple[str, ...] | None, str]] = [("solved", entry.model.solved, "")]
     if entry.pair:
         sets = entry.pair.coverage
         lists += [
             ("gained", sets.gained, "gained"),
-            ("surely gained", sets.surely_gained, "surely-gained"),
+            (f"gained with {below}", sets.surely_gained, "surely-gained"),
             ("lost", sets.lost, "lost"),
-            ("surely lost", sets.surely_lost, "surely-lost"),
+            (f"lost with {below}", sets.surely_lost, "surely-lost"),
         ]
     return [(name, len(ids), cut(fold_indices(ids), LISTED), show) for name, ids, show in lists if ids is not None]
 

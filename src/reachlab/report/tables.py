@@ -35,7 +35,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SummaryRow:
     """One model's numbers."""
 
     name: str
@@ -47,7 +47,7 @@ class Summary:
     """A table: `columns` head the cells of every row."""
 
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[SummaryRow, ...]
 
 
 def percent(share: float) -> str:
@@ -89,7 +89,7 @@ def summarise(comparison: Comparison, most: int = 0) -> Summary:
         cells = [Cell(percent(curve.values[i]), f"{100 * curve.low[i]:.1f}–{100 * curve.high[i]:.1f}") for i in at]
         if pairs:
             cells += _versus(pairs[model.name], comparison.ks) if model.name in pairs else [Cell("–")] * len(versus)
-        rows.append(Row(model.name, (*cells, Cell(f"{model.unscored:,}"))))
+        rows.append(SummaryRow(model.name, (*cells, Cell(f"{model.unscored:,}"))))
     return Summary((*(f"pass@{k}" for k in ks), *versus, "unscored"), tuple(rows))
 
 
@@ -104,13 +104,13 @@ def _versus(pair: Pair, ks: np.ndarray) -> list[Cell]:
 
 
 def _changed(pair: Pair, ids: Sequence[str], chance: float | None, sure: Sequence[str] | None) -> Cell:
-    """So many problems; how many of them two equal models would have shown, and how many are sure; of one sample of
-    each problem none can be."""
+    """So many problems; how many of them two equal models would have shown, and in how many the Holm-adjusted p is low;
+    of one sample of each problem in none."""
     if chance is None or sure is None:
         return Cell(str(len(ids)))
     if len(pair.difference.values) == 1:
         return Cell(str(len(ids)), f"chance {chance:.0f}")
-    return Cell(str(len(ids)), f"chance {chance:.0f}\nsurely {len(sure)}")
+    return Cell(str(len(ids)), f"chance {chance:.0f}\np<{1 - pair.difference.level:.2g}: {len(sure)}")
 
 
 NUMBERED = re.compile(r"(|.*[^\W\d]|.*[_/#:])(0|[1-9][0-9]{0,17})", re.DOTALL)

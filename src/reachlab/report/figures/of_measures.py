@@ -10,7 +10,7 @@ from reachlab.boundary.cover import Cover
 from reachlab.boundary.curve import Curve
 from reachlab.boundary.extrapolation import Extrapolation
 from reachlab.measures import load_measures
-from reachlab.measures.measure import Boxes, Look, Measure, Part, Result, Shown, Unit
+from reachlab.measures.measure import Boxes, FigureLook, Measure, PagePart, Result, Shown, Unit
 from reachlab.measures.results import Results
 from reachlab.measures.table import merged
 from reachlab.report.data import Data
@@ -18,7 +18,7 @@ from reachlab.report.entries import Entry
 from reachlab.report.figures import plots
 from reachlab.report.figures.plots import Line
 from reachlab.report.figures.section import Figure, Section
-from reachlab.report.words import DOUBTS
+from reachlab.report.sentences import DOUBTS
 
 FORMS: dict[Unit, str] = {"share": ".1%", "count": ".3g", "nats": ".3f"}
 QUARTILES = ("answers", "median", "lower_quartile", "upper_quartile", "mean", "corpus", "low", "high")
@@ -35,7 +35,7 @@ def sections(entries: Sequence[Entry], results: Results) -> list[Section]:
     return [section for section in made if section.figures or section.tables]
 
 
-def _section(part: Part, measures: Sequence[Shown], entries: Sequence[Entry], results: Results) -> Section:
+def _section(part: PagePart, measures: Sequence[Shown], entries: Sequence[Entry], results: Results) -> Section:
     figures: list[Figure] = []
     tables, leads, looked_at = [], [part.lead], False
     models: dict[str, Entry] = {}
@@ -82,7 +82,7 @@ def _less_the_base(measure: Shown, entries: Sequence[Entry], results: Results) -
 
 
 def _figure(
-    name: str, title: str, caption: str, look: Look, unit: Unit, curves: Sequence[tuple[Entry, Curve]],
+    name: str, title: str, caption: str, look: FigureLook, unit: Unit, curves: Sequence[tuple[Entry, Curve]],
     *, moved: bool = False,
 ) -> Figure:  # fmt: skip
     lines = [Line(e.name, e.style, curve) for e, curve in curves]

@@ -6,7 +6,7 @@ import numpy as np
 
 from reachlab.boundary.comparison import Comparison
 from reachlab.boundary.curve import Curve
-from reachlab.report import words
+from reachlab.report import sentences
 from reachlab.report.data import Data
 from reachlab.report.entries import Entry
 from reachlab.report.figures import plots
@@ -33,7 +33,7 @@ def passk(comparison: Comparison, entries: Sequence[Entry]) -> Figure:
         id="passk",
         title="pass@k",
         label="pass@k of every model over k, with intervals; the summary table has its numbers",
-        caption=words.passk_caption(comparison),
+        caption=sentences.passk_caption(comparison),
         plot=plots.passk(lines, marks, n),
         data=Data(("model", "k", "pass_at_k", "low", "high", "level"), rows),
         sketch=sketch(lines, marks, n),
@@ -57,7 +57,7 @@ def difference(comparison: Comparison, entries: Sequence[Entry]) -> Figure:
         id="difference",
         title="Difference in pass@k",
         label="Difference in pass@k between each model and the base over k, with intervals",
-        caption=words.difference_caption(comparison),
+        caption=sentences.difference_caption(comparison),
         plot=plots.difference(lines, int(ks[-1])),
         data=Data(names, rows),
     )
@@ -79,7 +79,7 @@ def strip(comparison: Comparison, entries: Sequence[Entry]) -> Figure:
         id="strip",
         title="Problem by problem",
         label="Accuracy of every model on every problem, as shaded strips",
-        caption=words.STRIP,
+        caption=sentences.STRIP,
         plot=plots.strip([e.name for e in entries], [a[order_P] for a in accuracies_P]),
         data=Data(names, rows),
         size="strip",
@@ -117,11 +117,9 @@ def _line(entry: Entry, curve: Curve, at: np.ndarray) -> Line:
 
 
 def _kinds(comparison: Comparison, entry: Entry) -> list[str | None]:
-    """Which of the four sets each problem is in; the sure ones say so."""
+    """Which of the four sets each problem is in."""
     if entry.pair is None:
         return [None] * len(comparison.problem_ids)
     sets = entry.pair.coverage
-    named = {name: getattr(sets, name) or () for name in ("both", "gained", "lost", "neither")}
-    sure = {"surely gained": sets.surely_gained or (), "surely lost": sets.surely_lost or ()}
-    kinds = {i: name for name, ids in {**named, **sure}.items() for i in ids}
+    kinds = {i: name for name in ("both", "gained", "lost", "neither") for i in getattr(sets, name)}
     return [kinds[i] for i in comparison.problem_ids]

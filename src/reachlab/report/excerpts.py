@@ -29,7 +29,7 @@ TEXTS = ("text", "tokens", "finish", "reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pick:
+class SampleExcerpt:
     """One stored sample, as the page shows it.
 
     `steps` says how many of how many hold, and `final` what the answer comes down to; None where the task does not.
@@ -48,7 +48,7 @@ class Pick:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class ChosenRows:
     """Where chosen samples are: N rows, by problem, the most wanted of each problem first."""
 
     problem_N: np.ndarray
@@ -61,9 +61,9 @@ class Rows:
 STATUSES: tuple[Status, ...] = ("correct", "wrong", "unscored")
 
 
-def pick(
+def read_excerpts(
     store: SampleStore, problem_ids: Sequence[str], most: int, longest: int, doubtful: Mapping[str, int] = NOTHING
-) -> list[list[Pick]]:
+) -> list[list[SampleExcerpt]]:
     """At most `most` samples of each problem, the most wanted first, with what texts cut to
     `longest` characters or fewer need. `doubtful` is a problem's sample that has to be shown.
 
@@ -72,13 +72,13 @@ def pick(
     """
     parts = store.parts()
     rows = choose(store, parts, problem_ids, most, doubtful)
-    found: list[Pick | None] = [None] * len(rows.problem_N)
+    found: list[SampleExcerpt | None] = [None] * len(rows.problem_N)
     for number in np.unique(rows.part_N).tolist():
         at_N = np.flatnonzero(rows.part_N == number)
         at_N = at_N[np.argsort(rows.row_N[at_N])]
         for at, texts in zip(at_N.tolist(), _texts(store, parts[number], rows.row_N[at_N]), strict=True):
-            found[at] = _pick(int(rows.sample_N[at]), STATUSES[rows.status_N[at]], texts, longest)
-    by_problem: list[list[Pick]] = [[] for _ in problem_ids]
+            found[at] = _excerpt(int(rows.sample_N[at]), STATUSES[rows.status_N[at]], texts, longest)
+    by_problem: list[list[SampleExcerpt]] = [[] for _ in problem_ids]
     for problem, one in zip(rows.problem_N.tolist(), found, strict=True):
         assert one is not None
         chosen = doubtful.get(problem_ids[problem]) == one.sample
@@ -92,7 +92,7 @@ def choose(
     problem_ids: Sequence[str],
     most: int,
     doubtful: Mapping[str, int] = NOTHING,
-) -> Rows:
+) -> ChosenRows:
     """Which rows of which parts to show: positions in `problem_ids`, `parts` and each part's rows."""
     ids, names = pa.array(problem_ids, pa.string()), pa.array(STATUSES, pa.string())
     columns: list[tuple[np.ndarray, ...]] = []
@@ -109,7 +109,7 @@ def choose(
         ))  # fmt: skip
     empty = np.empty(0, np.int64)
     rows = [np.concatenate(column) for column in zip(*columns, strict=True)] if columns else [empty] * 5
-    return Rows(*_wanted(rows, most, np.array([doubtful.get(i, -1) for i in problem_ids], np.int64)))
+    return ChosenRows(*_wanted(rows, most, np.array([doubtful.get(i, -1) for i in problem_ids], np.int64)))
 
 
 def _wanted(rows: Sequence[np.ndarray], most: int, first_P: np.ndarray) -> list[np.ndarray]:
@@ -163,9 +163,9 @@ def _of_group(file: pq.ParquetFile, group: int, columns: Sequence[str], row_N: n
             return
 
 
-def _pick(sample: int, status: Status, row: dict[str, Any], longest: int) -> Pick:
+def _excerpt(sample: int, status: Status, row: dict[str, Any], longest: int) -> SampleExcerpt:
     valid, steps = row.get("valid_steps"), row.get("steps")
-    return Pick(
+    return SampleExcerpt(
         sample=sample,
         status=status,
         text=Excerpt.of(row["text"] or "", longest),

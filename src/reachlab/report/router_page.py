@@ -47,7 +47,7 @@ class Square:
 
 
 @dataclass(frozen=True)
-class Method:
+class NamedStyle:
     """A method's name and look."""
 
     name: str
@@ -75,7 +75,7 @@ def write_routers(
         ReachlabError: the file cannot be written.
     """
     names = labels([r.layer for r in readings])
-    methods = [Method(name, Style(at)) for at, name in enumerate(fidelity or {})]
+    methods = [NamedStyle(name, Style(at)) for at, name in enumerate(fidelity or {})]
     drawn = {"load": load(readings, names), "entropy": certainty(readings, names)}
     data = {
         "load": Data(("layer", "expert", "times_mean_load"), [
@@ -110,7 +110,7 @@ def write_routers(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    html = environment.get_template("routers.html").render(
+    html = environment.get_template("router_page.html").render(
         **scripts,
         css=(HERE / "page.css").read_text("utf-8"),
         policy=policy(scripts.values()),

@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 
 from reachlab.pictures.scenes import scene
-from reachlab.report import problems
+from reachlab.report import problem_browser
 from reachlab.report.blocks import unpacked
 from reachlab.report.entries import Entry, read_entries
-from reachlab.report.picks import Pick
-from reachlab.report.pictures import frame
-from reachlab.report.problems import Shelf, interest, shelve
+from reachlab.report.excerpts import SampleExcerpt
+from reachlab.report.problem_browser import Shelf, interest, shelve
+from reachlab.report.problem_pictures import frame
+from reachlab.report.sentences import stored
 from reachlab.report.texts import Excerpt
-from reachlab.report.words import stored
 from reachlab.types import Chat, Problem
 
 
@@ -103,8 +103,8 @@ def test_verdicts_to_look_at_are_listed_shown_and_marked(demo: Any) -> None:
 
 def test_no_more_than_a_few_samples_a_problem(demo: Any) -> None:
     shelf = shelve(read_entries(*demo))
-    assert shelf.most == problems.MOST
-    assert shelf.stored == 60 * 4 * problems.MOST
+    assert shelf.most == problem_browser.MOST
+    assert shelf.stored == 60 * 4 * problem_browser.MOST
     assert shelf.drawn == 60 * 4 * 64
 
 
@@ -119,7 +119,7 @@ def test_a_budget_is_kept_and_used(many: list[Entry], budget: int) -> None:
 
 def test_a_small_budget_shortens_texts_before_it_drops_samples(many: list[Entry]) -> None:
     roomy, tight = shelve(many), shelve(many, budget=300_000)
-    assert (roomy.longest, roomy.cut) == (problems.LENGTHS[0], 0)
+    assert (roomy.longest, roomy.cut) == (problem_browser.LENGTHS[0], 0)
     assert tight.longest == 1_000
     assert tight.cut == tight.stored
     assert tight.bare == 0
@@ -157,7 +157,7 @@ def test_gained_and_lost_come_first(tmp_path: Path, make: SimpleNamespace) -> No
 
 
 def test_chunks_are_of_bounded_size(many: list[Entry], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(problems, "CHUNK", 100_000)
+    monkeypatch.setattr(problem_browser, "CHUNK", 100_000)
     shelf = shelve(many)
     opened(shelf)
     assert max(len(unpacked(chunk)) for chunk in shelf.chunks) < 200_000
@@ -165,17 +165,17 @@ def test_chunks_are_of_bounded_size(many: list[Entry], monkeypatch: pytest.Monke
 
 
 def test_steps_that_hold_are_told() -> None:
-    assert problems._steps((2, 5)) == "2 of 5 steps hold"
-    assert problems._steps((0, 0)) == "no steps to check"
+    assert problem_browser._steps((2, 5)) == "2 of 5 steps hold"
+    assert problem_browser._steps((0, 0)) == "no steps to check"
 
 
 def test_a_final_answer_is_not_said_twice() -> None:
-    said = Pick(
+    said = SampleExcerpt(
         sample=0, status="wrong", text=Excerpt.of("so 4", 10), tokens=0, stopped=False, reason="4, not 5",
         steps=None, final="4",
     )  # fmt: skip
-    assert problems._sample(said, 10)[2] == ["4, not 5"]
-    assert problems._sample(replace(said, reason=""), 10)[2] == ["final answer 4"]
+    assert problem_browser._sample(said, 10)[2] == ["4, not 5"]
+    assert problem_browser._sample(replace(said, reason=""), 10)[2] == ["final answer 4"]
 
 
 def test_the_page_says_what_it_holds() -> None:

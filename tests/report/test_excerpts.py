@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reachlab.errors import ReachlabError
-from reachlab.report import picks
-from reachlab.report.picks import pick
+from reachlab.report import excerpts
+from reachlab.report.excerpts import read_excerpts
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SCHEMA, SampleStore
 from reachlab.types import Problem, Sample, StepCheck, Verdict
@@ -56,7 +56,7 @@ def test_right_and_other_samples_by_turns(
     random.shuffle(rows)  # type: ignore[attr-defined]
     spread = [[sample(*row) for row in rows[at::parts]] for at in range(parts)]
     spread.append([sample(*row) for row in rows[:2]])  # what another writer also drew
-    found = pick(
+    found = read_excerpts(
         store(tmp_path_factory.mktemp("run"), [part for part in spread if part]),
         [f"p{p}" for p in range(len(verdicts))],
         most,
@@ -72,7 +72,7 @@ def test_right_and_other_samples_by_turns(
 @pytest.mark.parametrize("shown", range(6))
 def test_a_sample_that_has_to_be_shown_comes_first(tmp_path: Path, most: int, shown: int) -> None:
     found = store(tmp_path, [[sample(p, i, v) for i, v in enumerate("cwcwuc")] for p in ("a", "b")])
-    ones, others = pick(found, ["b", "a"], most, 100, {"a": shown, "gone": 0})
+    ones, others = read_excerpts(found, ["b", "a"], most, 100, {"a": shown, "gone": 0})
     assert [s.sample for s in ones] == wanted("cwcwuc", most)
     assert not any(s.doubtful for s in ones)
     rest = [i for i in wanted("cwcwuc", 9) if i != shown]
@@ -87,34 +87,34 @@ def test_what_is_told_of_a_sample(tmp_path: Path) -> None:
         verdict=VERDICTS["u"],
     )  # fmt: skip
     found = store(tmp_path, [[one]])
-    ((shown,),) = pick(found, ["p"], 2, 12)
+    ((shown,),) = read_excerpts(found, ["p"], 2, 12)
     assert (shown.sample, shown.status, shown.tokens, shown.stopped) == (3, "unscored", 7, True)
     assert (shown.reason, shown.steps) == ("late", None)
     assert shown.text.cut(12) == "aaaaaaaa\n… (48 characters left out) …\nbbbb"
     checked = replace(one, index=0, steps=StepCheck(2, 5), final_answer="36")
-    ((shown, _),) = pick(store(tmp_path, [[checked]]), ["p"], 2, 12)
+    ((shown, _),) = read_excerpts(store(tmp_path, [[checked]]), ["p"], 2, 12)
     assert (shown.steps, shown.final) == ((2, 5), "36")
 
 
 def test_parts_of_an_earlier_day_have_no_steps(tmp_path: Path) -> None:
     found = store(tmp_path, [[sample("p", 0, "c")]])
     pq.write_table(pq.read_table(found.parts()[0]).select(SCHEMA.names), found.parts()[0])
-    ((shown,),) = pick(found, ["p"], 2, 12)
+    ((shown,),) = read_excerpts(found, ["p"], 2, 12)
     assert (shown.steps, shown.final) == (None, None)
 
 
 def test_problems_that_were_not_asked_for_are_left_out(tmp_path: Path) -> None:
     found = store(tmp_path, [[sample("a", 0, "c"), sample("b", 0, "w")]])
-    assert [[s.text.head for s in one] for one in pick(found, ["b", "z"], 3, 100)] == [["b/0/w"], []]
-    assert pick(store(tmp_path / "empty", []), ["b"], 3, 100) == [[]]
+    assert [[s.text.head for s in one] for one in read_excerpts(found, ["b", "z"], 3, 100)] == [["b/0/w"], []]
+    assert read_excerpts(store(tmp_path / "empty", []), ["b"], 3, 100) == [[]]
 
 
 def test_rows_are_found_in_every_group_and_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picks, "ROWS", 3)
+    monkeypatch.setattr(excerpts, "ROWS", 3)
     found = store(tmp_path, [[sample(f"p{i % 7}", i, "cw"[i % 2]) for i in range(70)]])
     table = pq.read_table(found.parts()[0])
     pq.write_table(table, found.parts()[0], row_group_size=11)
-    for p, shown in enumerate(pick(found, [f"p{p}" for p in range(7)], 4, 100)):
+    for p, shown in enumerate(read_excerpts(found, [f"p{p}" for p in range(7)], 4, 100)):
         assert [s.text.head.split("/")[:2] for s in shown] == [[f"p{p}", str(s.sample)] for s in shown]
         assert len(shown) == 4
 
@@ -123,14 +123,14 @@ def test_only_groups_with_chosen_rows_are_read(tmp_path: Path, monkeypatch: pyte
     found = store(tmp_path, [[sample("p", i, "w") for i in range(100)]])
     pq.write_table(pq.read_table(found.parts()[0]), found.parts()[0], row_group_size=10)
     read: list[int] = []
-    whole = picks._of_group
+    whole = excerpts._of_group
 
     def watched(file: Any, group: int, *rest: Any) -> Any:
         read.append(group)
         return whole(file, group, *rest)
 
-    monkeypatch.setattr(picks, "_of_group", watched)
-    pick(found, ["p"], 8, 100)
+    monkeypatch.setattr(excerpts, "_of_group", watched)
+    read_excerpts(found, ["p"], 8, 100)
     assert read == [0]
 
 
@@ -144,11 +144,11 @@ def test_a_damaged_part_is_named(tmp_path: Path, make: SimpleNamespace) -> None:
     data[where : where + 12] = b"\xff" * 12
     Path(part).write_bytes(data)
     with pytest.raises(ReachlabError, match=r"part-.*: not a readable part"):
-        pick(found, ids, 2, 100)
+        read_excerpts(found, ids, 2, 100)
 
 
 def test_problems_keep_their_order(tmp_path: Path) -> None:
     ids = [f"p{i}" for i in range(50)]
     found = store(tmp_path, [[sample(i, 0, "c") for i in reversed(ids)]])
     found.write_problems([Problem(id=i, prompt="", answer="") for i in ids])
-    assert [s[0].text.head for s in pick(found, ids, 1, 100)] == [f"{i}/0/c" for i in ids]
+    assert [s[0].text.head for s in read_excerpts(found, ids, 1, 100)] == [f"{i}/0/c" for i in ids]

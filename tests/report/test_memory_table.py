@@ -15,10 +15,10 @@ from tests.tiny import loud, tiny_config, tiny_tokenizer
 
 from reachlab.boundary.binomial import exact_interval
 from reachlab.errors import ReachlabError
-from reachlab.measures.completions import Memory
+from reachlab.measures.completions import QuestionMemory
 from reachlab.models.build import build_model
 from reachlab.models.checkpoint import save_model
-from reachlab.report.memory import COLUMNS, ELSEWHERE, UNSEEN, meaning, print_memories, read_memories, tabulate
+from reachlab.report.memory_table import COLUMNS, ELSEWHERE, UNSEEN, meaning, print_memories, read_memories, tabulate
 from reachlab.runs import RunFolder
 from reachlab.sampling.completing import judge_answers, prefixed
 from reachlab.store.samples import SampleStore
@@ -122,9 +122,9 @@ def test_models_of_the_same_weights_share_a_row(tmp_path: Path) -> None:
     assert row.model == "cold, warm"
 
 
-def row(model: str, exact: int, *, among: bool = True) -> Memory:
+def row(model: str, exact: int, *, among: bool = True) -> QuestionMemory:
     low, high = exact_interval(exact, 40)
-    return Memory(
+    return QuestionMemory(
         model=model, run="r", share=0.6, compared=among, questions=40, missing=2, exact=exact, low=low, high=high,
         rouge_l=0.5, words=12.5, answers=39, right=3,
     )  # fmt: skip

@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as hnp
 
 import reachlab
 from reachlab.boundary.compare import compare
-from reachlab.boundary.matrix import compare_matrices, count_table, paired
 from reachlab.boundary.outcomes import Outcomes
+from reachlab.boundary.verdict_table import compare_matrices, count_table, paired
 from reachlab.errors import ReachlabError
 
 NAN = float("nan")

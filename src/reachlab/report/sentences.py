@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from reachlab.boundary.comparison import Comparison
 from reachlab.report.entries import Entry
 from reachlab.report.lineage import Training
-from reachlab.report.problems import Shelf
+from reachlab.report.problem_browser import Shelf
 from reachlab.report.tables import over
 
 
@@ -63,8 +63,8 @@ def summary_note(comparison: Comparison) -> str:
     versus = (
         " Crossing: the smallest k from which the base stays at or above the model. ΔSE: the base's pass@k minus the "
         "model's pass@1. Gained and lost: problems that only the model, or only the base, solved in as many samples of "
-        "both; chance: how many two equal models would have shown; surely so where an exact test, corrected for all "
-        "problems, tells the two models apart."
+        f"both; chance: how many two equal models would have shown; {below(comparison)}: in how many of them Fisher's "
+        "exact test tells the two models apart, Holm-adjusted for all problems."
     )
     return (
         f"Below each value its {comparison.level:.0%} interval over {over(comparison)}, at this k by itself "
@@ -84,25 +84,29 @@ def difference_caption(comparison: Comparison) -> str:
 
 
 def coverage_note(comparison: Comparison) -> str:
-    """What it takes to be surely gained or lost."""
+    """What the test of each problem is."""
     if any(p.coverage.surely_gained is None for p in comparison.pairs):
         return (
             "Samples that were drawn until enough were right, and those of several runs of a recipe, have no exact "
-            "test, so nothing is called surely gained or lost there."
+            "test, so no p is said there."
         )
+    return f"{below(comparison)}: of Fisher's exact test on the two models' counts, Holm-adjusted for all problems."
+
+
+def below(comparison: Comparison) -> str:
+    """What a problem's Holm-adjusted p is where it tells two models apart, as ``p < 0.05``."""
+    return f"p < {1 - comparison.level:.2g}"
+
+
+def changes(comparison: Comparison) -> tuple[tuple[str, str], ...]:
+    """Filters of the problem browser: its name for each, and ours."""
+    told = below(comparison)
     return (
-        "Surely: Fisher's exact test on the two models' counts, corrected for all problems (Holm), "
-        f"at {100 * comparison.level:g}%."
+        ("gained", "gained"),
+        ("lost", "lost"),
+        ("surely-gained", f"gained with {told}"),
+        ("surely-lost", f"lost with {told}"),
     )
-
-
-CHANGES = (
-    ("gained", "gained"),
-    ("lost", "lost"),
-    ("surely-gained", "surely gained"),
-    ("surely-lost", "surely lost"),
-)
-"""Filters of the problem browser: its name for each, and ours."""
 
 
 DOUBTS = ("doubts", "verdicts to look at")

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from reachlab.pairing.conditions import Condition
-from reachlab.report.conditions import print_conditions
+from reachlab.report.condition_table import print_conditions
 
 
 def printed(found: list[Condition]) -> str:

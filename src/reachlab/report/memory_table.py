@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from reachlab.errors import ReachlabError
-from reachlab.measures.completions import Memory, one_line, read_completions
-from reachlab.report.tables import Cell, Row, Summary, percent
+from reachlab.measures.completions import QuestionMemory, one_line, read_completions
+from reachlab.report.tables import Cell, Summary, SummaryRow, percent
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import bare_task
@@ -34,7 +34,7 @@ ELSEWHERE = "None of these questions is compared, so they say nothing of these v
 
 def read_memories(
     runs: Sequence[str], models: Sequence[tuple[str, Sequence[SampleStore]]], problem_ids: Sequence[str], level: float
-) -> list[Memory]:
+) -> list[QuestionMemory]:
     """The rows: of each run the compared questions, then the others.
 
     Args:
@@ -50,7 +50,7 @@ def read_memories(
     if not runs:
         return []
     among = _questions(models[0][1][0], problem_ids)
-    rows: list[tuple[int, Memory]] = []
+    rows: list[tuple[int, QuestionMemory]] = []
     for run in runs:
         name, folder = _named(run, [name for name, _ in models])
         found = read_completions(SampleStore(RunFolder(folder)))
@@ -89,7 +89,7 @@ def _questions(store: SampleStore, problem_ids: Sequence[str]) -> frozenset[str]
     return frozenset(one_line(task.question(p)) for p in store.problems() if p.id in wanted)
 
 
-def tabulate(memories: Sequence[Memory]) -> Summary:
+def tabulate(memories: Sequence[QuestionMemory]) -> Summary:
     """One row each, for the page and the terminal."""
     rows = []
     several = {m.model for m in memories for other in memories if m.model == other.model and m.run != other.run}
@@ -105,11 +105,11 @@ def tabulate(memories: Sequence[Memory]) -> Summary:
             Cell(f"{m.right:,} of {m.answers:,}" if m.answers else "–"),
             Cell(f"{m.words:g}"),
         )
-        rows.append(Row(f"{m.model} ({m.run})" if m.model in several else m.model, cells))
+        rows.append(SummaryRow(f"{m.model} ({m.run})" if m.model in several else m.model, cells))
     return Summary(COLUMNS, tuple(rows))
 
 
-def meaning(memories: Sequence[Memory]) -> str:
+def meaning(memories: Sequence[QuestionMemory]) -> str:
     """What the table says of the verdicts."""
     compared = [m for m in memories if m.compared]
     if not compared:
@@ -118,7 +118,7 @@ def meaning(memories: Sequence[Memory]) -> str:
     return SEEN.format(who=" or ".join(seen)) if seen else UNSEEN
 
 
-def print_memories(memories: Sequence[Memory], console: Console | None = None) -> None:
+def print_memories(memories: Sequence[QuestionMemory], console: Console | None = None) -> None:
     """Print the table and what it means; nothing where there are none."""
     if not memories:
         return

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from reachlab.boundary.bootstrap import resampling_weights
-from reachlab.boundary.clusters import Clusters
+from reachlab.boundary.cluster_mean import Clusters
 from reachlab.errors import ReachlabError
 
 LABELS = ["b", "a", "b", "c", "b"]

@@ -13,7 +13,7 @@ from tests.report.test_page import NASTY, Page
 
 from reachlab.moe.fidelity import Fidelity
 from reachlab.moe.instruments import Reading, Vectors
-from reachlab.report.routers import MOST_LAYERS, coactivation, labels, load, write_routers
+from reachlab.report.router_page import MOST_LAYERS, coactivation, labels, load, write_routers
 
 
 def reading(layer: int = 0, E: int = 4, active: int = 2, vectors: bool = True, **more: Any) -> Reading:

@@ -16,8 +16,8 @@ import numpy as np
 from reachlab.measures.table import cut
 from reachlab.report.blocks import packed
 from reachlab.report.entries import Entry
-from reachlab.report.picks import Pick, pick
-from reachlab.report.pictures import frame
+from reachlab.report.excerpts import SampleExcerpt, read_excerpts
+from reachlab.report.problem_pictures import frame
 from reachlab.report.texts import asked, spoken, written
 from reachlab.types import Problem
 
@@ -37,8 +37,8 @@ LISTED = 4_000_000
 EXTRA = 80
 """Characters that a sample takes beside its text."""
 
-Shelves = list[list[list[Pick]]]
-"""Picks by problem and model, the most wanted first."""
+Shelves = list[list[list[SampleExcerpt]]]
+"""Excerpts by problem and model, the most wanted first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +79,12 @@ def shelve(
     most = max(2, min(MOST, read // (len(problems) * len(entries))))
     order = interest(entries)[: max(1, read // (most * len(entries)))]
     doubtful = doubtful or [{} for _ in entries]
-    picks: Shelves = [[[] for _ in entries] for _ in problems]
+    excerpts: Shelves = [[[] for _ in entries] for _ in problems]
     for at, entry in enumerate(entries):
-        found = pick(entry.store, [problems[p].id for p in order], most, LENGTHS[0], doubtful[at])
+        found = read_excerpts(entry.store, [problems[p].id for p in order], most, LENGTHS[0], doubtful[at])
         for p, samples in zip(order, found, strict=True):
-            picks[p][at] = samples
-    kept, longest, starts, chunks = _fit(problems, picks, order, budget)
+            excerpts[p][at] = samples
+    kept, longest, starts, chunks = _fit(problems, excerpts, order, budget)
     return Shelf(
         index=packed(_json(_index(entries, problems, starts, doubtful))),
         chunks=tuple(chunks),
@@ -111,9 +111,9 @@ def interest(entries: Sequence[Entry]) -> list[int]:
 
 
 def _fit(
-    problems: Sequence[Problem], picks: Shelves, order: Sequence[int], budget: int
+    problems: Sequence[Problem], excerpts: Shelves, order: Sequence[int], budget: int
 ) -> tuple[Shelves, int, list[int], list[str]]:
-    """The picks to keep, the length to cut their texts to, and the chunks of both, within the budget.
+    """The excerpts to keep, the length to cut their texts to, and the chunks of both, within the budget.
 
     How far text shrinks is measured on some of it; if the whole shrinks less, it is done again with what was learned.
     """
@@ -121,22 +121,22 @@ def _fit(
         (turn, p, at)
         for turn in range(MOST)
         for p in order
-        for at, samples in enumerate(picks[p])
+        for at, samples in enumerate(excerpts[p])
         if turn < len(samples)
     ]
-    length_S = np.array([picks[p][at][turn].text.length for turn, p, at in rounds])
+    length_S = np.array([excerpts[p][at][turn].text.length for turn, p, at in rounds])
     early_S = np.array([turn < 2 for turn, *_ in rounds])
     fixed = sum(len(_json(_asked(p))) for p in problems)
-    shrink = _shrink(problems, picks, order[:: max(1, len(order) // 48)])
+    shrink = _shrink(problems, excerpts, order[:: max(1, len(order) // 48)])
     while True:
         room = budget / shrink - fixed
         costs = [np.minimum(length_S, longest) + EXTRA for longest in LENGTHS]
         fitting = next((at for at, cost_S in enumerate(costs) if cost_S[early_S].sum() <= room), len(LENGTHS) - 1)
         inside_S = np.cumsum(costs[fitting]) <= room
-        kept: Shelves = [[[] for _ in models] for models in picks]
+        kept: Shelves = [[[] for _ in models] for models in excerpts]
         for (turn, p, at), inside in zip(rounds, inside_S.tolist(), strict=True):
             if inside:
-                kept[p][at].append(picks[p][at][turn])
+                kept[p][at].append(excerpts[p][at][turn])
         starts, chunks = _chunks(problems, kept, LENGTHS[fitting])
         size = sum(map(len, chunks)) * 3 // 4
         if size <= budget or not inside_S.any():
@@ -144,9 +144,9 @@ def _fit(
         shrink *= 1.03 * size / budget
 
 
-def _shrink(problems: Sequence[Problem], picks: Shelves, some: Sequence[int]) -> float:
-    """Compressed bytes a character, of some problems with all their picks."""
-    text = _json([_shown(problems[p], picks[p], LENGTHS[0]) for p in some])
+def _shrink(problems: Sequence[Problem], excerpts: Shelves, some: Sequence[int]) -> float:
+    """Compressed bytes a character, of some problems with all their excerpts."""
+    text = _json([_shown(problems[p], excerpts[p], LENGTHS[0]) for p in some])
     return 1.02 * len(packed(text)) * 3 / 4 / len(text)
 
 
@@ -172,27 +172,27 @@ def _asked(problem: Problem) -> dict[str, Any]:
     return {"prompt": spoken(problem.prompt), "answer": cut(written(problem.answer))}
 
 
-def _shown(problem: Problem, models: Sequence[Sequence[Pick]], longest: int) -> dict[str, Any]:
-    return {**_asked(problem), "models": [[_sample(s, longest) for s in _as_drawn(picks)] for picks in models]}
+def _shown(problem: Problem, models: Sequence[Sequence[SampleExcerpt]], longest: int) -> dict[str, Any]:
+    return {**_asked(problem), "models": [[_sample(s, longest) for s in _as_drawn(excerpts)] for excerpts in models]}
 
 
-def _as_drawn(picks: Sequence[Pick]) -> list[Pick]:
+def _as_drawn(excerpts: Sequence[SampleExcerpt]) -> list[SampleExcerpt]:
     """Right ones first, each kind in the order it was drawn."""
-    return sorted(picks, key=lambda s: (s.status != "correct", s.sample))
+    return sorted(excerpts, key=lambda s: (s.status != "correct", s.sample))
 
 
-def _sample(pick: Pick, longest: int) -> list[Any]:
+def _sample(excerpt: SampleExcerpt, longest: int) -> list[Any]:
     """As short as it can be said: sample, status, remarks, text."""
-    final = pick.final if pick.final and not pick.reason.startswith(pick.final) else None
+    final = excerpt.final if excerpt.final and not excerpt.reason.startswith(excerpt.final) else None
     remarks = [
-        f"{pick.tokens:,} tokens" if pick.tokens else "",
-        "verdict to look at" if pick.doubtful else "",
-        "cut at the token limit" if pick.stopped else "",
+        f"{excerpt.tokens:,} tokens" if excerpt.tokens else "",
+        "verdict to look at" if excerpt.doubtful else "",
+        "cut at the token limit" if excerpt.stopped else "",
         f"final answer {final}" if final else "",
-        pick.reason,
-        _steps(pick.steps) if pick.steps else "",
+        excerpt.reason,
+        _steps(excerpt.steps) if excerpt.steps else "",
     ]
-    return [pick.sample, pick.status, [r for r in remarks if r], pick.text.cut(longest)]
+    return [excerpt.sample, excerpt.status, [r for r in remarks if r], excerpt.text.cut(longest)]
 
 
 def _steps(steps: tuple[int, int]) -> str:
@@ -210,14 +210,14 @@ def _index(
         "asked": asked([p.prompt for p in problems], share),
         "starts": starts,
         "doubts": [[at for at, p in enumerate(problems) if p.id in found] for found in doubtful],
-        "surely": [_surely(e, {p.id: at for at, p in enumerate(problems)}) for e in entries],
+        "surely": [_told_apart(e, {p.id: at for at, p in enumerate(problems)}) for e in entries],
         "accuracy": [e.accuracy.round(5).tolist() for e in entries],
         **{key: [getattr(e.outcomes, f"{key}_P").tolist() for e in entries] for key in ("n", "c", "unscored")},
     }
 
 
-def _surely(entry: Entry, position: Mapping[str, int]) -> dict[str, list[int]]:
-    """Positions of the problems that a model surely gained and lost."""
+def _told_apart(entry: Entry, position: Mapping[str, int]) -> dict[str, list[int]]:
+    """Positions of the problems that a model gained and lost with a low p."""
     if entry.pair is None:
         return {"gained": [], "lost": []}
     sets = entry.pair.coverage

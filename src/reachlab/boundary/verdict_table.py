@@ -20,7 +20,7 @@ WANTED = "1 is right, 0 wrong, an empty cell, nan or -1 unscored, and nothing el
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Table:
+class VerdictTable:
     """One model's table, counted. ``place`` is where it stands, for messages; ``problem_ids`` None: it has none."""
 
     name: str
@@ -31,7 +31,9 @@ class Table:
     unscored_P: Ints
 
 
-def count_table(name: str, right_PN: ArrayLike, problem_ids: Sequence[Any] | None = None, place: str = "") -> Table:
+def count_table(
+    name: str, right_PN: ArrayLike, problem_ids: Sequence[Any] | None = None, place: str = ""
+) -> VerdictTable:
     """Count a table's cells.
 
     Args:
@@ -56,7 +58,7 @@ def count_table(name: str, right_PN: ArrayLike, problem_ids: Sequence[Any] | Non
         p, n = np.unravel_index(int(strange_PN.argmax()), strange_PN.shape)
         raise ReachlabError(f"{place}[{p}, {n}] is {cells_PN[p, n].item()!r}: {WANTED}")
     c_P: Ints = true_PN.sum(axis=1, dtype=np.int64)
-    return Table(
+    return VerdictTable(
         name=name,
         place=place,
         problem_ids=ids,
@@ -66,7 +68,7 @@ def count_table(name: str, right_PN: ArrayLike, problem_ids: Sequence[Any] | Non
     )
 
 
-def paired(tables: Sequence[Table]) -> list[Outcomes]:
+def paired(tables: Sequence[VerdictTable]) -> list[Outcomes]:
     """The tables' outcomes, under ids by which `compare` can pair them; rows without ids are numbered from 0.
 
     Raises:

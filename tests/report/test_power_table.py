@@ -11,7 +11,7 @@ from tests.conftest import Command
 
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.power import power_analysis
-from reachlab.report.power import print_power
+from reachlab.report.power_table import print_power
 
 
 def sampled(name: str, rate: float, n: int) -> Outcomes:
