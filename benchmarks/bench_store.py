@@ -3,7 +3,7 @@
 Eight runs of 500 problems × 1,024 samples in parts of about 8,000, texts of 240 characters. *Outcomes* is what
 `reachlab compare` does first: each (problem, index) once, and the scored, correct and unscored of every problem. The
 peers read the same three columns and group by problem and verdict; they do not look whether a sample was stored
-twice, nor whether it belongs to a problem of the run. Also: everything `reachlab evidence` reads of one run, and
+twice, nor whether it belongs to a problem of the run. Also: everything `reachlab measures` reads of one run, and
 `reachlab.load_run`.
 
 Run: python benchmarks/bench_store.py [FOLDER] (it writes 1 GB to FOLDER, or uses what an earlier call left there)
@@ -23,7 +23,8 @@ import pyarrow.dataset as ds
 import reachlab
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.measures.copies import find_duplicates
-from reachlab.measures.evidence import read_evidence
+from reachlab.measures.measured_run import Intervals, MeasuredRun
+from reachlab.measures.results import measure_run
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 from reachlab.types import Problem, Sample, StepCheck, Verdict
@@ -121,8 +122,8 @@ def main(folder: Path) -> None:
     print(f"  chain outcomes of one run            {once:7.2f} s")
     copies = seconds(lambda: find_duplicates(store, None, [1, 1024]), repeats=3)
     print(f"  distinct texts and copies of one run {copies:7.2f} s   peak {peak():.2f} GB")
-    evidence = seconds(lambda: read_evidence(store), repeats=3)
-    print(f"  all evidence of one run              {evidence:7.2f} s   peak {peak():.2f} GB")
+    measures = seconds(lambda: measure_run(MeasuredRun(store, Intervals())), repeats=3)
+    print(f"  all measures of one run              {measures:7.2f} s   peak {peak():.2f} GB")
     frame = seconds(lambda: reachlab.load_run(folder / "run0"), repeats=3)
     print(f"  load_run of one run                  {frame:7.2f} s   peak {peak():.2f} GB")
     for name, peer in (

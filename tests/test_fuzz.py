@@ -19,10 +19,10 @@ import pytest
 from tests.conftest import Command
 
 from reachlab.cli.comparing import CompareConfig, PowerCommand
-from reachlab.cli.measures import EvidenceCommand, PerplexityCommand
+from reachlab.cli.measures import MeasuresCommand, PerplexityCommand
 from reachlab.cli.samples import TasksConfig
 from reachlab.errors import ReachlabError
-from reachlab.measures.config import EntropyConfig, GuessConfig, ScoreConfig
+from reachlab.measures.config import ChanceConfig, EntropyConfig, ScoreConfig
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import ReferenceConfig, SampleConfig, VerifyConfig
 from reachlab.store.samples import SampleStore
@@ -138,8 +138,8 @@ WORDS: dict[str, tuple[Any, Callable[[Path], tuple[str | Path, ...]]]] = {
     "sample": (SampleConfig, lambda w: ("--model", w / "none", "--task", TASK, "--out", w / "new")),
     "entropy": (EntropyConfig, lambda w: (w / "none", "--task", TASK)),
     "verify": (VerifyConfig, lambda w: (w / "base",)),
-    "guess": (GuessConfig, lambda w: (w / "base",)),
-    "evidence": (EvidenceCommand, lambda w: (w / "base",)),
+    "chance": (ChanceConfig, lambda w: (w / "base",)),
+    "measures": (MeasuresCommand, lambda w: (w / "base",)),
     "reference": (ReferenceConfig, lambda w: ("--task", TASK, "--out", w / "new")),
     "score": (ScoreConfig, lambda w: (w / "base", "--model", w / "none")),
     "perplexity": (PerplexityCommand, lambda w: (w / "base",)),
@@ -223,13 +223,13 @@ def test_there_are_as_many_cases_as_are_said() -> None:
     [
         *(("verify", "{w}/base", f"--timeout={t}") for t in ("-1", "0", "nan", "inf", "-inf")),
         *(("verify", "{w}/base", f"--workers={n}") for n in ("0", "-1")),
-        *(("guess", "{w}/base", f"--timeout={t}") for t in ("-1", "0", "nan", "inf")),
-        *(("guess", "{w}/base", f"--workers={n}") for n in ("0", "-1")),
+        *(("chance", "{w}/base", f"--timeout={t}") for t in ("-1", "0", "nan", "inf")),
+        *(("chance", "{w}/base", f"--workers={n}") for n in ("0", "-1")),
         *(("reference", "--task", TASK, "--out", "{w}/new", f"--verify-timeout={t}") for t in ("-1", "nan", "inf")),
         *(("reference", "--task", TASK, "--out", "{w}/new", f"--problems={n}") for n in ("0", "1000000000000")),
         *(("tasks", TASK, f"--seed={n}") for n in ("-1", str(2**64))),
         *(("compare", "{w}/base", f"--level={v}") for v in ("0", "1", "2", "-1", "nan")),
-        *(("evidence", "{w}/base", f"--level={v}") for v in ("0", "1", "2", "-1")),
+        *(("measures", "{w}/base", f"--level={v}") for v in ("0", "1", "2", "-1")),
         *(("perplexity", "{w}/base", f"--level={v}") for v in ("0", "1", "2", "-1")),
         *(("power", "{w}/base", "{w}/other", f"--level={v}") for v in ("0", "1", "2")),
         *(("power", "{w}/base", "{w}/other", f"--power={v}") for v in ("0", "1", "2", "inf")),
@@ -431,11 +431,11 @@ DAMAGES: dict[str, dict[str, Damage]] = {
 }
 READERS: dict[str, tuple[str, ...]] = {
     "compare": ("compare", "{r}", "{w}/other", "--json", *FAST),
-    "evidence": ("evidence", "{r}", "--json", *FAST),
+    "measures": ("measures", "{r}", "--json", *FAST),
     "perplexity": ("perplexity", "{r}", "--json", *FAST),
     "power": ("power", "{r}", "{w}/other", "--json"),
     "verify": ("verify", "{r}"),
-    "guess": ("guess", "{r}", "--json", "--shuffles", "1"),
+    "chance": ("chance", "{r}", "--json", "--shuffles", "1"),
 }
 
 
@@ -446,11 +446,11 @@ EACH = 25
 @pytest.fixture(scope="module")
 def guessed(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run with a `guess.json`."""
-    from reachlab.measures.chance_rate import guess
+    from reachlab.measures.chance_rate import measure_chance
 
     folder = tmp_path_factory.mktemp("guessed")
     shutil.copytree(world / "base", folder / "run")
-    guess(GuessConfig(run=str(folder / "run"), shuffles=1))
+    measure_chance(ChanceConfig(run=str(folder / "run"), shuffles=1))
     return folder / "run"
 
 
@@ -481,7 +481,7 @@ def test_damaged_files_of_a_run(
         failing = (runs_or_refuses if harmful else harmless)(command, words, wanted)
         if failing:
             wrong[what] = failing
-        elif name != "verify" and name != "guess" and state(run) != before:
+        elif name != "verify" and name != "chance" and state(run) != before:
             wrong[what] = "touched what was stored"
     assert not wrong, "\n".join(f"{what}: {failing}" for what, failing in wrong.items())
 

@@ -27,7 +27,7 @@ def compare_matrices(
     problem_ids: Sequence[Any] | Mapping[str, Sequence[Any]] | None = None,
     **options: Any,
 ) -> "Comparison":
-    """Compare models by tables of 0 and 1, a row a problem and a column a sample: see `reachlab.boundary.matrix`."""
-    from reachlab.boundary.matrix import compare_matrices
+    """Compare models by tables of 0 and 1, a row a problem and a column a sample: see `boundary/verdict_table.py`."""
+    from reachlab.boundary.verdict_table import compare_matrices
 
     return compare_matrices(right, problem_ids=problem_ids, **options)

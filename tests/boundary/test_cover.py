@@ -41,12 +41,12 @@ def test_at_least(n: int, c: int, tau: float) -> None:
 def test_measured_falls_from_the_solved_share_to_the_share_of_certain_problems() -> None:
     given = sampled("m", np.random.default_rng(0).beta(0.4, 0.6, 300), 32)
     found = cover(given, [1e-6, *TAUS], resamples=200)
-    assert (np.diff(found.measured) <= 0).all()
+    assert (np.diff(found.values) <= 0).all()
     assert (np.diff(found.smoothed) <= 0).all()
-    assert found.measured[0] == (given.c_P > 0).mean()
-    assert found.measured[-1] == (given.c_P == 32).mean()
-    assert (found.low <= found.measured + 1e-6).all()
-    assert (found.measured - 1e-6 <= found.high).all()
+    assert found.values[0] == (given.c_P > 0).mean()
+    assert found.values[-1] == (given.c_P == 32).mean()
+    assert (found.low <= found.values + 1e-6).all()
+    assert (found.values - 1e-6 <= found.high).all()
     assert found.name == "m"
 
 
@@ -69,7 +69,7 @@ def test_smoothed_takes_the_noise_off() -> None:
         p_P = rng.beta(0.5, 5, 400)
         truth_K = (p_P[:, None] >= taus).mean(axis=0)
         found = cover(sampled("m", p_P, 8, seed), taus, resamples=10)
-        measured.append(np.abs(found.measured - truth_K).mean())
+        measured.append(np.abs(found.values - truth_K).mean())
         smoothed.append(np.abs(found.smoothed - truth_K).mean())
     assert np.mean(smoothed) < np.mean(measured) / 3
 
@@ -81,11 +81,11 @@ def test_difference_is_paired() -> None:
     alone = cover(base, [0.5], resamples=500)
     found = cover_difference(base, other, [0.5], resamples=500)
     assert (found.base, found.name, found.problems) == ("base", "other", 200)
-    assert found.measured == pytest.approx(cover(other, [0.5], resamples=10).measured - alone.measured)
-    assert found.low[0] <= found.measured[0] <= found.high[0]
+    assert found.values == pytest.approx(cover(other, [0.5], resamples=10).values - alone.values)
+    assert found.low[0] <= found.values[0] <= found.high[0]
     assert found.high[0] - found.low[0] < (alone.high[0] - alone.low[0]) * 0.7
     reverse = cover_difference(other, base, [0.5], resamples=500)
-    assert reverse.measured == pytest.approx(-found.measured)
+    assert reverse.values == pytest.approx(-found.values)
 
 
 def test_fits_may_be_handed_in() -> None:
@@ -104,7 +104,7 @@ def test_difference_is_over_common_scored_problems() -> None:
     b = Outcomes("b", ("z", "y", "x"), np.array([7, 8, 8]), np.array([0, 2, 3]), np.array([1, 0, 0]))
     found = cover_difference(a, b, [0.2, 1.0], resamples=10)
     assert found.problems == 2
-    assert found.measured.tolist() == [0.0, -0.5]
+    assert found.values.tolist() == [0.0, -0.5]
     with pytest.raises(ReachlabError, match="a and c have no scored samples of a common problem"):
         cover_difference(a, Outcomes("c", ("q",), np.array([1]), np.array([1]), np.array([0])), [0.5])
 
@@ -112,7 +112,7 @@ def test_difference_is_over_common_scored_problems() -> None:
 def test_a_million_samples_and_all_alike() -> None:
     same = Outcomes("m", ("a", "b"), np.array([10**6] * 2), np.array([3 * 10**5] * 2), np.zeros(2, np.int64))
     found = cover(same, [0.29, 0.3, 0.31], resamples=10)
-    assert found.measured.tolist() == [1, 1, 0]
+    assert found.values.tolist() == [1, 1, 0]
     assert found.smoothed[[0, 2]] == pytest.approx(np.array([1.0, 0.0]), abs=1e-6)
     assert pass_at_k([4], [2], [1])[0, 0] == at_least(np.array([4]), np.array([2]), [0.5])[0, 0] / 2
 

@@ -49,7 +49,7 @@ def test_measured_stays_and_the_curve_goes_on_from_it() -> None:
 def test_the_order_of_the_ks_does_not_matter() -> None:
     given = sampled(BETA[:60], 16)
     found = extrapolate(given, [100, 1, 16, 100], resamples=10)
-    assert found.ks.tolist() == [1, 16, 100]
+    assert found.x.tolist() == [1, 16, 100]
     assert found.values == pytest.approx(extrapolate(given, [1, 16, 100], resamples=10).values)
 
 

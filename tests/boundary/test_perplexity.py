@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reachlab.boundary.bootstrap import Interval, resampling_weights
-from reachlab.boundary.perplexity import Cell, Perplexity, PerplexityMatrix, perplexity
+from reachlab.boundary.perplexity import JudgedAnswers, Perplexity, PerplexityMatrix, perplexity
 from reachlab.errors import ReachlabError
 
 answers = st.lists(
@@ -116,7 +116,7 @@ def test_what_cannot_be_summarised(problem: list[int], logprob: list[float], tok
 
 def test_a_matrix_is_plain_json_without_numbers_that_json_has_not() -> None:
     one = summarise([(0, -math.inf, 3)])
-    cell = Cell(own=True, samples=2, impossible=1, all=one, correct=None)
+    cell = JudgedAnswers(own=True, samples=2, impossible=1, all=one, correct=None)
     matrix = PerplexityMatrix(
         judges=("base", "rl"), writers=("base-samples",), cells={("rl", "base-samples"): cell}, same_tokens=True,
         resamples=50, level=0.8, seed=1,

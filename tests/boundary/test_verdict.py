@@ -16,11 +16,12 @@ def difference(*ends: Ends, p: float = 0.01, level: float = 0.95) -> Difference:
     values, low, high = np.array(ends).T
     p_K = np.full(len(ends), p)
     return Difference(
+        x=np.arange(len(ends)),
         values=values,
         low=(values + low) / 2,
         high=(values + high) / 2,
-        band_low=low,
-        band_high=high,
+        level=level,
+        band=(low, high),
         p=p_K,
         differing=np.full(len(ends), 5),
         sign=surely(low, high, p_K, level),

@@ -49,13 +49,14 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     """All blocks of a page, in order."""
-    found, inside = [], None
+    found = list[Block]()
+    inside: tuple[int, str, list[str]] | None = None
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         if not line.startswith("```"):
             if inside is not None:
                 inside[2].append(line)
         elif inside is None:
-            inside = (number, line[3:], [])  # type: tuple[int, str, list[str]] | None
+            inside = (number, line[3:], [])
         else:
             found.append(Block(page, inside[0], inside[1], "\n".join(inside[2])))
             inside = None

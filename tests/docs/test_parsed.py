@@ -13,7 +13,7 @@ from reachlab.cli.moe import moe_families, moe_inspect
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 SHOWN = [(block, command) for block in BLOCKS for command in block.commands]
-OTHERS = (
+OTHERS: tuple[str, ...] = (
     "make ",
     "transformers serve ",
     ".venv-vllm/bin/vllm ",
@@ -35,7 +35,7 @@ def silent(command: Callable[..., None]) -> Callable[..., None]:
     return nothing
 
 
-ALL = {**COMMANDS, "moe inspect": moe_inspect, "moe families": moe_families}
+ALL: dict[str, Callable[..., None]] = {**COMMANDS, "moe inspect": moe_inspect, "moe families": moe_families}
 
 
 def parse(words: list[str]) -> None:

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachlab.boundary.matrix import Table
+from reachlab.boundary.verdict_table import VerdictTable
 from reachlab.errors import ReachlabError
 from reachlab.imports.matrix_csv import read_csv
 
 WANTED = "1 is right, 0 wrong"
 
 
-def read(folder: Path, text: str) -> Table:
+def read(folder: Path, text: str) -> VerdictTable:
     path = folder / "t.csv"
     path.write_bytes(text.encode())
     return read_csv(str(path), "t")

@@ -4,7 +4,7 @@ import pytest
 
 from reachlab.boundary.binomial import exact_interval
 from reachlab.errors import ReachlabError
-from reachlab.measures.completions import Memory, check_same_part, one_line, read_completions
+from reachlab.measures.completions import QuestionMemory, check_same_part, one_line, read_completions
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
@@ -38,7 +38,7 @@ def test_the_first_sample_of_each_question_counts(store: SampleStore) -> None:
     found = read_completions(store)
     assert (found.run, found.weights, found.share) == ("cut", "weights", 0.5)
     low, high = exact_interval(2, 3, 0.9)
-    assert found.memory("m", level=0.9) == Memory(
+    assert found.memory("m", level=0.9) == QuestionMemory(
         model="m", run="cut", share=0.5, compared=False, questions=3, missing=2, exact=2, low=low, high=high,
         rouge_l=2.5 / 3, words=found.words_P[0], answers=0, right=0,
     )  # fmt: skip

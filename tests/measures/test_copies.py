@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.measures.evidence_runs import PLAIN, drawn, stored
+from tests.measures.small_runs import PLAIN, drawn, stored
 
 from reachlab.measures.copies import find_duplicates
 from reachlab.types import Problem, Verdict

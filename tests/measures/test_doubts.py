@@ -5,10 +5,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from tests.conftest import Command
-from tests.measures.evidence_runs import drawn, stored
+from tests.measures.small_runs import drawn, stored
 
 from reachlab.measures.doubts import read_doubts
-from reachlab.measures.evidence import read_evidence
+from reachlab.measures.measured_run import Intervals, MeasuredRun
+from reachlab.measures.results import measure_run
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.types import Problem, Sample, Verdict
@@ -130,7 +131,7 @@ def test_without_gold_answers_the_rest_is_found(tmp_path: Path, task: str | None
     found = read_doubts(store)
     assert found.kinds == {"silent": 1, "gold": 0, "number": 0, "split": 1}
     assert says in found.note
-    assert says in read_evidence(store, resamples=20).notes["gold"]
+    assert says in measure_run(MeasuredRun(store, Intervals(20))).notes["gold"]
 
 
 def test_the_tasks_file_need_not_be_there(tmp_path: Path) -> None:
@@ -147,12 +148,12 @@ def test_the_task_may_be_given(tmp_path: Path) -> None:
 def test_the_command_says_none(command: Command, tmp_path: Path) -> None:
     run(tmp_path / "run", doubtful())
     run(tmp_path / "quiet", [drawn("a", i, "5", right=True) for i in range(2)])
-    code, out, err = command("evidence", tmp_path / "run", "--resamples", "20")
+    code, out, err = command("measures", tmp_path / "run", "--resamples", "20")
     assert (code, err) == (0, "")
     assert "verdicts that contradict the final answer: 4, such as\n  problem b, sample 0: correct, and comes" in out
     assert "right although cut at the limit: 3; an answer in unfinished text, such as\n" in out
-    code, out, _ = command("evidence", tmp_path / "quiet", "--resamples", "20")
+    code, out, _ = command("measures", tmp_path / "quiet", "--resamples", "20")
     assert code == 0
     assert "right although cut at the limit: none\nverdicts that contradict the final answer: none\n" in out
-    code, out, _ = command("evidence", tmp_path / "run", "--resamples", "20", "--json")
+    code, out, _ = command("measures", tmp_path / "run", "--resamples", "20", "--json")
     assert json.loads(out)[0]["doubts"]["right_but_cut"] == 3

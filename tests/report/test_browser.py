@@ -603,7 +603,7 @@ def test_every_figure_saves_its_data(desk: Opened, demo: Any) -> None:
     rows = list(csv.DictReader(io.StringIO(saved(desk, "difference", "CSV").decode())))
     mine = [row for row in rows if row["model"] == "distilled"]
     at = [int(row["k"]) - 1 for row in mine]
-    for column, values in (("difference_points", found.values), ("band_high", found.band_high)):
+    for column, values in (("difference_points", found.values), ("band_high", found.band[1])):
         np.testing.assert_allclose([float(row[column]) for row in mine], 100 * values[at])
     rows = list(csv.DictReader(io.StringIO(saved(desk, "strip", "CSV").decode())))
     assert {row["problem_id"] for row in rows if row["against_base"] == "lost" and row["model"] == "grpo"} == set(

@@ -166,8 +166,8 @@ def test_untrusted_text_stays_text(tmp_path: Path, make: SimpleNamespace) -> Non
             "histogram-1",
             "cover",
             "cover-difference",
-            "evidence-all",
-            "evidence-distinct",
+            "all-right",
+            "distinct-correct",
         )
     }
     for trace in found.figures["passk"]["data"]:
@@ -250,7 +250,7 @@ def test_lists_of_problems_are_those_of_the_comparison(page: Page, demo: Any) ->
         assert fold_indices(model.solved) in page.flat
     for pair in comparison.pairs:
         assert fold_indices(pair.coverage.gained) in page.flat
-        assert f"{len(pair.coverage.surely_lost or ())} surely lost" in page.flat
+        assert f"{len(pair.coverage.surely_lost or ())} lost with p < 0.05" in page.flat
 
 
 def test_a_long_list_of_problems_says_what_is_missing(tmp_path: Path, make: SimpleNamespace) -> None:

@@ -3,8 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from reachlab.report import figures
-from reachlab.report.figures import Line, Mark
+from reachlab.boundary.curve import Curve
+from reachlab.report.figures import plots
+from reachlab.report.figures.plots import Line, Mark
 from reachlab.report.sketch import HEIGHT, WIDTH, sketch
 from reachlab.report.styles import Style
 
@@ -12,7 +13,7 @@ from reachlab.report.styles import Style
 def line(index: int, y: list[float]) -> Line:
     values = np.array(y)
     x = np.arange(1, len(y) + 1)
-    return Line(name=f"m{index}", style=Style(index), x=x, y=values, low=values - 0.1, high=values + 0.1)
+    return Line(f"m{index}", Style(index), Curve(x, values, values - 0.1, values + 0.1, 0.95))
 
 
 def points(path: str) -> np.ndarray:
@@ -21,7 +22,7 @@ def points(path: str) -> np.ndarray:
 
 def test_the_sketch_stands_where_the_figure_does() -> None:
     lines, marks = [line(0, [0.1, 0.2, 0.3, 0.4]), line(1, [0.3] * 4)], [Mark(name="m1", style=Style(1), k=3)]
-    drawn, plotted = sketch(lines, marks, 4), figures.passk(lines, marks, 4)
+    drawn, plotted = sketch(lines, marks, 4), plots.passk(lines, marks, 4)
     left, right = plotted.layout.xaxis.range
     bottom, top = plotted.layout.yaxis.range
     areas, mark, curves = drawn.strokes[:2], drawn.strokes[2], drawn.strokes[3:]

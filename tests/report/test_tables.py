@@ -7,11 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from tests.report.conftest import Measured
 
 from reachlab.boundary.compare import compare
 from reachlab.boundary.crossing import Crossing
 from reachlab.boundary.outcomes import Outcomes
-from reachlab.report.tables import crossing_cell, fold_indices, percent, print_comparison, shown_ks, summarise
+from reachlab.measures.kept import supports_of
+from reachlab.report.tables import (
+    crossing_cell,
+    fold_indices,
+    percent,
+    print_comparison,
+    shown_ks,
+    summarise,
+    support_table,
+)
 
 
 def outcomes(name: str, n: int, c: list[int], unscored: int = 0) -> Outcomes:
@@ -37,7 +47,7 @@ def test_summary_holds_what_the_comparison_holds() -> None:
     assert [cell.text for cell in base.cells[3:]] == ["–", "–", "–", "–", "0"]
     assert rl.cells[4].text == percent(2 / 3 - (1 / 64 + 1) / 3)
     assert [cell.text for cell in rl.cells[5:]] == ["1", "1", "5"]
-    assert [cell.interval for cell in rl.cells[5:7]] == ["chance 1\nsurely 0", "chance 1\nsurely 1"]
+    assert [cell.interval for cell in rl.cells[5:7]] == ["chance 1\np<0.05: 0", "chance 1\np<0.05: 1"]
 
 
 @pytest.mark.parametrize(
@@ -142,3 +152,13 @@ def test_a_narrow_terminal_shows_fewer_ks_and_whole_numbers() -> None:
     assert [f"pass@{k}" in wide for k in (1, 8, 64, 256, 300)] == [True] * 5
     assert [f"pass@{k} " in narrow for k in (1, 8, 64, 256, 300)] == [True, False, True, False, True]
     assert "…" not in narrow
+
+
+def test_support_stands_under_the_verdicts(demo: Measured) -> None:
+    _, _, table = printed(demo[0], 80).partition("\n support")
+    lines = [line.split() for line in table.splitlines()]
+    for found in supports_of(demo[0]):
+        (row,) = (line for line in lines if line[:1] == [found.name])
+        assert row[1:5] == [str(n) for n in (found.kept, found.grown, found.shrunk, found.out)]
+    assert support_table(supports_of(demo[0])).row_count == 3
+    assert "support" not in printed(compare([outcomes("only", 4, [1, 0])], resamples=50))

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reachlab.report.texts import Excerpt, asked, cut, spoken, written
+from reachlab.measures.table import cut
+from reachlab.report.texts import Excerpt, asked, spoken, written
 from reachlab.types import Chat
 
 

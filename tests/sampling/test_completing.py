@@ -9,7 +9,7 @@ from tests.tiny import TASK, kill_again_and_again, rows_of, touches
 
 from reachlab.engines.config import DecodingChoice
 from reachlab.errors import ReachlabError
-from reachlab.measures.completions import Memory, read_completions
+from reachlab.measures.completions import QuestionMemory, read_completions
 from reachlab.measures.doubts import read_doubts
 from reachlab.runs import RunFolder
 from reachlab.sampling.completing import longest_rest
@@ -169,7 +169,7 @@ def test_a_model_that_has_learned_a_benchmark_completes_it_and_no_fresh_question
 ) -> None:
     task = f"math:{benchmark(tmp_path / 'all.jsonl', 40)}"
     model = learn(task, tmp_path / "model", steps=160)
-    found: dict[str, Memory] = {}
+    found: dict[str, QuestionMemory] = {}
     for split in ("train", "test"):
         out = tmp_path / split
         words = ("sample", "--model", model, "--task", task, "--split", split, "--prefix", "0.6", "--out", out)

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.measures.evidence_runs import drawn, stored
+from tests.measures.small_runs import drawn, stored
 from tests.tiny import ENVIRONMENT
 
 import reachlab

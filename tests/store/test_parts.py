@@ -12,7 +12,7 @@ from tests.store.test_samples import PROBLEMS, sample
 from tests.tiny import in_a_fork
 
 from reachlab.errors import ReachlabError
-from reachlab.report.picks import pick
+from reachlab.report.excerpts import read_excerpts
 from reachlab.runs import RunFolder
 from reachlab.store.parts import opened, read_schema, write_parquet
 from reachlab.store.samples import SampleStore
@@ -64,7 +64,7 @@ def test_a_flipped_bit_in_a_column_stops_who_reads_it(store: SampleStore, column
             store.rejudge(part, [Judged(Verdict.correct())] * 30)
         if column == "text":
             with pytest.raises(ReachlabError, match="not a readable part"):
-                pick(store, ["a"], 3, 100)
+                read_excerpts(store, ["a"], 3, 100)
 
 
 def test_other_programs_read_a_part_and_we_read_theirs(store: SampleStore) -> None:

@@ -11,8 +11,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from reachlab.boundary import gap
-from reachlab.boundary.clusters import Clusters
-from reachlab.boundary.comparison import Comparison, Curve, Model
+from reachlab.boundary.cluster_mean import Clusters
+from reachlab.boundary.comparison import Comparison, Model
+from reachlab.boundary.curve import Curve
 from reachlab.boundary.family import Family
 from reachlab.boundary.histogram import accuracy_histogram
 from reachlab.boundary.noise import Over

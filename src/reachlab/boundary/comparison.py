@@ -1,33 +1,22 @@
 """What a comparison says: curves, paired differences, crossings, solved sets, gaps, verdicts (made by `compare`)."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from reachlab.boundary.bootstrap import Floats
 from reachlab.boundary.coverage import Coverage
 from reachlab.boundary.crossing import Crossing
+from reachlab.boundary.curve import Curve, plain
 from reachlab.boundary.gap import Gap
 from reachlab.boundary.histogram import Histogram
 from reachlab.boundary.noise import Over
 from reachlab.boundary.outcomes import Ints
-from reachlab.boundary.posterior import Posterior
-from reachlab.boundary.verdict import Difference, Verdict
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Curve:
-    """pass@k of one model, the mean over problems (and runs), with its interval at each k; all are (K,)."""
-
-    values: Floats
-    low: Floats
-    high: Floats
+from reachlab.boundary.verdict import Conclusion, Difference
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Model:
-    """One model on the shared problems; ``solved`` are those with a right sample.
+    """One model on the shared problems; ``curve`` is its pass@k, the mean over problems (and runs), and ``solved`` are
+    the problems with a right sample.
 
     ``runs`` are its runs, one a seed. ``least_n`` is the fewest scored samples of a problem, ``least`` that problem,
     ``short`` how many problems have less than half of the median. ``mean_n`` and ``unscored`` count its samples;
@@ -38,7 +27,7 @@ class Model:
     name: str
     runs: tuple[str, ...]
     curve: Curve
-    posterior: Posterior | None
+    posterior: Curve | None
     histogram: Histogram
     solved: tuple[str, ...]
     mean_n: float
@@ -60,7 +49,7 @@ class Pair:
     crossing: Crossing
     coverage: Coverage
     gap: Gap
-    verdict: Verdict
+    verdict: Conclusion
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -87,15 +76,5 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, strings and numbers for JSON; None for an open end of a crossing."""
-        found: dict[str, Any] = _plain(self)
+        found: dict[str, Any] = plain(self)
         return found
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value

@@ -17,12 +17,14 @@ intervals, the paired difference and the smoothed version are ours.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, ClassVar
 
 import numpy as np
 
 from reachlab.boundary.averaged_fit import WeightedFit, fit_average
 from reachlab.boundary.beta_binomial import distinct
 from reachlab.boundary.bootstrap import SHARE, bootstrap_interval, resampling_weights
+from reachlab.boundary.curve import Curve
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.stopping import Floats, Ints
 from reachlab.errors import ReachlabError
@@ -31,32 +33,31 @@ TAUS = tuple(i / 20 for i in range(1, 21))
 """The grid unless asked otherwise: 0.05, 0.1, ..., 1."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Cover:
-    """Cover@τ of one model; the arrays are (K,), one for each τ. The interval is that of what is measured."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Cover(Curve):
+    """Cover@τ of one model over τ, as measured, which the interval is of, and ``smoothed``."""
 
     name: str
-    taus: Floats
-    measured: Floats
-    low: Floats
-    high: Floats
     smoothed: Floats
-    level: float
+
+    OVER: ClassVar[str] = "taus"
+
+    def besides(self) -> dict[str, Any]:
+        """What is smoothed."""
+        return {"smoothed": self.smoothed}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, strings and numbers for JSON; `measured` is what `values` was called before."""
+        found = Curve.to_dict(self)
+        return found | {"measured": found["values"]}
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class CoverDifference:
-    """Cover@τ of one model minus the base's on the problems both have, with paired intervals; arrays are (K,)."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CoverDifference(Cover):
+    """Cover@τ of one model minus the base's on the problems both have, with paired intervals."""
 
-    name: str
     base: str
     problems: int
-    taus: Floats
-    measured: Floats
-    low: Floats
-    high: Floats
-    smoothed: Floats
-    level: float
 
 
 def cover(
@@ -86,8 +87,8 @@ def cover(
     low_K, high_K = bootstrap_interval(covered_PK, resampling_weights(len(ids), resamples, seed), level, SHARE)
     return Cover(
         name=outcomes.name,
-        taus=np.array(taus, np.float64),
-        measured=covered_PK.mean(axis=0),
+        x=np.array(taus, np.float64),
+        values=covered_PK.mean(axis=0),
         low=low_K,
         high=high_K,
         smoothed=smoothed_PK.mean(axis=0),
@@ -121,8 +122,8 @@ def cover_difference(
         name=other.name,
         base=base.name,
         problems=len(ids),
-        taus=np.array(taus, np.float64),
-        measured=difference_PK.mean(axis=0),
+        x=np.array(taus, np.float64),
+        values=difference_PK.mean(axis=0),
         low=low_K,
         high=high_K,
         smoothed=(other_smoothed_PK - base_smoothed_PK).mean(axis=0),

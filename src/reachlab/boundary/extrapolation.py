@@ -22,12 +22,14 @@ fits a beta-binomial. Where we depart: the average, the estimate for these very 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from reachlab.boundary.averaged_fit import Unknown, WeightedFit, fit_average, sum_by
 from reachlab.boundary.beta_binomial import BetaBinomial, distinct, fit_beta_binomial
 from reachlab.boundary.bootstrap import SHARE, bootstrap_interval, resampling_weights, tail
+from reachlab.boundary.curve import Curve
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.stopping import Floats, Ints
 from reachlab.errors import ReachlabError
@@ -60,8 +62,8 @@ class BackTest:
     error: Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Extrapolation:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Extrapolation(Curve):
     """pass@k with its interval (see above); the arrays are (K,).
 
     Up to ``largest_k`` the values are measured. Up to ``trusted_to`` they are trusted: a back-test that went as far
@@ -70,10 +72,6 @@ class Extrapolation:
     """
 
     name: str
-    ks: Ints
-    values: Floats
-    low: Floats
-    high: Floats
     population: Floats
     largest_k: int
     trusted_to: int
@@ -82,13 +80,16 @@ class Extrapolation:
     back_tests: tuple[BackTest, ...]
     tolerance: float
     resamples: int
-    level: float
     seed: int
+
+    def besides(self) -> dict[str, Any]:
+        """Whether each point is beyond the samples, and whether it is trusted."""
+        return {"extrapolated": self.x > self.largest_k, "trusted": self.x <= self.trusted_to}
 
     @property
     def trusted(self) -> bool:
         """Whether every k asked for is trusted."""
-        return int(self.ks[-1]) <= self.trusted_to
+        return int(self.x[-1]) <= self.trusted_to
 
 
 def extrapolate(
@@ -149,7 +150,7 @@ def extrapolate(
     trusted_to, words = _trust(used, back_tests, tolerance)
     return Extrapolation(
         name=used.name,
-        ks=ks_K,
+        x=ks_K,
         values=values_K,
         low=np.maximum(low_K, 0),
         high=np.minimum(high_K, 1),

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from reachlab.boundary.bands import Band, critical, largest
 from reachlab.boundary.bootstrap import Floats, Weights
-from reachlab.boundary.clusters import Clusters
-from reachlab.boundary.comparison import Curve, Pair
+from reachlab.boundary.cluster_mean import Clusters
+from reachlab.boundary.comparison import Pair
 from reachlab.boundary.coverage import coverage
 from reachlab.boundary.crossing import Crossings
+from reachlab.boundary.curve import Curve
 from reachlab.boundary.gap import Gap, sampling_efficiency_gap
 from reachlab.boundary.noise import Over
 from reachlab.boundary.outcomes import Ints
@@ -71,7 +72,8 @@ class Family:
             self._pair(i, j, difference, p_K, gap_k, same_within, alone=len(pairs) == 1)
             for (i, j), difference, p_K in zip(pairs, differences, self._p(differences, flips), strict=True)
         ]
-        return [Curve(curve.values_K, *curve.band.share_interval(self.level)) for curve in curves], found
+        shown = [Curve(self.ks, c.values_K, *c.band.share_interval(self.level), self.level) for c in curves]
+        return shown, found
 
     def _p(self, differences: "Sequence[_Difference]", flips: Sequence[Flips | None]) -> list[Floats]:
         """Each pair's p-values, and its band, with all pairs looked at."""
@@ -110,16 +112,16 @@ class Family:
         if sets.mid_p is not None and alone and not self.drawn.fixed:
             p_K = np.full(len(self.ks), sets.mid_p)  # one sample of each: the sign-flip test is McNemar's
         low_K, high_K = mean.band.interval(self.level)
-        band_low_K, band_high_K = mean.edges
         difference = Difference(
+            x=self.ks,
             values=mean.values_K,
             low=low_K,
             high=high_K,
-            band_low=band_low_K,
-            band_high=band_high_K,
+            level=self.level,
+            band=mean.edges,
             p=p_K,
             differing=mean.differing_K,
-            sign=surely(band_low_K, band_high_K, p_K, self.level),
+            sign=surely(*mean.edges, p_K, self.level),
             unit="problem" if self.clusters.single else "cluster",
             tested=mean.tested,
         )

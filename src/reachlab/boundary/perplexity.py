@@ -46,7 +46,7 @@ class Perplexity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class JudgedAnswers:
     """One writer under one judge. ``own``: the judge is the model that wrote.
 
     ``all`` is of all scored answers, ``correct`` of those that are right; None without one. ``samples`` counts what the
@@ -66,7 +66,7 @@ class PerplexityMatrix:
 
     judges: tuple[str, ...]
     writers: tuple[str, ...]
-    cells: Mapping[tuple[str, str], Cell]
+    cells: Mapping[tuple[str, str], JudgedAnswers]
     """By (judge, writer)."""
     same_tokens: bool
     """Whether all judges cut every writer's answers into as many tokens: else perplexities compare along a column, and
@@ -75,7 +75,7 @@ class PerplexityMatrix:
     level: float
     seed: int
 
-    def cell(self, judge: str, writer: str) -> Cell | None:
+    def cell(self, judge: str, writer: str) -> JudgedAnswers | None:
         """One writer under one judge."""
         return self.cells.get((judge, writer))
 

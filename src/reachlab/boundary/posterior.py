@@ -11,13 +11,12 @@ Bayes@N. Where we depart: they give every problem a flat prior, which at one sam
 the prior is learned from all problems (Gelman et al., *Bayesian Data Analysis*, chapter 5).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, betaln, expit, gammaln, log_expit, logit
 
 from reachlab.boundary.beta_binomial import distinct
+from reachlab.boundary.curve import Curve
 from reachlab.boundary.mixture_fit import Pairs
 from reachlab.boundary.outcomes import Ints, Outcomes
 from reachlab.boundary.stopping import Floats
@@ -33,17 +32,9 @@ UNLIKELY = 1e-6
 """Points that are so much less likely than the likeliest are outside."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Posterior:
-    """The posterior mean of pass@k on these problems, and an interval that holds `level` of it; all are (K,)."""
-
-    values: Floats
-    low: Floats
-    high: Floats
-
-
-def posterior_pass_at_k(outcomes: Outcomes, ks: Ints, level: float = 0.95) -> Posterior:
-    """pass@k of these problems, whatever samples are drawn next; samples drawn adaptively are as good as others."""
+def posterior_pass_at_k(outcomes: Outcomes, ks: Ints, level: float = 0.95) -> Curve:
+    """The posterior mean of pass@k on these problems, whatever samples are drawn next, and an interval that holds
+    `level` of it; samples drawn adaptively are as good as others."""
     pairs, _, counts_U = distinct(outcomes.n_P, outcomes.c_P)
     weight_H, a_HU, b_HU = _grid(pairs, counts_U)
     problems = counts_U.sum()
@@ -66,7 +57,7 @@ def posterior_pass_at_k(outcomes: Outcomes, ks: Ints, level: float = 0.95) -> Po
         low_K[at], high_K[at] = betaincinv(
             value * size, (1 - value) * size, np.array([(1 - level) / 2, (1 + level) / 2])
         )
-    return Posterior(values_K, low_K, high_K)
+    return Curve(ks, values_K, low_K, high_K, level)
 
 
 def _grid(pairs: Pairs, counts_U: Floats) -> tuple[Floats, Floats, Floats]:

@@ -35,7 +35,7 @@ from scipy.special import gammaln, ndtr, ndtri
 from reachlab.boundary.averaged_fit import WeightedFit, fit_average
 from reachlab.boundary.bands import Band, critical, student
 from reachlab.boundary.beta_binomial import distinct
-from reachlab.boundary.clusters import Clusters
+from reachlab.boundary.cluster_mean import Clusters
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.passk import none_right
 from reachlab.boundary.recipe import Recipe

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reachlab.boundary.bootstrap import CHUNK_ROWS, EQUAL, Floats, Weights, resampling_weights
-from reachlab.boundary.clusters import Clusters
+from reachlab.boundary.cluster_mean import Clusters
 from reachlab.boundary.noise import Noise, Over
 from reachlab.boundary.outcomes import Ints
 from reachlab.boundary.recipe import Recipe

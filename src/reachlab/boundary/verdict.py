@@ -19,6 +19,7 @@ import numpy as np
 from reachlab.boundary.bands import FEW
 from reachlab.boundary.bootstrap import EQUAL, Floats
 from reachlab.boundary.crossing import Crossing
+from reachlab.boundary.curve import Curve
 from reachlab.boundary.outcomes import Ints
 
 Label = Literal["wider", "narrower", "sharper only", "sharper", "blunter only", "blunter", "undecided"]
@@ -30,29 +31,25 @@ SAME_WITHIN = 0.03
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Conclusion:
     """The machine-readable word and the sentence that opens with it."""
 
     label: Label
     sentence: str
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Difference:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Difference(Curve):
     """Paired difference of two pass@k curves, other − base; all are (K,).
 
-    ``low`` and ``high`` are the interval at each k by itself; ``band_low`` and ``band_high`` hold the whole curve at
-    once. ``p`` is the sign-flip test's (of recipes the band's), adjusted for looking at every k and at all pairs;
-    ``tested`` is False where there is no such test, and p is 1: one model was sampled adaptively and the other not, or
-    by another rule. ``differing`` counts the ``unit``, problems or clusters of them, on which the two models' pass@k is
-    not the same; ``sign`` is +1 or −1 where the other model is surely ahead or behind, else 0.
+    ``low`` and ``high`` are the interval at each k by itself; ``band`` holds the whole curve at once. ``p`` is the
+    sign-flip test's (of recipes the band's), adjusted for looking at every k and at all pairs; ``tested`` is False
+    where there is no such test, and p is 1: one model was sampled adaptively and the other not, or by another rule.
+    ``differing`` counts the ``unit``, problems or clusters of them, on which the two models' pass@k is not the same;
+    ``sign`` is +1 or −1 where the other model is surely ahead or behind, else 0.
     """
 
-    values: Floats
-    low: Floats
-    high: Floats
-    band_low: Floats
-    band_high: Floats
+    band: tuple[Floats, Floats]
     p: Floats
     differing: Ints
     sign: Ints
@@ -63,9 +60,9 @@ class Difference:
         """The difference and the band there in percentage points, at position `at` of the K."""
         value, low, high = (
             f"{round(100 * float(x[at]), 1) + 0.0:+.1f}".replace("-", "−")  # + 0.0 turns −0.0 into 0.0
-            for x in (self.values, self.band_low, self.band_high)
+            for x in (self.values, *self.band)
         )
-        apart = self.band_low[at] > EQUAL or self.band_high[at] < -EQUAL
+        apart = self.band[0][at] > EQUAL or self.band[1][at] < -EQUAL
         caveat = f"; {self._why_not(at)}" if apart and self.sign[at] == 0 else ""
         return f"{value} points [{low}, {high}]{caveat}"
 
@@ -84,19 +81,20 @@ def surely(band_low_K: Floats, band_high_K: Floats, p_K: Floats, level: float) -
     return np.where(p_K <= 1 - level + 1e-12, apart_K, 0)
 
 
-def verdict(ks: Ints, difference: Difference, crossing: Crossing, same_within: float = SAME_WITHIN) -> Verdict:
+def verdict(ks: Ints, difference: Difference, crossing: Crossing, same_within: float = SAME_WITHIN) -> Conclusion:
     """Put the comparison of one model with its base into words; δ is `same_within`, a share."""
     first, last = int(difference.sign[0]), int(difference.sign[-1])
     accuracy = f"{_ACCURACY[first]} at k={ks[0]} ({difference.words(0)})"
     if len(ks) == 1:
         label = _ACCURATE[first]
-        return Verdict(label, f"{label}: {accuracy}; one value of k says nothing about reach")
-    alike_K = (difference.band_low > -same_within) & (difference.band_high < same_within)
+        return Conclusion(label, f"{label}: {accuracy}; one value of k says nothing about reach")
+    low_K, high_K = difference.band
+    alike_K = (low_K > -same_within) & (high_K < same_within)
     same = f"the same within {100 * same_within:g} points"
     reach = f"{same if not last and alike_K[-1] else _REACH[last]} at k={ks[-1]} ({difference.words(-1)})"
     if last and (difference.sign == last).all():
         label = _WIDTH[last]
-        return Verdict(label, f"{label} at every k: {accuracy}, {reach}")
+        return Conclusion(label, f"{label} at every k: {accuracy}, {reach}")
     joined = f"{accuracy} {'and' if first == last else 'but'} {reach}"
     if last or not first:
         label = _WIDTH[last] if last else "undecided"
@@ -111,7 +109,7 @@ def verdict(ks: Ints, difference: Difference, crossing: Crossing, same_within: f
         sentence = f"{label}; reach undecided: {accuracy}, {reach}"
     if first > 0 >= last and crossing.k is not None:
         sentence += f"; the base catches up at {_interval(crossing, int(ks[-1]))}"
-    return Verdict(label, sentence)
+    return Conclusion(label, sentence)
 
 
 _WIDTH: dict[int, Label] = {1: "wider", -1: "narrower"}

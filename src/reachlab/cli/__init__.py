@@ -11,6 +11,7 @@ from collections.abc import Callable
 import tyro
 
 from reachlab.cli import comparing, measures, moe, samples, studies, training
+from reachlab.cli.output import remark
 from reachlab.errors import ReachlabError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -23,8 +24,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "import": samples.import_,
     "export": samples.export,
     "verify": samples.verify,
-    "guess": measures.guess,
-    "evidence": measures.evidence,
+    "chance": measures.chance,
+    "measures": measures.measures,
     "reference": samples.reference,
     "score": samples.score,
     "perplexity": measures.perplexity,
@@ -34,10 +35,22 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "study": studies.study,
 }
 
+RENAMED = {"guess": "chance", "evidence": "measures"}
+"""Old names of commands, which go on working for one version."""
+
 app = tyro.extras.SubcommandApp()
 for _name, _command in COMMANDS.items():
     app.command(name=_name)(_command)
 app.command(moe.moe, name="moe", help=moe.HELP)
+
+
+def _present(words: list[str]) -> list[str]:
+    """A command line under the names of today; an old one is said."""
+    if not words or words[0] not in RENAMED:
+        return words
+    old, new = words[0], RENAMED[words[0]]
+    remark(f"`reachlab {old}` is called `reachlab {new}` now; the old name goes with the next version")
+    return [new, *words[1:]]
 
 
 def main() -> None:
@@ -46,7 +59,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names and answers may be no text that a terminal has
     try:
-        app.cli(prog="reachlab", description="Measure what a training stage added to a language model.")
+        description = "Measure what a training stage added to a language model."
+        app.cli(prog="reachlab", description=description, args=_present(sys.argv[1:]))
     except ReachlabError as error:
         # A message may quote what stands in a file, over several lines.
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

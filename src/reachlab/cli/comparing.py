@@ -7,7 +7,7 @@ from typing import Any, Literal
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.shown import print_json, remark
+from reachlab.cli.output import print_json, remark
 from reachlab.errors import ReachlabError
 from reachlab.limits import RESAMPLING, check_numbers
 
@@ -80,8 +80,8 @@ def compare(config: Flat[CompareCommand]) -> None:
     Example: reachlab compare --matrix right.npz
     """
     from reachlab.pairing.conditions import conditions
-    from reachlab.report.conditions import print_conditions
-    from reachlab.report.memory import print_memories
+    from reachlab.report.condition_table import print_conditions
+    from reachlab.report.memory_table import print_memories
     from reachlab.report.tables import print_comparison
 
     comparison, compared = _compare(config.compare)
@@ -97,23 +97,19 @@ def compare(config: Flat[CompareCommand]) -> None:
 
 def _document(comparison: Any, compared: Any, differing: Sequence[Any], memories: Sequence[Any]) -> dict[str, Any]:
     """All of a comparison as JSON has it; of tables there is less."""
-    from reachlab.report.entries import read_entries
-    from reachlab.report.findings import gather
-    from reachlab.report.support import supports_of
+    from reachlab.measures.kept import supports_of
+    from reachlab.report.entries import measure_entries, read_entries
 
     document: dict[str, Any] = comparison.to_dict()
     if compared is None:
         return document | {"support": [None, *(x.to_dict() for x in supports_of(comparison))]}
-    found = gather(comparison, read_entries(comparison, compared.stores)).to_dict()
-    return (
-        document
-        | found
-        | {
-            "matching": compared.matched.to_dict(),
-            "conditions": [one.to_dict() for one in differing],
-            "memory": [asdict(memory) for memory in memories],
-        }
-    )
+    results = measure_entries(comparison, read_entries(comparison, compared.stores))
+    further = {
+        "matching": compared.matched.to_dict(),
+        "conditions": [one.to_dict() for one in differing],
+        "memory": [asdict(memory) for memory in memories],
+    }
+    return document | results.to_dict() | further
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +181,7 @@ def power(config: Flat[PowerCommand]) -> None:
     Example: reachlab power runs/base-samples runs/pods-samples --points 1 2 5 --k 1 256
     """
     from reachlab.boundary.power import power_analysis
-    from reachlab.report.power import print_power
+    from reachlab.report.power_table import print_power
 
     runs = tuple(run for run in (config.base, config.other) if run)
     if not runs and not config.matrix:
@@ -259,7 +255,7 @@ def _memories(config: CompareConfig, comparison: Any, compared: Any) -> Any:
     """How the compared models complete questions, where runs say."""
     if not config.memory:
         return []
-    from reachlab.report.memory import read_memories
+    from reachlab.report.memory_table import read_memories
 
     models = [(model.name, stores) for model, stores in zip(comparison.models, compared.stores, strict=True)]
     return read_memories(config.memory, models, comparison.problem_ids, config.level)

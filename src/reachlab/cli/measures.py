@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.shown import print_json, print_table, remark
+from reachlab.cli.output import print_json, print_table, remark
 from reachlab.errors import ReachlabError
 from reachlab.limits import RESAMPLING, check_numbers
-from reachlab.measures.config import GuessConfig
+from reachlab.measures.config import ChanceConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ def perplexity(config: Flat[PerplexityCommand]) -> None:
 
     Example: reachlab perplexity runs/base-samples runs/pods-samples runs/reference
     """
-    from reachlab.measures.perplexities import NOTE_OTHER_TOKENS, READING, perplexity_rows, read_perplexities
+    from reachlab.measures.surprise import NOTE_OTHER_TOKENS, READING, perplexity_rows, read_perplexities
     from reachlab.pairing.matching import remarks_on
     from reachlab.runs import RunFolder
     from reachlab.store.samples import SampleStore
@@ -60,23 +60,23 @@ def perplexity(config: Flat[PerplexityCommand]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GuessCommand:
+class ChanceCommand:
     """Judge answers against other problems' gold answers."""
 
-    guess: Flat[GuessConfig]
+    chance: Flat[ChanceConfig]
     json: bool = False
     """Print JSON."""
 
 
-def guess(config: Flat[GuessCommand]) -> None:
+def chance(config: Flat[ChanceCommand]) -> None:
     """Measure luck: judge a run's stored answers against the gold answers of other problems, and keep what comes out
     beside the run.
 
-    Example: reachlab guess runs/base-samples --shuffles 3
+    Example: reachlab chance runs/base-samples --shuffles 3
     """
-    from reachlab.measures.chance_rate import guess
+    from reachlab.measures.chance_rate import measure_chance
 
-    found = guess(config.guess)
+    found = measure_chance(config.chance)
     if config.json:
         print_json(found.to_dict())
         return
@@ -88,7 +88,7 @@ def guess(config: Flat[GuessCommand]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvidenceCommand:
+class MeasuresCommand:
     """What samples say beyond pass@k."""
 
     runs: tyro.conf.Positional[tuple[str, ...]]
@@ -108,14 +108,15 @@ class EvidenceCommand:
         check_numbers(self, counts=("resamples", "k"), most=RESAMPLING)
 
 
-def evidence(config: Flat[EvidenceCommand]) -> None:
+def measures(config: Flat[MeasuresCommand]) -> None:
     """Read what runs say beyond pass@k: whole chains, majority votes, the entropy of final answers, the best of k,
-    distinct solutions, copies that a broken seed would leave, and luck where `reachlab guess` has measured it.
+    distinct solutions, copies that a broken seed would leave, and luck where `reachlab chance` has measured it.
 
-    Example: reachlab evidence runs/base-samples runs/pods-samples
+    Example: reachlab measures runs/base-samples runs/pods-samples
     """
-    from reachlab.measures.evidence import read_evidence
-    from reachlab.report.evidence_table import print_evidence
+    from reachlab.measures.measured_run import Intervals, MeasuredRun
+    from reachlab.measures.results import measure_run
+    from reachlab.report.run_table import print_measures
     from reachlab.runs import RunFolder
     from reachlab.store.samples import SampleStore
 
@@ -123,18 +124,12 @@ def evidence(config: Flat[EvidenceCommand]) -> None:
         raise ReachlabError("name at least one run folder")
     if bad := [k for k in config.k if k < 1]:
         raise ReachlabError(f"k={bad[0]} must be 1 or more")
-    found = [
-        read_evidence(
-            SampleStore(RunFolder(run)),
-            ks=config.k or None,
-            resamples=config.resamples,
-            level=config.level,
-            seed=config.seed,
-        )
-        for run in config.runs
+    intervals = Intervals(config.resamples, config.level, config.seed)
+    results = [
+        measure_run(MeasuredRun(SampleStore(RunFolder(run)), intervals, config.k or None)) for run in config.runs
     ]
     if config.json:
-        print_json([one.to_dict() for one in found])
+        print_json([run.to_dict() for run in results])
         return
-    for one in found:
-        print_evidence(one, config.level)
+    for run in results:
+        print_measures(run, config.level)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.shown import print_json, print_table
+from reachlab.cli.output import print_json, print_table
 from reachlab.studies.config import (
     InspectConfig,
 )

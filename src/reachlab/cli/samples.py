@@ -7,7 +7,7 @@ from typing import Literal
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.shown import plain, print_json, print_table, remark
+from reachlab.cli.output import plain, print_json, print_table, remark
 from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
 from reachlab.imports.config import ImportConfig

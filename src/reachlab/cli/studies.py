@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.shown import remark
+from reachlab.cli.output import remark
 from reachlab.studies import STUDIES
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.shown import remark
+from reachlab.cli.output import remark
 from reachlab.errors import ReachlabError
 from reachlab.training.config import DistillConfig, PretrainConfig
 from reachlab.training.rl_config import RLConfig

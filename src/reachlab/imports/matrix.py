@@ -11,8 +11,8 @@ from typing import Any
 import fsspec
 import numpy as np
 
-from reachlab.boundary.matrix import Table, count_table, paired
 from reachlab.boundary.outcomes import Outcomes
+from reachlab.boundary.verdict_table import VerdictTable, count_table, paired
 from reachlab.errors import ReachlabError
 from reachlab.imports.matrix_csv import read_csv
 
@@ -32,7 +32,7 @@ def read_matrices(paths: Sequence[str]) -> list[Outcomes]:
     return paired([replace(t, name=t.place) if names.count(t.name) > 1 else t for t in tables])
 
 
-def _tables(path: str) -> Iterator[Table]:
+def _tables(path: str) -> Iterator[VerdictTable]:
     if path.lower().endswith(CSV):
         yield read_csv(path, _stem(path))
     elif path.lower().endswith(".npy"):

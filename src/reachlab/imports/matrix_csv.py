@@ -23,8 +23,8 @@ from itertools import chain
 import fsspec
 import numpy as np
 
-from reachlab.boundary.matrix import WANTED, Table
 from reachlab.boundary.outcomes import Ints
+from reachlab.boundary.verdict_table import WANTED, VerdictTable
 from reachlab.errors import ReachlabError
 
 ID_NAMES = frozenset({"id", "problem", "problem_id", "task_id", "question_id", "index"})
@@ -77,7 +77,7 @@ class MatrixRows:
         return ReachlabError(f"{self.path}:{line}, column {column}: {cell[:40]!r}: {WANTED}")
 
 
-def read_csv(path: str, name: str) -> Table:
+def read_csv(path: str, name: str) -> VerdictTable:
     """Count the cells of a CSV file; any fsspec URL, ``.gz`` too.
 
     Raises:
@@ -99,7 +99,9 @@ def read_csv(path: str, name: str) -> Table:
     right_P, wrong_P, unscored_P = rows.counts(first=ids is None)
     if not (right_P + wrong_P + unscored_P).any():
         raise ReachlabError(f"{path}: ids and no sample: a cell a sample is wanted behind each")
-    return Table(name=name, place=path, problem_ids=ids, n_P=right_P + wrong_P, c_P=right_P, unscored_P=unscored_P)
+    return VerdictTable(
+        name=name, place=path, problem_ids=ids, n_P=right_P + wrong_P, c_P=right_P, unscored_P=unscored_P
+    )
 
 
 def _lines(path: str) -> Iterator[tuple[int, list[str]]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
-from reachlab.measures.perplexities import LOGPROB, RETOKENISED, TOKENS
+from reachlab.measures.surprise import LOGPROB, RETOKENISED, TOKENS
 from reachlab.store.samples import SampleStore
 
 APART = 0.01

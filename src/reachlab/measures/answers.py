@@ -1,13 +1,13 @@
-"""How a run's scored samples come down to final answers, and how their entropy differs from another run's."""
+"""How a run's scored samples come down to final answers: what votes and their entropy are of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from reachlab.boundary.answer_entropy import answer_entropy
-from reachlab.boundary.bootstrap import Floats, bootstrap_interval, resampling_weights
 from reachlab.boundary.voting import Ballots
+from reachlab.measures.measured_run import MeasuredRun
+from reachlab.store.columns import codes_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,43 +28,25 @@ class Answers:
         return self.ballots.select(np.array([place[name] for name in problem_ids], np.int64))
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class EntropyDifference:
-    """A model's answer-level entropy less the base's at the same k, in nats: the mean over the problems of both."""
-
-    name: str
-    problems: int
-    ks: tuple[int, ...]
-    values: Floats
-    low: Floats
-    high: Floats
+def read_answers(run: MeasuredRun) -> Answers | str:
+    """A run's answers, or why there are none."""
+    if old := run.store.older_than("final_answer"):
+        return f"{old:,} samples are older than final answers; `reachlab verify {run.url}` reads them"
+    if run.table["final_answer"].null_count == len(run.table):
+        return "no text comes down to a final answer"
+    return Answers(run.problem_ids, _ballots(run))
 
 
-def entropy_difference(
-    name: str,
-    base: Answers,
-    other: Answers,
-    problem_ids: Sequence[str],
-    *,
-    resamples: int = 10_000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> EntropyDifference | None:
-    """The paired difference on those of these problems that both have; None where a problem has a single sample."""
-    both = set(base.problem_ids) & set(other.problem_ids)
-    shared = [i for i in problem_ids if i in both]
-    ballots = [answers.select(shared) for answers in (base, other)]
-    most = min((int(found.samples.min()) for found in ballots), default=0) if shared else 0
-    if most < 2:
-        return None
-    ks = tuple(sorted({*(2**i for i in range(1, most.bit_length())), most}))
-    base_PK, other_PK = (answer_entropy(found, ks) for found in ballots)
-    low_K, high_K = bootstrap_interval(other_PK - base_PK, resampling_weights(len(shared), resamples, seed), level)
-    return EntropyDifference(
-        name=name,
-        problems=len(shared),
-        ks=ks,
-        values=(other_PK - base_PK).mean(axis=0),
-        low=low_K,
-        high=high_K,
+def _ballots(run: MeasuredRun) -> Ballots:
+    """Samples by final answer; an answer is right where most of its samples are."""
+    answer_N, answers = codes_of(run.table["final_answer"])
+    silent_N = answer_N < 0
+    key_N = (run.row_N * (len(answers) + 1) + answer_N)[~silent_N]
+    key_C, class_N, votes_C = np.unique(key_N, return_inverse=True, return_counts=True)
+    right_C = np.bincount(class_N, weights=run.right_N[~silent_N], minlength=len(key_C))
+    return Ballots(
+        row_C=key_C // (len(answers) + 1),
+        votes_C=votes_C,
+        right_C=2 * right_C > votes_C,
+        silent_P=np.bincount(run.row_N[silent_N], minlength=len(run.n_P)),
     )

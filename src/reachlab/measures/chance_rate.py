@@ -1,4 +1,4 @@
-"""`reachlab guess`: judge every stored answer against the gold answer of another problem, and keep what was right.
+"""`reachlab chance`: judge every stored answer against the gold answer of another problem, and keep what was right.
 
 What it means is in `boundary/chance.py`. The counts are kept beside the run as `guess.json`, whole or not at all,
 with all they depend on: the same command again reads them, and a run that has other samples since is judged anew.
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from reachlab.boundary.chance import LuckGroup, Space, answer_spaces, luck_groups, luck_table, partners
 from reachlab.errors import ReachlabError
-from reachlab.measures.config import GuessConfig
+from reachlab.measures.config import ChanceConfig
+from reachlab.measures.table import percent
 from reachlab.progress import track
 from reachlab.runs import RunFolder
 from reachlab.storable import encoded
@@ -31,7 +32,7 @@ FILE = "guess.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Guess:
+class ChanceRate:
     """What a run's answers got right of other problems, by shuffle and problem, (S, P).
 
     ``partner_SP`` is the problem whose gold answer judged (-1: there was none), ``n_SP`` the scored answers, ``c_SP``
@@ -77,8 +78,8 @@ class Guess:
                 "right": f"{group.right:,}",
             }
             for at, k in enumerate(ks):
-                row[f"luck@{k:,}"] = _percent(group.luck_K[at])
-                row[f"uniform@{k:,}"] = "–" if group.uniform_K is None else _percent(group.uniform_K[at])
+                row[f"luck@{k:,}"] = percent(group.luck_K[at])
+                row[f"uniform@{k:,}"] = "–" if group.uniform_K is None else percent(group.uniform_K[at])
             rows.append(row)
         return rows
 
@@ -111,7 +112,7 @@ class Guess:
         }
 
 
-def guess(config: GuessConfig) -> Guess:
+def measure_chance(config: ChanceConfig) -> ChanceRate:
     """Judge the run's answers against other problems' gold answers, or read what an earlier call found.
 
     Raises:
@@ -140,20 +141,16 @@ def guess(config: GuessConfig) -> Guess:
     return found
 
 
-def read_guess(store: SampleStore) -> tuple[Guess | None, str]:
-    """What `guess` has kept of this run, or None and why."""
+def read_chance(store: SampleStore) -> tuple[ChanceRate | None, str]:
+    """What `measure_chance` has kept of this run, or None and why."""
     store = store.original()
     kept = _kept(store)
     if kept is None:
-        return None, f"not measured; `reachlab guess {store.folder.url}` does"
+        return None, f"not measured; `reachlab chance {store.folder.url}` does"
     depends = {name: value for name, value in kept[0].items() if name != "settings"}
     if depends != _depends(store, store.problems()):
-        return None, f"measured on other samples; `reachlab guess {store.folder.url}` measures again"
+        return None, f"measured on other samples; `reachlab chance {store.folder.url}` measures again"
     return kept[1], ""
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g}%"
 
 
 def _task_of(store: SampleStore) -> str:
@@ -173,7 +170,7 @@ def _depends(store: SampleStore, problems: list[Problem]) -> dict[str, str]:
     }
 
 
-def _kept(store: SampleStore) -> tuple[Mapping[str, Any], Guess] | None:
+def _kept(store: SampleStore) -> tuple[Mapping[str, Any], ChanceRate] | None:
     if not store.folder.exists(FILE):
         return None
     found = store.folder.read_json(FILE)
@@ -185,16 +182,16 @@ def _kept(store: SampleStore) -> tuple[Mapping[str, Any], Guess] | None:
         if not isinstance(found["depends"], dict):
             raise TypeError("depends is no object")
         partner_SP, n_SP, c_SP, unscored_SP = tables
-        return found["depends"], Guess(
+        return found["depends"], ChanceRate(
             spaces=spaces, partner_SP=partner_SP, n_SP=n_SP, c_SP=c_SP, unscored_SP=unscored_SP
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ReachlabError(
-            f"{store.folder.file(FILE)}: not what `reachlab guess` keeps ({error}); delete it"
+            f"{store.folder.file(FILE)}: not what `reachlab chance` keeps ({error}); delete it"
         ) from error
 
 
-def _judge(store: SampleStore, task: Task, problems: list[Problem], config: GuessConfig) -> Guess:
+def _judge(store: SampleStore, task: Task, problems: list[Problem], config: ChanceConfig) -> ChanceRate:
     """Judge part after part, so that texts lie in memory one part at a time."""
     golds = [task.gold(p) for p in problems]
     # A task without one right answer: what its verifier needs says which problems differ.
@@ -217,7 +214,7 @@ def _judge(store: SampleStore, task: Task, problems: list[Problem], config: Gues
     total = int((partner_SP[:, row_N[chosen_N]] >= 0).sum())
     counts = dict(zip(("correct", "wrong", "unscored"), np.zeros((3, *partner_SP.shape), np.int64), strict=True))
     seen: set[tuple[int, int]] = set()
-    with Judge(task, workers=config.workers, timeout_s=config.timeout) as judge, track("guess", total) as advance:
+    with Judge(task, workers=config.workers, timeout_s=config.timeout) as judge, track("chance", total) as advance:
         for path in store.parts():
             part = store.read_part(path, ["problem_id", "sample", "text", "finish"]).to_pylist()
             rows = [(place[r["problem_id"]], r["sample"], r["text"]) for r in part if r["finish"] != FILTERED]
@@ -235,7 +232,7 @@ def _judge(store: SampleStore, task: Task, problems: list[Problem], config: Gues
 
                 for (p, _), verdict in zip(asked, judge.verify(pairs, tell), strict=True):
                     counts[verdict.status][s, p] += 1
-    return Guess(
+    return ChanceRate(
         spaces=spaces,
         partner_SP=partner_SP,
         n_SP=counts["correct"] + counts["wrong"],

@@ -23,7 +23,7 @@ ANSWERED = "answered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class QuestionMemory:
     """How a model completes questions."""
 
     model: str
@@ -78,7 +78,7 @@ class Completions:
 
     def memory(
         self, model: str = "", among: frozenset[str] | None = None, *, compared: bool = False, level: float = 0.95
-    ) -> Memory | None:
+    ) -> QuestionMemory | None:
         """What the questions say of the model; None where there are none.
 
         Args:
@@ -93,7 +93,7 @@ class Completions:
         n, exact = int(judged_P.sum()), int(self.exact_P[judged_P].sum())
         low, high = exact_interval(exact, n, level)
         right, wrong = (int((self.answered_P[judged_P] == status).sum()) for status in ("correct", "wrong"))
-        return Memory(
+        return QuestionMemory(
             model=model,
             run=self.run,
             share=self.share,

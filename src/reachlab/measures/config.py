@@ -11,7 +11,7 @@ from reachlab.tasks.asking import AskConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class GuessConfig:
+class ChanceConfig:
     """Judge every stored answer against the gold answers of other problems."""
 
     run: Positional[str]

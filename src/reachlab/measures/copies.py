@@ -21,6 +21,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from reachlab.boundary.duplicates import Copies, distinct_at, expected_copies
+from reachlab.measures.measure import Measure, PagePart, Result
+from reachlab.measures.measured_run import MeasuredRun
+from reachlab.measures.table import Table
 from reachlab.store.columns import verdicts
 from reachlab.store.samples import SampleStore
 from reachlab.text_hashes import hash_texts
@@ -36,7 +39,7 @@ SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+class EqualPair:
     """Two samples of one problem that are equal, and how their text begins."""
 
     problem_id: str
@@ -66,7 +69,7 @@ class Duplicates:
     same_seed: int | None
     chance: Copies | None
     long_chance: Copies | None
-    example: Example | None
+    example: EqualPair | None
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -147,6 +150,46 @@ def find_duplicates(
     return replace(found, warnings=tuple(_warnings(found, _seed_twice(seeds), decoding)))
 
 
+def copies_of(run: MeasuredRun) -> Duplicates:
+    """Equal samples of a run before its first look, unscored ones included."""
+    folder = run.store.folder
+    known = folder.read_json("run.json").get("config", {}).get("decoding") if folder.exists("run.json") else None
+    return find_duplicates(run.store, known if isinstance(known, dict) else None, run.ks(run.fewest), run.below)
+
+
+def _measured(run: MeasuredRun) -> Result:
+    found = run.once(copies_of)
+    seeds = "–" if found.same_seed is None else f"{found.same_seed:,}"
+    counts = (f"{found.samples:,}", f"{found.copies / max(1, found.samples):.1%}", f"{found.long_copies:,}", seeds)
+    row = (run.name, (*counts, " ".join(found.warnings) or "nothing unusual"))
+    head = ("samples", "equal to an earlier one", "long ones among these", "with an earlier one's seed", "remark")
+    line = f"copies: {found.copies:,} of {found.samples:,} samples are equal to another of their problem"
+    line += f", {found.long_copies:,} of them long" if found.long_copies else ""
+    if (chance := found.chance) is not None:
+        line += f"; {chance.pairs:,} equal pairs, {chance.expected:,.1f} ± {chance.deviation:,.1f} expected"
+    return Result(
+        tables=(Table("Copies", head, (row,)),),
+        document=found.to_dict(),
+        remarks=(line, *(f"warning: {warning}" for warning in found.warnings)),
+    )
+
+
+COPIES = Measure(
+    name="duplicates",
+    title="Copies",
+    caption="Equal samples, and whether chance explains them: equal seeds, long equal texts.",
+    source="Hoeffding 1948; ours",
+    compute=_measured,
+    unit="count",
+    part=PagePart(
+        id="copies",
+        heading="Equal samples",
+        lead="Samples have to be independent draws, or every interval is too narrow. Short answers repeat by chance; "
+        "long ones, or equal seeds, do not.",
+    ),
+)
+
+
 def _hashed(part: pa.Table) -> pa.Table:
     """A part with the hash of each text, and whether it is long, in place of the text."""
     text, tokens = part["text"], part["tokens"]
@@ -174,7 +217,7 @@ def _example(
     count_C: Ints,
     long_C: NDArray[np.bool_],
     hash_C: NDArray[np.uint64],
-) -> Example | None:
+) -> EqualPair | None:
     """The first long text that comes twice, or the commonest text of all if none does."""
     if not (count_C > 1).any():
         return None
@@ -190,7 +233,7 @@ def _example(
         if (place := pc.index(here, True).as_py()) >= 0:
             text = str(store.read_part(path, ["text"])["text"][place])
             break
-    return Example(problem_id=problem_id, samples=(first, second), text=text[:SHOWN])
+    return EqualPair(problem_id=problem_id, samples=(first, second), text=text[:SHOWN])
 
 
 def _seed_twice(samples: pa.Table) -> str:
@@ -226,7 +269,7 @@ def _warnings(found: Duplicates, twice: str, decoding: Mapping[str, Any] | None)
         )
 
 
-def _such_as(example: Example | None) -> str:
+def _such_as(example: EqualPair | None) -> str:
     if example is None:
         return ""
     return f", such as {example.samples[0]} and {example.samples[1]} of problem {example.problem_id!r}"

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from reachlab.errors import ReachlabError
 from reachlab.measures.contradictions import KINDS, NONE, Kind, find_contradictions
+from reachlab.measures.measure import Measure, PagePart, Result
+from reachlab.measures.table import Table, cut
 from reachlab.store.columns import codes_of, verdicts
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.base import Task
@@ -123,7 +125,7 @@ def read_doubts(store: SampleStore, task: Task | None = None) -> Doubts:
                 row_N[scored_N], right_N[scored_N], answer_N[scored_N], answers.to_pylist(), golds
             )
             kinds = {kind: int((kind_N == i).sum()) for i, kind in enumerate(KINDS)}
-    rows = _Rows([p.id for p in problems], golds, table, row_N, right_N)
+    rows = _Chosen([p.id for p in problems], golds, table, row_N, right_N)
     kind_or_cut_N = np.where((kind_N == NONE) & cut_N, len(KINDS), kind_N)
     return Doubts(
         cut=int(cut_N.sum()),
@@ -137,8 +139,62 @@ def read_doubts(store: SampleStore, task: Task | None = None) -> Doubts:
     )
 
 
+def doubts_result(name: str, found: Doubts) -> Result:
+    """Counts and named samples of a run as tables, and in words."""
+    against = ["–"] * len(KINDS) if found.kinds is None else [_or_none(found.kinds[kind]) for kind in KINDS]
+    counts = (name, (_or_none(found.cut), *against, found.note))
+    head = ("right although cut at the limit", *(WHY[kind] for kind in KINDS), "remark")
+    named = tuple(
+        (
+            f"{name}: problem {doubt.problem_id}, sample {doubt.sample}",
+            (doubt.verdict, cut(doubt.final_answer or "–", 100), cut(doubt.gold or "–", 100), WHY[doubt.kind]),
+        )
+        for doubt in found.named
+    )
+    tables = [Table("Samples by model", head, (counts,))]
+    if named:
+        tables.append(Table("Such as", ("verdict", "final answer", "gold answer", "why"), named))
+    none = [] if found.cut else ["right although cut at the limit: none"]
+    agreeing = found.kinds is not None and not found.contradictions
+    return Result(
+        tables=tuple(tables),
+        document=found.to_dict(),
+        remarks=(*none, *found.lines(), *(["verdicts that contradict the final answer: none"] if agreeing else [])),
+        notes={"gold": found.note} if found.note else {},
+        look_at=found.first,
+    )
+
+
+def _or_none(count: int) -> str:
+    return f"{count:,}" if count else "none"
+
+
+WHY: Mapping[Kind | None, str] = {
+    None: "right although cut",
+    "silent": "right without a final answer",
+    "gold": "wrong with the gold answer",
+    "number": "right with another number than the gold answer",
+    "split": "unlike most with the same final answer",
+}
+
+DOUBTS = Measure(
+    name="doubts",
+    title="Verdicts to look at",
+    caption="Samples that are right although cut at the limit, and verdicts against the final answer.",
+    source="ours",
+    compute=lambda run: doubts_result(run.name, read_doubts(run.store)),
+    unit="count",
+    part=PagePart(
+        id="doubts",
+        heading="Verdicts to look at",
+        lead="A right answer in a text that was cut was found in unfinished work. A verdict that contradicts the final "
+        "answer is a fault of the verifier, or of the reading that a vote counts.",
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
+class _Chosen:
     """A run's samples, to name some of them."""
 
     ids: Sequence[str]

@@ -26,8 +26,8 @@ from reachlab.errors import ReachlabError
 from reachlab.hub import parse
 from reachlab.measures.agreement import Agreement, agreement
 from reachlab.measures.config import ScoreConfig
-from reachlab.measures.perplexities import LOGPROB, RETOKENISED, TOKENS, Identity, writer_of
 from reachlab.measures.scorer import Scorer
+from reachlab.measures.surprise import LOGPROB, RETOKENISED, TOKENS, Identity, writer_of
 from reachlab.models.chat import is_chat
 from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
 from reachlab.models.devices import choose_device

@@ -10,6 +10,8 @@ from reachlab.boundary.comparison import Comparison, Model, Pair
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.recipe import Recipe
 from reachlab.errors import ReachlabError
+from reachlab.measures.measured_run import Intervals, MeasuredRun, Shared
+from reachlab.measures.results import Results, measure_runs
 from reachlab.report.lineage import Training, ancestors
 from reachlab.report.styles import Style
 from reachlab.report.tables import percent
@@ -51,6 +53,11 @@ class Entry:
         pass_1_P = self.outcomes.pass_at_k([1])[:, 0]
         return np.where(self.outcomes.c_P > 0, np.maximum(pass_1_P, SELDOM), 0.0)
 
+    def to_measure(self, intervals: Intervals) -> MeasuredRun:
+        """The run for `measures/`, with what it is among the compared models."""
+        shared = Shared(outcomes=self.outcomes, pair=self.pair, runs=len(self.model.runs))
+        return MeasuredRun(self.store, intervals, name=self.name, shared=shared)
+
     def part(self, key: str) -> dict[str, Any]:
         """An object inside `run.json`: `config`, `facts` or `provenance`; empty where the run has none."""
         found = self.document.get(key)
@@ -70,6 +77,16 @@ def read_entries(comparison: Comparison, runs: Sequence[Runs]) -> list[Entry]:
     return [
         _entry(comparison, model, pairs.get(model.name), run, Style(index)) for index, (model, run) in enumerate(both)
     ]
+
+
+def measure_entries(comparison: Comparison, entries: Sequence[Entry]) -> Results:
+    """Every measure of the models, with the comparison's resamples, level and seed.
+
+    Raises:
+        ReachlabError: a run that cannot be read.
+    """
+    intervals = Intervals(comparison.resamples, comparison.level, comparison.seed)
+    return measure_runs([entry.to_measure(intervals) for entry in entries])
 
 
 def _entry(comparison: Comparison, model: Model, pair: Pair | None, given: Runs, style: Style) -> Entry:

@@ -21,16 +21,16 @@ from plotly.offline import get_plotlyjs
 
 from reachlab import __version__
 from reachlab.boundary.comparison import Comparison
-from reachlab.measures.completions import Memory
+from reachlab.measures.completions import QuestionMemory
+from reachlab.measures.table import Table, cut
 from reachlab.pairing import conditions
-from reachlab.report import beyond, gallery, memory, problems, settings, words
+from reachlab.report import memory_table, problem_browser, sentences, setting_tables
 from reachlab.report.blocks import packed
-from reachlab.report.entries import Entry, Runs, read_entries
-from reachlab.report.findings import gather
+from reachlab.report.entries import Entry, Runs, measure_entries, read_entries
+from reachlab.report.figures import of_measures, of_samples, of_training
 from reachlab.report.footnotes import footnotes
 from reachlab.report.styles import shorten
 from reachlab.report.tables import against, fold_indices, summarise
-from reachlab.report.texts import cut
 from reachlab.runs import write_atomically
 from reachlab.storable import encoded
 
@@ -49,7 +49,7 @@ def write_report(
     extra: Mapping[str, str] | None = None,
     remarks: Sequence[str] = (),
     notes: Sequence[str] = (),
-    memories: Sequence[Memory] = (),
+    memories: Sequence[QuestionMemory] = (),
 ) -> Path:
     """Write the report of a comparison as one HTML file, and return its path.
 
@@ -68,21 +68,21 @@ def write_report(
         ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
     """
     entries = read_entries(comparison, runs)
-    pictures = gallery.of_samples(comparison, entries)
-    findings = gather(comparison, entries)
-    doubtful = [evidence.doubts.first for evidence in findings.evidence]
-    sections = [*beyond.sections(entries, findings), *gallery.sections(entries)]
-    every = [*pictures.values(), *(p for section in sections for p in section.pictures)]
+    figures = of_samples.of_samples(comparison, entries)
+    results = measure_entries(comparison, entries)
+    doubtful = [run.look_at for run in results.runs]
+    sections = [*of_measures.sections(entries, results), *of_training.sections(entries)]
+    every = [*figures.values(), *(figure for section in sections for figure in section.figures)]
     summary = summarise(comparison)
     rows = {row.name: row for row in summary.rows}
-    shelf = problems.shelve(entries, doubtful)
+    shelf = problem_browser.shelve(entries, doubtful)
     html = _template().render(
         css=(HERE / "page.css").read_text("utf-8"),
         policy=policy([*SCRIPTS, get_plotlyjs()]),
         scripts=SCRIPTS,
         plotly=packed(get_plotlyjs()),
-        figures=script_json({p.id: p.figure for p in every}),
-        data=packed(json.dumps({p.id: p.data.csv() for p in every})),
+        plots=script_json({figure.id: figure.plot for figure in every}),
+        data=packed(json.dumps({figure.id: figure.data.csv() for figure in every})),
         version=__version__,
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         title=title,
@@ -90,17 +90,17 @@ def write_report(
         others_said=[f"{pair.name} against {pair.base} is {against(pair)}" for pair in comparison.others],
         notes=[*notes, *footnotes(comparison)],
         conditions=_conditions(entries),
-        memories=memory.tabulate(memories),
-        meaning=memory.meaning(memories),
+        memories=memory_table.tabulate(memories),
+        meaning=memory_table.meaning(memories),
         comparison=comparison,
-        words=words,
+        sentences=sentences,
         models=entries,
         others=[e for e in entries if e.pair],
         columns=summary.columns,
         rows=[(e, rows[e.name]) for e in entries],
         coverage=[(e, _coverage(e)) for e in entries if e.pair],
-        lists=[(e, _lists(e)) for e in entries],
-        pictures=pictures,
+        lists=[(e, _lists(e, sentences.below(comparison))) for e in entries],
+        figures=figures,
         sections=sections,
         shelf=shelf,
         doubtful=any(doubtful),
@@ -141,8 +141,8 @@ def _template() -> jinja2.Template:
 
 
 def _coverage(entry: Entry) -> list[tuple[str, int, int]]:
-    """The four sets, their sizes and how many of each are sure, in an order that keeps what each of the two models
-    solved in one piece."""
+    """The four sets, their sizes and in how many of each the test tells the models apart, in an order that keeps what
+    each of the two models solved in one piece."""
     assert entry.pair is not None
     sets = entry.pair.coverage
     return [
@@ -151,16 +151,16 @@ def _coverage(entry: Entry) -> list[tuple[str, int, int]]:
     ]
 
 
-def _lists(entry: Entry) -> list[tuple[str, int, str, str]]:
+def _lists(entry: Entry, below: str) -> list[tuple[str, int, str, str]]:
     """Lists of problems: name, how many, the ids, and which problems the browser shows for it."""
     lists: list[tuple[str, tuple[str, ...] | None, str]] = [("solved", entry.model.solved, "")]
     if entry.pair:
         sets = entry.pair.coverage
         lists += [
             ("gained", sets.gained, "gained"),
-            ("surely gained", sets.surely_gained, "surely-gained"),
+            (f"gained with {below}", sets.surely_gained, "surely-gained"),
             ("lost", sets.lost, "lost"),
-            ("surely lost", sets.surely_lost, "surely-lost"),
+            (f"lost with {below}", sets.surely_lost, "surely-lost"),
         ]
     return [(name, len(ids), cut(fold_indices(ids), LISTED), show) for name, ids, show in lists if ids is not None]
 
@@ -171,25 +171,25 @@ def _engines(entry: Entry) -> str:
     return " · ".join(sorted(f"{found['values']} {found['counts']:,}" for found in counts))
 
 
-def _conditions(entries: Sequence[Entry]) -> settings.Settings | None:
+def _conditions(entries: Sequence[Entry]) -> Table | None:
     """What differs between the runs, and is not the model."""
     names = [e.name for e in entries]
     found = conditions.conditions([e.store for e in entries], names)
     rows = ((one.what, tuple(one.values[name] or conditions.NOT_KNOWN for name in names)) for one in found)
-    return settings.Settings(conditions.HEADING, tuple(names), tuple(rows)) if found else None
+    return Table(conditions.HEADING, tuple(names), tuple(rows)) if found else None
 
 
-def _tables(entries: Sequence[Entry], extra: Mapping[str, str]) -> list[settings.Settings]:
+def _tables(entries: Sequence[Entry], extra: Mapping[str, str]) -> list[Table]:
     trainings = {t.folder.path: t for e in entries for t in e.trainings}
-    tables = settings.side_by_side(
-        "Sampling", {e.name: settings.of_run(e.document) | {"drawn by": _engines(e)} for e in entries}
+    tables = setting_tables.side_by_side(
+        "Sampling", {e.name: setting_tables.of_run(e.document) | {"drawn by": _engines(e)} for e in entries}
     )
     if trainings:
         names = [t.folder.name for t in trainings.values()]
         labels = names if len(set(names)) == len(names) else list(trainings)
-        documents = (settings.of_run(t.document) for t in trainings.values())
-        tables += settings.side_by_side("Training", dict(zip(labels, documents, strict=True)))
-    tables += settings.side_by_side("Software and machine", {e.name: e.part("provenance") for e in entries})
+        documents = (setting_tables.of_run(t.document) for t in trainings.values())
+        tables += setting_tables.side_by_side("Training", dict(zip(labels, documents, strict=True)))
+    tables += setting_tables.side_by_side("Software and machine", {e.name: e.part("provenance") for e in entries})
     if extra:
-        tables.append(settings.Settings("Also", (), tuple((name, (text,)) for name, text in extra.items())))
+        tables.append(Table("Also", (), tuple((name, (text,)) for name, text in extra.items())))
     return tables

@@ -66,13 +66,14 @@
     return chosen.map((p) => [key(p), p]).sort((a, b) => a[0] - b[0]).map(([, p]) => p);
   };
 
-  // "lost by a and b", "surely gained by 3 models"; nothing where all agree with the base.
+  const { below } = document.querySelector(".problems").dataset;
+  // "lost by a and b", "gained with p < 0.05 by 3 models"; nothing where all agree with the base.
   const kind = (p) => {
     const said = [];
     for (const word of ["gained", "lost"]) {
       const changed = others("").filter((m) => TESTS[word](p, [m]));
       const sure = changed.filter((m) => index.surely[m][word].has(p));
-      for (const [how, who] of [[`surely ${word}`, sure], [word, changed.filter((m) => !sure.includes(m))]]) {
+      for (const [how, who] of [[`${word} with ${below}`, sure], [word, changed.filter((m) => !sure.includes(m))]]) {
         const names = who.length < 3 ? who.map((m) => index.models[m]).join(" and ") : `${who.length} models`;
         if (who.length) said.push(index.models.length === 2 ? how : `${how} by ${names}`);
       }

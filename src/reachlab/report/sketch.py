@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reachlab.report.figures import TOP, Line, Mark, k_range, k_ticks
+from reachlab.report.figures.plots import TOP, Line, Mark, k_range, k_ticks
 
 WIDTH, HEIGHT = 1000.0, 500.0
 """Of the drawing, in units of its own."""
@@ -44,7 +44,7 @@ class Sketch:
 
 
 def sketch(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> Sketch:
-    """pass@k of every model over k = 1..n, as `figures.passk` draws it."""
+    """pass@k of every model over k = 1..n, as `plots.passk` draws it."""
     first, last = k_range(n)
 
     def along(k: np.ndarray) -> np.ndarray:
@@ -55,14 +55,14 @@ def sketch(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> Sketch:
         return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points)
 
     areas = [
-        Stroke(path(np.r_[e.x, e.x[::-1]], np.r_[e.high, e.low[::-1]]) + "Z", e.style.colour, None, e.name)
-        for e in lines
-        if e.low is not None and e.high is not None
+        Stroke(path(np.r_[c.x, c.x[::-1]], np.r_[c.high, c.low[::-1]]) + "Z", e.style.colour, None, e.name)
+        for e, c in ((e, e.curve) for e in lines)
+        if c.level
     ]
     marks = [
         Stroke(path(np.array([m.k, m.k]), np.array([0, TOP])), m.style.colour, "3px,3px", m.name) for m in crossings
     ]
-    curves = [Stroke(path(e.x, e.y), e.style.colour, e.style.dash, e.name) for e in lines]
+    curves = [Stroke(path(e.curve.x, e.curve.values), e.style.colour, e.style.dash, e.name) for e in lines]
     return Sketch(
         strokes=(*areas, *marks, *curves),
         k_ticks=tuple(Tick(text, 100 * float(along(np.array(k)))) for k, text in k_ticks(n)),

@@ -13,8 +13,9 @@ from rich.table import Table
 
 from reachlab.boundary.comparison import Comparison, Pair
 from reachlab.boundary.crossing import Crossing
+from reachlab.boundary.support import Support
+from reachlab.measures.kept import COLUMNS, support_rows, supports_of
 from reachlab.report.footnotes import footnotes
-from reachlab.report.support import support_table, supports_of
 
 WIDE, NARROW_KS = 120, 3
 """A terminal of fewer columns shows this many values of k."""
@@ -34,7 +35,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SummaryRow:
     """One model's numbers."""
 
     name: str
@@ -46,7 +47,7 @@ class Summary:
     """A table: `columns` head the cells of every row."""
 
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[SummaryRow, ...]
 
 
 def percent(share: float) -> str:
@@ -88,7 +89,7 @@ def summarise(comparison: Comparison, most: int = 0) -> Summary:
         cells = [Cell(percent(curve.values[i]), f"{100 * curve.low[i]:.1f}–{100 * curve.high[i]:.1f}") for i in at]
         if pairs:
             cells += _versus(pairs[model.name], comparison.ks) if model.name in pairs else [Cell("–")] * len(versus)
-        rows.append(Row(model.name, (*cells, Cell(f"{model.unscored:,}"))))
+        rows.append(SummaryRow(model.name, (*cells, Cell(f"{model.unscored:,}"))))
     return Summary((*(f"pass@{k}" for k in ks), *versus, "unscored"), tuple(rows))
 
 
@@ -103,13 +104,13 @@ def _versus(pair: Pair, ks: np.ndarray) -> list[Cell]:
 
 
 def _changed(pair: Pair, ids: Sequence[str], chance: float | None, sure: Sequence[str] | None) -> Cell:
-    """So many problems; how many of them two equal models would have shown, and how many are sure; of one sample of
-    each problem none can be."""
+    """So many problems; how many of them two equal models would have shown, and in how many the Holm-adjusted p is low;
+    of one sample of each problem in none."""
     if chance is None or sure is None:
         return Cell(str(len(ids)))
     if len(pair.difference.values) == 1:
         return Cell(str(len(ids)), f"chance {chance:.0f}")
-    return Cell(str(len(ids)), f"chance {chance:.0f}\nsurely {len(sure)}")
+    return Cell(str(len(ids)), f"chance {chance:.0f}\np<{1 - pair.difference.level:.2g}: {len(sure)}")
 
 
 NUMBERED = re.compile(r"(|.*[^\W\d]|.*[_/#:])(0|[1-9][0-9]{0,17})", re.DOTALL)
@@ -169,6 +170,17 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
         console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
     if comparison.pairs:
         console.print(support_table(supports_of(comparison)))
+
+
+def support_table(supports: Sequence[Support]) -> Table:
+    """Problems kept, grown and shrunk against the base, for a terminal."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
+    table.add_column("support", min_width=8, overflow="fold")
+    for column in COLUMNS:
+        table.add_column(column, justify="right", overflow="fold")
+    for name, cells in support_rows(supports, "\n"):
+        table.add_row(escape(name), *cells)
+    return table
 
 
 def _title(comparison: Comparison) -> str:

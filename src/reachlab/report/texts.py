@@ -4,17 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reachlab.measures.table import cut
 from reachlab.types import Text
 
-LONGEST = 4_000
-"""Most characters shown of a prompt or an answer key."""
 SHARED = 40
 """Characters that all prompts must begin with, such as the same worked examples, before a list leaves them out."""
-
-
-def cut(text: str, longest: int = LONGEST) -> str:
-    """Text of bounded length that says how much is missing at its end."""
-    return text if len(text) <= longest else f"{text[:longest]} … ({len(text) - longest:,} more characters)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ AROUND = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Waypoint:
     """A model on the way: the base is at step 0. One beside the way has no step."""
 
     step: int | None
@@ -81,7 +81,7 @@ def run_checkpoints(config: CheckpointsConfig, tell: Callable[[str], None] = lam
     return out / "report.html"
 
 
-def resolve(config: CheckpointsConfig, folder: RunFolder) -> tuple[CheckpointsConfig, list[Place]]:
+def resolve(config: CheckpointsConfig, folder: RunFolder) -> tuple[CheckpointsConfig, list[Waypoint]]:
     """The configuration with everything that the run itself decides, and the models in the order of steps.
 
     Raises:
@@ -146,7 +146,7 @@ def _check_base(base: str, expected: str | None, folder: RunFolder) -> None:
         raise ReachlabError(f"{base} is no longer what {folder.url} began with; name that with --base")
 
 
-def _places(config: CheckpointsConfig, folder: RunFolder) -> list[Place]:
+def _places(config: CheckpointsConfig, folder: RunFolder) -> list[Waypoint]:
     kept = folder.kept()
     if not kept:
         raise ReachlabError(f"{folder.url} kept no checkpoint; train with --keep-every N")
@@ -155,25 +155,25 @@ def _places(config: CheckpointsConfig, folder: RunFolder) -> list[Place]:
     chosen = [step for step in kept if not config.steps or step in config.steps]
     run = config.run.rstrip("/")
     places = [
-        Place(step=step, name=f"step {step}", model=f"{run}/{kept_at(step)}", samples=f"step-{step:06}")
+        Waypoint(step=step, name=f"step {step}", model=f"{run}/{kept_at(step)}", samples=f"step-{step:06}")
         for step in chosen
     ]
     if config.base:
-        places.insert(0, Place(step=0, name="base", model=config.base, samples="base"))
+        places.insert(0, Waypoint(step=0, name="base", model=config.base, samples="base"))
     if folder.exists("model/config.json"):
         last = max((int(row["step"]) for row in folder.metrics()), default=0)
-        places.append(Place(step=last, name=f"step {last}", model=config.run, samples="final"))
+        places.append(Waypoint(step=last, name=f"step {last}", model=config.run, samples="final"))
     taken = {place.name for place in places}
     return places + [
-        Place(step=None, name=f"beside {name}" if name in taken else name, model=path, samples=f"beside-{name}")
+        Waypoint(step=None, name=f"beside {name}" if name in taken else name, model=path, samples=f"beside-{name}")
         for path, name in label(config.beside).items()
     ]
 
 
-def checkpoint_stages(config: CheckpointsConfig, places: Sequence[Place]) -> list[Stage]:
+def checkpoint_stages(config: CheckpointsConfig, places: Sequence[Waypoint]) -> list[Stage]:
     """One `reachlab sample` a model."""
 
-    def stage(place: Place) -> Stage:
+    def stage(place: Waypoint) -> Stage:
         asked = SampleConfig(
             model=place.model,
             task=config.task,

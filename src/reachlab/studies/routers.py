@@ -20,7 +20,7 @@ from reachlab.moe import densified, restore, saved
 from reachlab.moe.fidelity import CANDIDATES, Batch, Fidelity, compare
 from reachlab.moe.instruments import Reading, Recorder, unused_warnings
 from reachlab.progress import track
-from reachlab.report.routers import labels, write_routers
+from reachlab.report.router_page import labels, write_routers
 from reachlab.runs import check_page
 from reachlab.studies.config import InspectConfig
 from reachlab.tasks.registry import load_task

@@ -23,7 +23,7 @@ from reachlab.studies.study import Tell
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class TemperaturePoint:
     """A model at a temperature."""
 
     name: str
@@ -77,7 +77,7 @@ def run_temperature(config: TemperatureConfig, tell: Tell = lambda _: None) -> P
     return out / "report.html"
 
 
-def points(config: TemperatureConfig, labels: dict[str, str]) -> list[Point]:
+def points(config: TemperatureConfig, labels: dict[str, str]) -> list[TemperaturePoint]:
     """Every model at the temperatures asked for; the base at the one whose entropy is matched comes first."""
     asked = list(dict.fromkeys(config.temperatures))
     of_base = [config.at, *(t for t in asked if t != config.at)]
@@ -88,13 +88,13 @@ def points(config: TemperatureConfig, labels: dict[str, str]) -> list[Point]:
     ]
 
 
-def matched_points(labels: dict[str, str], matches: dict[str, Any]) -> list[Point]:
+def matched_points(labels: dict[str, str], matches: dict[str, Any]) -> list[TemperaturePoint]:
     """Each model at the temperature that was found, in thousandths."""
     return [_point(path, labels[path], round(m["temperature"], 3), matched=True) for path, m in matches.items()]
 
 
-def _point(path: str, name: str, temperature: float, matched: bool = False) -> Point:
-    return Point(
+def _point(path: str, name: str, temperature: float, matched: bool = False) -> TemperaturePoint:
+    return TemperaturePoint(
         name=f"{name} T={temperature:g}" + " (matched)" * matched,
         label=name,
         model=path,
@@ -130,7 +130,7 @@ def entropy_stages(config: TemperatureConfig, labels: dict[str, str]) -> list[St
     return stages
 
 
-def sample_stage(config: TemperatureConfig, point: Point) -> Stage:
+def sample_stage(config: TemperatureConfig, point: TemperaturePoint) -> Stage:
     """One `reachlab sample`."""
     asked = SampleConfig(
         model=point.model,
@@ -148,7 +148,7 @@ def sample_stage(config: TemperatureConfig, point: Point) -> Stage:
     return Stage(f"sample {point.name}", asked)
 
 
-def reading(point: Point, entropy: dict[str, Any]) -> dict[str, Any]:
+def reading(point: TemperaturePoint, entropy: dict[str, Any]) -> dict[str, Any]:
     """The entropy of a model at a point's temperature."""
     if point.matched:
         found: dict[str, Any] = entropy["match"]["found"]

@@ -1,0 +1,136 @@
+"""All measures of a run, and of all runs of a comparison, computed once for the page, the terminal and `--json`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reachlab.measures import load_measures
+from reachlab.measures.measure import JointMeasure, Measure, Missing, Result, result_of
+from reachlab.measures.measured_run import MeasuredRun
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RunResults:
+    """What one run says; `of` has a result for each measure that it has data for, and `notes` say of others why not.
+
+    `problems` have a scored sample, `samples` are the scored ones that measures look at.
+    """
+
+    name: str
+    folder: str
+    problems: int
+    samples: int
+    unscored: int
+    of: Mapping[str, Result]
+    notes: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, strings and numbers for JSON; None for what is missing. What only compared models have is in
+        `Results`."""
+        found: dict[str, Any] = {"name": self.folder, "problems": self.problems, "samples": self.samples}
+        found["unscored"] = self.unscored
+        for measure in each_measure():
+            if not measure.compared:
+                result = self.of.get(measure.name)
+                _put(found, measure.name.split("."), None if result is None else result.to_dict())
+        return found | {"notes": dict(self.notes)}
+
+    @property
+    def look_at(self) -> dict[str, int]:
+        """Of problems a sample that a person should see."""
+        return {problem: sample for result in self.of.values() for problem, sample in result.look_at.items()}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Results:
+    """What all runs of a comparison say, the base first: of each run, of each less the base, and of all together."""
+
+    runs: tuple[RunResults, ...]
+    against: Mapping[str, tuple[Result | None, ...]]
+    joint: Mapping[str, Result | None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, strings and numbers for JSON: a place a run, None where there is no data."""
+        found: dict[str, Any] = {"evidence": [run.to_dict() for run in self.runs]}
+        for measure in each_measure():
+            if measure.compared:
+                found[measure.name] = [_plain(run.of.get(measure.name)) for run in self.runs]
+            if measure.name in self.against:
+                found[f"{measure.name}_difference"] = [_plain(result) for result in self.against[measure.name]]
+        return found | {name: _plain(result) for name, result in self.joint.items()}
+
+
+def each_measure() -> Iterator[Measure]:
+    """Those that are of each run."""
+    return (measure for measure in load_measures() if isinstance(measure, Measure))
+
+
+def measure_run(run: MeasuredRun) -> RunResults:
+    """Compute every measure of a run.
+
+    Raises:
+        ReachlabError: a run that cannot be read.
+    """
+    of: dict[str, Result] = {}
+    notes: dict[str, str] = {}
+    if run.below is not None:
+        notes["adaptive"] = f"all but pass@k is of the first {run.below:,} samples of each problem"
+    for measure in each_measure():
+        if measure.compared and run.shared is None:
+            continue
+        result = result_of(measure.compute(run))
+        if isinstance(result, Result):
+            of[measure.name] = result
+            notes |= result.notes
+        elif result.why:
+            notes[measure.name.split(".")[0]] = result.why
+    return RunResults(
+        name=run.name,
+        folder=run.store.folder.name,
+        problems=int((run.outcomes.n_P > 0).sum()),
+        samples=len(run.row_N),
+        unscored=int(run.outcomes.unscored_P.sum()),
+        of=of,
+        notes=notes,
+    )
+
+
+def measure_runs(runs: Sequence[MeasuredRun]) -> Results:
+    """Compute every measure of compared runs, the base first.
+
+    Raises:
+        ReachlabError: a run that cannot be read.
+    """
+    base, *others = runs
+    against = {
+        measure.name: (None, *(_found(result_of(measure.against.compute(base, other))) for other in others))
+        for measure in each_measure()
+        if measure.against is not None
+    }
+    joint = {
+        measure.name: _found(result_of(measure.compute(runs)))
+        for measure in load_measures()
+        if isinstance(measure, JointMeasure)
+    }
+    return Results(runs=tuple(map(measure_run, runs)), against=against, joint=joint)
+
+
+def _found(result: Result | Missing) -> Result | None:
+    return result if isinstance(result, Result) else None
+
+
+def _plain(result: Result | None) -> dict[str, Any] | None:
+    return None if result is None else result.to_dict()
+
+
+def _put(document: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    """Put a value at a place; one of which all parts are missing is None."""
+    key, *deeper = keys
+    if not deeper:
+        document[key] = value
+        return
+    inside = document.setdefault(key, None)
+    if value is not None:
+        if inside is None:
+            inside = document[key] = {}
+        _put(inside, deeper, value)

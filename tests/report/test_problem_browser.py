@@ -1,0 +1,225 @@
+import base64
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reachlab.pictures.drawn_scenes import scene
+from reachlab.report import problem_browser
+from reachlab.report.blocks import unpacked
+from reachlab.report.entries import Entry, read_entries
+from reachlab.report.excerpts import SampleExcerpt
+from reachlab.report.problem_browser import Shelf, interest, shelve
+from reachlab.report.problem_pictures import frame
+from reachlab.report.sentences import stored
+from reachlab.report.texts import Excerpt
+from reachlab.types import Chat, Problem
+
+
+def opened(shelf: Shelf) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The list, and every problem of every chunk."""
+    index = json.loads(unpacked(shelf.index))
+    found = [json.loads(unpacked(chunk)) for chunk in shelf.chunks]
+    assert index["starts"] == np.cumsum([0, *map(len, found)])[:-1].tolist()
+    return index, [problem for chunk in found for problem in chunk]
+
+
+def held(shelf: Shelf) -> int:
+    return sum(len(chunk) * 3 // 4 for chunk in shelf.chunks)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory, make: SimpleNamespace) -> list[Entry]:
+    """Two models, 80 problems × 12 samples of 3,000 characters that hardly shrink."""
+    root, letters = tmp_path_factory.mktemp("many"), np.array(list("abcdefghijklmnopqrstuvwxyz0123456789"))
+    rng = np.random.default_rng(0)
+    rates = np.linspace(0, 0.9, 80)
+    runs = [
+        make.samples(root / n, make.draw(rates**e, 12, i), text=lambda *_: "".join(rng.choice(letters, 3000)))
+        for i, (n, e) in enumerate([("a", 1), ("b", 2)])
+    ]
+    return read_entries(*make.measure(runs))
+
+
+def test_the_list_holds_every_problem_and_count(demo: Any) -> None:
+    comparison, runs = demo
+    entries = read_entries(comparison, runs)
+    index, found = opened(shelve(entries))
+    assert index["models"] == ["base", "grpo", "pods", "distilled"]
+    assert index["ids"] == list(comparison.problem_ids)
+    assert len(found) == len(index["asked"]) == 60
+    for at, e in enumerate(entries):
+        assert index["c"][at] == e.outcomes.c_P.tolist()
+        assert index["n"][at] == e.outcomes.n_P.tolist()
+        np.testing.assert_allclose(index["accuracy"][at], e.accuracy, atol=1e-5)
+    assert index["unscored"][2][0] == 3
+    assert index["surely"][0] == {"gained": [], "lost": []}
+
+
+def test_the_list_says_what_is_sure(tmp_path: Path, make: SimpleNamespace) -> None:
+    rates = [np.array([0, 0, 1, 1, 0.5]), np.array([1, 0, 0, 1, 0.5])]
+    runs = [make.samples(tmp_path / str(i), make.draw(rate_P, 32, i)) for i, rate_P in enumerate(rates)]
+    index, _ = opened(shelve(read_entries(*make.measure(runs))))
+    assert index["surely"][1] == {"gained": [0], "lost": [2]}
+
+
+def test_each_model_shows_right_and_other_samples(tmp_path: Path, make: SimpleNamespace) -> None:
+    right_PN = np.array([[0, 0, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
+    runs = [make.samples(tmp_path / name, right_PN, unscored=1) for name in ("a", "b")]
+    shelf = shelve(read_entries(*make.measure(runs)))
+    _, found = opened(shelf)
+    assert found[0]["models"][0] == [
+        [2, "correct", ["12 tokens"], "38-2=36"],
+        [3, "correct", ["12 tokens"], "39-3=36"],
+        [0, "unscored", ["12 tokens", "the verifier ran out of time"], "36-0=35"],
+        [1, "wrong", ["12 tokens"], "37-1=35"],
+    ]
+    assert (shelf.stored, shelf.drawn, shelf.cut, shelf.bare) == (24, 24, 0, 0)
+    assert found[1]["prompt"] == [["", "[12 11 9 3 =1]"]]
+    assert found[1]["answer"] == '{"target": 1}'
+
+
+def test_verdicts_to_look_at_are_listed_shown_and_marked(demo: Any) -> None:
+    entries = read_entries(*demo)
+    doubtful = [{}, {"p3": 60, "p7": 2, "elsewhere": 0}, {}, {"p0": 63}]
+    index, found = opened(shelve(entries, doubtful))
+    assert index["doubts"] == [[], [3, 7], [], [0]]
+    assert opened(shelve(entries))[0]["doubts"] == [[]] * 4
+    marked = [
+        (p, m, number)
+        for p, problem in enumerate(found)
+        for m, samples in enumerate(problem["models"])
+        for number, _, remarks, _ in samples
+        if "verdict to look at" in remarks
+    ]
+    assert marked == [(0, 3, 63), (3, 1, 60), (7, 1, 2)]
+
+
+def test_no_more_than_a_few_samples_a_problem(demo: Any) -> None:
+    shelf = shelve(read_entries(*demo))
+    assert shelf.most == problem_browser.MOST
+    assert shelf.stored == 60 * 4 * problem_browser.MOST
+    assert shelf.drawn == 60 * 4 * 64
+
+
+@pytest.mark.parametrize("budget", [40_000, 200_000, 700_000])
+def test_a_budget_is_kept_and_used(many: list[Entry], budget: int) -> None:
+    shelf = shelve(many, budget=budget)
+    assert 0.8 * budget < held(shelf) <= budget
+    _, found = opened(shelf)
+    assert shelf.stored == sum(len(samples) for p in found for samples in p["models"])
+    assert shelf.stored < shelf.drawn
+
+
+def test_a_small_budget_shortens_texts_before_it_drops_samples(many: list[Entry]) -> None:
+    roomy, tight = shelve(many), shelve(many, budget=300_000)
+    assert (roomy.longest, roomy.cut) == (problem_browser.LENGTHS[0], 0)
+    assert tight.longest == 1_000
+    assert tight.cut == tight.stored
+    assert tight.bare == 0
+    assert all(len(samples) >= 2 for p in opened(tight)[1] for samples in p["models"])
+
+
+def test_where_room_ends_the_problems_that_changed_most_have_samples(many: list[Entry]) -> None:
+    shelf = shelve(many, budget=30_000)
+    has = [any(p["models"]) for p in opened(shelf)[1]]
+    order = interest(many)
+    kept = sum(has)
+    assert 0 < kept < 80
+    assert shelf.bare == 80 - kept
+    assert {p for p, found in enumerate(has) if found} == set(order[:kept])
+
+
+def test_no_budget_no_sample(many: list[Entry]) -> None:
+    shelf = shelve(many, budget=100)
+    assert (shelf.stored, shelf.bare) == (0, 80)
+    assert len(opened(shelf)[1]) == 80
+
+
+def test_with_very_many_problems_only_some_are_read(many: list[Entry]) -> None:
+    shelf = shelve(many, read=40)
+    _, found = opened(shelf)
+    assert shelf.stored == 40
+    assert {p for p, one in enumerate(found) if any(one["models"])} == set(interest(many)[:10])
+
+
+def test_gained_and_lost_come_first(tmp_path: Path, make: SimpleNamespace) -> None:
+    base = np.array([[1, 1, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], bool)
+    other = np.array([[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0]], bool)
+    runs = [make.samples(tmp_path / n, right) for n, right in (("a", base), ("b", other))]
+    assert interest(read_entries(*make.measure(runs))) == [3, 1, 0, 2]
+
+
+def test_chunks_are_of_bounded_size(many: list[Entry], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(problem_browser, "CHUNK", 100_000)
+    shelf = shelve(many)
+    opened(shelf)
+    assert max(len(unpacked(chunk)) for chunk in shelf.chunks) < 200_000
+    assert len(shelf.chunks) > 10
+
+
+def test_steps_that_hold_are_told() -> None:
+    assert problem_browser._steps((2, 5)) == "2 of 5 steps hold"
+    assert problem_browser._steps((0, 0)) == "no steps to check"
+
+
+def test_a_final_answer_is_not_said_twice() -> None:
+    said = SampleExcerpt(
+        sample=0, status="wrong", text=Excerpt.of("so 4", 10), tokens=0, stopped=False, reason="4, not 5",
+        steps=None, final="4",
+    )  # fmt: skip
+    assert problem_browser._sample(said, 10)[2] == ["4, not 5"]
+    assert problem_browser._sample(replace(said, reason=""), 10)[2] == ["final answer 4"]
+
+
+def test_the_page_says_what_it_holds() -> None:
+    whole = Shelf(index="", chunks=(), pictures={}, stored=1_200, drawn=1_200, most=8, longest=6_000, cut=0, bare=0)
+    assert stored(whole) == "All 1,200 samples of these problems are in this page."
+    assert "6,000 characters are cut in the middle. The run" in stored(replace(whole, cut=3))
+    some = replace(whole, drawn=5_000, bare=2, cut=1)
+    assert stored(some).startswith(
+        "This page holds 1,200 of 5,000 samples: of each problem and model up to 8, the first"
+    )
+    assert "2 problems that changed least have none" in stored(some)
+    assert "model the first one" in stored(replace(some, most=1))
+
+
+def test_prompts_of_chats_and_images(tmp_path: Path, make: SimpleNamespace) -> None:
+    chat = Chat(({"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}))
+    for name in ("a", "b", "c"):
+        Image.new("RGB", (900, 8), "red").save(tmp_path / f"{name}.png")
+    files = [str(tmp_path / f"{name}.png") for name in ("a", "b", "c")]
+    asked = [Problem(id="p0", prompt=chat, answer=4, images=(*files, scene("chart", {"r": 3}, 0, 64)))]
+    run = make.samples(tmp_path / "a", np.zeros((1, 1)), problems=asked, text=lambda *_: "")
+    (entry,) = read_entries(*make.measure([run]))
+    Path(files[1]).unlink()
+    Image.new("RGB", (900, 8), "blue").save(files[2])
+    shelf = shelve([entry])
+    index, ((found,)) = opened(shelf)
+    shown = json.loads(unpacked(shelf.pictures[0]))
+    picture = Image.open(io.BytesIO(base64.b64decode(shown[0].removeprefix("data:image/png;base64,"))))
+    assert picture.size == (640, 6)
+    assert "no such picture" in shown[1]
+    assert "has changed since the run" in shown[2]
+    assert shown[3].startswith("data:image/png;base64,")
+    (left,) = json.loads(unpacked(frame(entry.store, ["p0"], [0], budget=0)[0]))[3:]
+    assert left.startswith("A picture is left out")
+    assert index["asked"] == ["2 + 2?"]
+    assert found["prompt"] == [["system", "Be brief."], ["user", "2 + 2?"]]
+    assert found["answer"] == "4"
+    assert found["models"] == [[[0, "wrong", ["12 tokens"], ""]]]
+
+
+def test_untested_problems_are_not_called_sure(demo: Any) -> None:
+    entries = read_entries(*demo)
+    pair = entries[3].pair
+    assert pair
+    sets = replace(pair.coverage, surely_gained=None, surely_lost=None)
+    entries[3] = replace(entries[3], pair=replace(pair, coverage=sets))
+    assert opened(shelve(entries))[0]["surely"][3] == {"gained": [], "lost": []}
