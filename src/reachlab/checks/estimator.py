@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import OlmoeForCausalLM
 
 from reachlab.checks.contract import Contract
-from reachlab.checks.method import check_method
+from reachlab.checks.method import try_method
 from reachlab.checks.mixture import logits, tiny_mixture, train
 from reachlab.errors import ReachlabError
 from reachlab.moe import densify
@@ -54,7 +54,7 @@ def check_estimator(estimator: type[Estimator]) -> None:
         _check_frozen(name, contract)
         _check_stand_ins(model, found, contract)
         _check_poison(model, found, contract)
-        check_method(Default, estimator=name, **OPTIONS)
+        try_method("default", {"estimator": name, **OPTIONS}, contract)
 
 
 def _stand(found: Densified) -> Estimator:
