@@ -116,7 +116,7 @@ def train(settings: Settings) -> Iterator[tuple[int, float, float]]:
         yield step, pass_at_k(rewards_PN, 1), pass_at_k(rewards_PN, min(16, settings.rollouts))
         loss = learn(model, tokens_BT, rewards_PN, settings.keep, generator)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
 

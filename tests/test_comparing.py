@@ -54,11 +54,13 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rates = np.linspace(0.02, 0.6, PROBLEMS)
     for seed, (name, scale) in enumerate({"base": 1.0, "grpo": 1.6, "pods": 1.5, "distilled": 1.4}.items()):
         make_run(tmp_path / "runs/demo/samples" / name, (rates * scale).tolist(), seed)
-    (tmp_path / "clusters.csv").write_text("id,cluster\n" + "".join(f"p{i},{i % 6}\n" for i in range(PROBLEMS)))
+    data = tmp_path / "examples" / "data"
+    data.mkdir(parents=True)
+    (data / "clusters.csv").write_text("id,cluster\n" + "".join(f"p{i},{i % 6}\n" for i in range(PROBLEMS)))
     right = np.random.default_rng(0).random((2, PROBLEMS, SAMPLES)) < 0.4
     np.savez(tmp_path / "right.npz", base=right[0], rl=right[1])
     for name, table in zip(("base", "rl"), right, strict=True):
-        np.savetxt(tmp_path / f"{name}.csv", table, fmt="%d", delimiter=",")
+        np.savetxt(data / f"{name}.csv", table, fmt="%d", delimiter=",")
     return tmp_path / "runs/demo/samples"
 
 
@@ -88,7 +90,7 @@ def test_the_page_of_recipes_names_their_runs(demo: Path, command: Command) -> N
 
 def test_clusters_by_a_field_and_by_a_file_are_the_same(demo: Path, command: Command) -> None:
     found = []
-    for named in ("template", "clusters.csv"):
+    for named in ("template", "examples/data/clusters.csv"):
         words = (demo / "base", demo / "grpo", "--cluster", named, "--resamples", "100", "--json")
         code, out, err = command("compare", *words)
         assert code == 0, err

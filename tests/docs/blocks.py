@@ -6,7 +6,7 @@ A block without a language is a list of shell commands. One that cannot be run w
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -49,18 +49,17 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     """All blocks of a page, in order."""
-    found = list[Block]()
-    inside: tuple[int, str, list[str]] | None = None
+    found: list[Block] = []
+    inside = False
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.startswith("```"):
-            if inside is not None:
-                inside[2].append(line)
-        elif inside is None:
-            inside = (number, line[3:], [])
-        else:
-            found.append(Block(page, inside[0], inside[1], "\n".join(inside[2])))
-            inside = None
-    assert inside is None, f"{page}:{inside[0]}: a fence without an end"
+        if line.startswith("```"):
+            inside = not inside
+            if inside:
+                found.append(Block(page, number, line[3:], ""))
+        elif inside:
+            last = found[-1]
+            found[-1] = replace(last, text=f"{last.text}{line}\n")
+    assert not inside, f"{page}:{found[-1].line}: a fence without an end"
     return found
 
 

@@ -125,7 +125,7 @@ def run_program(block: Block, names: dict[str, Any]) -> None:
     """A block of Python: a file where the line before names it, else run, with the names that it takes as given."""
     before = block.page.read_text(encoding="utf-8").splitlines()[: block.line - 1]
     if named := re.search(r"`(\w+\.py)`:$", "\n".join(before).rstrip()):
-        Path(named[1]).write_text(block.text + "\n")
+        Path(named[1]).write_text(block.text)
     else:
         exec(compile(block.text, block.place, "exec"), names)
 
@@ -144,7 +144,7 @@ def test_a_page_from_top_to_end(page: Path, home: Path, command: Command, monkey
             if block.language == "python":
                 run_program(block, names)
             for line in map(shortened, block.commands):
-                if line.startswith(("make ", "source ")):
+                if line.startswith("make "):
                     continue
                 with Path("commands.log").open("a", encoding="utf-8") as log:
                     log.write(f"{time.strftime('%X')} {block.place}: {line}\n")

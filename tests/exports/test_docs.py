@@ -19,7 +19,7 @@ SECTION = PAGE[PAGE.index("\n## Export\n") : PAGE.index("\n## problems.jsonl\n")
 
 def test_the_commands(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run = a_run(Path("runs/base-samples"))
+    run = a_run(Path("runs/demo/samples/base"))
     commands = [line for line in SECTION.splitlines() if line.startswith("reachlab ")]
     assert len(commands) == 4
     for line in commands:
