@@ -303,9 +303,9 @@ def test_what_is_compared_is_refused_in_one_line() -> None:
         with pytest.raises(ReachlabError, match="level"):
             compare([BASE], resamples=50, level=level)
     with pytest.raises(ReachlabError, match="over='sample' must be one of problems, samples, both"):
-        compare([BASE, WIDE], resamples=50, over="sample")  # type: ignore[arg-type]
+        compare([BASE, WIDE], resamples=50, over="sample")
     with pytest.raises(ReachlabError, match="pairs='every' must be one of base, all"):
-        compare([BASE, WIDE], resamples=50, pairs="every")  # type: ignore[arg-type]
+        compare([BASE, WIDE], resamples=50, pairs="every")
     with pytest.raises(ReachlabError, match="clusters are of problems, and over samples these stay as they are"):
         compare([BASE, WIDE], resamples=50, over="samples", clusters={f"p{i}": str(i % 9) for i in range(120)})
 

@@ -157,19 +157,8 @@ def test_untrusted_text_stays_text(tmp_path: Path, make: SimpleNamespace) -> Non
     assert not [a for _, a in found.elements if any(name.startswith("on") for name in a)]
     assert found.flat.count(NASTY) > 10
     assert json.loads(found.blocks["chunk-0"])[0]["models"][1][0][3] == NASTY
-    assert set(found.figures) == {
-        *(
-            "passk",
-            "difference",
-            "strip",
-            "histogram-0",
-            "histogram-1",
-            "cover",
-            "cover-difference",
-            "all-right",
-            "distinct-correct",
-        )
-    }
+    wanted = {"passk", "difference", "strip", "histogram-0", "histogram-1", "cover", "cover-difference", "all-right"}
+    assert wanted <= set(found.figures)
     for trace in found.figures["passk"]["data"]:
         assert "<" not in trace["name"]
 
@@ -186,7 +175,8 @@ def test_half_a_character_is_no_reason_to_fail(tmp_path: Path, make: SimpleNames
 def test_one_model_one_sample_no_training(tmp_path: Path, make: SimpleNamespace) -> None:
     run = make.samples(tmp_path / "only", np.array([[1], [0], [0]]))
     found = Page(write(make.measure([run]), tmp_path / "r.html"))
-    assert set(found.figures) == {"passk", "strip", "histogram-0", "cover"}
+    assert {"passk", "strip", "histogram-0", "cover"} <= set(found.figures)
+    assert not {"difference", "all-right", "extrapolation"} & set(found.figures)
     assert not {"difference", "training"} & set(found.ids())
     assert "33.3% of single samples right." in found.flat
     assert "crossing" not in found.flat.casefold()

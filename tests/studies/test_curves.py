@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from reachlab.boundary.curve import Curve
 from reachlab.boundary.passk import pass_at_k
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
@@ -72,7 +73,10 @@ def test_what_has_room_is_spread_from_end_to_end(count: int, room: int) -> None:
 
 
 CURVES = Curves(
-    ks=[1 << i for i in range(11)], level=0.95, problems=200, passes=[[(0.5, 0.4, 0.6)] * 11, [(1.0, 0.95, 1.0)] * 11]
+    problems=200,
+    of=tuple(
+        Curve(2 ** np.arange(11), *np.full((11, 3), ends).T, level=0.95) for ends in ((0.5, 0.4, 0.6), (1, 0.95, 1))
+    ),
 )
 
 

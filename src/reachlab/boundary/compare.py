@@ -6,7 +6,8 @@ pairs that are compared are one family (`family`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -30,65 +31,91 @@ Pairs = Literal["base", "all"]
 """Which pairs are compared: each model with the base, or every one with every other."""
 
 
-def compare(
-    models: Sequence[Outcomes | Recipe],
-    *,
-    base: int = 0,
-    ks: Sequence[int] | None = None,
-    gap_k: int = gap.K,
-    resamples: int = 10_000,
-    level: float = 0.95,
-    over: Over = "problems",
-    clusters: Mapping[str, str] | None = None,
-    pairs: Pairs = "base",
-    same_within: float = SAME_WITHIN,
-    seed: int = 0,
-) -> Comparison:
-    """Compare models with the one at position `base`.
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings:
+    """How models are compared; nothing but the resamples and what is thinned by lot is random."""
+
+    base: int = 0
+    """Position of the model that the others are held against."""
+    ks: Sequence[int] | None = None
+    """Values of k, each at most the common n; 1 is always among them. None: every k up to the common n, thinned out
+    above 1,024."""
+    gap_k: int = gap.K
+    """k of the sampling-efficiency gap, or the common n where that is less."""
+    resamples: int = 10_000
+    """Of the bootstrap, at least 2 / (1 − level); they take 4 bytes × resamples × problems (and × n for every run, if
+    samples are resampled)."""
+    level: float = 0.95
+    """Of the intervals, bands and tests."""
+    over: Over = "problems"
+    """What is resampled for the intervals: problems, their samples, or both (see `noise`)."""
+    clusters: Mapping[str, str] | None = None
+    """The cluster of each problem; whole clusters are resampled, and signs flipped by cluster."""
+    pairs: Pairs = "base"
+    """Whether models are compared with the base only, or all with each other."""
+    same_within: float = SAME_WITHIN
+    """δ, the share within which pass@k counts as the same."""
+    seed: int = 0
+    """Of the resamples, and of what is thinned by lot."""
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse what models of these names cannot be compared by.
+
+        Raises:
+            ReachlabError: what is wrong.
+        """
+        if not 0 <= self.base < len(names):
+            raise ReachlabError(f"compare: there is no model at position {self.base} of {len(names)}")
+        if not 0 < self.level < 1:
+            raise ReachlabError(f"compare: level {self.level:g} is not between 0 and 1")
+        if self.resamples * (1 - self.level) < 2 - 1e-9:
+            raise ReachlabError(
+                f"compare: {self.resamples} resamples say nothing at level {self.level:g}; ask for "
+                f"{round(2 / (1 - self.level))} or more"
+            )
+        if not 0 < self.same_within < 1:
+            raise ReachlabError(f"compare: same_within={self.same_within:g} must be between 0 and 1, as a share")
+        if len(set(names)) < len(names):
+            raise ReachlabError(f"compare: two models have the same name; rename one of: {', '.join(names)}")
+        for name, value, known in (("over", self.over, get_args(Over)), ("pairs", self.pairs, get_args(Pairs))):
+            if value not in known:
+                raise ReachlabError(f"compare: {name}={value!r} must be one of {', '.join(known)}")
+        if self.clusters is not None and self.over == "samples":
+            raise ReachlabError(
+                "compare: clusters are of problems, and over samples these stay as they are; leave out the clusters, "
+                "or resample problems"
+            )
+
+
+def compare(models: Sequence[Outcomes | Recipe], **settings: Any) -> Comparison:
+    """Compare models with a base among them.
 
     Args:
         models: one run each, or recipes of several; names must differ.
-        base: position of the model that the others are held against.
-        ks: values of k, each at most the common n; 1 is always among them. None: every k up to the common n,
-            thinned out above 1,024.
-        gap_k: k of the sampling-efficiency gap, or the common n where that is less.
-        resamples: of the bootstrap, at least 2 / (1 − level); they take 4 bytes × resamples × problems (and × n for
-            every run, if samples are resampled).
-        level: of the intervals, bands and tests.
-        over: what is resampled for the intervals: problems, their samples, or both (see `noise`).
-        clusters: the cluster of each problem; whole clusters are resampled, and signs flipped by cluster.
-        pairs: whether models are compared with the base only, or all with each other.
-        same_within: δ, the share within which pass@k counts as the same.
-        seed: of the resamples, and of what is thinned by lot; nothing else is random.
+        settings: the fields of `CompareSettings`, such as ``ks=[1, 8]`` or ``level=0.9``.
 
     Raises:
         ReachlabError: no model, two of one name, no problem that all have scored samples of, k beyond the
             common n, a problem without a cluster.
     """
     recipes = [Recipe.of(model) for model in models]
-    _check([recipe.name for recipe in recipes], base, resamples, level, same_within)
-    for name, value, known in (("over", over, get_args(Over)), ("pairs", pairs, get_args(Pairs))):
-        if value not in known:
-            raise ReachlabError(f"compare: {name}={value!r} must be one of {', '.join(known)}")
-    if clusters is not None and over == "samples":
-        raise ReachlabError(
-            "compare: clusters are of problems, and over samples these stay as they are; leave out the clusters, or "
-            "resample problems"
-        )
+    how = CompareSettings(**settings)
+    how.check([recipe.name for recipe in recipes])
+    base, level = how.base, how.level
     shared, problem_ids = _shared(recipes, base)
     kept = [recipe.select(problem_ids) for recipe in shared]
-    of_problems = _clusters(problem_ids, clusters)
-    grid = _grid(kept, ks)
-    family = Family(kept, of_problems, grid, resamples=resamples, level=level, over=over, seed=seed)
+    of_problems = _clusters(problem_ids, how.clusters)
+    grid = _grid(kept, how.ks)
+    family = Family(kept, of_problems, grid, resamples=how.resamples, level=level, over=how.over, seed=how.seed)
     against_base = [(i, base) for i in range(len(kept)) if i != base]
     others = [
-        (i, j) for j in range(len(kept)) for i in range(j + 1, len(kept)) if pairs == "all" and base not in (i, j)
+        (i, j) for j in range(len(kept)) for i in range(j + 1, len(kept)) if how.pairs == "all" and base not in (i, j)
     ]
-    curves, found = family.compare([*against_base, *others], gap_k, same_within)
+    curves, found = family.compare([*against_base, *others], how.gap_k, how.same_within)
     return Comparison(
         base=recipes[base].name,
         problem_ids=problem_ids,
-        clusters=None if clusters is None else of_problems.count,
+        clusters=None if how.clusters is None else of_problems.count,
         ks=grid,
         models=tuple(
             _model(recipe, curve, given, common, grid, level)
@@ -96,28 +123,12 @@ def compare(
         ),
         pairs=tuple(found[: len(against_base)]),
         others=tuple(found[len(against_base) :]),
-        resamples=resamples,
+        resamples=how.resamples,
         level=level,
-        same_within=same_within,
-        seed=seed,
-        over=over,
+        same_within=how.same_within,
+        seed=how.seed,
+        over=how.over,
     )
-
-
-def _check(names: Sequence[str], base: int, resamples: int, level: float, same_within: float) -> None:
-    """Refuse what cannot be compared so."""
-    if not 0 <= base < len(names):
-        raise ReachlabError(f"compare: there is no model at position {base} of {len(names)}")
-    if not 0 < level < 1:
-        raise ReachlabError(f"compare: level {level:g} is not between 0 and 1")
-    if resamples * (1 - level) < 2 - 1e-9:
-        raise ReachlabError(
-            f"compare: {resamples} resamples say nothing at level {level:g}; ask for {round(2 / (1 - level))} or more"
-        )
-    if not 0 < same_within < 1:
-        raise ReachlabError(f"compare: same_within={same_within:g} must be between 0 and 1, as a share")
-    if len(set(names)) < len(names):
-        raise ReachlabError(f"compare: two models have the same name; rename one of: {', '.join(names)}")
 
 
 def _shared(recipes: Sequence[Recipe], base: int) -> tuple[list[Recipe], tuple[str, ...]]:

@@ -53,9 +53,11 @@ def load_measures() -> "list[Measure | JointMeasure]":
 
 
 def markdown() -> str:
-    """The table of docs/boundary.md: a row a measure that has a title, what it is, and where."""
+    """The table of docs/boundary.md: a row a measure, what it is, and where."""
     rows = [
         f"| {m.title} | {m.caption} | {m.source} | `{m.name}` | [`{file}.py`](../src/reachlab/measures/{file}.py) |"
         for m, (file, _, _) in zip(load_measures(), (where.partition(":") for where in MEASURES.values()), strict=True)
     ]
-    return "\n".join(["| | what it is | source | in `--json` | where |", "|---|---|---|---|---|", *rows])
+    return "".join(
+        f"{row}\n" for row in ("| | what it is | source | in `--json` | where |", "|---|---|---|---|---|", *rows)
+    )

@@ -18,7 +18,7 @@ APART = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
+class ScoreAgreement:
     """Of the answers that a judge has scored and wrote.
 
     ``compared`` answers have the tokens that were drawn; their log-probabilities differ by ``mean`` and at most by
@@ -48,7 +48,7 @@ class Agreement:
         return said
 
 
-def agreement(store: SampleStore, judge: str, open_ended: bool) -> Agreement | None:
+def agreement(store: SampleStore, judge: str, open_ended: bool) -> ScoreAgreement | None:
     """How the scores of a run's own writer agree with its sampler's; None where no answer has both.
 
     Args:
@@ -76,7 +76,7 @@ def agreement(store: SampleStore, judge: str, open_ended: bool) -> Agreement | N
     difference_N = np.abs(table[f"{LOGPROB}{judge}"].to_numpy().astype(np.float64) - table["logprob"].to_numpy())
     difference_N = difference_N[same_N] / tokens_N[same_N]
     compared = len(difference_N)
-    return Agreement(
+    return ScoreAgreement(
         compared=compared,
         mean=float(difference_N.mean()) if compared else 0.0,
         highest=float(difference_N.max()) if compared else 0.0,

@@ -8,7 +8,7 @@ They do not, where a scored sample is
     number   right, and comes down to another whole number than the gold answer
     split    right or wrong, while most samples of its problem that come down to the same are not
 
-In `split` a tie counts as wrong, as it does in a vote (`measures/evidence.py`). Final answers that only algebra makes
+In `split` a tie counts as wrong, as it does in a vote (`measures/answers.py`). Final answers that only algebra makes
 equal have different texts and do not contradict a verdict, so whole numbers alone are told from each other; a
 hundredfold may be a percentage. Where more than the final answer decides a verdict (`Task.answer_decides`), nothing is
 a contradiction.

@@ -108,7 +108,7 @@ class Against:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class AnyMeasure:
     """What every measure says of itself.
 
     `name` is its key in --json, where a dot goes one deeper; `title` heads its figure, `caption` says how to read it;
@@ -129,7 +129,7 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measure(Shown):
+class Measure(AnyMeasure):
     """One that is of each run: `compute` says what the run has, and `against` what that is less the base's."""
 
     compute: Callable[[MeasuredRun], Computed]
@@ -137,7 +137,7 @@ class Measure(Shown):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JointMeasure(Shown):
+class JointMeasure(AnyMeasure):
     """One that is of all compared runs at once."""
 
     compute: Callable[[Sequence[MeasuredRun]], Computed]

@@ -24,7 +24,7 @@ import torch
 
 from reachlab.errors import ReachlabError
 from reachlab.hub import parse
-from reachlab.measures.agreement import Agreement, agreement
+from reachlab.measures.agreement import ScoreAgreement, agreement
 from reachlab.measures.config import ScoreConfig
 from reachlab.measures.scorer import Scorer
 from reachlab.measures.surprise import LOGPROB, RETOKENISED, TOKENS, Identity, writer_of
@@ -65,7 +65,7 @@ class ScoredRun:
     empty: int
     unfit: int
     retokenised: int
-    agreement: Agreement | None
+    agreement: ScoreAgreement | None
 
     def words(self) -> str:
         """In a sentence."""

@@ -2,7 +2,7 @@
 
 Beside the verdicts, which are on the rest of the question, a sample has a column `answered`: the task's own verdict on
 the answer that follows, or that stands in the text anyhow (partial-prompt answer accuracy in arXiv 2507.10532). It is
-filled after the samples are drawn, part by part, as `reachlab guess` and `reachlab score` fill theirs.
+filled after the samples are drawn, part by part, as `reachlab chance` and `reachlab score` fill theirs.
 """
 
 from collections.abc import Sequence

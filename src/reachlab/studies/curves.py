@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from reachlab.boundary.compare import compare
+from reachlab.boundary.curve import Curve
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.hub import parse
 from reachlab.report.page import write_report
@@ -26,12 +27,25 @@ CELL = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """The runs' pass@k at the same few ks; `passes[run][k]` is a value and the ends of its interval."""
+    """pass@k of the runs at the same few ks, the mean over the same problems."""
 
-    ks: list[int]
-    level: float
     problems: int
-    passes: list[list[tuple[float, float, float]]]
+    of: tuple[Curve, ...]
+
+    @property
+    def ks(self) -> list[int]:
+        """The values of k."""
+        return [int(k) for k in self.of[0].x]
+
+    @property
+    def level(self) -> float:
+        """Of the intervals."""
+        return self.of[0].level
+
+    @property
+    def passes(self) -> list[list[tuple[float, float, float]]]:
+        """A value and the ends of its interval by run and k."""
+        return [list(zip(*(a.tolist() for a in (c.values, c.low, c.high)), strict=True)) for c in self.of]
 
     def to_dict(self) -> dict[str, Any]:
         """What a study's JSON begins with."""
@@ -52,13 +66,7 @@ def measure_curves(folders: Sequence[RunFolder], names: Sequence[str], out: Path
     most = int(whole.ks[-1])
     # Asked for by name: of many ks, `compare` thins out.
     found = compare(outcomes, ks=sorted({*powers(most), most}))
-    return Curves(
-        ks=found.ks.tolist(),
-        level=found.level,
-        problems=len(found.problem_ids),
-        passes=[list(zip(*(a.tolist() for a in (m.curve.values, m.curve.low, m.curve.high)), strict=True))
-                for m in found.models],
-    )  # fmt: skip
+    return Curves(problems=len(found.problem_ids), of=tuple(model.curve for model in found.models))
 
 
 def label(paths: Sequence[str]) -> dict[str, str]:

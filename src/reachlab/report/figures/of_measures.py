@@ -10,7 +10,7 @@ from reachlab.boundary.cover import Cover
 from reachlab.boundary.curve import Curve
 from reachlab.boundary.extrapolation import Extrapolation
 from reachlab.measures import load_measures
-from reachlab.measures.measure import Boxes, FigureLook, Measure, PagePart, Result, Shown, Unit
+from reachlab.measures.measure import AnyMeasure, Boxes, FigureLook, Measure, PagePart, Result, Unit
 from reachlab.measures.results import Results
 from reachlab.measures.table import merged
 from reachlab.report.data import Data
@@ -35,7 +35,7 @@ def sections(entries: Sequence[Entry], results: Results) -> list[Section]:
     return [section for section in made if section.figures or section.tables]
 
 
-def _section(part: PagePart, measures: Sequence[Shown], entries: Sequence[Entry], results: Results) -> Section:
+def _section(part: PagePart, measures: Sequence[AnyMeasure], entries: Sequence[Entry], results: Results) -> Section:
     figures: list[Figure] = []
     tables, leads, looked_at = [], [part.lead], False
     models: dict[str, Entry] = {}
@@ -70,7 +70,7 @@ def _curves(found: Found) -> list[tuple[Entry, Curve]]:
     return [(e, r.curve) for e, r in found if r.curve is not None and (len(r.curve.x) > 1 or r.curve.last > 1)]
 
 
-def _less_the_base(measure: Shown, entries: Sequence[Entry], results: Results) -> Figure | None:
+def _less_the_base(measure: AnyMeasure, entries: Sequence[Entry], results: Results) -> Figure | None:
     """The figure of what a measure is less the base's."""
     if not isinstance(measure, Measure) or measure.against is None:
         return None
@@ -117,7 +117,7 @@ def _plot(lines: Sequence[Line], axis: str, unit: Unit, *, moved: bool) -> objec
     return figure
 
 
-def _boxes(measure: Shown, boxes: Sequence[Boxes], entries: Sequence[Entry]) -> Iterator[Figure]:
+def _boxes(measure: AnyMeasure, boxes: Sequence[Boxes], entries: Sequence[Entry]) -> Iterator[Figure]:
     """A figure of quartiles each."""
     for i, one in enumerate(boxes):
         runs = [(entries[at], p) for at, p in one.runs]
