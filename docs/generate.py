@@ -125,12 +125,19 @@ def algorithms() -> str:
 
 def rules() -> str:
     """The rules of down-sampling."""
-    from reachlab.rl.downsampling import RULES
+    from reachlab.rl.rules import RULES
 
     return table(
         ("rule", "keeps"),
-        ([f"`{name}`", sentence((getattr(rule, "keep", rule)).__doc__ or "")] for name, rule in RULES.items()),
+        ([f"`{name}`", sentence(rule.keep.__doc__ or "")] for name, rule in RULES.items()),
     )
+
+
+def measures() -> str:
+    """What is measured on samples."""
+    from reachlab.measures import markdown
+
+    return markdown()
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -140,6 +147,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "benchmarks": benchmarks,
     "algorithms": algorithms,
     "rules": rules,
+    "measures": measures,
 }
 
 

@@ -24,10 +24,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
+from reachlab.models.token_logprobs import token_logprobs
 from reachlab.rl.advantages import standardised
 from reachlab.rl.algorithm import Scored
-from reachlab.rl.downsampling import max_variance
-from reachlab.rl.losses import policy_loss, token_logprobs
+from reachlab.rl.losses import policy_loss
+from reachlab.rl.rules.max_variance import max_variance
 
 NUMBERS = 19
 """Tokens: the numbers 0 to 18."""
