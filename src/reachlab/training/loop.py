@@ -11,14 +11,14 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -166,12 +166,21 @@ class TrainingRun:
         Raises:
             LeapError: a weight is not finite.
         """
-        bad = [not_finite(_own(module)) for module in self.modules.values()]
-        broken = next((name for name in bad if name is not None), None)
+        broken = None
+        # The optimizers have the weights at hand; names are looked up where one is needed.
+        if not_finite(dict(enumerate(map(_own, self._moving())))) is not None:
+            named = {
+                name: _own(p) for m in self.modules.values() for name, p in m.named_parameters() if p.requires_grad
+            }
+            broken = not_finite(named)
         if self.processes.sharded:
             broken = next((name for name in self.processes.gather(broken) if name is not None), None)
         if broken is not None:
             too_far(f"left weights that are not finite ({broken})", self.optimizer_config, t + 1)
+
+    def _moving(self) -> Iterator[Tensor]:
+        groups = (group for several in self.optimizers.values() for o in several for group in o.param_groups)
+        return (p for group in groups for p in group["params"])
 
     def _scale(self, t: int) -> float:
         return learning_rate_scale(self.optimizer_config, t, self.loop.steps)
@@ -326,10 +335,9 @@ def _routers(name: str) -> str:
     return "routers" if name == "policy" else f"routers of {name}"
 
 
-def _own(module: nn.Module) -> dict[str, Tensor]:
-    """The weights that are trained, or this process's slices of them."""
-    trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    return {name: p.to_local() if isinstance(p, DTensor) else p for name, p in trained.items()}
+def _own(weight: Tensor) -> Tensor:
+    """A weight, or this process's slice of it."""
+    return weight.to_local() if isinstance(weight, DTensor) else weight
 
 
 def _training_seconds(metrics: Mapping[str, Any]) -> float:

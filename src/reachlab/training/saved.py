@@ -8,7 +8,7 @@ seen, time spent) would be less than it was, and nobody would be told.
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from reachlab.errors import ReachlabError
 from reachlab.hub import weight_files
 from reachlab.runs import RunFolder
+
+Name = TypeVar("Name")
 
 FILE = "trainer.pt"
 LOG = "metrics.jsonl"
@@ -53,7 +55,7 @@ def read_state(folder: Path, modules: Mapping[str, nn.Module], others: Collectio
     return state
 
 
-def not_finite(weights: Mapping[str, Tensor]) -> str | None:
+def not_finite(weights: Mapping[Name, Tensor]) -> Name | None:
     """The name of the first of these weights that holds NaN or infinity."""
     floating = {name: w.detach() for name, w in weights.items() if w.is_floating_point()}
     if not floating:
