@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -8,7 +10,8 @@ from reachlab.moe.signals import Shape
 
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 def test_a_method_moves_with_all_that_it_keeps(estimator: str) -> None:
-    method = Default(estimator=estimator)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"estimator": estimator}
+    method = Default(**options)
     method.prepare(Shape(4, 2, 8), torch.device("cpu"))
     method.to(torch.device("meta"))
     assert method.shape == Shape(4, 2, 8)
