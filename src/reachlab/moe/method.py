@@ -116,7 +116,8 @@ def _move(held: Any, device: torch.device) -> Any:
         return [_move(item, device) for item in held]
     if type(held).__module__.startswith("reachlab.moe."):
         for name, value in vars(held).items() if hasattr(held, "__dict__") else ():
-            setattr(held, name, _move(value, device))
+            if (moved := _move(value, device)) is not value:  # what holds no tensor may be immutable
+                setattr(held, name, moved)
     return held
 
 
