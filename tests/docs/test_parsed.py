@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import tyro
 from accelerate.commands.launch import launch_command_parser
-from tests.docs.blocks import NEEDS, PAGES, REACHLAB, Block, blocks, words_of
+from tests.docs.blocks import NEEDS, PAGES, REACHLAB, ROOT, Block, blocks, words_of
 
 from reachlab.cli import COMMANDS
 from reachlab.cli.moe import moe_families, moe_inspect
@@ -45,6 +45,9 @@ def test_it_is_a_command(block: Block, command: str) -> None:
         parse(words)
     else:
         assert command.startswith(OTHERS + SERVERS), command
+    for file, _, name in (word.partition("::") for word in command.split() if word.startswith("tests/")):
+        assert (ROOT / file).exists(), command
+        assert not name or f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), command
     if command.startswith(("accelerate ", "ACCELERATE_USE_CPU=true accelerate ")):
         given = command.partition(" launch ")[2].split()
         assert launch_command_parser().parse_args(given).training_script == "reachlab"
