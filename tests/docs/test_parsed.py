@@ -1,6 +1,8 @@
 """Every command that a document shows is one, with options that are there and settings that can be."""
 
 import functools
+import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -74,3 +76,18 @@ def test_a_folder_belongs_to_one_command() -> None:
 
 def test_documents_have_only_languages_we_check() -> None:
     assert {block.language for block in BLOCKS} <= {"", "python", "json", "text"}
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "json"], ids=lambda b: b.place)
+def test_json_is_json(block: Block) -> None:
+    """A document, a line of a document, or documents a line each."""
+    text = block.text.strip()
+    for line in text.splitlines() if text.startswith('{"') else [text]:
+        json.loads(line if line.startswith("{") else f"{{{line}}}")
+
+
+def test_every_small_file_is_shown() -> None:
+    shown = "\n".join(command for _, command in SHOWN)
+    for file in (ROOT / "examples" / "data").rglob("*"):
+        name = re.sub(r"_\d+(?=\.jsonl$)", "_*", str(file.relative_to(ROOT)))
+        assert file.is_dir() or name in shown, f"no document shows {name}"
