@@ -106,7 +106,7 @@ def algorithms() -> str:
         algorithm = ALGORITHMS[name]
         doc = doc_of(HOUSE / "rl" / "algorithms" / f"{name}.py")
         clip = "none" if algorithm.clip_low is None else f"{algorithm.clip_low}, {algorithm.clip_high}"
-        place = "loss, of its own none" if algorithm.kl_place == "none" else algorithm.kl_place
+        place = "none of its own: loss" if algorithm.kl_place == "none" else algorithm.kl_place
         besides = [
             "a critic, `--critic-lr`" if algorithm.critic else "",
             "one greedy answer a problem" if algorithm.greedy_baseline else "",

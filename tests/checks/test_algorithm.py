@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from reachlab.checks.algorithm import check_algorithm
-from reachlab.checks.contract import BrokenError
+from reachlab.checks.contract import ContractError
 from reachlab.rl.advantages import centred
 from reachlab.rl.algorithm import Algorithm, Scored
 from reachlab.rl.algorithms import ALGORITHMS
@@ -83,5 +83,5 @@ BROKEN = {
 
 @pytest.mark.parametrize(("says", "algorithm"), BROKEN.items(), ids=BROKEN)
 def test_what_is_broken_is_found(says: str, algorithm: Algorithm) -> None:
-    with pytest.raises(BrokenError, match=f"^the algorithm '{algorithm.name}' .*{says}"):
+    with pytest.raises(ContractError, match=f"^the algorithm '{algorithm.name}' .*{says}"):
         check_algorithm(algorithm)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from reachlab.checks.budget import check_budget
-from reachlab.checks.contract import BrokenError
+from reachlab.checks.contract import ContractError
 from reachlab.rl.budgets import BUDGETS
 from reachlab.rl.budgets.all_at_once import AllAtOnce
 from reachlab.rl.budgets.budget import Budget
@@ -96,7 +96,7 @@ BROKEN = {
 
 @pytest.mark.parametrize(("says", "kind"), BROKEN.items(), ids=BROKEN)
 def test_what_is_broken_is_found(says: str, kind: type[Budget]) -> None:
-    with pytest.raises(BrokenError, match=f"^the budget 'x' .*{says}"):
+    with pytest.raises(ContractError, match=f"^the budget 'x' .*{says}"):
         check_budget(kind)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reachlab.checks.contract import BrokenError
+from reachlab.checks.contract import ContractError
 from reachlab.checks.engine import check_engine
 from reachlab.engines import open_engine
 from reachlab.engines.config import Decoding
@@ -142,7 +142,7 @@ BROKEN = {
 
 @pytest.mark.parametrize(("says", "engine"), BROKEN.items(), ids=BROKEN)
 def test_what_is_broken_is_found(says: str, engine: Whole) -> None:
-    with pytest.raises(BrokenError, match=f"^the engine 'x' .*{says}"):
+    with pytest.raises(ContractError, match=f"^the engine 'x' .*{says}"):
         check_engine(engine)
 
 
@@ -155,7 +155,7 @@ def test_ties_are_forgiven_where_they_are_few() -> None:
             Tied.asked += 1
             return replace(found, text="?" + found.text[1:]) if Tied.asked == 3 else found
 
-    with pytest.raises(BrokenError, match="among others"):
+    with pytest.raises(ContractError, match="among others"):
         check_engine(Tied())
     Tied.asked = 0
     check_engine(Tied(), ties=1)

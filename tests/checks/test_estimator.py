@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reachlab.checks.contract import BrokenError
+from reachlab.checks.contract import ContractError
 from reachlab.checks.estimator import check_estimator
 from reachlab.moe.estimators import ESTIMATORS
 from reachlab.moe.estimators.estimator import Estimator, Memory
@@ -101,7 +101,7 @@ BROKEN = {
 
 @pytest.mark.parametrize(("says", "estimator"), BROKEN.items(), ids=BROKEN)
 def test_what_is_broken_is_found(says: str, estimator: type[Estimator]) -> None:
-    with pytest.raises(BrokenError, match=f"^the estimator {estimator.__name__} .*({says})"):
+    with pytest.raises(ContractError, match=f"^the estimator {estimator.__name__} .*({says})"):
         check_estimator(estimator)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reachlab.boundary.curve import Curve
-from reachlab.checks.contract import BrokenError
+from reachlab.checks.contract import ContractError
 from reachlab.checks.made_runs import MadeRuns
 from reachlab.checks.measure import check_measure
 from reachlab.measures import MEASURES, load_measure
@@ -73,7 +73,7 @@ BROKEN: dict[str, tuple[Callable[[MeasuredRun], Any], str]] = {
 def test_what_is_broken_is_said(what: str, made: MadeRuns) -> None:
     compute, said = BROKEN[what]
     measure = Measure(name="broken", title="Broken", caption="It is.", source="ours", compute=compute)
-    with pytest.raises(BrokenError, match=said) as caught:
+    with pytest.raises(ContractError, match=said) as caught:
         check_measure(measure, made)
     assert str(caught.value).startswith("the measure 'broken' ")
     assert "\n" not in str(caught.value)
@@ -90,11 +90,11 @@ def test_what_is_broken_is_said(what: str, made: MadeRuns) -> None:
     ],
 )
 def test_words_are_asked_for(changed: dict[str, str], said: str) -> None:
-    with pytest.raises(BrokenError, match=said):
+    with pytest.raises(ContractError, match=said):
         check_measure(replace(ALL_RIGHT, **changed))  # type: ignore[arg-type]
 
 
 def test_a_difference_to_itself_is_none(made: MadeRuns) -> None:
     against = Against(compute=lambda base, other: curve(base, 0.5), caption="Half.")
-    with pytest.raises(BrokenError, match="is not 0 against the same run"):
+    with pytest.raises(ContractError, match="is not 0 against the same run"):
         check_measure(replace(ANSWER_ENTROPY, against=against), made)

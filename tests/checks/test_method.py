@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reachlab.checks.contract import BrokenError
+from reachlab.checks.contract import ContractError
 from reachlab.checks.method import check_method
 from reachlab.moe.method import Method, TopK
 from reachlab.moe.methods import METHODS
@@ -76,7 +76,7 @@ BROKEN: dict[str, type[Method]] = {
 
 @pytest.mark.parametrize(("says", "method"), BROKEN.items(), ids=BROKEN)
 def test_what_is_broken_is_found(says: str, method: type[Method]) -> None:
-    with pytest.raises(BrokenError, match=f"^the method {method.__name__} .*{says}"):
+    with pytest.raises(ContractError, match=f"^the method {method.__name__} .*{says}"):
         check_method(method)
 
 

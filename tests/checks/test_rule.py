@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reachlab.checks.contract import BrokenError
+from reachlab.checks.contract import ContractError
 from reachlab.checks.rule import check_rule
 from reachlab.rl.rules import RULES
 from reachlab.rl.rules.max_reward import MAX_REWARD, max_reward
@@ -86,6 +86,6 @@ BROKEN = {
 
 @pytest.mark.parametrize(("says", "rule"), BROKEN.items(), ids=BROKEN)
 def test_what_is_broken_is_found(says: str, rule: Rule) -> None:
-    with pytest.raises(BrokenError, match=f"^the rule '{rule.name}' .*{says}") as error:
+    with pytest.raises(ContractError, match=f"^the rule '{rule.name}' .*{says}") as error:
         check_rule(rule)
     assert "\n" not in str(error.value)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reachlab.checks.contract import BrokenError
+from reachlab.checks.contract import ContractError
 from reachlab.checks.task import check_task
 from reachlab.tasks.base import GeneratedTask, Split, Task
 from reachlab.tasks.chain import Chain
@@ -146,7 +146,7 @@ BROKEN: dict[str, Task] = {
 
 @pytest.mark.parametrize(("says", "task"), BROKEN.items(), ids=BROKEN)
 def test_what_is_broken_is_found(says: str, task: Task) -> None:
-    with pytest.raises(BrokenError, match=f"^the task 'x' .*{says}") as error:
+    with pytest.raises(ContractError, match=f"^the task 'x' .*{says}") as error:
         check_task(task)
     assert "\n" not in str(error.value)
 
@@ -162,5 +162,5 @@ def test_a_setting_that_widens_the_id_is_found() -> None:
             Numbered.drawn += 1
             return Problem(id=f"{Numbered.drawn}", prompt=found.prompt, answer=found.answer)
 
-    with pytest.raises(BrokenError, match="poses other problems"):
+    with pytest.raises(ContractError, match="poses other problems"):
         check_task(Numbered())

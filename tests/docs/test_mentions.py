@@ -1,4 +1,4 @@
-"""No document names a file, an option or a command that is not there."""
+"""No document names a file, an option or a command that is not there. LOG may: it names what there was."""
 
 import contextlib
 import functools

@@ -1,12 +1,14 @@
 """Every command that a document shows is one, with options that are there and settings that can be."""
 
 import functools
+import json
+import re
 from collections.abc import Callable
 
 import pytest
 import tyro
 from accelerate.commands.launch import launch_command_parser
-from tests.docs.blocks import NEEDS, PAGES, REACHLAB, Block, blocks, words_of
+from tests.docs.blocks import NEEDS, PAGES, REACHLAB, ROOT, Block, blocks, words_of
 
 from reachlab.cli import COMMANDS
 from reachlab.cli.moe import moe_families, moe_inspect
@@ -45,6 +47,9 @@ def test_it_is_a_command(block: Block, command: str) -> None:
         parse(words)
     else:
         assert command.startswith(OTHERS + SERVERS), command
+    for file, _, name in (word.partition("::") for word in command.split() if word.startswith("tests/")):
+        assert (ROOT / file).exists(), command
+        assert not name or f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), command
     if command.startswith(("accelerate ", "ACCELERATE_USE_CPU=true accelerate ")):
         given = command.partition(" launch ")[2].split()
         assert launch_command_parser().parse_args(given).training_script == "reachlab"
@@ -71,3 +76,18 @@ def test_a_folder_belongs_to_one_command() -> None:
 
 def test_documents_have_only_languages_we_check() -> None:
     assert {block.language for block in BLOCKS} <= {"", "python", "json", "text"}
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "json"], ids=lambda b: b.place)
+def test_json_is_json(block: Block) -> None:
+    """A document, a line of a document, or documents a line each."""
+    text = block.text.strip()
+    for line in text.splitlines() if text.startswith('{"') else [text]:
+        json.loads(line if line.startswith("{") else f"{{{line}}}")
+
+
+def test_every_small_file_is_shown() -> None:
+    shown = "\n".join(command for _, command in SHOWN)
+    for file in (ROOT / "examples" / "data").rglob("*"):
+        name = re.sub(r"_\d+(?=\.jsonl$)", "_*", str(file.relative_to(ROOT)))
+        assert file.is_dir() or name in shown, f"no document shows {name}"

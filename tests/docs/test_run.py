@@ -42,6 +42,7 @@ SHORTER = {
     "study kl": "--prompts 2",
     "study checkpoints": "--samples 16 --problems 20",
     "study temperature": "--samples 16 --problems 20 --entropy-problems 10",
+    "pretrain --data stdlib": "--cache tokens-of-stdlib",
     "pretrain --data stdlib --eval-every 100": "--steps 4 --batch 4",
     "distill --model runs/base --teacher solver": "--steps 4 --batch 8",
     "distill --model runs/demo/base": "--steps 4 --batch 8",

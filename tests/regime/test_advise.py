@@ -15,8 +15,8 @@ from reachlab.errors import ReachlabError
 from reachlab.regime.advise import (
     REPEATS,
     Advice,
-    Measured,
     Timing,
+    Timings,
     advise,
     advise_rl,
     measure,
@@ -33,14 +33,14 @@ from reachlab.training.rollouts import Rollouts, RolloutSource
 QUICK = Schedule(prompts=16, steps=10, seeds=4)
 
 
-def seen(generate: float, train: float, rate: float, *, wave: float = 0.0, spread: float = 0.0) -> Measured:
+def seen(generate: float, train: float, rate: float, *, wave: float = 0.0, spread: float = 0.0) -> Timings:
     """What a machine with these costs would show, with prompts all alike."""
     rng = np.random.default_rng(0)
 
     def timing(fixed: float, each: float, size: int) -> Timing:
         return Timing(rollouts=16 * size, seconds=tuple((fixed + each * 16 * size) * rng.lognormal(0, spread, 3)))
 
-    return Measured(
+    return Timings(
         prompts=16,
         generating=(timing(wave, generate, 8), timing(wave, generate, 32)),
         training=(timing(0.0, train, 8), timing(0.0, train, 16)),
@@ -50,7 +50,7 @@ def seen(generate: float, train: float, rate: float, *, wave: float = 0.0, sprea
 
 
 def test_costs_are_a_line_through_two_sizes() -> None:
-    measured = Measured(
+    measured = Timings(
         prompts=4,
         generating=(Timing(rollouts=10, seconds=(9.0, 3.0, 1.0)), Timing(rollouts=30, seconds=(5.0, 7.0, 4.0))),
         training=(Timing(rollouts=10, seconds=(2.0,)), Timing(rollouts=20, seconds=(6.0,))),
@@ -65,7 +65,7 @@ def test_costs_are_a_line_through_two_sizes() -> None:
     assert len(resampled) > 3
 
 
-def pretend(rewards_PN: Callable[[int, int], Tensor]) -> tuple[list[tuple[str, int]], Measured]:
+def pretend(rewards_PN: Callable[[int, int], Tensor]) -> tuple[list[tuple[str, int]], Timings]:
     """Measure a learner that notes its calls; its first call of each size is slow."""
     calls: list[tuple[str, int]] = []
 
@@ -111,7 +111,7 @@ def test_measuring_grades_and_refuses_what_cannot_be_scored() -> None:
         measure(lambda p, n: (1.0, torch.zeros(p, n)), lambda p, m: 1.0, prompts=2, keep=4, rollouts=4)
 
 
-def advice_on(measured: Measured) -> Advice:
+def advice_on(measured: Timings) -> Advice:
     return advise(measured, keep=8, widths=(4,), noises=(16.0,), schedule=QUICK)
 
 
@@ -200,11 +200,11 @@ def config(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_run_is_measured_and_leaves_nothing(
     config: RLConfig, algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Measured] = []
+    seen: list[Timings] = []
     drawn: list[Rollouts] = []
     draw = RolloutSource.draw
 
-    def simulated(measured: Measured, *, keep: int) -> Advice:
+    def simulated(measured: Timings, *, keep: int) -> Advice:
         seen.append(measured)
         return Advice(choices=(), proposed=grpo(keep), verdict="", facts=())
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from reachlab.rl.algorithm import Algorithm, Scored
 from reachlab.rl.kl import estimate_kl
-from reachlab.rl.losses import policy_loss
+from reachlab.rl.losses import LossForm, policy_loss
 
 Rows = list[list[list[float]]]
 """A number a token of each kept answer: [prompt][answer][token]."""
@@ -109,13 +109,8 @@ def ours(algorithm: Algorithm, given: Case, beta: float = 0.0) -> tuple[Tensor, 
         given.logprobs(given.old_TV).flatten(0, 1),
         advantages.flatten(0, 1),
         given.mask_PMT.flatten(0, 1),
-        clip_low=algorithm.clip_low,
-        clip_high=algorithm.clip_high,
-        aggregate=algorithm.aggregate,
-        max_tokens=MAX_TOKENS,
+        LossForm.of(algorithm, MAX_TOKENS, beta),
         ref_logprobs_BT=given.logprobs(given.reference_TV).flatten(0, 1) if in_loss else None,
-        kl_coef=beta if in_loss else 0.0,
-        kl_estimator=algorithm.kl_estimator,
     )
     return loss.detach(), torch.autograd.grad(loss, logits_TV)[0]
 

@@ -1,17 +1,27 @@
 import math
-from typing import get_args
+from dataclasses import fields
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
+from reachlab.rl import losses
 from reachlab.rl.algorithm import Aggregate, KLEstimator
 from reachlab.rl.kl import estimate_kl
-from reachlab.rl.losses import denominator, policy_loss, value_loss
+from reachlab.rl.losses import LossForm, denominator, value_loss
 
 MAX_TOKENS = 7
+FORM = {field.name for field in fields(LossForm)}
 every_aggregate = pytest.mark.parametrize("aggregate", get_args(Aggregate))
+
+
+def policy_loss(*batch: Any, **given: Any) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss, with the fields of its form among the rest."""
+    form = LossForm(**{name: given.pop(name) for name in FORM & set(given)})
+    new_BT, old_BT, advantages, mask_BT = batch
+    return losses.policy_loss(new_BT, old_BT, advantages, mask_BT, form, **given)
 
 
 def batch(seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -234,7 +244,7 @@ def test_the_critics_gradient_and_micro_batches(clip: float | None) -> None:
 
 def test_refuses() -> None:
     with pytest.raises(ReachlabError, match="choose 'sequence', 'token', 'constant' or 'sum'"):
-        policy_loss(*batch(), aggregate="batch")  # type: ignore[arg-type]
+        policy_loss(*batch(), aggregate="batch")
     with pytest.raises(ReachlabError, match="divides by max_tokens"):
         policy_loss(*batch(), aggregate="constant")
     with pytest.raises(ReachlabError, match="reference policy"):

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reachlab.checks.contract import BrokenError, Contract
+from reachlab.checks.contract import Contract, ContractError
 from reachlab.errors import ReachlabError
 from reachlab.rl.algorithm import Algorithm, Scored
-from reachlab.rl.losses import policy_loss
+from reachlab.rl.losses import LossForm, policy_loss
 
 MAX_TOKENS = 8
 NAN = torch.nan
@@ -24,7 +24,7 @@ def check_algorithm(algorithm: Algorithm) -> None:
     """Try an algorithm on two prompts of four rollouts, three of them kept, of up to four tokens.
 
     Raises:
-        BrokenError: it does not do what an algorithm promises.
+        ContractError: it does not do what an algorithm promises.
     """
     contract = Contract(f"the algorithm {algorithm.name!r}")
     _check_shape(algorithm, contract)
@@ -249,13 +249,10 @@ def _check_gradient(algorithm: Algorithm, contract: Contract) -> None:
                 old_PMT.flatten(0, 1),
                 advantages.flatten(0, 1),
                 scored.mask_PMT.flatten(0, 1),
-                clip_low=algorithm.clip_low,
-                clip_high=algorithm.clip_high,
-                aggregate=algorithm.aggregate,
-                max_tokens=MAX_TOKENS,
+                LossForm.of(algorithm, MAX_TOKENS),
             )[0]
         except ReachlabError as error:
-            raise BrokenError(
+            raise ContractError(
                 f"{contract.who} has no loss: {error}; its row names what `rl/algorithm.py` lists"
             ) from error
 

@@ -22,7 +22,7 @@ def check_budget(kind: type[Budget], rule: Rule = MAX_VARIANCE, said: BudgetConf
         kind: the budget. rule: what will keep M of what it draws. said: what a user says; n = 16 by default.
 
     Raises:
-        BrokenError: it does not do what a budget promises.
+        ContractError: it does not do what a budget promises.
     """
     contract = Contract(f"the budget {kind.name!r}")
     said = said or BudgetConfig(rollouts=16)

@@ -3,7 +3,7 @@
 from reachlab.errors import ReachlabError
 
 
-class BrokenError(ReachlabError, AssertionError):
+class ContractError(ReachlabError, AssertionError):
     """A promise that does not hold: who broke it, how, and what was promised."""
 
 
@@ -17,7 +17,7 @@ class Contract:
         """See that a promise is kept.
 
         Raises:
-            BrokenError: it is not.
+            ContractError: it is not.
         """
         if not condition:
-            raise BrokenError(f"{self.who} {broken}; {promised}")
+            raise ContractError(f"{self.who} {broken}; {promised}")

@@ -23,7 +23,7 @@ def check_engine(engine: Engine, prompts: Sequence[Prompt] = PROMPTS, ties: int 
             order, and once in a while that decides a draw.
 
     Raises:
-        BrokenError: it does not do what an engine promises.
+        ContractError: it does not do what an engine promises.
     """
     contract = Contract(f"the engine {engine.name!r}")
     drawing = Decoding(max_tokens=SHORT)

@@ -27,7 +27,7 @@ def check_estimator(estimator: type[Estimator]) -> None:
     """Let an estimator hear a small mixture of experts, within the method ``default``.
 
     Raises:
-        BrokenError: it does not do what an estimator promises.
+        ContractError: it does not do what an estimator promises.
     """
     contract = Contract(f"the estimator {estimator.__name__}")
     contract.holds(

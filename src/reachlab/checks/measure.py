@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from reachlab.boundary.curve import Curve
-from reachlab.checks.contract import BrokenError, Contract
+from reachlab.checks.contract import Contract, ContractError
 from reachlab.checks.made_runs import MadeRuns
 from reachlab.measures.measure import Computed, JointMeasure, Measure, Missing, Result, result_of
 from reachlab.measures.measured_run import MeasuredRun
@@ -26,7 +26,7 @@ def check_measure(measure: Measure | JointMeasure, made: MadeRuns | None = None)
     `made` are the runs of an earlier check, which many checks can share; None: they are made and thrown away.
 
     Raises:
-        BrokenError: it does not do what a measure promises.
+        ContractError: it does not do what a measure promises.
     """
     contract = Contract(f"the measure {measure.name!r}")
     _check_words(measure, contract)
@@ -83,7 +83,7 @@ def _asked(compute: object, words: str, contract: Contract) -> Result | Missing:
     try:
         found: Computed = compute()
     except Exception as error:
-        raise BrokenError(
+        raise ContractError(
             f"{contract.who} raises {type(error).__name__} on {words} ({str(error)[:200]}); what a run lacks is "
             "Missing(why)"
         ) from error
@@ -101,7 +101,7 @@ def _check_result(result: Result, share: bool, words: str, contract: Contract) -
     try:
         json.dumps(result.to_dict(), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise BrokenError(
+        raise ContractError(
             f"{contract.who} says what JSON cannot hold of {words} ({error}); numbers are finite, arrays are lists"
         ) from error
     for table in result.tables:

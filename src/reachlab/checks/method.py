@@ -23,7 +23,7 @@ def check_method(method: type[Method], **options: Any) -> None:
         method: its class. options: its fields.
 
     Raises:
-        BrokenError: it does not do what a method promises.
+        ContractError: it does not do what a method promises.
     """
     contract = Contract(f"the method {method.__name__}")
     contract.holds(is_dataclass(method), "is no dataclass", "its fields are its options, by which it is saved")

@@ -28,7 +28,7 @@ def check_rule(rule: Rule) -> None:
     """Try a rule on small groups of rewards.
 
     Raises:
-        BrokenError: it does not do what a rule promises.
+        ContractError: it does not do what a rule promises.
     """
     contract = Contract(f"the rule {rule.name!r}")
     _check_refusals(rule, contract)

@@ -24,7 +24,7 @@ def check_task(task: Task, problems: int = 20) -> None:
         problems: how many are looked at, of a finite task at most all.
 
     Raises:
-        BrokenError: it does not do what a task promises.
+        ContractError: it does not do what a task promises.
     """
     contract = Contract(f"the task {getattr(task, 'spec', type(task).__name__)!r}")
     count = min(problems, len(task.problems("all"))) if task.finite else problems

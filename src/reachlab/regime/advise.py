@@ -1,6 +1,6 @@
 """Advice on n and m: the costs and success rates of the user's own model, put into the model of `regime/cost_model.py`.
 
-*Measured*: seconds of generating and verifying, and of training, each at two sizes, so that what a step costs whatever
+*Timings*: seconds of generating and verifying, and of training, each at two sizes, so that what a step costs whatever
 its size is told apart from what one more rollout costs; and how many of each prompt's rollouts the base gets right.
 *Supposed*: all that `cost_model.py` supposes, the noise of a rollout's gradient above all. So every plan is simulated
 in several worlds (noises × resampled success rates) and billed with resampled timings; the interval is over all of
@@ -73,7 +73,7 @@ class Timing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Timings:
     """What was seen of a model, a task and a machine."""
 
     prompts: int
@@ -118,7 +118,7 @@ def measure(
     keep: int,
     rollouts: int,
     repeats: int = 3,
-) -> Measured:
+) -> Timings:
     """Time both halves of a step, and count what the base gets right.
 
     Args:
@@ -156,7 +156,7 @@ def measure(
     if len(counts) < 2:
         raise ReachlabError("advice: fewer than two prompts had two scored rollouts; look at the verifier's reasons")
     correct, drawn = zip(*counts, strict=True)
-    return Measured(
+    return Timings(
         prompts=prompts,
         generating=tuple(generating),
         training=tuple(training),
@@ -167,7 +167,7 @@ def measure(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class PlanChoice:
     """PODS n → m, against plain GRPO on its m and on its n rollouts: how many times sooner at the same accuracy."""
 
     plan: Plan
@@ -187,7 +187,7 @@ class Choice:
 class Advice:
     """What to run, and why."""
 
-    choices: tuple[Choice, ...]
+    choices: tuple[PlanChoice, ...]
     proposed: Plan
     verdict: str
     """One sentence."""
@@ -196,7 +196,7 @@ class Advice:
 
 
 def advise(
-    measured: Measured,
+    measured: Timings,
     *,
     keep: int = 16,
     widths: Sequence[int] = (2, 4, 8),
@@ -233,7 +233,7 @@ def advise(
     found_CF = np.median(rows, axis=0)
     low_C, high_C = np.quantile(np.array(rows)[..., 3], [tail, 1 - tail], axis=0, method="inverted_cdf")
     choices = tuple(
-        Choice(plan=plan, seconds_per_step=s, over_few=few, over_many=many, speedup=better, low=low, high=high)
+        PlanChoice(plan=plan, seconds_per_step=s, over_few=few, over_many=many, speedup=better, low=low, high=high)
         for plan, (s, few, many, better), low, high in zip(
             plans, found_CF.tolist(), low_C.tolist(), high_C.tolist(), strict=True
         )
@@ -292,7 +292,7 @@ def _at_once(course: Course) -> Course:
 
 
 def _bill(
-    courses: dict[Plan, Course], plans: Sequence[Plan], measured: Measured, keep: int, rng: np.random.Generator
+    courses: dict[Plan, Course], plans: Sequence[Plan], measured: Timings, keep: int, rng: np.random.Generator
 ) -> list[tuple[float, float, float, float]]:
     """Seconds a step, and speed-ups over GRPO-m, GRPO-n and the faster, under resampled timings and seeds."""
     costs = measured.costs(rng)
@@ -310,7 +310,7 @@ def _bill(
     return found
 
 
-def _conclude(choices: tuple[Choice, ...], measured: Measured, keep: int) -> Advice:
+def _conclude(choices: tuple[PlanChoice, ...], measured: Timings, keep: int) -> Advice:
     best = max(choices, key=lambda c: c.speedup)
     costs, (alpha, beta) = measured.costs(), measured.rates()
     rivals = f"the better of GRPO {best.plan.keep} and GRPO {best.plan.rollouts}"
@@ -343,7 +343,7 @@ def _why(costs: Costs, alpha: float, beta: float, plan: Plan) -> str:
     return "what selection saves in steps it costs in rollouts"
 
 
-def _facts(measured: Measured, costs: Costs, alpha: float, beta: float, keep: int) -> tuple[str, ...]:
+def _facts(measured: Timings, costs: Costs, alpha: float, beta: float, keep: int) -> tuple[str, ...]:
     ratio = costs.train / costs.generate
     facts = [
         f"one more rollout: {1e3 * costs.generate:.3g} ms to generate and verify, {1e3 * costs.train:.3g} ms to train "

@@ -10,12 +10,44 @@ by a constant is Dr. GRPO's (arXiv 2503.20783). The critic's clipped loss is not
 code (*openai/baselines*, ppo2).
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.rl.algorithm import Aggregate, KLEstimator
+from reachlab.rl.algorithm import Aggregate, Algorithm, KLEstimator
 from reachlab.rl.kl import estimate_kl, k3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossForm:
+    """What is done to ratios, and how tokens become one number."""
+
+    clip_low: float | None = 0.2
+    """ε_low; None leaves that side of the ratio alone."""
+    clip_high: float | None = 0.2
+    """ε_high; None likewise."""
+    aggregate: Aggregate = "sequence"
+    """How tokens become one number."""
+    max_tokens: int | None = None
+    """Longest answer allowed, for ``constant``."""
+    kl_coef: float = 0.0
+    """β, of a KL to the reference policy in the loss."""
+    kl_estimator: KLEstimator = "k3"
+    """Which of `kl.py`."""
+
+    @classmethod
+    def of(cls, algorithm: Algorithm, max_tokens: int, kl: float = 0.0) -> "LossForm":
+        """An algorithm's; `kl` is the weight of a KL to the start, wherever the algorithm has it."""
+        return cls(
+            clip_low=algorithm.clip_low,
+            clip_high=algorithm.clip_high,
+            aggregate=algorithm.aggregate,
+            max_tokens=max_tokens,
+            kl_coef=kl if algorithm.kl_place == "loss" else 0.0,
+            kl_estimator=algorithm.kl_estimator,
+        )
 
 
 def policy_loss(
@@ -23,16 +55,11 @@ def policy_loss(
     old_logprobs_BT: Tensor,
     advantages: Tensor,
     mask_BT: Tensor,
+    form: LossForm = LossForm(),
     *,
-    clip_low: float | None = 0.2,
-    clip_high: float | None = 0.2,
-    aggregate: Aggregate = "sequence",
     total: float | Tensor | None = None,
-    max_tokens: int | None = None,
     weights_B: Tensor | None = None,
     ref_logprobs_BT: Tensor | None = None,
-    kl_coef: float = 0.0,
-    kl_estimator: KLEstimator = "k3",
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss to minimise, and detached statistics.
 
@@ -45,31 +72,31 @@ def policy_loss(
         old_logprobs_BT: log π_old of each token, under the policy that drew them.
         advantages: one an answer (B,) or a token (B, T); 0 adds no gradient, yet the answer counts in the mean.
         mask_BT: true on the answer's tokens; the others may hold anything, NaN too, in every tensor.
-        clip_low: ε_low, or None. clip_high: ε_high, or None. None leaves that side of the ratio alone.
-        aggregate: how tokens become one number (`Aggregate`).
+        form: clipping, aggregation, KL.
         total: what the last mean divides by: `denominator` of this batch unless given. With the whole batch's
             number, the losses, gradients and statistics of its micro-batches add up to the batch's.
-        max_tokens: longest answer allowed, for ``constant``.
         weights_B: importance weights of the answers (`weighting.py`); they weigh losses, KL and statistics.
-        ref_logprobs_BT: log π_ref of each token. kl_coef: β. kl_estimator: which of `kl.py`.
+        ref_logprobs_BT: log π_ref of each token.
 
     Raises:
         ReachlabError: an unknown `aggregate` or `kl_estimator`; ``constant`` without `max_tokens`; a `kl_coef`
             without `ref_logprobs_BT`.
     """
-    if kl_coef and ref_logprobs_BT is None:
-        raise ReachlabError(f"policy loss: kl_coef = {kl_coef} needs the log-probabilities of the reference policy")
+    if form.kl_coef and ref_logprobs_BT is None:
+        raise ReachlabError(
+            f"policy loss: kl_coef = {form.kl_coef} needs the log-probabilities of the reference policy"
+        )
     mask_BT = mask_BT.bool()
     if total is None:
-        total = denominator(mask_BT, aggregate, weights_B)
-    shares_BT = _shares(mask_BT, aggregate, total, max_tokens, weights_B, logprobs_BT.dtype)
+        total = denominator(mask_BT, form.aggregate, weights_B)
+    shares_BT = _shares(mask_BT, form.aggregate, total, form.max_tokens, weights_B, logprobs_BT.dtype)
 
     advantages_BT = (advantages if advantages.ndim == 2 else advantages[:, None]).detach()
     advantages_BT = advantages_BT.expand_as(mask_BT).masked_fill(~mask_BT, 0.0)
     log_ratio_BT = (logprobs_BT - old_logprobs_BT.detach()).masked_fill(~mask_BT, 0.0)
     ratio_BT = log_ratio_BT.exp()
-    lowest = 0.0 if clip_low is None else 1 - clip_low
-    highest = torch.inf if clip_high is None else 1 + clip_high
+    lowest = 0.0 if form.clip_low is None else 1 - form.clip_low
+    highest = torch.inf if form.clip_high is None else 1 + form.clip_high
     free_BT = ratio_BT * advantages_BT
     clipped_BT = ratio_BT.clamp(lowest, highest) * advantages_BT
     costs_BT = -torch.minimum(free_BT, clipped_BT)
@@ -77,11 +104,11 @@ def policy_loss(
     if ref_logprobs_BT is not None:
         log_moved_BT = (logprobs_BT - ref_logprobs_BT.detach()).masked_fill(~mask_BT, 0.0)
         shown["kl_start"] = k3(log_moved_BT.detach())
-        if kl_coef:
-            costs_BT = costs_BT + kl_coef * estimate_kl(log_moved_BT, kl_estimator)
+        if form.kl_coef:
+            costs_BT = costs_BT + form.kl_coef * estimate_kl(log_moved_BT, form.kl_estimator)
 
     # A sum over tokens is no fraction and no KL a token: the statistics are means whatever the loss is.
-    of_tokens: Aggregate = "token" if aggregate == "token" else "sequence"
+    of_tokens: Aggregate = "token" if form.aggregate == "token" else "sequence"
     means_BT = _shares(mask_BT, of_tokens, total, None, weights_B, logprobs_BT.dtype)
     return (costs_BT * shares_BT).sum(), {name: (value_BT * means_BT).sum() for name, value_BT in shown.items()}
 

@@ -11,17 +11,17 @@ from pathlib import Path
 
 from reachlab.models.config import ModelConfig
 from reachlab.studies.config import DemoConfig
-from reachlab.studies.recipe import Recipe, run_recipe
+from reachlab.studies.recipe import StudyRecipe, run_recipe
 from reachlab.studies.study import Tell
 from reachlab.training.config import PretrainConfig, RoutingConfig
 
 
-def demo_recipe(config: DemoConfig) -> Recipe:
+def demo_recipe(config: DemoConfig) -> StudyRecipe:
     """What its commands take."""
     model, routing = ModelConfig(family="qwen3"), RoutingConfig()
     if config.routing != "dense":
         model, routing = ModelConfig(family="olmoe"), RoutingConfig(routing=config.routing)
-    return Recipe(
+    return StudyRecipe(
         task="countdown,division=0.2",
         pretrain=PretrainConfig(data="countdown,division=0", out="", model=model, routing=routing),
         answer_tokens=14,

@@ -28,7 +28,7 @@ MADE_BY = {"base": "pretrain base", "grpo": "RL, GRPO 16", "pods": "RL, PODS 64 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class StudyRecipe:
     """What a study's commands take. `steps` by model; `blind` are the models that are also asked with noise for
     pictures (the task's ``blind=true``)."""
 
@@ -42,12 +42,12 @@ class Recipe:
     blind: tuple[str, ...] = ()
 
 
-def runs_of(recipe: Recipe) -> list[str]:
+def runs_of(recipe: StudyRecipe) -> list[str]:
     """The names of the runs that are compared, the base's first."""
     return [*MODELS, *(f"{name}-blind" for name in recipe.blind)]
 
 
-def recipe_stages(recipe: Recipe, config: DemoConfig | VisualConfig) -> list[Stage]:
+def recipe_stages(recipe: StudyRecipe, config: DemoConfig | VisualConfig) -> list[Stage]:
     """Every command of the study."""
     out, base = config.out, f"{config.out}/base"
 
@@ -100,7 +100,7 @@ def recipe_stages(recipe: Recipe, config: DemoConfig | VisualConfig) -> list[Sta
     ]
 
 
-def run_recipe(recipe: Recipe, config: DemoConfig | VisualConfig, title: str, notes: Sequence[str] = ()) -> Path:
+def run_recipe(recipe: StudyRecipe, config: DemoConfig | VisualConfig, title: str, notes: Sequence[str] = ()) -> Path:
     """Run every stage that is not finished, compare the models, print the table and the notes, write the report."""
     began = time.monotonic()
     check_study(config.out, *(f"{name}/run.json" for name in MODELS))

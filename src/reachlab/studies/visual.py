@@ -14,12 +14,12 @@ import numpy as np
 
 from reachlab.models.config import ModelConfig
 from reachlab.studies.config import VisualConfig
-from reachlab.studies.recipe import Recipe, run_recipe
+from reachlab.studies.recipe import StudyRecipe, run_recipe
 from reachlab.studies.study import Tell
 from reachlab.tasks.scenes import Scenes
 from reachlab.training.config import PretrainConfig
 
-RECIPE = Recipe(
+RECIPE = StudyRecipe(
     task="scenes",
     pretrain=PretrainConfig(data="scenes,figures=0", out="", model=ModelConfig(family="llava"), batch=64),
     batch=64,

@@ -23,7 +23,7 @@ from reachlab.models.pack import Pack
 from reachlab.models.packing import Packer
 from reachlab.rl.algorithm import Algorithm
 from reachlab.rl.kl import estimate_kl, k3
-from reachlab.rl.losses import policy_loss, value_loss
+from reachlab.rl.losses import LossForm, policy_loss, value_loss
 from reachlab.threads import side_by_side, threads_on
 from reachlab.training.critic import Critic
 from reachlab.training.gradient import Piece
@@ -238,15 +238,10 @@ class Passes:
             logprobs_BT.detach() if old_BT is None else old_BT,
             _gather(loss.advantages.values, rows, pack),
             pack.mask_BT,
-            clip_low=algorithm.clip_low,
-            clip_high=algorithm.clip_high,
-            aggregate=algorithm.aggregate,
+            LossForm.of(algorithm, config.max_tokens, config.objective.kl),
             total=loss.tokens if algorithm.aggregate == "token" else loss.answers,
-            max_tokens=config.max_tokens,
             weights_B=None if weights_PM is None else _gather(weights_PM, rows, pack),
             ref_logprobs_BT=loss.reference[i],
-            kl_coef=config.objective.kl if algorithm.kl_place == "loss" else 0.0,
-            kl_estimator=algorithm.kl_estimator,
         )
 
     def _value_loss(self, critic: Critic, loss: Loss, i: int) -> tuple[Tensor, dict[str, Tensor]]:

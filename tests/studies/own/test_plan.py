@@ -13,8 +13,8 @@ from reachlab.studies.own.plan import (
     LEAST_SAMPLES,
     LEAST_STEPS,
     MODELS,
-    Measured,
-    Plan,
+    RunMeasurements,
+    StudyPlan,
     continue_one,
     decide,
     expected,
@@ -28,7 +28,7 @@ from reachlab.studies.own.plan import (
 from reachlab.studies.own.stages import own_stages
 from reachlab.studies.stages import Stage
 
-SMALL = Measured(
+SMALL = RunMeasurements(
     spent=100, start=10, train_start=20, answer=0.1, rollout=0.1, update=0.2, learn=0.3, answer_tokens=20,
     taught_tokens=10, prompt_tokens=40, longest=48, right=(1, 0, 2), drawn=(4, 4, 4), dull=0.5,
 )  # fmt: skip
@@ -38,11 +38,13 @@ def config(**said: object) -> OwnConfig:
     return OwnConfig(**{"model": "m", "task": "countdown", **said})  # type: ignore[arg-type]
 
 
-def machine(asked: OwnConfig, width: int = 2) -> Plan:
-    return Plan(sizes=fixed_sizes(asked), width=width, threads=1, trainable=400, seconds={})
+def machine(asked: OwnConfig, width: int = 2) -> StudyPlan:
+    return StudyPlan(sizes=fixed_sizes(asked), width=width, threads=1, trainable=400, seconds={})
 
 
-def decided(asked: OwnConfig, found: Measured = SMALL, available: int = 1 << 30, width: int = 2) -> Plan | None:
+def decided(
+    asked: OwnConfig, found: RunMeasurements = SMALL, available: int = 1 << 30, width: int = 2
+) -> StudyPlan | None:
     return decide(asked, found, machine(asked, width), available, lambda plan: own_stages(asked, plan))
 
 

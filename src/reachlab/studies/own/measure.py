@@ -25,7 +25,7 @@ from reachlab.prompting.prompts import fit_answers
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 from reachlab.studies.own.config import OwnConfig
-from reachlab.studies.own.plan import BATCH, Measured, Plan, Sizes
+from reachlab.studies.own.plan import BATCH, RunMeasurements, Sizes, StudyPlan
 from reachlab.studies.own.stages import own_stages
 from reachlab.studies.stages import run_stages
 from reachlab.tasks.base import Task
@@ -44,7 +44,7 @@ ROOM = 1.25
 """Times the tokens of the longest answers is what an answer may take: training makes answers longer."""
 
 
-def measure(config: OwnConfig, machine: Plan) -> Measured:
+def measure(config: OwnConfig, machine: StudyPlan) -> RunMeasurements:
     """Run the commands at small size, read what they took, and clear them away. `machine` is any plan for it.
 
     Raises:
@@ -67,7 +67,7 @@ def measure(config: OwnConfig, machine: Plan) -> Measured:
     beside = [
         training[s] - _sum(RunFolder(out / n).metrics()) for s, n in (("RL, GRPO", "grpo"), ("distil", "distilled"))
     ]
-    found = Measured(
+    found = RunMeasurements(
         spent=time.monotonic() - began,
         start=max(0.0, drawing["own answers"] - _drawing(out / "own-answers")),
         train_start=max(0.0, *beside),
@@ -93,7 +93,7 @@ def measure(config: OwnConfig, machine: Plan) -> Measured:
     return found
 
 
-def _run(config: OwnConfig, longest: int, machine: Plan, names: Sequence[str]) -> dict[str, float]:
+def _run(config: OwnConfig, longest: int, machine: StudyPlan, names: Sequence[str]) -> dict[str, float]:
     sizes = Sizes(
         max_tokens=longest, problems=1, samples=1, prompts=PROMPTS, rollouts=ROLLOUTS, steps=STEPS, pods_steps=1,
         distill_steps=STEPS, own_answers=ANSWERS, teacher_answers=ANSWERS,

@@ -40,7 +40,7 @@ TRAINED = 7
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class RunMeasurements:
     """What one stage at a time, beside as many others as will run, takes on this machine; in seconds."""
 
     spent: float
@@ -95,7 +95,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class StudyPlan:
     """What is run, and how long each stage should take (nothing where nothing was measured)."""
 
     sizes: Sizes
@@ -128,7 +128,7 @@ def fixed_sizes(config: OwnConfig) -> Sizes:
     )
 
 
-def fit(config: OwnConfig, found: Measured, available: int, slots: float, stages: int) -> Sizes | None:
+def fit(config: OwnConfig, found: RunMeasurements, available: int, slots: float, stages: int) -> Sizes | None:
     """The sizes that fit into `slots` seconds of one stage after the other; None where too little fits to say anything.
 
     `available` is how many held-out problems there are, `stages` how many commands start.
@@ -175,7 +175,7 @@ def _problems_and_samples(config: OwnConfig, answers: float, available: int) -> 
     return (problems, samples) if problems >= least else None
 
 
-def _rl(config: OwnConfig, found: Measured, seconds: float) -> tuple[int, int, int, int] | None:
+def _rl(config: OwnConfig, found: RunMeasurements, seconds: float) -> tuple[int, int, int, int] | None:
     """Prompts, rollouts, steps, and PODS's steps, of runs that take so many seconds each."""
     shapes = [(config.prompts or p, config.rollouts or n) for p, n in SHAPES]
     steps_of = [min(MOST_STEPS, int(seconds / random_step(p, n, found))) for p, n in shapes]
@@ -188,38 +188,38 @@ def _rl(config: OwnConfig, found: Measured, seconds: float) -> tuple[int, int, i
     return prompts, rollouts, steps, pods_steps
 
 
-def random_step(prompts: int, rollouts: int, found: Measured) -> float:
+def random_step(prompts: int, rollouts: int, found: RunMeasurements) -> float:
     """Seconds of an RL step in which every rollout has an advantage, as with a random reward."""
     return prompts * rollouts * (found.rollout + found.update)
 
 
-def grpo_step(prompts: int, rollouts: int, found: Measured) -> float:
+def grpo_step(prompts: int, rollouts: int, found: RunMeasurements) -> float:
     """Seconds of an RL step; groups that agree are not learned from."""
     return prompts * rollouts * (found.rollout + (1 - found.dull) * found.update)
 
 
-def pods_step(prompts: int, rollouts: int, found: Measured) -> float:
+def pods_step(prompts: int, rollouts: int, found: RunMeasurements) -> float:
     """Seconds of a step that draws `WIDER` times what it learns from; so many rollouts seldom agree."""
     return prompts * rollouts * (WIDER * found.rollout + (1 - found.dull**WIDER) * found.update)
 
 
-def _taught(config: OwnConfig, found: Measured) -> float:
+def _taught(config: OwnConfig, found: RunMeasurements) -> float:
     """Seconds that a step of distilling costs, with its share of the teacher's answers and of the continuation."""
     own = found.taught_tokens / found.answer_tokens
     teacher = _of_teacher(BATCH, found) * found.teacher_answer if config.teacher_model else 0.0
     return teacher + BATCH * (found.learn + own * (found.answer + continue_one(found)))
 
 
-def continue_one(found: Measured) -> float:
+def continue_one(found: RunMeasurements) -> float:
     """Seconds of learning one of the base's own answers: as a teacher's, by the tokens that pass."""
     return found.learn * (found.prompt_tokens + found.answer_tokens) / (found.prompt_tokens + found.taught_tokens)
 
 
-def _of_teacher(learned: int, found: Measured) -> int:
+def _of_teacher(learned: int, found: RunMeasurements) -> int:
     return math.ceil(learned / EPOCHS / max(found.teacher_right, 0.05))
 
 
-def expected(sizes: Sizes, found: Measured) -> dict[str, float]:
+def expected(sizes: Sizes, found: RunMeasurements) -> dict[str, float]:
     """Seconds of every stage, by the names that `stages.py` gives them."""
     measured = found.start + sizes.problems * sizes.samples * found.answer
     shape = sizes.prompts, sizes.rollouts, found
@@ -252,8 +252,12 @@ def makespan(stages: Sequence[Stage], seconds: Mapping[str, float], cores: int) 
 
 
 def decide(
-    config: OwnConfig, found: Measured, machine: Plan, available: int, stages: Callable[[Plan], list[Stage]]
-) -> Plan | None:
+    config: OwnConfig,
+    found: RunMeasurements,
+    machine: StudyPlan,
+    available: int,
+    stages: Callable[[StudyPlan], list[Stage]],
+) -> StudyPlan | None:
     """The plan that fits the time; None where there is too little of it.
 
     `machine` is any plan for it; `stages` are the commands of a plan.
@@ -274,7 +278,7 @@ def decide(
     return plan if any(getattr(config, name) for name in SIZES) else None
 
 
-def smallest(decided: Callable[[float], Plan | None], hours: float) -> float | None:
+def smallest(decided: Callable[[float], StudyPlan | None], hours: float) -> float | None:
     """The least time, in hours, that a plan fits into, to a twentieth; None where none up to a thousandfold does."""
     low, high = hours, 2 * hours
     while decided(high) is None:

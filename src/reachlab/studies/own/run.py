@@ -26,7 +26,7 @@ from reachlab.runs import RunFolder, write_atomically
 from reachlab.store.samples import SampleStore
 from reachlab.studies.own.config import OwnConfig
 from reachlab.studies.own.measure import measure
-from reachlab.studies.own.plan import MODELS, Measured, Plan, Sizes, decide, fixed_sizes, smallest
+from reachlab.studies.own.plan import MODELS, RunMeasurements, Sizes, StudyPlan, decide, fixed_sizes, smallest
 from reachlab.studies.own.stages import own_stages
 from reachlab.studies.own.telling import describe, hours_up, in_hours, print_plan
 from reachlab.studies.own.words import controlled, verdicts
@@ -74,7 +74,7 @@ def run_own(config: OwnConfig, tell: Callable[[str], None] = lambda _: None) -> 
     return page
 
 
-def _plan(config: OwnConfig, tell: Callable[[str], None]) -> Plan:
+def _plan(config: OwnConfig, tell: Callable[[str], None]) -> StudyPlan:
     """The study's plan: as it was decided, or decided now."""
     folder = RunFolder(config.out)
     known: dict[str, Any] = asdict(config) | {"model": hash_model(config.model)}
@@ -87,7 +87,7 @@ def _plan(config: OwnConfig, tell: Callable[[str], None]) -> Plan:
         claim()
     if folder.exists("plan.json"):
         found = folder.read_json("plan.json")
-        plan = Plan(**found["plan"] | {"sizes": Sizes(**found["plan"]["sizes"])})
+        plan = StudyPlan(**found["plan"] | {"sizes": Sizes(**found["plan"]["sizes"])})
         tell("going on by the plan in plan.json")
         return plan
     machine, available = _machine(config), _held_out(config)
@@ -107,7 +107,7 @@ def _plan(config: OwnConfig, tell: Callable[[str], None]) -> Plan:
     return plan
 
 
-def _machine(config: OwnConfig) -> Plan:
+def _machine(config: OwnConfig) -> StudyPlan:
     """A plan for this machine, of the user's own sizes."""
     cores = at_once(config.device)
     width = max(1, min(WIDTH, cores, _in_memory(config)))
@@ -115,7 +115,7 @@ def _machine(config: OwnConfig) -> Plan:
     trainable = min(TRAINABLE, _distinct(task, "train", config.seed))
     if not trainable:
         raise ReachlabError(f"{config.task}: no problem to train on")
-    return Plan(sizes=fixed_sizes(config), width=width, threads=cores // width, trainable=trainable, seconds={})
+    return StudyPlan(sizes=fixed_sizes(config), width=width, threads=cores // width, trainable=trainable, seconds={})
 
 
 def _in_memory(config: OwnConfig) -> int:
@@ -144,8 +144,8 @@ def _distinct(task: Task, split: Split, seed: int) -> int:
     return found if found < 0.9 * DRAWS else MANY
 
 
-def _fitting(config: OwnConfig, found: Measured, machine: Plan, available: int) -> Plan:
-    def decided(hours: float) -> Plan | None:
+def _fitting(config: OwnConfig, found: RunMeasurements, machine: StudyPlan, available: int) -> StudyPlan:
+    def decided(hours: float) -> StudyPlan | None:
         asked = replace(config, hours=hours)
         return decide(asked, found, machine, available, partial(own_stages, asked))
 

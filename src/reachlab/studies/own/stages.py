@@ -13,7 +13,7 @@ from reachlab.engines.config import DecodingChoice
 from reachlab.sampling.config import SampleConfig
 from reachlab.studies.command_line import with_words
 from reachlab.studies.own.config import OwnConfig
-from reachlab.studies.own.plan import BATCH, MODELS, WIDER, Plan
+from reachlab.studies.own.plan import BATCH, MODELS, WIDER, StudyPlan
 from reachlab.studies.stages import Stage
 from reachlab.training.config import DistillConfig, LoopConfig, WeightsConfig
 from reachlab.training.rl_config import RANDOM, BudgetConfig, RLConfig, SelectionConfig
@@ -36,7 +36,7 @@ ALL = SelectionConfig()
 """Learning from every rollout."""
 
 
-def own_stages(config: OwnConfig, plan: Plan) -> list[Stage]:
+def own_stages(config: OwnConfig, plan: StudyPlan) -> list[Stage]:
     """Every command; what others wait for comes first, then the longest.
 
     Raises:
@@ -63,7 +63,7 @@ def own_stages(config: OwnConfig, plan: Plan) -> list[Stage]:
 class _Stages:
     """What the stages have in common."""
 
-    def __init__(self, config: OwnConfig, plan: Plan):
+    def __init__(self, config: OwnConfig, plan: StudyPlan):
         self.config, self.plan, self.sizes = config, plan, plan.sizes
 
     def draw(self, name: str, model: str, answers: int) -> Stage:

@@ -9,14 +9,14 @@ from rich.table import Table
 from reachlab.boundary.beta_binomial import fit_beta_binomial
 from reachlab.boundary.foresight import detectable
 from reachlab.studies.own.config import OwnConfig
-from reachlab.studies.own.plan import WIDER, Measured, Plan
+from reachlab.studies.own.plan import WIDER, RunMeasurements, StudyPlan
 from reachlab.studies.own.stages import own_stages
 
 LEAST, MOST = 0.02, 0.9
 """Outside of these shares of right answers, a base says little."""
 
 
-def describe(config: OwnConfig, plan: Plan, measured: Measured | None) -> list[str]:
+def describe(config: OwnConfig, plan: StudyPlan, measured: RunMeasurements | None) -> list[str]:
     """The plan in sentences: what is asked, what is trained, and what difference that can show."""
     sizes = plan.sizes
     few, many = sizes.rollouts, WIDER * sizes.rollouts
@@ -44,7 +44,7 @@ def describe(config: OwnConfig, plan: Plan, measured: Measured | None) -> list[s
     return lines
 
 
-def print_plan(config: OwnConfig, plan: Plan) -> None:
+def print_plan(config: OwnConfig, plan: StudyPlan) -> None:
     """A row a stage."""
     if not plan.seconds:
         return
