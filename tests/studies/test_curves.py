@@ -75,7 +75,8 @@ def test_what_has_room_is_spread_from_end_to_end(count: int, room: int) -> None:
 CURVES = Curves(
     problems=200,
     of=tuple(
-        Curve(2 ** np.arange(11), *np.full((11, 3), ends).T, level=0.95) for ends in ((0.5, 0.4, 0.6), (1, 0.95, 1))
+        Curve(2 ** np.arange(11), np.full(11, value), np.full(11, low), np.full(11, high), 0.95)
+        for value, low, high in ((0.5, 0.4, 0.6), (1.0, 0.95, 1.0))
     ),
 )
 
