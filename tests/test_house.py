@@ -119,7 +119,6 @@ def test_a_circle_is_found() -> None:
 
 SHARED_NAMES: dict[str, str] = {
     "Clock": "a verifier is known by a hash of its code: tasks/answers/forms.py, tasks/sandbox/player.py",
-    "Group": "likewise: tasks/sandbox/cgroup.py; types.py",
 }
 """Classes of one name, and where they are or why they stay: lines are struck out, never added."""
 

@@ -191,11 +191,3 @@ class Sample:
     def judgeable(self) -> bool:
         """Whether there is an answer of the model's for a verifier to read."""
         return self.verdict.reason != NOT_ANSWERED and self.finish != FILTERED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """All samples of one problem."""
-
-    problem: Problem
-    samples: tuple[Sample, ...]

@@ -1,9 +1,12 @@
+import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from tests.conftest import Command
 from tests.measures.small_runs import drawn, stored
 
@@ -14,8 +17,11 @@ from reachlab.boundary.voting import Ballots, majority_at_k
 from reachlab.errors import ReachlabError
 from reachlab.measures.chance_rate import measure_chance
 from reachlab.measures.config import ChanceConfig
+from reachlab.measures.measure import Result, result_of
 from reachlab.measures.measured_run import Intervals, MeasuredRun
 from reachlab.measures.results import RunResults, measure_run
+from reachlab.measures.table import Table
+from reachlab.report.run_table import print_measures
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.types import Problem, Sample, StepCheck, Verdict
@@ -204,3 +210,27 @@ def test_many_samples_of_few_problems_are_drawn_for_votes(tmp_path: Path) -> Non
     at_1, at_64 = found.of["votes"].document["error"]
     assert at_1 == pytest.approx(0, abs=1e-12)
     assert 0 < at_64 < 0.005
+
+
+def test_old_names_of_commands_go_on_with_a_notice(command: Command, tmp_path: Path) -> None:
+    stored(tmp_path / "one", two_problems())
+    words = (tmp_path / "one", "--resamples", "100", "--json")
+    new, old = command("measures", *words), command("evidence", *words)
+    assert new[:2] == old[:2]
+    assert new[2] == ""
+    notice = "`reachlab evidence` is called `reachlab measures` now; the old name goes with the next version"
+    assert old[2] == f"note: {notice}\n"
+    code, _, err = command("guess", tmp_path / "nowhere")
+    assert code == 2
+    assert err.startswith("note: `reachlab guess` is called `reachlab chance` now;")
+
+
+def test_a_table_of_ones_own_stands_below_and_in_json(tmp_path: Path) -> None:
+    run = MeasuredRun(stored(tmp_path / "run", two_problems()), Intervals(50))
+    result = result_of(Table("Mine", ("a",), (("run", ("1",)),)))
+    assert isinstance(result, Result)
+    assert result.to_dict() == {"columns": ["a"], "rows": [["run", "1"]]}
+    console = Console(file=io.StringIO(), width=100)
+    print_measures(replace(measure_run(run), of={"all_right": result}), 0.95, console)
+    assert isinstance(console.file, io.StringIO)
+    assert "Mine" in console.file.getvalue()
