@@ -11,7 +11,7 @@ EXAMPLES = {
     "boundary.duplicates": ("distinct_at",),
     "boundary.exact": ("fisher_p", "holm", "mid_p_mcnemar"),
     "boundary.gap": ("sampling_efficiency_gap",),
-    "boundary.matrix": ("compare_matrices",),
+    "boundary.verdict_table": ("compare_matrices",),
     "boundary.outcomes": ("Outcomes.pass_at_k",),
     "boundary.passk": ("pass_at_k",),
     "boundary.student": ("interval", "quantile"),
