@@ -76,11 +76,7 @@ CURVES = Curves(
     problems=200,
     of=tuple(
         Curve(2 ** np.arange(11), np.full(11, value), np.full(11, low), np.full(11, high), 0.95)
-<<<<<<< HEAD
-        for value, low, high in ((0.5, 0.4, 0.6), (1, 0.95, 1))
-=======
         for value, low, high in ((0.5, 0.4, 0.6), (1.0, 0.95, 1.0))
->>>>>>> w18-measures
     ),
 )
 
