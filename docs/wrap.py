@@ -9,7 +9,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 120
-LATER = ("CONTRIBUTING.md", "boundary.md", "formats.md", "sampling.md")
 STAYS = re.compile(r"\||#|!\[|<!--|$|---")
 ITEM = re.compile(r"(\s*)([-*]|\d+\.) ")
 WORD = re.compile(r"(?:````.*?````|``[^`]*``|`[^`]{1,60}`|\S)+")
@@ -62,8 +61,7 @@ def wrapped(text: str) -> str:
 
 def pages() -> list[Path]:
     """What is wrapped."""
-    found = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-    return sorted(page for page in found if page.name not in LATER)
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
 def main() -> None:
