@@ -15,6 +15,7 @@ from tests.docs.blocks import MARKDOWN, PAGES, ROOT, prose
 from tests.docs.test_parsed import ALL
 
 from reachlab.cli import main
+from reachlab.studies import STUDIES
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
@@ -71,14 +72,9 @@ def test_files_that_are_named_are_there(page: Path) -> None:
         code
         for code in named(page)
         if OURS.fullmatch(code) and not MADE.match(code) and code not in ELSEWHERE
-        if code.partition("::")[0] not in files() and code not in NOT_OURS.get(page.name, ()) and code not in written
+        if code.partition("::")[0] not in files() and code not in written
     ]
     assert not missing
-
-
-NOT_OURS = {
-}  # fmt: skip
-"""Files that a reader of a page makes, or that other programs have."""
 
 
 @functools.cache
@@ -93,7 +89,7 @@ def options() -> frozenset[str]:
 @functools.cache
 def help_of(command: str) -> str:
     """What `--help` says, of all of a command's subcommands."""
-    subcommands = [()] if command != "study" else [(name,) for name in STUDIES]
+    subcommands = [()] if command != "study" else [(study.name,) for study in STUDIES]
     said = io.StringIO()
     for words in subcommands:
         line = ["reachlab", *command.split(), *words, "--help"]
@@ -102,7 +98,6 @@ def help_of(command: str) -> str:
     return said.getvalue()
 
 
-STUDIES = ("own", "demo", "visual", "algorithms", "rollouts", "kl", "checkpoints", "temperature", "regime")
 FOREIGN = {
     "--hypothesis-profile": "pytest", "--no-deps": "pip", "--simulations": "tests/boundary/situations.py",
     "--rows": "benchmarks/bench_import_memory.py", "--log_samples": "lm-evaluation-harness",
