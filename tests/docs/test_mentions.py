@@ -126,6 +126,6 @@ def test_commands_that_are_named_are_there(page: Path) -> None:
             continue
         assert said[1] in ALL or said[1] == "moe", code
         if said[1] == "study" and said[2]:
-            assert said[2] in STUDIES, code
+            assert said[2] in {study.name for study in STUDIES}, code
         if said[1] == "moe" and said[2]:
             assert f"moe {said[2]}" in ALL, code
