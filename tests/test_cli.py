@@ -407,3 +407,12 @@ def test_a_defect_keeps_its_traceback(command: Command, monkeypatch: pytest.Monk
     monkeypatch.setattr("reachlab.tasks.listing.list_tasks", defect)
     with pytest.raises(ZeroDivisionError):
         command("tasks")
+
+
+def test_an_option_by_its_old_name(command: Command) -> None:
+    words = ["rl", "--model", "m", "--task", "countdown", "--out", "o", "--rule", "random", "--keep", "4"]
+    for old in (["--lot", "2"], ["--lot=2"]):
+        code, _, err = command(*words, "--rollouts", "8", *old)
+        assert code == 2
+        assert "--lot is called --random-keep now" in err
+        assert "--random-keep makes the gradient that of all rollouts: add --normalise all" in " ".join(err.split())

@@ -25,10 +25,10 @@ every_reward = pytest.mark.parametrize("rewards", REWARDS.values(), ids=REWARDS.
 every_rule = pytest.mark.parametrize("rule", SELECTING)
 
 
-def chances(rule: str, rewards: list[float], m: int, lot: int) -> list[float]:
-    """P(rollout is kept), from scratch: the rule's choice by value, all ways to break ties, all lots."""
+def chances(rule: str, rewards: list[float], m: int, random_keep: int) -> list[float]:
+    """P(rollout is kept), from scratch: the rule's choice by value, all ways to break ties, all draws."""
     scored = [i for i, r in enumerate(rewards) if r == r]
-    by_rule = m - lot
+    by_rule = m - random_keep
     if rule == "random":
         choices = list(itertools.combinations(scored, by_rule))
     else:
@@ -38,23 +38,25 @@ def chances(rule: str, rewards: list[float], m: int, lot: int) -> list[float]:
     kept = [0.0] * len(rewards)
     for choice in choices:
         rest = [i for i in scored if i not in choice]
-        lots = list(itertools.combinations(rest, lot))
-        for extra in lots:
+        draws = list(itertools.combinations(rest, random_keep))
+        for extra in draws:
             for i in (*choice, *extra):
-                kept[i] += 1 / len(choices) / len(lots)
+                kept[i] += 1 / len(choices) / len(draws)
     return kept
 
 
-@pytest.mark.parametrize(("m", "lot"), [(3, 1), (4, 1), (4, 3), (3, 3), (1, 1)])
+@pytest.mark.parametrize(("m", "random_keep"), [(3, 1), (4, 1), (4, 3), (3, 3), (1, 1)])
 @every_rule
 @every_reward
-def test_weights_are_the_inverse_of_enumerated_chances(rewards: list[float], rule: str, m: int, lot: int) -> None:
+def test_weights_are_the_inverse_of_enumerated_chances(
+    rewards: list[float], rule: str, m: int, random_keep: int
+) -> None:
     scored = sum(r == r for r in rewards)
-    expected = [m / scored / chance if chance else 0.0 for chance in chances(rule, rewards, m, lot)]
+    expected = [m / scored / chance if chance else 0.0 for chance in chances(rule, rewards, m, random_keep)]
     seen = set()
     for seed in range(30):
         kept_PM, weights_PM = select_weighted(
-            RULES[rule], torch.tensor([rewards]), m, lot, torch.Generator().manual_seed(seed)
+            RULES[rule], torch.tensor([rewards]), m, random_keep, torch.Generator().manual_seed(seed)
         )
         assert len(set(kept_PM[0].tolist())) == m
         assert weights_PM[0].tolist() == pytest.approx([expected[i] for i in kept_PM[0].tolist()])
@@ -68,7 +70,7 @@ def test_weights_are_the_inverse_of_enumerated_chances(rewards: list[float], rul
 def test_the_weighted_gradient_is_that_of_all_rollouts(rewards: list[float], rule: str) -> None:
     """A policy's gradient, Σ A ∇ log π, from what is kept: its mean over many selections, with and without weights."""
     generator = torch.Generator().manual_seed(0)
-    trials, m, lot = 4000, 3, 1
+    trials, m, random_keep = 4000, 3, 1
     rewards_N = torch.tensor(rewards, dtype=torch.float64)
     logits_V = torch.randn(5, generator=generator, dtype=torch.float64)
     answers_N = torch.tensor([4, 1, 2, 3, 0, 1])
@@ -82,7 +84,7 @@ def test_the_weighted_gradient_is_that_of_all_rollouts(rewards: list[float], rul
     for _ in range(20):  # equal rewards of the rows of one call share their order, so call more than once
         batch = rewards_N.repeat(trials // 20, 1)
         order = torch.rand(batch.shape, generator=generator).argsort(dim=1)  # rows in orders of their own
-        kept_PM, weights_PM = select_weighted(RULES[rule], batch.gather(1, order), m, lot, generator)
+        kept_PM, weights_PM = select_weighted(RULES[rule], batch.gather(1, order), m, random_keep, generator)
         kept_PMV = gradients_NV[order.gather(1, kept_PM)]
         weighted.append((weights_PM[..., None] * kept_PMV).mean(dim=1))
         plain.append(kept_PMV.mean(dim=1))
@@ -94,9 +96,9 @@ def test_the_weighted_gradient_is_that_of_all_rollouts(rewards: list[float], rul
         assert ((plain_SV.mean(dim=0) - exact_V).abs() > 10 * plain_error_V + 1e-9).any()
 
 
-def expectation(rule: str, rewards: list[float], m: int, x_N: Tensor, lot: int) -> float:
+def expectation(rule: str, rewards: list[float], m: int, x_N: Tensor, random_keep: int) -> float:
     """Of the unweighted mean of x over the kept."""
-    return float(torch.tensor(chances(rule, rewards, m, lot)) @ x_N) / m
+    return float(torch.tensor(chances(rule, rewards, m, random_keep)) @ x_N) / m
 
 
 @every_rule
@@ -104,7 +106,7 @@ def test_without_weights_selection_biases(rule: str) -> None:
     """Two of six answers are right. Of two that a rule keeps, how many? A third only if it does not look."""
     rewards = REWARDS["binary"]
     right_N = torch.tensor(rewards)
-    biased = expectation(rule, rewards, 2, right_N, lot=0)
+    biased = expectation(rule, rewards, 2, right_N, random_keep=0)
     by_rule = {"max_variance": 1 / 2, "max_reward": 1.0, "random": 1 / 3, "percentile": 1 / 2}
     assert biased == pytest.approx(by_rule[rule])
 
@@ -120,13 +122,13 @@ def test_exact_expectation_is_the_mean_over_the_scored(rewards: list[float], rul
     if not scored:
         return
     m = data.draw(st.integers(1, scored))
-    lot = data.draw(st.integers(1, m))
-    chance_N = chances(rule, rewards, m, lot)
+    random_keep = data.draw(st.integers(1, m))
+    chance_N = chances(rule, rewards, m, random_keep)
     x_N = torch.linspace(-1, 2, len(rewards)).tolist()
     weight_N: dict[int, float] = {}
     generator = torch.Generator().manual_seed(0)
-    for _ in range(4):  # of 16 selections, whose lots are their own
-        kept, weights = select_weighted(RULES[rule], torch.tensor([rewards] * 16), m, lot, generator)
+    for _ in range(4):  # of 16 selections, whose draws are their own
+        kept, weights = select_weighted(RULES[rule], torch.tensor([rewards] * 16), m, random_keep, generator)
         weight_N |= dict(zip(kept.flatten().tolist(), weights.flatten().tolist(), strict=True))
     known = [i for i in weight_N if rewards[i] == rewards[i]]
     found = sum(chance_N[i] * weight_N[i] * x_N[i] for i in known) / m
@@ -135,8 +137,8 @@ def test_exact_expectation_is_the_mean_over_the_scored(rewards: list[float], rul
 
 def test_more_kept_than_scored() -> None:
     rewards = torch.tensor([[1.0, NAN, 0.0, NAN], [NAN, NAN, NAN, NAN], [NAN, 0.5, NAN, NAN]])
-    for rule, lot in itertools.product(SELECTING, (0, 1, 3)):
-        kept_PM, weights_PM = select_weighted(RULES[rule], rewards, 3, lot, None)
+    for rule, random_keep in itertools.product(SELECTING, (0, 1, 3)):
+        kept_PM, weights_PM = select_weighted(RULES[rule], rewards, 3, random_keep, None)
         assert all(len(set(row)) == 3 for row in kept_PM.tolist())
         unscored_PM = rewards.gather(1, kept_PM).isnan()
         assert unscored_PM.sum(dim=1).tolist() == [1, 3, 2]
@@ -155,8 +157,8 @@ def test_refuses() -> None:
     rewards = torch.tensor([[1.0, 1.0, 0.0, 0.5]])
     with pytest.raises(ReachlabError, match="never keeps some of the rewards"):
         select_weighted(RULES["max_reward"], rewards, 2, 0)
-    for lot in (-1, 3):
-        with pytest.raises(ReachlabError, match=f"lot = {lot} of 2"):
-            select_weighted(RULES["random"], rewards, 2, lot)
+    for random_keep in (-1, 3):
+        with pytest.raises(ReachlabError, match=f"random_keep = {random_keep} of 2"):
+            select_weighted(RULES["random"], rewards, 2, random_keep)
     with pytest.raises(ReachlabError, match="cannot keep 5 of 4"):
         select_weighted(RULES["random"], rewards, 5, 1)

@@ -37,6 +37,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 RENAMED = {"guess": "chance", "evidence": "measures"}
 """Old names of commands, which go on working for one version."""
+RENAMED_OPTIONS = {"rl": {"--lot": "--random-keep"}}
+"""Old names of options, by command; likewise."""
+GOES = "the old name goes with the next version"
 
 app = tyro.extras.SubcommandApp()
 for _name, _command in COMMANDS.items():
@@ -46,11 +49,18 @@ app.command(moe.moe, name="moe", help=moe.HELP)
 
 def _present(words: list[str]) -> list[str]:
     """A command line under the names of today; an old one is said."""
-    if not words or words[0] not in RENAMED:
+    if not words:
         return words
-    old, new = words[0], RENAMED[words[0]]
-    remark(f"`reachlab {old}` is called `reachlab {new}` now; the old name goes with the next version")
-    return [new, *words[1:]]
+    command, *rest = words
+    if command in RENAMED:
+        remark(f"`reachlab {command}` is called `reachlab {RENAMED[command]}` now; {GOES}")
+        command = RENAMED[command]
+    for at, word in enumerate(rest):
+        option, equals, value = word.partition("=")
+        if (new := RENAMED_OPTIONS.get(command, {}).get(option)) is not None:
+            remark(f"{option} is called {new} now; {GOES}")
+            rest[at] = f"{new}{equals}{value}"
+    return [command, *rest]
 
 
 def main() -> None:

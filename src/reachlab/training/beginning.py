@@ -23,6 +23,9 @@ def config_identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[s
     settings = asdict(config)
     del settings["out"], settings["loop"]["save_every"], settings["loop"]["keep_every"], settings["loop"]["track"]
     settings.pop("rehash", None)
+    if isinstance(config, RLConfig):
+        # As in the run.json of runs that were begun before the field had this name.
+        settings["selection"]["lot"] = settings["selection"].pop("random_keep")
     settings["loop"]["threads"] = config.loop.threads or torch.get_num_threads()
     return settings
 

@@ -69,7 +69,7 @@ class SelectionConfig:
     """How many (m); 0 keeps all."""
     normalise: Literal["kept", "all"] = "kept"
     """Which rollouts an advantage's baseline and deviation are taken over."""
-    lot: int = 0
+    random_keep: int = 0
     """Of the kept rollouts, this many are drawn by lot and all are weighted so that the gradient is that of all
     rollouts, unbiased; 0 does not weight. Needs --normalise all."""
 
@@ -201,10 +201,10 @@ class RLConfig:
             raise ReachlabError(f"keep={keep} of rollouts={rollouts} needs a --rule, e.g. max_variance")
         if not rule.keeps_all and not keep:
             raise ReachlabError(f"--rule {rule.name} needs --keep, the number of rollouts to update on")
-        if self.selection.lot < 0 or (self.keep and self.selection.lot > self.keep):
-            raise ReachlabError(f"lot={self.selection.lot} must be 0 to keep={self.keep}")
-        if self.selection.lot and self.selection.normalise != "all":
-            raise ReachlabError("--lot makes the gradient that of all rollouts: add --normalise all")
+        if self.selection.random_keep < 0 or (self.keep and self.selection.random_keep > self.keep):
+            raise ReachlabError(f"random_keep={self.selection.random_keep} must be 0 to keep={self.keep}")
+        if self.selection.random_keep and self.selection.normalise != "all":
+            raise ReachlabError("--random-keep makes the gradient that of all rollouts: add --normalise all")
         if not budget.draws_all and self.selection.normalise == "all":
             raise ReachlabError(f"--normalise all needs all rollouts, and --budget {budget.name} does not draw all")
         budget.check(self.budget, rule)

@@ -93,8 +93,10 @@ class RLTrainer:
             # In the whole step's shape, so that the lots a problem draws do not depend on who holds it.
             rewards_PN = torch.full((P, N), math.nan, dtype=torch.float64)
             rewards_PN[rollouts.places] = rollouts.rewards_PN
-            if selection.lot:
-                kept_PM, weights_PM = select_weighted(rule, rewards_PN, self.config.keep, selection.lot, generator)
+            if selection.random_keep:
+                kept_PM, weights_PM = select_weighted(
+                    rule, rewards_PN, self.config.keep, selection.random_keep, generator
+                )
                 weights_PM = weights_PM[rollouts.places]
             else:
                 kept_PM, weights_PM = rule.keep(rewards_PN, self.config.keep, generator), None
