@@ -33,7 +33,7 @@ from reachlab.rl.rules.rule import Rule
 def select_weighted(
     rule: Rule, rewards_PN: Tensor, m: int, random_keep: int, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Keep M − random_keep rollouts by the rule, the rest by chance: indices (P, M) int64, weights (P, M) as the rewards.
+    """Keep M − random_keep rollouts by the rule, the rest by chance: indices (P, M) int64, weights (P, M) as rewards.
 
     Args:
         rule: keeps M − random_keep.
