@@ -70,7 +70,7 @@ def test_the_command_line_reads_what_was_said(config: Any) -> None:
     words = words_of(config)
     # An optimizer that is all said is the choice that says all.
     if isinstance(getattr(config, "optimizer", None), OptimizerConfig) and not isinstance(config, PretrainConfig):
-        config = replace(config, optimizer=OptimizerChoice(**config.optimizer.said()))
+        config = replace(config, optimizer=OptimizerChoice(**config.optimizer.given()))
     assert read(config, words) == config
 
 
