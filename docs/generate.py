@@ -140,6 +140,14 @@ def measures() -> str:
     return markdown()
 
 
+def formats() -> str:
+    """The formats of logs that are imported."""
+    from reachlab.imports.formats import FORMATS
+
+    head = ("`--format`", "who writes it", "a sample", "right answer", "label")
+    return table(head, ([f"`{kind.name}`", *kind.row] for kind in FORMATS))
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "rooms": rooms,
     "tree": tree,
@@ -147,6 +155,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "benchmarks": benchmarks,
     "algorithms": algorithms,
     "rules": rules,
+    "formats": formats,
     "measures": measures,
 }
 

@@ -18,8 +18,19 @@ BLOCK = re.compile(r"^```(python)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"`((?:src|tests)/\S+\.py)`:\n\n$")
 LINE = re.compile(r"A line in `(\w+)` of `(src/\S+\.py)`:\n\n$")
 OF_EVERY_ALGORITHM = ("test_every_algorithm_learns_a_trivial_reward", "test_what_is_refused_is_the_rows_own")
-# What a command says to have each.
-CHOICES = ("reverse", "min_reward", "reinforce", "until_right", "scaled", "common", "parrot", "lr", "measures")
+CHOICES: tuple[str, ...] = (
+    "reverse",
+    "min_reward",
+    "reinforce",
+    "until_right",
+    "scaled",
+    "common",
+    "parrot",
+    "lr",
+    "measures",
+)
+CHOICES += ("quizbook",)
+"""What a command says to have each."""
 
 
 def blocks() -> tuple[dict[str, str], dict[str, tuple[str, str]], list[str]]:

@@ -7,7 +7,6 @@ from collections.abc import Collection
 import pytest
 from tests.docs.blocks import PAGES, ROOT
 
-from reachlab.imports.formats import FORMATS
 from reachlab.moe.estimators import ESTIMATORS
 from reachlab.moe.methods import METHODS
 from reachlab.rl.budgets import BUDGETS
@@ -37,13 +36,12 @@ def test_the_first_sentence_of_a_docstring() -> None:
     ("page", "names"),
     [
         ("tasks.md", FAMILIES.keys() - {"logged"}),
-        ("formats.md", {format_.name for format_ in FORMATS}),
         ("rl.md", BUDGETS.keys()),
         ("moe.md", METHODS.keys() - {"default"}),
         ("moe.md", ESTIMATORS.keys()),
         ("engines.md", {"transformers", "vllm", "openai"}),
     ],
-    ids=["tasks", "log formats", "budgets", "methods", "estimators", "engines"],
+    ids=["tasks", "budgets", "methods", "estimators", "engines"],
 )
 def test_a_table_written_by_hand_has_a_row_for_each(page: str, names: Collection[str]) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")

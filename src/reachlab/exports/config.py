@@ -6,6 +6,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from reachlab.errors import ReachlabError
+from reachlab.exports import FormatName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,7 @@ class ExportConfig:
     out: str
     """The file, e.g. base.jsonl, base.jsonl.gz (packed) or base.parquet; with --format eee a folder, such as a checkout
     of the datastore. An earlier export of the same run is replaced, another file never."""
-    format: Literal["auto", "jsonl", "parquet", "eee"] = "auto"
+    format: FormatName = "auto"
     """jsonl: a JSON object a line. parquet: the same columns, typed and smaller. eee: Every Eval Ever, a record of the
     run and a line a sample. auto goes by the name of --out."""
     model_id: str = ""
@@ -36,7 +37,7 @@ class ExportConfig:
             raise ReachlabError("--model-id, --organization and --relationship are for --format eee; add it")
         self.kind()
 
-    def kind(self) -> Literal["jsonl", "parquet", "eee"]:
+    def kind(self) -> str:
         """The format, told from the name of `out` where it is left open.
 
         Raises:

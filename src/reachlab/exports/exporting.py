@@ -1,9 +1,9 @@
-"""`reachlab export`: a run in one of the formats. A new one is a file here with a `write`, a line below, and a test."""
+"""`reachlab export`: a run in one of the formats (`WRITERS`)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reachlab.exports import every_eval_ever, jsonl, parquet
+from reachlab.exports import WRITERS
 from reachlab.exports.config import ExportConfig
 from reachlab.exports.sample_rows import SampleRows
 from reachlab.runs import RunFolder
@@ -11,8 +11,6 @@ from reachlab.runs import RunFolder
 Writer = Callable[[SampleRows, ExportConfig, Callable[[int], None]], list[str]]
 """Writes the rows where the configuration says, whole or not at all, tells how many more samples are written, and
 returns the files. It refuses to replace what is no earlier export of the same run."""
-
-WRITERS: dict[str, Writer] = {"jsonl": jsonl.write, "parquet": parquet.write, "eee": every_eval_ever.write}
 
 
 @dataclass(frozen=True)

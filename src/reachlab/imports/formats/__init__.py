@@ -1,62 +1,46 @@
-"""The formats that are recognised, in the order in which they are tried: the narrow before the wide."""
+"""The formats that are recognised, a line each, in the order in which they are tried."""
 
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from reachlab.choices import imported
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
 from reachlab.imports.formats.base import Format, Placed
-from reachlab.imports.formats.bigcode import BigCode
-from reachlab.imports.formats.chat import ChatLog
-from reachlab.imports.formats.cruxeval import CruxEval
-from reachlab.imports.formats.evalplus import EvalPlus
-from reachlab.imports.formats.evalscope import EvalScope
-from reachlab.imports.formats.every_eval_ever import EveryEvalEver
-from reachlab.imports.formats.fields import Fields
-from reachlab.imports.formats.helm import Helm
-from reachlab.imports.formats.inspect_ai import InspectAI
 from reachlab.imports.formats.inspect_archive import read_archive
-from reachlab.imports.formats.lighteval import Lighteval, LightevalOld
-from reachlab.imports.formats.livecodebench import LiveCodeBench
-from reachlab.imports.formats.lm_eval import LmEval
-from reachlab.imports.formats.nemo_skills import NemoSkills
-from reachlab.imports.formats.open_r1 import OpenR1
-from reachlab.imports.formats.openai_batch import OpenAIBatch
-from reachlab.imports.formats.openai_evals import OpenAIEvals
-from reachlab.imports.formats.opencompass import OpenCompass
-from reachlab.imports.formats.reachlab import Reachlab
-from reachlab.imports.formats.skyrl import SkyRL
-from reachlab.imports.formats.tree_of_thought import TreeOfThought
-from reachlab.imports.formats.trl import TRL
-from reachlab.imports.formats.verl import Verl
 from reachlab.imports.log_files import Broken, LogFile
 
-FORMATS: tuple[type[Format], ...] = (
-    Reachlab,
-    EveryEvalEver,
-    LmEval,
-    InspectAI,
-    Lighteval,
-    LightevalOld,
-    EvalPlus,
-    LiveCodeBench,
-    OpenAIBatch,
-    OpenAIEvals,
-    Helm,
-    OpenCompass,
-    EvalScope,
-    CruxEval,
-    TreeOfThought,
-    BigCode,
-    OpenR1,
-    NemoSkills,
-    Verl,
-    SkyRL,
-    TRL,
-    ChatLog,
-    Fields,
+PLACES = (
+    "reachlab:Reachlab",
+    "every_eval_ever:EveryEvalEver",
+    "lm_eval:LmEval",
+    "inspect_ai:InspectAI",
+    "lighteval:Lighteval",
+    "lighteval:LightevalOld",
+    "evalplus:EvalPlus",
+    "livecodebench:LiveCodeBench",
+    "openai_batch:OpenAIBatch",
+    "openai_evals:OpenAIEvals",
+    "helm:Helm",
+    "opencompass:OpenCompass",
+    "evalscope:EvalScope",
+    "cruxeval:CruxEval",
+    "tree_of_thought:TreeOfThought",
+    "bigcode:BigCode",
+    "open_r1:OpenR1",
+    "nemo_skills:NemoSkills",
+    "verl:Verl",
+    "skyrl:SkyRL",
+    "trl:TRL",
+    "chat:ChatLog",
+    "fields:Fields",
 )
+"""A file of this folder, and the class in it."""
+FORMATS: tuple[type[Format], ...] = tuple(
+    sorted((imported(f"reachlab.imports.formats.{place}") for place in PLACES), key=lambda kind: not kind.narrow)
+)
+"""Those that take any object come last."""
 FIRST = 16
 """Rows that all have to be of a format for it to be recognised."""
 
@@ -89,7 +73,7 @@ def recognise(config: ImportConfig, file: LogFile) -> Format:
             raise ReachlabError(f"--format {config.format}: there are {', '.join(f.name for f in formats)}")
         return chosen
     if file.kind == "archive":
-        return InspectAI(config)
+        return next(each for each in formats if each.archives)
     # A document is read once and each format looks at it.
     values = list(islice(file.values(), 1 if file.kind == "document" else FIRST))
     for kind in formats:

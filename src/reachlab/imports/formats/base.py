@@ -26,10 +26,14 @@ class Format(ABC):
     """As in --format and docs/formats.md."""
     tool: ClassVar[str]
     """Who writes it."""
+    row: ClassVar[tuple[str, str, str, str]]
+    """In docs/formats.md: who writes it, what is a sample, the right answer, the label."""
     narrow: ClassVar[bool] = True
     """Whether only its own rows are recognised, not any object."""
     filters: ClassVar[bool] = False
     """Whether --filter chooses among its scores."""
+    archives: ClassVar[bool] = False
+    """Whether an archive (`inspect_archive.py`) is its."""
     positional: ClassVar[bool] = False
     """Whether the n-th row answers the n-th problem of a task."""
 

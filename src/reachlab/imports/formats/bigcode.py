@@ -19,6 +19,12 @@ class BigCode(Format):
 
     name = "bigcode"
     tool = "bigcode-evaluation-harness, generations.json"
+    row = (
+        "bigcode-evaluation-harness",
+        "each list; the n-th answers the n-th problem of `--task`",
+        "",
+        "",
+    )
     positional = True
 
     def unfold(self, document: Any, place: str) -> Iterator[Placed] | None:

@@ -21,6 +21,12 @@ class ChatLog(Apart, Format):
 
     name = "chat"
     tool = "chats: messages, conversations as of ShareGPT, convos as of simple-evals"
+    row = (
+        "`messages`, or ShareGPT's `conversations`",
+        "what the assistant says last",
+        "`answer`, `solution` ...",
+        "`correct` ...",
+    )
     apart_by = MODEL_NAMES
 
     def unfold(self, document: Any, place: str) -> Iterator[Placed] | None:

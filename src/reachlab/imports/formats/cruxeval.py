@@ -19,6 +19,12 @@ class CruxEval(Format):
 
     name = "cruxeval"
     tool = "CRUXEval, scored outputs"
+    row = (
+        "CRUXEval, scored outputs",
+        "each of `raw_generations`",
+        "",
+        "`raw_scored_generations`",
+    )
 
     def unfold(self, document: Any, place: str) -> Iterator[Placed] | None:
         """A problem a row."""

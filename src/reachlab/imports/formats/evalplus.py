@@ -24,6 +24,12 @@ class EvalPlus(Format):
 
     name = "evalplus"
     tool = "evalplus, eval_results.json"
+    row = (
+        "evalplus, eval_results.json",
+        "`solution`",
+        "",
+        "`plus_status`, else `base_status`",
+    )
 
     def unfold(self, document: Any, place: str) -> Iterator[Placed] | None:
         """Every solution of every task.

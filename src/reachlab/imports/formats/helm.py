@@ -27,6 +27,12 @@ class Helm(Apart, Format):
 
     name = "helm"
     tool = "HELM, scenario_state.json"
+    row = (
+        "HELM, scenario_state.json",
+        "each of `completions`",
+        "references with the tag `correct`",
+        "",
+    )
     apart_by = ("request.model",)
 
     def recognises(self, row: Any) -> bool:

@@ -42,8 +42,15 @@ WITHIN = ("correct", "is_correct", "accuracy", "acc", "score", "passed", "value"
 class InspectAI(Apart, Format):
     """Samples with epochs and scores."""
 
+    archives = True
     name = "inspect"
     tool = "inspect_ai, .json or .eval"
+    row = (
+        "inspect_ai, `.json`, `.eval` or its samples",
+        "`output`; an epoch is a sample",
+        "`target`, with `choices`",
+        "the first of `scores`; C, I",
+    )
     apart_by = (MODEL,)
     score: str = ""
     """The score that is the label."""

@@ -30,6 +30,12 @@ class Lighteval(Format):
 
     name = "lighteval"
     tool = "lighteval, save_details"
+    row = (
+        "lighteval, details",
+        "each of `text`",
+        "`choices` at `gold_index`",
+        "the metric, where a document has one answer",
+    )
 
     def recognises(self, row: Any) -> bool:
         """A document and a response."""
@@ -50,6 +56,12 @@ class LightevalOld(Format):
 
     name = "lighteval-old"
     tool = "lighteval before 0.11"
+    row = (
+        "lighteval, details",
+        "`predictions`",
+        "`gold`",
+        "the metric, where a document has one answer",
+    )
 
     def recognises(self, row: Any) -> bool:
         """Predictions to an example."""

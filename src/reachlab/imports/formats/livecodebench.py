@@ -22,6 +22,12 @@ class LiveCodeBench(Format):
 
     name = "livecodebench"
     tool = "LiveCodeBench outputs"
+    row = (
+        "LiveCodeBench, outputs",
+        "each of `output_list`, else `code_list`",
+        "",
+        "`graded_list`",
+    )
 
     def recognises(self, row: Any) -> bool:
         """A question's id with lists of outputs or code."""

@@ -43,6 +43,12 @@ class LmEval(Format):
     name = "lm-eval"
     filters = True
     tool = "lm-evaluation-harness --log_samples"
+    row = (
+        "lm-evaluation-harness, `--log_samples`",
+        "each of `resps`; one filter's rows (`--filter`)",
+        "`target`, unless it is a test's code",
+        "the filter's metric, where a document has one answer",
+    )
 
     chosen: str | None = None
     others: tuple[str, ...] = ()

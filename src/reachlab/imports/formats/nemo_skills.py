@@ -24,6 +24,12 @@ class NemoSkills(Format):
 
     name = "nemo-skills"
     tool = "NeMo-Skills, output-rs*.jsonl"
+    row = (
+        "NeMo-Skills, `output-rs*.jsonl`",
+        "`generation`; a file a seed",
+        "`expected_answer`",
+        "`symbolic_correct`, `judge_correct`",
+    )
 
     def recognises(self, row: Any) -> bool:
         """A generation beside what was expected."""

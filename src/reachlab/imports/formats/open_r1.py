@@ -21,6 +21,7 @@ class OpenR1(Format):
 
     name = "open-r1"
     tool = "open-r1, generations with correctness"
+    row = ("open-r1 data sets", "each of `generations`", "`answer`", "`correctness_math_verify` ...")
 
     def recognises(self, row: Any) -> bool:
         """Generations and their correctness."""

@@ -27,6 +27,12 @@ class OpenAIBatch(Apart, Format):
 
     name = "openai-batch"
     tool = "batch output of OpenAI, vLLM, SGLang, Anthropic, Gemini"
+    row = (
+        "batch output of OpenAI, vLLM, SGLang",
+        "each of `choices`; a failed request is not answered",
+        "",
+        "",
+    )
     apart_by = ("response.body.model", "result.message.model")
 
     def recognises(self, row: Any) -> bool:

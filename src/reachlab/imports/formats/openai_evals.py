@@ -23,6 +23,12 @@ class OpenAIEvals(Apart, Format):
 
     name = "openai-evals"
     tool = "OpenAI evals, record of events"
+    row = (
+        "OpenAI evals, record of events",
+        "`sampled` of `match` events; a run a `run_id`",
+        "`expected`",
+        "`correct`",
+    )
     apart_by = ("run_id",)
 
     def recognises(self, row: Any) -> bool:

@@ -33,6 +33,12 @@ class OpenCompass(Format):
 
     name = "opencompass"
     tool = "OpenCompass, predictions or results with details"
+    row = (
+        "OpenCompass, predictions",
+        "`prediction`",
+        "`gold`",
+        "`correct`",
+    )
 
     def unfold(self, document: Any, place: str) -> Iterator[Placed] | None:
         """The predictions by number; what else the document holds (such as a mean) is none."""

@@ -32,6 +32,12 @@ class Reachlab(Format):
 
     name = "reachlab"
     tool = "reachlab export"
+    row = (
+        "`reachlab export`",
+        "a row, as it was",
+        "as it was",
+        "nothing is judged ([below](#export))",
+    )
 
     run_id: str = ""
     document: Mapping[str, Any] | None = None

@@ -28,6 +28,12 @@ class SkyRL(Format):
 
     name = "skyrl"
     tool = "SkyRL, dumped evaluations"
+    row = (
+        "SkyRL, dumped evaluations",
+        "`output_response`",
+        "`reward_spec.ground_truth`",
+        "`score`",
+    )
 
     def recognises(self, row: Any) -> bool:
         """A prompt, a response and a score."""

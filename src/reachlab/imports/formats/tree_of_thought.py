@@ -19,6 +19,12 @@ class TreeOfThought(Format):
 
     name = "tree-of-thought"
     tool = "Tree of Thoughts logs"
+    row = (
+        "Tree of Thoughts",
+        "each of `ys`",
+        "",
+        "`accs`, or `r` of `infos`",
+    )
 
     def recognises(self, row: Any) -> bool:
         """Answers and their verdicts by number."""

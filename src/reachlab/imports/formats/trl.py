@@ -32,6 +32,12 @@ class TRL(Apart, Format):
 
     name = "trl"
     tool = "TRL, log_completions"
+    row = (
+        "TRL, `log_completions`",
+        "`completion`; a run a `step`",
+        "`solution`, `answer` ...",
+        "`accuracy_reward` ...",
+    )
 
     def recognises(self, row: Any) -> bool:
         """A completion with an advantage or rewards."""

@@ -29,6 +29,12 @@ class Verl(Apart, Format):
 
     name = "verl"
     tool = "verl, rollout_data_dir and validation_data_dir"
+    row = (
+        "verl, rollout and validation dumps",
+        "`output`; a run a `step`",
+        "`gts`",
+        "`acc`, else `score` (0, 1, -1)",
+    )
     scored: bool = True
     """Whether the score says right or wrong."""
 
