@@ -18,7 +18,7 @@ BLOCK = re.compile(r"^```(python)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"`((?:src|tests)/\S+\.py)`:\n\n$")
 LINE = re.compile(r"A line in `(\w+)` of `(src/\S+\.py)`:\n\n$")
 OF_EVERY_ALGORITHM = ("test_every_algorithm_learns_a_trivial_reward", "test_what_is_refused_is_the_rows_own")
-CHOICES: tuple[str, ...] = (
+CHOICES = {
     "reverse",
     "min_reward",
     "reinforce",
@@ -28,8 +28,8 @@ CHOICES: tuple[str, ...] = (
     "parrot",
     "lr",
     "measures",
-)
-CHOICES += ("quizbook",)
+    "quizbook",
+}
 """What a command says to have each."""
 
 

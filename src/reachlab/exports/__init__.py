@@ -1,13 +1,11 @@
 """Runs in formats that others read: a format a file, a line here. No torch: the command line reads this."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from reachlab.choices import Choices
 
-if TYPE_CHECKING:
-    from reachlab.exports.exporting import Writer
-
-WRITERS: "Choices[Writer]" = Choices(
+WRITERS: Choices[Callable[..., list[str]]] = Choices(
     "export: no format",
     {
         "jsonl": "reachlab.exports.jsonl:write",
@@ -15,6 +13,9 @@ WRITERS: "Choices[Writer]" = Choices(
         "eee": "reachlab.exports.every_eval_ever:write",
     },
 )
+"""Called with the rows (`SampleRows`), the `ExportConfig`, and what is told how many more samples are written. Writes
+where the configuration says, whole or not at all, and returns the files. It refuses to replace what is no earlier
+export of the same run."""
 
 if TYPE_CHECKING:
     FormatName = str

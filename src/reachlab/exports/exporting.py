@@ -8,10 +8,6 @@ from reachlab.exports.config import ExportConfig
 from reachlab.exports.sample_rows import SampleRows
 from reachlab.runs import RunFolder
 
-Writer = Callable[[SampleRows, ExportConfig, Callable[[int], None]], list[str]]
-"""Writes the rows where the configuration says, whole or not at all, tells how many more samples are written, and
-returns the files. It refuses to replace what is no earlier export of the same run."""
-
 
 @dataclass(frozen=True)
 class Exported:
