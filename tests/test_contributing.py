@@ -19,17 +19,8 @@ FILE = re.compile(r"`((?:src|tests)/\S+\.py)`:\n\n$")
 LINE = re.compile(r"A line in `(\w+)` of `(src/\S+\.py)`:\n\n$")
 OF_EVERY_ALGORITHM = ("test_every_algorithm_learns_a_trivial_reward", "test_what_is_refused_is_the_rows_own")
 CHOICES = {
-    "reverse",
-    "min_reward",
-    "reinforce",
-    "until_right",
-    "scaled",
-    "common",
-    "parrot",
-    "lr",
-    "measures",
-    "quizbook",
-}
+    "reverse", "min_reward", "reinforce", "until_right", "scaled", "common", "parrot", "lr", "measures", "quizbook",
+}  # fmt: skip
 """What a command says to have each."""
 
 
