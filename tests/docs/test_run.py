@@ -61,8 +61,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(made).resolve()
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "report.html").exists():
             done = reachlab("study", "demo", "--out", folder, *SMALL, timeout=1500)
@@ -73,7 +72,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def home(tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which a reader stands after `make demo`."""
-    shutil.copytree(demo, tmp_path / "runs" / "demo", ignore=shutil.ignore_patterns("lock"))
+    shutil.copytree(demo, tmp_path / "runs" / "demo")
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
