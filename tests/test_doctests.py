@@ -15,6 +15,13 @@ EXAMPLES = {
     "boundary.outcomes": ("Outcomes.pass_at_k",),
     "boundary.passk": ("pass_at_k",),
     "boundary.student": ("interval", "quantile"),
+    "choices": ("imported",),
+    "engines.rng": ("sample_seed",),
+    "rl.advantages": ("discounted_sums", "standardised"),
+    "rl.kl": ("estimate_kl",),
+    "rl.rules.max_variance": ("max_variance",),
+    "studies.command_line": ("words_of",),
+    "tasks.registry": ("load_task",),
 }
 
 

@@ -17,7 +17,12 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 def imported(place: str) -> Any:
-    """What ``module:name`` names."""
+    """What ``module:name`` names.
+
+    Example:
+        >>> imported("math:pi")
+        3.141592653589793
+    """
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)
 

@@ -51,6 +51,13 @@ def standardised(scored: Scored) -> Tensor:
     """(r − mean r) / (σ + 10⁻⁶) over the group: (P, M); exactly 0 for unscored rollouts and groups that agree.
 
     σ is std r, and `least_deviation` where that is more.
+
+    Example:
+        >>> reward = torch.tensor([[1.0, 0, 0, 0]])
+        >>> mask_PMT = torch.ones(1, 4, 1, dtype=torch.bool)
+        >>> scored = Scored(rewards_PN=reward, kept_PM=torch.arange(4)[None], mask_PMT=mask_PMT)
+        >>> standardised(scored).round(decimals=3).tolist()
+        [[1.732, -0.577, -0.577, -0.577]]
     """
     rewards_PM, over = group_rewards(scored)
     deviation_P1 = torch.maximum(_deviation(over), least_deviation(over, scored.full_credit))
@@ -102,7 +109,12 @@ def token_rewards(scored: Scored) -> Tensor:
 
 
 def discounted_sums(steps_PMT: Tensor, discount: float) -> Tensor:
-    """y_t = x_t + discount · y_{t+1}: (P, M, T). Padding on the right is 0."""
+    """y_t = x_t + discount · y_{t+1}: (P, M, T). Padding on the right is 0.
+
+    Example:
+        >>> discounted_sums(torch.tensor([[[0.0, 0, 1]]]), 0.5).tolist()
+        [[[0.25, 0.5, 1.0]]]
+    """
     sums_TPM = steps_PMT.movedim(2, 0).clone(memory_format=torch.contiguous_format)  # a token's numbers side by side
     for t in range(len(sums_TPM) - 2, -1, -1):
         sums_TPM[t].add_(sums_TPM[t + 1], alpha=discount)

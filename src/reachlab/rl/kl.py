@@ -57,6 +57,10 @@ def estimate_kl(log_ratio: Tensor, estimator: KLEstimator) -> Tensor:
 
     Raises:
         ReachlabError: an unknown estimator.
+
+    Example:
+        >>> estimate_kl(torch.tensor([0.0, 0.1], dtype=torch.float64), "k3").round(decimals=4).tolist()
+        [0.0, 0.0048]
     """
     if estimator not in ESTIMATORS:
         raise ReachlabError(f"KL: estimator = {estimator!r}; choose 'k1', 'k2' or 'k3'")

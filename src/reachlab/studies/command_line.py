@@ -37,6 +37,10 @@ def words_of(config: Any) -> tuple[str, ...]:
 
     Raises:
         ValueError: a configuration that no option can say: None, or nothing at all, where that is not the default.
+
+    Example:
+        >>> " ".join(words_of(SampleConfig(model="runs/base", task="countdown", out="runs/s", samples=64)))
+        'sample --model runs/base --task countdown --out runs/s --samples 64'
     """
     alone, options = list[str](), list[str]()
     for name, value, positional in _differing(config, MISSING):

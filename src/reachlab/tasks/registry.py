@@ -65,6 +65,13 @@ def load_task(spec: str, asking: Asking | None = None) -> Asked:
 
     Raises:
         ReachlabError: an unknown family, an unknown setting, or a file the family cannot read.
+
+    Example:
+        >>> from random import Random
+        >>> task = load_task("countdown,numbers=3")
+        >>> problem = task.problems("test", 1)[0]
+        >>> task.verify(problem, task.solve(problem, Random(0))).status
+        'correct'
     """
     family, argument, settings = parse_spec(spec)
     blind = settings.pop("blind", False)

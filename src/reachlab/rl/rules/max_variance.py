@@ -19,7 +19,15 @@ from reachlab.rl.rules.rule import Rule
 
 
 def max_variance(rewards_PN: Tensor, m: int, generator: torch.Generator | None = None) -> Tensor:
-    """The M rollouts with the largest reward variance."""
+    """The M rollouts with the largest reward variance.
+
+    Example:
+        One right answer of eight, and two to keep: it, and a wrong one.
+
+        >>> rewards_PN = torch.tensor([[0.0, 0, 0, 0, 0, 0, 1, 0]])
+        >>> rewards_PN.gather(1, max_variance(rewards_PN, 2)).tolist()
+        [[0.0, 1.0]]
+    """
     order = ordered(rewards_PN, m, generator)
     place_M = torch.arange(m, device=rewards_PN.device)
     low_PM = order.rewards(place_M.expand(len(rewards_PN), m))
