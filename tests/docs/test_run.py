@@ -19,6 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,14 @@ import pytest
 from tests.conftest import Command
 from tests.docs.blocks import PAGES, ROOT, Block, blocks, words_of
 from tests.docs.prepared import NAMES
-from tests.tiny import ENVIRONMENT, reachlab
+from tests.tiny import ENVIRONMENT
 
-SMALL = ("--problems", "200", "--samples", "64", "--scale", "0.4")
+from reachlab.studies.config import DemoConfig
+from reachlab.studies.demo import demo_recipe
+from reachlab.studies.recipe import run_recipe
+
+STEPS = {"base": 192, "pods": 2, "distilled": 60, "grpo": 2}
+"""Enough for a base that is right now and then."""
 SHORTER = {
     "rl --model runs/": "--prompts 2",
     "sample --model runs/demo/base --task countdown --problems 100": "--problems 20",
@@ -64,8 +70,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "report.html").exists():
-            done = reachlab("study", "demo", "--out", folder, *SMALL, timeout=1500)
-            assert done.returncode == 0, done.stderr
+            config = DemoConfig(out=str(folder), problems=200, samples=64)
+            run_recipe(replace(demo_recipe(config), steps=STEPS), config, "Demo")
     return folder
 
 
