@@ -1,6 +1,7 @@
 """The recipes of CONTRIBUTING.md, run as printed: each file is written into a copy of the project, each line put into
 its list."""
 
+import json
 import os
 import re
 import shutil
@@ -40,6 +41,20 @@ def blocks() -> tuple[dict[str, str], dict[str, tuple[str, str]], list[str]]:
             assert file, f"a block without a path: {text[:80]}"
             files[file[1]] = text
     return files, lines, commands
+
+
+IN_ONE_PROCESS = """
+import json, sys
+from reachlab.cli import main
+
+for program, *words in json.loads(sys.argv[1]):
+    sys.argv = [program, *words]
+    try:
+        exec(words[1]) if program == "python" else main()
+    except SystemExit as exit:
+        assert not exit.code, (sys.argv, exit.code)
+"""
+"""Most of the time of these commands is that of a process's start."""
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +121,7 @@ def test_the_printed_files_have_types(project: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_printed_commands_run(project: Path) -> None:
-    for command in blocks()[2]:
-        program, *words = re.findall(r'"[^"]*"|\S+', command)
-        start = ["-m", "reachlab"] if program == "reachlab" else []
-        run(project, *start, *(word.strip('"') for word in words))
+    lines = [[word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command)] for command in blocks()[2]]
+    run(project, "-c", IN_ONE_PROCESS, json.dumps(lines))
     metrics = (project / "runs" / "reverse-rl" / "metrics.jsonl").read_text()
     assert len(metrics.splitlines()) == 2

@@ -18,25 +18,29 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.conftest import Command
 from tests.docs.blocks import PAGES, ROOT, Block, blocks, words_of
 from tests.docs.prepared import NAMES
 from tests.tiny import ENVIRONMENT
 
+from reachlab.cli import main
 from reachlab.studies.config import DemoConfig
 from reachlab.studies.demo import demo_recipe
 from reachlab.studies.recipe import run_recipe
+from reachlab.studies.stages import Stage
 
 STEPS = {"base": 192, "pods": 2, "distilled": 60, "grpo": 2}
 """Enough for a base that is right now and then."""
 SHORTER = {
     "rl --model runs/": "--prompts 2",
+    "rl --advise": "--prompts 2 --rollouts 16 --keep 4",
     "sample --model runs/demo/base --task countdown --problems 100": "--problems 20",
     "sample --model runs/demo/pods --task countdown --problems 100": "--problems 20",
     "study own --model runs/demo/base --task countdown --hours": "--problems 4 --samples 4 --max-tokens 14 --steps 2 "
@@ -75,15 +79,31 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def one_after_the_other(stages: Sequence[Stage], cores: int) -> dict[str, float]:
+    """What `run_stages` does, in this process: most of a short stage's time is a process's start."""
+    seconds = {}
+    for stage in stages:
+        began = time.monotonic()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["reachlab", *stage.command])
+            main()  # what fails exits, and so does the study
+        seconds[stage.name] = time.monotonic() - began
+    return seconds
+
+
 @pytest.fixture
-def home(tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder in which a reader stands after `make demo`."""
+    threads = torch.get_num_threads()
+    for study in ("recipe", "sweep", "checkpoints", "temperature", "own.run", "own.measure"):
+        monkeypatch.setattr(f"reachlab.studies.{study}.run_stages", one_after_the_other)
     shutil.copytree(demo, tmp_path / "runs" / "demo")
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    return tmp_path
+    yield tmp_path
+    torch.set_num_threads(threads)
 
 
 def shortened(command: str) -> str:
