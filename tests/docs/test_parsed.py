@@ -91,7 +91,7 @@ def test_json_is_json(block: Block) -> None:
     """A document, a line of a document, or documents a line each."""
     text = block.text.strip()
     for line in text.splitlines() if text.startswith('{"') else [text]:
-        json.loads(line if line.startswith("{") else f"{{{line}}}")
+        assert json.loads(line if line.startswith("{") else f"{{{line}}}")
 
 
 def test_every_small_file_is_shown() -> None:

@@ -16,14 +16,13 @@ from typing import Any
 
 from rich.console import Console
 
-from reachlab.engines.config import Decoding, DecodingChoice
+from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model
 from reachlab.runs import RunFolder, kept_at, write_atomically
-from reachlab.sampling.config import SampleConfig
 from reachlab.studies.config import CheckpointsConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
-from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages
+from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages, sampling_stage
 from reachlab.tasks.asking import AskConfig
 from reachlab.training.corpus.sources import is_text
 
@@ -172,24 +171,7 @@ def _places(config: CheckpointsConfig, folder: RunFolder) -> list[Waypoint]:
 
 def checkpoint_stages(config: CheckpointsConfig, places: Sequence[Waypoint]) -> list[Stage]:
     """One `reachlab sample` a model."""
-
-    def stage(place: Waypoint) -> Stage:
-        asked = SampleConfig(
-            model=place.model,
-            task=config.task,
-            out=f"{config.out}/samples/{place.samples}",
-            split=config.split,
-            problems=config.problems,
-            samples=config.samples,
-            ask=config.ask,
-            decoding=DecodingChoice(temperature=config.temperature, max_tokens=config.max_tokens),
-            seed=config.seed,
-            dtype=config.dtype,
-            device=config.device,
-        )
-        return Stage(f"sample {place.name}", asked)
-
-    return [*map(stage, places)]
+    return [sampling_stage(config, p.name, p.model, p.samples, config.temperature) for p in places]
 
 
 def training_accuracy(metrics: Sequence[dict[str, Any]], step: int) -> float | None:

@@ -18,11 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reachlab.engines.config import DecodingChoice
 from reachlab.errors import ReachlabError
 from reachlab.models.pinning import locate
 from reachlab.progress import EVENTS, LOG_EVERY_S, bars, log_line
 from reachlab.runs import RunFolder
+from reachlab.sampling.config import SampleConfig
 from reachlab.studies.command_line import words_of
+from reachlab.studies.config import CheckpointsConfig, TemperatureConfig
 from reachlab.studies.study import Tell
 
 KEEP_MEMORY = {
@@ -76,6 +79,26 @@ class Stage:
     def words(self) -> list[str]:
         """All of what is run."""
         return [*(self.launch or [sys.executable]), "-m", "reachlab", *self.command]
+
+
+def sampling_stage(
+    config: CheckpointsConfig | TemperatureConfig, name: str, model: str, folder: str, temperature: float | None
+) -> Stage:
+    """One `reachlab sample` of a study that asks several models the same, into the study's samples/FOLDER."""
+    asked = SampleConfig(
+        model=model,
+        task=config.task,
+        out=f"{config.out}/samples/{folder}",
+        split=config.split,
+        problems=config.problems,
+        samples=config.samples,
+        ask=config.ask,
+        decoding=DecodingChoice(temperature=temperature, max_tokens=config.max_tokens),
+        seed=config.seed,
+        dtype=config.dtype,
+        device=config.device,
+    )
+    return Stage(f"sample {name}", asked)
 
 
 @dataclass

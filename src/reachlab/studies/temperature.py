@@ -12,13 +12,11 @@ from typing import Any
 
 from rich.console import Console
 
-from reachlab.engines.config import DecodingChoice
 from reachlab.measures.config import EntropyConfig
 from reachlab.runs import RunFolder, write_atomically
-from reachlab.sampling.config import SampleConfig
 from reachlab.studies.config import TemperatureConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
-from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages
+from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages, sampling_stage
 from reachlab.studies.study import Tell
 
 
@@ -132,20 +130,7 @@ def entropy_stages(config: TemperatureConfig, labels: dict[str, str]) -> list[St
 
 def sample_stage(config: TemperatureConfig, point: TemperaturePoint) -> Stage:
     """One `reachlab sample`."""
-    asked = SampleConfig(
-        model=point.model,
-        task=config.task,
-        out=f"{config.out}/samples/{point.samples}",
-        split=config.split,
-        problems=config.problems,
-        samples=config.samples,
-        ask=config.ask,
-        decoding=DecodingChoice(temperature=point.temperature, max_tokens=config.max_tokens),
-        seed=config.seed,
-        dtype=config.dtype,
-        device=config.device,
-    )
-    return Stage(f"sample {point.name}", asked)
+    return sampling_stage(config, point.name, point.model, point.samples, point.temperature)
 
 
 def reading(point: TemperaturePoint, entropy: dict[str, Any]) -> dict[str, Any]:
