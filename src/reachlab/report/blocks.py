@@ -1,6 +1,6 @@
 """Blocks of data inside the page: gzip, as base64, so that they lie in a script element and are opened when needed.
 
-`page.js` opens them with the browser's own DecompressionStream.
+`blocks.js` opens them with the browser's own DecompressionStream.
 """
 
 import base64

@@ -8,15 +8,12 @@ What a reader sees first comes first in the file: verdicts and the first figure 
 the samples follow, packed, and are opened when they are looked at.
 """
 
-import base64
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from plotly.offline import get_plotlyjs
 
 from reachlab import __version__
@@ -24,18 +21,15 @@ from reachlab.boundary.comparison import Comparison
 from reachlab.measures.completions import QuestionMemory
 from reachlab.measures.table import Table, cut
 from reachlab.pairing import conditions
-from reachlab.report import memory_table, problem_browser, sentences, setting_tables
+from reachlab.report import assets, memory_table, problem_browser, sentences, setting_tables
 from reachlab.report.blocks import packed
 from reachlab.report.entries import Entry, Runs, measure_entries, read_entries
 from reachlab.report.figures import of_measures, of_samples, of_training
 from reachlab.report.footnotes import footnotes
-from reachlab.report.styles import shorten
 from reachlab.report.tables import against, fold_indices, summarise
 from reachlab.runs import write_atomically
 from reachlab.storable import encoded
 
-HERE = Path(__file__).parent
-SCRIPTS = tuple((HERE / name).read_text("utf-8") for name in ("page.js", "problems.js"))
 LISTED = 20_000
 """Most characters of one list of problems; the table of all problems has the rest."""
 
@@ -76,10 +70,11 @@ def write_report(
     summary = summarise(comparison)
     rows = {row.name: row for row in summary.rows}
     shelf = problem_browser.shelve(entries, doubtful)
-    html = _template().render(
-        css=(HERE / "page.css").read_text("utf-8"),
-        policy=policy([*SCRIPTS, get_plotlyjs()]),
-        scripts=SCRIPTS,
+    scripts = assets.scripts()
+    html = assets.template("page.html").render(
+        css=assets.css(),
+        policy=assets.policy([*scripts, get_plotlyjs()]),
+        scripts=scripts,
         plotly=packed(get_plotlyjs()),
         plots=script_json({figure.id: figure.plot for figure in every}),
         data=packed(json.dumps({figure.id: figure.data.csv() for figure in every})),
@@ -117,27 +112,6 @@ def script_json(drawn: Mapping[str, Any]) -> str:
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
-
-
-def policy(scripts: Iterable[str]) -> str:
-    """A content security policy under which these scripts run and nothing else, and nothing is fetched."""
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["shorten"] = shorten
-    return environment.get_template("page.html")
 
 
 def _coverage(entry: Entry) -> list[tuple[str, int, int]]:

@@ -1,6 +1,6 @@
 """What a model's routers do, as one HTML file: load, certainty, who is visited together, default vectors, fidelity.
 
-The page has the report's looks and habits (`page.css`, `page.js`): every figure's numbers are in a table beside it or
+The page has the report's looks and habits (`assets.py`): every figure's numbers are in a table beside it or
 under the pointer, and nothing is asked of the network.
 """
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import jinja2
 import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -19,10 +18,11 @@ from reachlab import __version__
 from reachlab.boundary.curve import Curve
 from reachlab.moe.fidelity import Fidelity
 from reachlab.moe.instruments import Reading, unused_warnings
+from reachlab.report import assets
 from reachlab.report.blocks import packed
 from reachlab.report.data import Data
 from reachlab.report.figures.plots import Line, layout, name_y, plain
-from reachlab.report.page import HERE, policy, script_json
+from reachlab.report.page import script_json
 from reachlab.report.styles import Style
 from reachlab.runs import write_atomically
 from reachlab.storable import encoded
@@ -102,18 +102,11 @@ def write_routers(
         ])  # fmt: skip
     data |= {square.id: _pairs(square) for square in (*together, *cosines)}
     drawn |= {square.id: square.figure for square in (*together, *cosines)}
-    scripts = {"plotly": get_plotlyjs(), "js": (HERE / "page.js").read_text("utf-8")}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template("router_page.html").render(
-        **scripts,
-        css=(HERE / "page.css").read_text("utf-8"),
-        policy=policy(scripts.values()),
+    scripts = (get_plotlyjs(), *assets.scripts(assets.FIGURES_ONLY))
+    html = assets.template("router_page.html").render(
+        scripts=scripts,
+        css=assets.css(),
+        policy=assets.policy(scripts),
         figures=script_json(drawn),
         data=packed(json.dumps({name: table.csv() for name, table in data.items()})),
         version=__version__,

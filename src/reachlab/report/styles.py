@@ -1,6 +1,6 @@
 """How a model looks, everywhere on the page: one colour, one dash, one marker. Colour never stands alone.
 
-The colours themselves live in `page.css`, once for light and once for dark; here they are only named.
+The colours themselves live in `assets/base.css`, once for light and once for dark; here they are only named.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Style:
 
     @property
     def colour(self) -> str:
-        """A CSS reference that `page.js` replaces by the theme's colour."""
+        """A CSS reference that `figures.js` replaces by the theme's colour."""
         return f"var(--series-{self.index % len(MARKERS)})"
 
     @property

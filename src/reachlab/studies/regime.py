@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -17,7 +16,7 @@ from rich.console import Console
 
 from reachlab.errors import ReachlabError
 from reachlab.regime.cost_model import Costs, Plan, RegimeMap, Schedule, World, race, regime_map
-from reachlab.report import page
+from reachlab.report import assets, page
 from reachlab.report.figures.plots import plain
 from reachlab.runs import write_atomically
 from reachlab.studies.config import RegimeConfig
@@ -59,12 +58,11 @@ def run_regime(config: RegimeConfig, tell: Tell = lambda _: None) -> Path:
     document = {"config": asdict(config), "map": _numbers(found), "measured": [asdict(point) for point in points]}
     write_atomically(out / "regime.json", (json.dumps(document, indent=2) + "\n").encode())
     sentences = describe(found)
-    scripts = {"plotly": get_plotlyjs(), "js": (page.HERE / "page.js").read_text("utf-8")}
-    html = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(PAGE)
-    text = html.render(
-        **scripts,
-        css=(page.HERE / "page.css").read_text("utf-8"),
-        policy=page.policy(scripts.values()),
+    scripts = (get_plotlyjs(), *assets.scripts(assets.FIGURES_ONLY))
+    text = assets.template("regime.html").render(
+        scripts=scripts,
+        css=assets.css(),
+        policy=assets.policy(scripts),
         figures=page.script_json({"map": heat_map(found, points)}),
         sentences=sentences,
         points=points,
@@ -211,53 +209,3 @@ def _number(ratio: float) -> str:
     if ratio < 1 and abs(inverse - round(inverse)) < 1e-9:
         return f"1/{round(inverse)}"
     return f"{ratio:.3g}"
-
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
-<title>When does down-sampling pay?</title>
-<style>{{ css|safe }}</style>
-</head>
-<body>
-<main class="sheet">
-<h1>When does down-sampling pay?</h1>
-<p class="question">How many times sooner PODS reaches 99 % of what GRPO gains than the faster of GRPO on its m and
-GRPO on its n rollouts. Simulated: above 1, in blue, it pays.</p>
-<figure><div class="plot" data-figure="map" style="height: 26rem"></div></figure>
-{% for sentence in sentences %}<p>{{ sentence }}</p>
-{% endfor %}
-{% if points %}
-<h2>Measured runs</h2>
-<table>
-<thead><tr><th>run</th><th>u/g</th><th>n/m</th><th>measured</th><th>simulated</th></tr></thead>
-<tbody>
-{% for p in points %}<tr><td>{{ p.name }}</td><td class="num">{{ "%.3g"|format(p.ratio) }}</td>
-<td class="num">{{ p.width }}</td>
-<td class="num">{{ "%.2f"|format(p.speedup) }}{% if p.low is not none and p.high is not none %}
-({{ "%.2f"|format(p.low) }} to {{ "%.2f"|format(p.high) }}){% endif %}</td>
-<td class="num">{{ "%.2f"|format(p.predicted) }}
-({{ "%.2f"|format(p.predicted_low) }} to {{ "%.2f"|format(p.predicted_high) }})</td></tr>
-{% endfor %}</tbody>
-</table>
-{% endif %}
-<h2>What is assumed</h2>
-<p>Binary rewards and independent rollouts; success rates of the base from a Beta distribution; a policy of few
-parameters, whose steps have one length; Gaussian noise in every rollout's gradient; costs in proportion to rollouts.
-Not modelled: clipping, KL, momentum, loss of entropy, and the plateau that a run ends on. Intervals are over simulated
-seeds alone.</p>
-<table>
-<tbody>
-{% for name, value in settings.items() %}<tr><th>{{ name }}</th><td class="num">{{ value }}</td></tr>
-{% endfor %}</tbody>
-</table>
-</main>
-<script type="application/json" id="figures">{{ figures|safe }}</script>
-<script>{{ plotly|safe }}</script>
-<script>{{ js|safe }}</script>
-</body>
-</html>
-"""

@@ -113,9 +113,9 @@ def test_models_differ_without_colour() -> None:
 
 
 def test_every_colour_is_a_name_that_the_page_knows() -> None:
-    from reachlab.report import page
+    from reachlab.report import assets
 
-    css = (page.HERE / "page.css").read_text()
+    css = assets.css()
     every = [
         plots.passk([line(i, [0.1, 0.2]) for i in range(9)], [Mark(name="a", style=Style(1), k=2)], 2),
         plots.difference([line(1, [0.1, -0.2])], 2),

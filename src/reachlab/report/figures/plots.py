@@ -1,6 +1,6 @@
 """How the page's figures look, in plotly's terms.
 
-Colours are references such as ``var(--ink)``: `page.js` puts in what the theme gives them. Names come from
+Colours are references such as ``var(--ink)``: `figures.js` puts in what the theme gives them. Names come from
 users and plotly reads a little HTML in text, so every text that holds one goes through `plain`.
 """
 

@@ -1,22 +1,6 @@
 // Draws figures as they come near, in the page's own colours, and again when the colours change; saves them and their data.
 "use strict";
 
-const parsed = new Promise((done) => {
-  if (document.readyState === "loading") addEventListener("DOMContentLoaded", done, { once: true });
-  else done();
-});
-
-// Text of a block of the page: gzip, in base64.
-const unpack = async (id) => {
-  await parsed;
-  const text = document.getElementById(id).textContent;
-  const bytes = Uint8Array.fromBase64?.(text) ?? Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
-};
-
-// What has to be on the screen before plotly is read, which takes long: problems.js puts a linked problem here.
-let first = Promise.resolve();
-
 (() => {
   const root = document.documentElement;
   const figures = JSON.parse(document.getElementById("figures").textContent);

@@ -1,0 +1,57 @@
+"""What the browser gets beside the content: styles, scripts, templates, and the policy under which they run.
+
+`assets/` has one file for each part of a page. Styles are joined in the order of `STYLES`; scripts run in the order of
+`SCRIPTS`, and the page's content security policy names each by its hash.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import jinja2
+
+from reachlab.report.styles import shorten
+
+HERE = Path(__file__).parent / "assets"
+STYLES = ("base.css", "figures.css", "tables.css", "coverage.css", "problems.css", "reader.css", "print.css")
+SCRIPTS = ("blocks.js", "figures.js", "problems.js")
+FIGURES_ONLY = ("blocks.js", "figures.js")
+"""Scripts of a page without samples."""
+
+
+def css() -> str:
+    """All styles, as one text."""
+    return "\n".join(read(name) for name in STYLES)
+
+
+def scripts(names: Iterable[str] = SCRIPTS) -> tuple[str, ...]:
+    """Scripts, as texts."""
+    return tuple(read(name) for name in names)
+
+
+def read(name: str) -> str:
+    """One file of `assets/`."""
+    return (HERE / name).read_text("utf-8")
+
+
+def template(name: str) -> jinja2.Template:
+    """A template of `assets/`; what is put in is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shorten"] = shorten
+    return environment.get_template(name)
+
+
+def policy(scripts: Iterable[str]) -> str:
+    """A content security policy under which these scripts run and nothing else, and nothing is fetched."""
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
