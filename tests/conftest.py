@@ -5,6 +5,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"  # no test asks a hub, nor waits for one
 
+import random
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
 
 Command = Callable[..., tuple[int, str, str]]
 """command(*words): exit code, what it printed, what it said on stderr."""
+
+
+@pytest.fixture(autouse=True)
+def _same_chance() -> None:
+    """What a test draws without a generator of its own does not depend on which tests ran before it."""
+    random.seed(0)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

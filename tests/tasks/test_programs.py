@@ -5,7 +5,8 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tiny import reachlab, rows_of
+from tests.conftest import Command
+from tests.tiny import rows_of
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.judging import Judge
@@ -120,7 +121,7 @@ def test_settings_are_checked(settings: dict[str, float]) -> None:
 
 
 @pytest.mark.slow
-def test_the_pipeline_runs_on_it(tmp_path: Path) -> None:
+def test_the_pipeline_runs_on_it(tmp_path: Path, command: Command) -> None:
     """Pretrain, RL with partial credit on the rollouts of largest variance, sample, compare."""
     task = "programs,ops=1"
     small = ("--tokenizer", "char", "--hidden", "64", "--layers", "2", "--seed", "0")
@@ -134,7 +135,7 @@ def test_the_pipeline_runs_on_it(tmp_path: Path) -> None:
     ]  # fmt: skip
     places = {"base", "pods", "base-samples", "pods-samples"}
     for step in steps:
-        found = reachlab(*(str(tmp_path / w) if w in places else w for w in step), timeout=200)
-        assert found.returncode == 0, found.stderr
+        code, _, err = command(*(tmp_path / w if w in places else w for w in step))
+        assert code == 0, err
     scores = {row["score"] for row in rows_of(tmp_path / "base-samples")}
     assert len(scores - {0.0, 1.0}) > 0  # partial credit

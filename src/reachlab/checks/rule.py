@@ -16,6 +16,8 @@ from reachlab.rl.rules.rule import Rule
 NAN = torch.nan
 TRIALS = 200
 """Draws that a frequency is counted in."""
+WORLDS = 8
+"""Seeds of torch's own generator under which a rule has to keep the same."""
 GROUPS = (
     [[0.0, 1.0, 0.0, 0.0, 1.0, 0.0], [1.0, 1.0, 1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0]],
     [[0.5, -0.25, 0.125, 2.0, -1.0, 0.75], [-3.0, 4.0, 0.5, 0.25, 0.0, 1.0], [1e6, 1e6 + 1, 1e6, 2.0, 3.0, 1.0]],
@@ -82,22 +84,27 @@ def _check_indices(rule: Rule, rewards_PN: Tensor, m: int, contract: Contract) -
 
 
 def _check_randomness(rule: Rule, rewards_PN: Tensor, m: int, contract: Contract) -> None:
-    kept_PM = _keep(rule, rewards_PN, m)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        again_PM = _keep(rule, rewards_PN, m)
+    kept_PM = _keep_alone(rule, rewards_PN, m, 0)
+    others = [_keep_alone(rule, rewards_PN, m, world) for world in range(1, WORLDS)]
     contract.holds(
-        torch.equal(kept_PM, again_PM),
+        all(torch.equal(kept_PM, again_PM) for again_PM in others),
         "keeps others when it is asked again with the same generator",
         "chance comes from the generator alone, or a killed run could not go on",
     )
     others_PN = torch.cat([rewards_PN[:1], rewards_PN[1:].flip(1) * 2 + 1])
-    beside_M = _keep(rule, others_PN, m)[0]
+    beside_M = _keep_alone(rule, others_PN, m, 0)[0]
     contract.holds(
         torch.equal(kept_PM[0], beside_M),
         "keeps other rollouts of a prompt when the other prompts' rewards change",
         "prompts do not touch each other",
     )
+
+
+def _keep_alone(rule: Rule, rewards_PN: Tensor, m: int, world: int) -> Tensor:
+    """What a rule keeps with one generator, in a process whose own generator is somewhere else in each `world`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(world)
+        return _keep(rule, rewards_PN, m)
 
 
 def _check_share(rule: Rule, rewards_1N: Tensor, m: int, contract: Contract) -> None:
