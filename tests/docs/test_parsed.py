@@ -23,7 +23,7 @@ OTHERS = (
     "python -m sglang.launch_server ",
 )
 SERVERS = (".venv-vllm/bin/vllm serve ", ".venv-vllm/bin/ray start ")
-NOT_HERE = ("MODEL", "TASK", "BIGGER", " models/", "--device cuda", ".venv-vllm", "sglang", "ray start")
+NOT_HERE = ("MODEL", "TASK", "BIGGER", " Qwen/", " models/", "--device cuda", ".venv-vllm", "sglang", "ray start")
 """What stands in commands that cannot be run here."""
 
 

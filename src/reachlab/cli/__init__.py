@@ -19,6 +19,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "pretrain": training.pretrain,
     "distill": training.distill,
     "rl": training.rl,
+    "merge": training.merge,
     "sample": samples.sample,
     "entropy": samples.entropy,
     "import": samples.import_,

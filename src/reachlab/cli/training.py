@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
 from reachlab.cli.output import remark
@@ -62,3 +63,25 @@ def rl(config: Flat[RLCommand]) -> None:
 
     if train_rl(config.rl, remark):
         print(f"model in {config.rl.out}/model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeConfig:
+    """An adapter, and where the merged checkpoint goes."""
+
+    adapter: tyro.conf.Positional[str]
+    """Folder of an adapter of PEFT (adapter_config.json, adapter_model.safetensors)."""
+    base: str = ""
+    """The model under it, a folder or ORG/NAME of the hub; nothing: the one that the adapter names."""
+    out: str
+    """Folder of the merged checkpoint, e.g. models/merged."""
+
+
+def merge(config: Flat[MergeConfig]) -> None:
+    """Put a LoRA, or another adapter of PEFT, into its base: a checkpoint that every command and every engine loads.
+
+    Example: reachlab merge adapters/mine --base models/base --out models/mine
+    """
+    from reachlab.models.merging import merge_adapter
+
+    print(f"model in {merge_adapter(config.adapter, config.out, config.base)}")

@@ -69,7 +69,7 @@ def find_checkpoint(path: str | Path) -> Path:
     if (folder / "problems.jsonl").is_file():
         hint = " (this is a run of samples, not a model)"
     elif (folder / "adapter_config.json").is_file():
-        hint = " (this is an adapter of PEFT, not a model: merge it into its base, and name that folder)"
+        hint = f" (this is an adapter of PEFT, not a model: name what `reachlab merge {folder} --out FOLDER` makes)"
     elif (folder / "run.json").is_file():
         kept = " or name one of its checkpoints/" if (folder / "checkpoints").is_dir() else ""
         hint = f" (this training run has not finished: run its command again{kept})"
