@@ -336,8 +336,8 @@ def test_help_of_rl_names_every_group_and_every_setting(command: Command) -> Non
         (("--rule", "worst", "--keep", "2"), "worst"),
         (("--track", "paper"), "paper"),
         (("--rollouts", "8", "--keep", "4"), "needs a --rule"),
-        (("--algorithm", "dapo", "--rule", "max_variance", "--keep", "4", "--budget", "waves"), "add --overlong 0"),
-        (("--algorithm", "ppo", "--rule", "random", "--keep", "4", "--normalise", "all"), "needs --normalise kept"),
+        (("--algorithm", "dapo", "--rule", "max_variance", "--keep", "4", "--budget", "waves"), "add --overlong-buffer 0"),
+        (("--algorithm", "ppo", "--rule", "random", "--keep", "4", "--advantage-normalisation", "all"), "needs --advantage-normalisation kept"),
         (("--reward", "nowhere:f"), "reward 'nowhere:f' cannot be imported"),
     ],
     ids=["algorithm", "rule", "tracker", "keep", "waves", "normalise", "reward"],
@@ -415,4 +415,4 @@ def test_an_option_by_its_old_name(command: Command) -> None:
         code, _, err = command(*words, "--rollouts", "8", *old)
         assert code == 2
         assert "--lot is called --random-keep now" in err
-        assert "--random-keep makes the gradient that of all rollouts: add --normalise all" in " ".join(err.split())
+        assert "--random-keep makes the gradient that of all rollouts: add --advantage-normalisation all" in " ".join(err.split())
