@@ -20,14 +20,19 @@ def test_words_for_another_command_are_looked_at_and_left() -> None:
     words = ["rollouts", "--select", "--lot 2 --normalise all"]
     assert present_words("study", words, said.append) == words
     assert [line.split(" is")[0] for line in said] == ["--lot", "--normalise"]
-    assert present_words("study", ["own", "--distill-words=--clip 2"], said.append) == ["own", "--distill-words=--clip 2"]
+    assert present_words("study", ["own", "--distill-words=--clip 2"], said.append) == [
+        "own",
+        "--distill-words=--clip 2",
+    ]
     assert len(said) == 3
     assert present_words("study", ["own", "--rl-words", "--lot '"], said.append)[-1] == "--lot '"
     assert present_words("study", ["own", "--rl-words"], said.append) == ["own", "--rl-words"]
 
 
 def test_studies_take_words_under_old_names() -> None:
-    taken = with_words(RLConfig(model="m", task="t"), "--rollouts 8 --keep 4 --rule random --lot 2 --normalise all", "--select")
+    taken = with_words(
+        RLConfig(model="m", task="t"), "--rollouts 8 --keep 4 --rule random --lot 2 --normalise all", "--select"
+    )
     assert (taken.selection.random_keep, taken.selection.normalise) == (2, "all")
     assert taken == with_words(
         RLConfig(model="m", task="t"),

@@ -640,7 +640,10 @@ def test_bad_input_writes_nothing(settings: dict[str, Any], checkpoint: Path, tm
         ({"lora_rank": -1}, "lora_rank=-1 and lora_alpha=0 must be 0 or more"),
         ({"rule": "random", "keep": 4, "random_keep": 1}, "add --advantage-normalisation all"),
         ({"rule": "random", "keep": 4, "random_keep": 5, "normalise": "all"}, "random_keep=5 must be 0 to keep=4"),
-        ({"rule": "random", "keep": 4, "budget": "waves", "normalise": "all"}, "--advantage-normalisation all needs all rollouts"),
+        (
+            {"rule": "random", "keep": 4, "budget": "waves", "normalise": "all"},
+            "--advantage-normalisation all needs all rollouts",
+        ),
         ({"budget": "waves"}, "give a --rule and --keep"),
         ({"budget": "pilot_commit", "rollouts": 4}, "a pilot of 1 of rollouts=4 tells no success rate apart"),
         ({"budget": "pilot_commit", "wave": 8}, "a pilot of 8 of rollouts=8 tells no success rate apart"),

@@ -76,7 +76,8 @@ HEADINGS: dict[str, dict[str, str]] = {
         "seed": "Randomness",
     },
     "ImportConfig": {
-        **dict.fromkeys(("text", "question", "answer", "id", "index", "label", "threshold", "filter"), "Fields of a row"),
+        **dict.fromkeys(("text", "question", "answer", "id", "index", "label"), "Fields of a row"),
+        **dict.fromkeys(("threshold", "filter"), "Fields of a row"),
         **dict.fromkeys(("split", "problems", "problem_seed"), PROBLEMS),
         **dict.fromkeys(("verify_timeout", "workers"), VERDICTS),
         "skip_bad": "Rows that cannot be read",

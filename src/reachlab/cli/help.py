@@ -19,10 +19,12 @@ ASKED = ("-h", "--help")
 WIDEST = 110
 COLUMN = 26
 """Where an option's words are shorter than this, its meaning begins on the same line."""
-BASICS = """A model is a folder (a transformers checkpoint, or a finished training run) or ORG/NAME[@REVISION] of the hub.
-A run is a folder, named by --out. The same command again does only what is missing. To start afresh, give another --out
-or delete the folder: rm -r runs/NAME; nothing of it is kept elsewhere.
-In tables and pages a run is called as its folder, or by a name of yours: reachlab compare base=runs/a rl=runs/b."""
+BASICS = (
+    "A model is a folder (a transformers checkpoint, or a finished training run) or ORG/NAME[@REVISION] of the hub.",
+    "A run is a folder, named by --out. The same command again does only what is missing. To start afresh, give "
+    "another --out, or delete the folder (rm -r runs/NAME): nothing of a run is kept elsewhere.",
+    "Tables and pages call a run as its folder is called, or as you say: reachlab compare base=runs/a rl=runs/b",
+)
 
 
 def overview(commands: Mapping[str, Command | str]) -> str:
@@ -42,7 +44,7 @@ def overview(commands: Mapping[str, Command | str]) -> str:
             what = commands[name]
             lines += _row(name, first_sentence(what if isinstance(what, str) else _docstring(what)), 14)
     lines += ["", _bold("Models and runs")]
-    for line in BASICS.replace("\nor delete", " or delete").split("\n"):
+    for line in BASICS:
         lines += textwrap.wrap(line, _width() - 2, initial_indent="  ", subsequent_indent="  ")
     lines += ["", "`reachlab COMMAND --help` has a command's options and examples; docs/tour.md shows all of them."]
     return "\n".join(lines)

@@ -35,8 +35,8 @@ EXAMPLES = {
     "rollouts": f"{SMALL} --values 4 16 --seeds 2 --steps 5 --problems 50 --samples 32",
     "kl": f"{SMALL} --values 0 0.01 --seeds 2 --steps 5 --problems 50 --samples 32",
     "checkpoints": "--run runs/grpo --problems 50 --samples 64 --beside runs/demo/distilled",
-    "temperature": f"{SMALL} --model runs/grpo --task countdown,division=0.2 --max-tokens 14 --problems 50 --samples 64 "
-    "--temperatures 0.6 1.0",
+    "temperature": f"{SMALL} --model runs/grpo --task countdown,division=0.2 --max-tokens 14 --problems 50 "
+    "--samples 64 --temperatures 0.6 1.0",
     "regime": "--out runs/regime",
 }
 """A command of each study, to copy."""

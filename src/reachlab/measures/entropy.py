@@ -41,6 +41,7 @@ from reachlab.prompting.prompts import check_prompts, fit_answers
 from reachlab.runs import RunFolder
 from reachlab.store.samples import hash_problems
 from reachlab.tasks.base import Split
+from reachlab.tasks.identity import as_begun
 from reachlab.threads import side_by_side
 from reachlab.types import Problem
 
@@ -342,7 +343,7 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
     config = replace(config, model=model.folder, match=match.folder if match else "")
     if folder is not None:
         facts = {**model.facts, **(match.facts if match else {"match": ""})}
-        folder.claim("entropy", _identity(config, split, problems, asked), facts)
+        folder.claim("entropy", as_begun(folder, _identity(config, split, problems, asked)), facts)
     notes = _Notes(folder)
     target = None
     if config.match:

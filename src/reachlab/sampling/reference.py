@@ -18,6 +18,7 @@ from reachlab.sampling.config import ReferenceConfig
 from reachlab.store.judged import note_judged
 from reachlab.store.samples import SampleStore, hash_problems
 from reachlab.tasks.base import Split, Task
+from reachlab.tasks.identity import as_begun
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
 from reachlab.types import Problem, Sample
@@ -72,7 +73,7 @@ def write_reference(config: ReferenceConfig) -> ReferenceRun:
         "problems": len(problems),
         "solutions_hash": hashlib.blake2b(json.dumps(texts, sort_keys=True).encode(), digest_size=16).hexdigest(),
     }
-    folder.claim("reference", identity, {"problem_seed": config.problem_seed})
+    folder.claim("reference", as_begun(folder, identity), {"problem_seed": config.problem_seed})
     store = SampleStore(folder)
     if not folder.exists("problems.jsonl"):
         store.write_problems(problems)

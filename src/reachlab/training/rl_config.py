@@ -23,9 +23,7 @@ class ObjectiveConfig:
 
     algorithm: AlgorithmName = "grpo"
     """A row of choices; docs/rl.md has the table."""
-    aggregate: Annotated[
-        Literal["auto", "sequence", "token", "constant", "sum"], arg(name="loss-aggregation")
-    ] = "auto"
+    aggregate: Annotated[Literal["auto", "sequence", "token", "constant", "sum"], arg(name="loss-aggregation")] = "auto"
     """How tokens become a loss: mean over each answer's tokens and then over answers; mean over all tokens; sum over
     answers * max_tokens; sum over an answer's tokens and mean over answers."""
     clip_low: float | None = None
@@ -210,8 +208,9 @@ class RLConfig:
         if self.selection.random_keep < 0 or (self.keep and self.selection.random_keep > self.keep):
             raise ReachlabError(f"random_keep={self.selection.random_keep} must be 0 to keep={self.keep}")
         if self.selection.random_keep and self.selection.normalise != "all":
-            raise ReachlabError("--random-keep makes the gradient that of all rollouts: add "
-                "--advantage-normalisation all")
+            raise ReachlabError(
+                "--random-keep makes the gradient that of all rollouts: add --advantage-normalisation all"
+            )
         if not budget.draws_all and self.selection.normalise == "all":
             raise ReachlabError(
                 f"--advantage-normalisation all needs all rollouts, and --budget {budget.name} does not draw all"

@@ -181,6 +181,6 @@ class RLTrainer:
             return []
         return [
             f"{punished} of {len(lengths)} right answers of the task's own solver are so long that "
-            f"--overlong-buffer {share:g} punishes them, which teaches answers that are short and wrong; raise --max-tokens, or lower "
-            "--overlong-buffer"
+            f"--overlong-buffer {share:g} punishes them, which teaches answers that are short and wrong; raise "
+            "--max-tokens, or lower --overlong-buffer"
         ]
