@@ -90,6 +90,7 @@ HEADINGS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("over", "level", "resamples", "seed", "cluster"), INTERVALS),
         **dict.fromkeys(("same_within", "gap_k"), "The verdict"),
         "memory": "Reach or memory",
+        "matrix": "Tables in place of runs (reachlab compare)",
     },
     "MeasuresCommand": dict.fromkeys(("level", "resamples", "seed"), INTERVALS),
     "PerplexityCommand": dict.fromkeys(("level", "resamples", "seed"), INTERVALS),

@@ -78,7 +78,8 @@ def examples_of(said: str) -> list[str]:
 
 def first_sentence(said: str) -> str:
     """The first sentence, without its full stop."""
-    return re.split(r"(?<=\w)\.(?:\s|$)", " ".join(said.split()), maxsplit=1)[0]
+    first = re.split(r"\n\s*\n", said.strip(), maxsplit=1)[0]
+    return re.split(r"(?<=\w\w)\.(?:\s|$)", " ".join(first.split()), maxsplit=1)[0]
 
 
 def sections(name: str, options: Iterable[Option]) -> dict[str, list[Option]]:
@@ -114,8 +115,11 @@ def _page(name: str, said: str, config: type) -> str:
 
 
 def _meaning(option: Option) -> str:
-    end = "(needed)" if option.required and option.words else f"(default: {option.default})" if option.default else ""
-    return f"{option.says} {end}".strip()
+    if option.required and option.words:
+        return f"{option.says} (needed)"
+    # A 0 that stands for something else is explained already.
+    told = not option.default or (option.default == "0" and re.search(r"\b0\b", option.says))
+    return option.says if told else f"{option.says} (default: {option.default})"
 
 
 def _row(left: str, right: str, column: int) -> Iterator[str]:

@@ -21,7 +21,10 @@ def moe_inspect(config: Flat[InspectConfig]) -> None:
     """Listen to a mixture of experts' routers on text. Where they send tokens, how sure they are, which experts nobody
     visits, and how close the gradient that each method gives them is to the dense one (cosine 1).
 
-    Example: reachlab moe inspect runs/moe --data chain,length=3 --out routers.html
+    Example: reachlab pretrain --data chain,length=3 --family olmoe --experts 8 --active-experts 1 --routing default
+    --hidden 48 --layers 2 --batch 32 --steps 50 --out runs/moe
+
+    Example: reachlab moe inspect runs/moe --data chain,length=3 --tokens 8192 --out routers.html
     """
     from reachlab.studies.routers import inspect_routers
 

@@ -27,19 +27,25 @@ def study(config: Flat[StudyConfig]) -> None:
 
 
 SMALL = "--base runs/demo/base"
-EXAMPLES = {
-    "own": "--model runs/demo/base --task countdown --hours 0.3 --out runs/own",
-    "demo": "--out runs/demo",
-    "visual": "--out runs/visual",
-    "algorithms": f"{SMALL} --seeds 2 --steps 5 --problems 50 --samples 32",
-    "rollouts": f"{SMALL} --values 4 16 --seeds 2 --steps 5 --problems 50 --samples 32",
-    "kl": f"{SMALL} --values 0 0.01 --seeds 2 --steps 5 --problems 50 --samples 32",
-    "checkpoints": "--run runs/grpo --problems 50 --samples 64 --beside runs/demo/distilled",
-    "temperature": f"{SMALL} --model runs/grpo --task countdown,division=0.2 --max-tokens 14 --problems 50 "
-    "--samples 64 --temperatures 0.6 1.0",
-    "regime": "--out runs/regime",
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "own": ("study own --model runs/demo/base --task countdown --hours 0.3 --out runs/own",),
+    "demo": ("study demo",),
+    "visual": ("study visual --out runs/visual",),
+    "algorithms": (f"study algorithms {SMALL} --seeds 2 --steps 5 --problems 50 --samples 32",),
+    "rollouts": (f"study rollouts {SMALL} --values 4 16 --seeds 2 --steps 5 --problems 50 --samples 32",),
+    "kl": (f"study kl {SMALL} --values 0 0.01 --seeds 2 --steps 5 --problems 50 --samples 32",),
+    "checkpoints": (
+        "rl --model runs/demo/base --task countdown --prompts 24 --rollouts 16 --max-tokens 14 --steps 20 "
+        "--keep-every 10 --out runs/grpo",
+        "study checkpoints --run runs/grpo --problems 50 --samples 64 --beside runs/demo/distilled",
+    ),
+    "temperature": (
+        f"study temperature {SMALL} --model runs/demo/grpo --task countdown --max-tokens 14 --problems 50 "
+        "--samples 64 --temperatures 0.6 1.0",
+    ),
+    "regime": ("study regime",),
 }
-"""A command of each study, to copy."""
+"""Commands of each study, to copy in this order."""
 
 
 def help_of(name: str) -> str:
@@ -47,4 +53,4 @@ def help_of(name: str) -> str:
     chosen = next((one for one in STUDIES if one.name == name), None)
     if chosen is None:
         return help_of_group("study", study.__doc__ or "", {one.name: one.config.__doc__ or "" for one in STUDIES})
-    return help_of_study(name, chosen.config, [f"reachlab study {name} {EXAMPLES[name]}"])
+    return help_of_study(name, chosen.config, [f"reachlab {line}" for line in EXAMPLES[name]])

@@ -17,7 +17,7 @@ from reachlab.runs import RunFolder
 from reachlab.sampling.config import ReferenceConfig
 from reachlab.store.judged import note_judged
 from reachlab.store.samples import SampleStore, hash_problems
-from reachlab.tasks.base import Split, Task
+from reachlab.tasks.base import Task, empty_split, split_meant
 from reachlab.tasks.identity import as_begun
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
@@ -56,10 +56,10 @@ def write_reference(config: ReferenceConfig) -> ReferenceRun:
     folder = RunFolder(config.out)
     folder.check_free()
     task = load_task(config.task)
-    split: Split = ("all" if task.finite else "test") if config.split == "auto" else config.split
+    split = split_meant(task, config.split)
     problems = task.problems(split, config.problems, config.problem_seed)
     if not problems:
-        raise ReachlabError(f"{config.task}: no problem in split {split!r}")
+        raise ReachlabError(f"{empty_split(task, split)}; --split all takes all of them")
     # A solver may choose between solutions; the same ones every time.
     texts = {p.id: task.solve(p, Random(f"reference {p.id}")) for p in problems}
     solved = [(p, text) for p in problems if (text := texts[p.id]) is not None]
