@@ -7,7 +7,7 @@ from typing import Any, Literal
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.output import print_json, remark
+from reachlab.cli.output import print_json, print_meaning, remark
 from reachlab.errors import ReachlabError
 from reachlab.limits import RESAMPLING, check_numbers
 
@@ -91,6 +91,7 @@ def compare(config: Flat[CompareCommand]) -> None:
         print_json(_document(comparison, compared, differing, memories))
         return
     print_comparison(comparison)
+    print_meaning("compare" if comparison.pairs else "one")
     print_conditions(differing)
     print_memories(memories)
 
@@ -197,6 +198,7 @@ def power(config: Flat[PowerCommand]) -> None:
         print_json(plan.to_dict())
     else:
         print_power(plan)
+        print_meaning("power", power=plan.power)
 
 
 def _models(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.output import print_json, print_table, remark
+from reachlab.cli.output import print_json, print_meaning, print_table, remark
 from reachlab.errors import ReachlabError
 from reachlab.limits import RESAMPLING, check_numbers
 from reachlab.measures.config import ChanceConfig
@@ -85,6 +85,7 @@ def chance(config: Flat[ChanceCommand]) -> None:
         print(f"{lost:,} answers were not scored")
     if found.left_out:
         print(f"{found.left_out:,} problems have no other of their kind with another gold answer")
+    print_meaning("chance")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Literal
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.output import plain, print_json, print_table, remark
+from reachlab.cli.output import plain, print_json, print_meaning, print_table, remark
 from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
 from reachlab.imports.config import ImportConfig
@@ -69,8 +69,10 @@ def tasks(config: Flat[TasksConfig]) -> None:
         print_json(found)
     elif config.task:
         print_table([{**row, "prompt": spoken(row["prompt"]), "answer": plain(row["answer"])} for row in found])
+        print_meaning("problems")
     else:
         print_table(found)
+        print_meaning("tasks")
 
 
 def sample(config: Flat[SampleConfig]) -> None:
@@ -114,6 +116,7 @@ def entropy(config: Flat[EntropyCommand]) -> None:
         print_json(result.to_dict())
     else:
         print("\n".join(result.lines()))
+        print_meaning("entropy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +187,7 @@ def verify(config: Flat[VerifyConfig]) -> None:
 
     changes = verify(config)
     print(f"{config.run}: " + (", ".join(f"{n} {what}" for what, n in changes.items()) or "no verdict changed"))
+    print_meaning("verify")
 
 
 def reference(config: Flat[ReferenceConfig]) -> None:
@@ -223,3 +227,4 @@ def score(config: Flat[ScoreCommand]) -> None:
         print(run.words())
         if run.agreement is not None:
             print(f"  {run.agreement.words()}")
+    print_meaning("score")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.output import remark
+from reachlab.cli.output import print_meaning, remark
 from reachlab.errors import ReachlabError
 from reachlab.training.config import DistillConfig, PretrainConfig
 from reachlab.training.rl_config import RLConfig
@@ -64,6 +64,7 @@ def rl(config: Flat[RLCommand]) -> None:
         from reachlab.regime.advise import advise_rl, print_advice
 
         print_advice(advise_rl(config.rl))
+        print_meaning("advise")
         return
     from reachlab.training.rl import train_rl
 
