@@ -179,7 +179,7 @@ def stages(options: argparse.Namespace, chosen: dict[str, str]) -> list[Stage]:
         f"pretrain --data {options.data} --family olmoe --experts {options.experts} --active-experts {options.active} "
         f"--hidden {options.hidden} --intermediate {options.inner} --layers {options.layers} --tokenizer bpe "
         f"--vocab-size {options.vocab} --length {options.length} --batch {options.batch} --steps {options.steps} "
-        f"--method {options.method} --lr {options.lr} --warmup {options.warmup} --schedule {options.schedule} "
+        f"--optimizer {options.method} --lr {options.lr} --warmup {options.warmup} --schedule {options.schedule} "
         f"--balance {options.balance} --dtype {options.dtype} --device {options.device} "
         f"--eval-every {max(1, options.steps // options.evals)} --eval-tokens {options.eval_tokens} "
         f"--cache {options.cache or options.out + '/tokens'}"

@@ -247,11 +247,11 @@ def in_processes(check: Check, base: str, references: dict[str, str]) -> None:
     flat = {
         "distill": [
             *("distill", "--model", base, "--teacher", "solver", "--task", TASK, "--batch", "8", "--length", "48"),
-            *("--method", "adamw", "--lr", "1e-3", "--schedule", "constant", "--warmup", "0"),
+            *("--optimizer", "adamw", "--lr", "1e-3", "--schedule", "constant", "--warmup", "0"),
         ],
         "rl": [
             *("rl", "--model", base, "--task", TASK, "--reward", "random", "--prompts", "4", "--rollouts", "8"),
-            *("--keep", "4", "--rule", "max_variance", "--max-tokens", "12", "--method", "adamw", "--lr", "1e-3"),
+            *("--keep", "4", "--rule", "max_variance", "--max-tokens", "12", "--optimizer", "adamw", "--lr", "1e-3"),
             *("--schedule", "constant", "--warmup", "0", "--eval-every", "3", "--eval-problems", "8"),
         ],
     }

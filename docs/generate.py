@@ -111,7 +111,7 @@ def algorithms() -> str:
             "a critic, `--critic-lr`" if algorithm.critic else "",
             "one greedy answer a problem" if algorithm.greedy_baseline else "",
             "`--redraws`" if algorithm.dynamic_sampling else "",
-            f"`--overlong {algorithm.overlong}`" if algorithm.overlong else "",
+            f"`--overlong-buffer {algorithm.overlong}`" if algorithm.overlong else "",
         ]
         what = sentence(doc).partition(": ")[2]
         return [
@@ -119,7 +119,7 @@ def algorithms() -> str:
             ", ".join(filter(None, besides)),
         ]  # fmt: skip
 
-    head = ("", "what it is", "loss: mean over", "clip", "KL, if `--kl` is above 0", "besides")
+    head = ("", "what it is", "loss: mean over", "clip", "KL, if `--kl-coef` is above 0", "besides")
     return table(head, map(row, ALGORITHMS))
 
 

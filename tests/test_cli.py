@@ -17,6 +17,8 @@ from tests.conftest import Command
 from tests.pairing.matching_runs import SAMPLING, asked, stored
 from tests.tiny import ENVIRONMENT, TASK, reachlab, rows_of
 
+from reachlab.cli.headings import CLASSES
+from reachlab.cli.options import options_of
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 from reachlab.training.rl_config import RLConfig
@@ -38,6 +40,25 @@ def run(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_the_same_task_in_another_spelling_is_the_same_run(
+    run: Path, checkpoint: Path, command: Command, tmp_path: Path
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    shutil.copytree(run, tmp_path / "other")
+    words = ("sample", "--model", checkpoint, "--out", tmp_path / "run", *SIX, "--task")
+    code, out, err = command(*words, f"{TASK}, division = .2")
+    assert (code, out) == (0, f"{tmp_path / 'run'}: 180 samples stored, 0 drawn now\n"), err
+    code, _, err = command(*words, f"{TASK},max_number=14")
+    assert code == 2
+    assert "holds a run with another configuration: task was" in err
+    document = json.loads((tmp_path / "other" / "run.json").read_text())
+    document["config"]["task"] += ",template=plain,blind=false"
+    (tmp_path / "other" / "run.json").write_text(json.dumps(document))
+    code, out, err = command("compare", run, tmp_path / "other", "--resamples", "50")
+    assert code == 0, err
+    assert "task settings" not in out
+
+
 def test_help_names_every_command_and_each_has_an_example(command: Command) -> None:
     code, out, _ = command("--help")
     assert code == 0
@@ -46,7 +67,7 @@ def test_help_names_every_command_and_each_has_an_example(command: Command) -> N
         code, help_, _ = command(name, "--help")
         assert code == 0
         assert f"reachlab {name}" in help_
-        assert "Example:" in help_
+        assert "Examples\n  reachlab " in help_
 
 
 @pytest.mark.parametrize(
@@ -306,6 +327,11 @@ def test_a_whole_pipeline_by_hand(command: Command, tmp_path: Path) -> None:
         code, out, err = command(*line)
         assert code == 0, err
         assert out == f"model in {line[line.index('--out') + 1]}/model\n"
+    again = [word if word != TASK else f"{TASK.replace(',', ' , ')}, mistakes=.5" for word in words[2]]
+    code, out, err = command(*again)  # a default spelled out is no other task
+    assert (code, out) == (0, f"model in {pods}/model\n"), err
+    code, _, err = command(*(word if word != TASK else f"{TASK},mistakes=0.25" for word in words[2]))
+    assert (code, "task was" in err) == (2, True)
     for model in (base, student, pods):
         code, out, err = command(
             "sample", "--model", model, "--task", TASK, "--problems", "3", "--samples", "4", "--max-tokens", "4",
@@ -323,10 +349,11 @@ def test_help_of_rl_names_every_group_and_every_setting(command: Command) -> Non
     groups = [field for field in fields(RLConfig) if is_dataclass(field.default)]
     assert {group.name for group in groups} >= {"objective", "selection", "budget", "evaluation", "weights"}
     for group in groups:
-        assert f" config.rl.{group.name} options " in out
+        assert CLASSES[type(group.default).__name__] in out
     settings = [f.name for group in groups for f in fields(type(group.default))]  # type: ignore[arg-type]
-    for name in ["advise", *settings, *(f.name for f in fields(RLConfig) if f not in groups)]:
-        assert f"--{name.replace('_', '-')}" in out, name
+    assert {option.name for option in options_of(RLConfig)} >= {*settings}
+    for option in options_of(RLConfig):
+        assert option.typed[:20] in " ".join(out.split()), option.name
 
 
 @pytest.mark.parametrize(
@@ -336,8 +363,14 @@ def test_help_of_rl_names_every_group_and_every_setting(command: Command) -> Non
         (("--rule", "worst", "--keep", "2"), "worst"),
         (("--track", "paper"), "paper"),
         (("--rollouts", "8", "--keep", "4"), "needs a --rule"),
-        (("--algorithm", "dapo", "--rule", "max_variance", "--keep", "4", "--budget", "waves"), "add --overlong 0"),
-        (("--algorithm", "ppo", "--rule", "random", "--keep", "4", "--normalise", "all"), "needs --normalise kept"),
+        (
+            ("--algorithm", "dapo", "--rule", "max_variance", "--keep", "4", "--budget", "waves"),
+            "add --overlong-buffer 0",
+        ),
+        (
+            ("--algorithm", "ppo", "--rule", "random", "--keep", "4", "--advantage-normalisation", "all"),
+            "needs --advantage-normalisation kept",
+        ),
         (("--reward", "nowhere:f"), "reward 'nowhere:f' cannot be imported"),
     ],
     ids=["algorithm", "rule", "tracker", "keep", "waves", "normalise", "reward"],
@@ -415,4 +448,6 @@ def test_an_option_by_its_old_name(command: Command) -> None:
         code, _, err = command(*words, "--rollouts", "8", *old)
         assert code == 2
         assert "--lot is called --random-keep now" in err
-        assert "--random-keep makes the gradient that of all rollouts: add --normalise all" in " ".join(err.split())
+        assert "--random-keep makes the gradient that of all rollouts: add --advantage-normalisation all" in " ".join(
+            err.split()
+        )

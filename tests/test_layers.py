@@ -9,7 +9,7 @@ import pytest
 import reachlab
 
 FLOORS = {
-    **dict.fromkeys(("errors", "types"), 0.5),
+    **dict.fromkeys(("errors", "option_names", "types"), 0.5),
     **dict.fromkeys(("choices", "next_token_loss"), 0.75),
     **dict.fromkeys(("boundary", "moe", "rl"), 1),
     # The second floor's files without a room, which its rooms use.

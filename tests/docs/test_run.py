@@ -58,7 +58,6 @@ SHORTER = {
     "distill --model runs/demo/base": "--steps 4 --batch 8",
     "pretrain --data programs": "--steps 20",
     "pretrain --data scenes": "--steps 2 --batch 8",
-    "pretrain --data stdlib --family olmoe": "--steps 2 --batch 4",
     "moe inspect": "--tokens 2048 --warm-up 2",
 }
 """A command that begins so, and what is added to it. The same option again is what counts."""

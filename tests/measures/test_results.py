@@ -106,7 +106,7 @@ def test_what_a_run_has_no_data_for_is_said(tmp_path: Path) -> None:
     assert not missing & set(found.of)
     assert found.notes == {
         "chain": "its task checks no steps",
-        "votes": "no text comes down to a final answer",
+        "votes": "no text states a final answer that could be counted; of some tasks the whole text is the answer",
         "best_of": "3 samples have no log-probability",
         "guess": f"not measured; `reachlab chance {tmp_path / 'run'}` does",
     }
@@ -186,7 +186,7 @@ def test_the_command(command: Command, tmp_path: Path) -> None:
     stored(tmp_path / "two", [drawn("a", i, "x" * 80, logprob=-500.0, seed=3) for i in range(9)])
     code, out, err = command("measures", tmp_path / "one", tmp_path / "two", "--resamples", "100")
     assert code == 0, err
-    for words in ("one: 2 problems, 10 samples, 1 unscored", "CoT-pass@k", "maj@k", "no guess: not measured"):
+    for words in ("one: 2 problems, 10 samples, 1 unscored", "CoT-pass@k", "maj@k", "no luck by answer space: not measured"):
         assert words in out
     assert "warning: 8 samples have the seed of another" in " ".join(out.split())
     assert "warning: 36 pairs of equal samples" in " ".join(out.split())

@@ -52,3 +52,16 @@ def test_no_problem_to_show(spec: str, n: int) -> None:
 def test_a_setting_that_is_no_whole_number(setting: str) -> None:
     with pytest.raises(ReachlabError, match="is not a whole number"):
         load_task(f"countdown,{setting}")
+
+
+def test_a_file_shows_its_own_first_rows(tmp_path: Path) -> None:
+    rows = [f'{{"question": "{n} + {n}?", "answer": "{2 * n}"}}' for n in range(1, 5)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    spec = f"math:{tmp_path / 'rows.jsonl'}"
+    assert [row["prompt"].split()[0] for row in show_task(spec, "auto", 3, 0)] == ["1", "2", "3"]
+    assert len(show_task(spec, "auto", 9, 0)) == 4
+    assert show_task("chain", "auto", 2, 0) == show_task("chain", "test", 2, 0)
+    (tmp_path / "rows.jsonl").write_text(rows[0])
+    empty = "test" if load_task(spec).problems("train") else "train"
+    with pytest.raises(ReachlabError, match=r"of its 1 problems each is test or train by a hash .*; --split all takes"):
+        show_task(spec, empty, 3, 0)  # type: ignore[arg-type]

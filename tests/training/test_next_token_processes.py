@@ -14,7 +14,7 @@ STEPS = 6
 DDP, FSDP = ["--multi_gpu"], ["--use_fsdp", "--fsdp_version", "2"]
 LEARN = [
     *("--steps", str(STEPS), "--save-every", "2", "--device", "cpu", "--threads", "1", "--batch", "5"),
-    *("--length", "24", "--method", "adamw", "--lr", "1e-3"),
+    *("--length", "24", "--optimizer", "adamw", "--lr", "1e-3"),
 ]
 SHAPE = ["--hidden", "32", "--layers", "2", "--heads", "4", "--tokenizer", "char", "--positions", "64"]
 
@@ -61,8 +61,8 @@ def assert_same(folder: Path, launcher: list[str], words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("launcher", "more"),
     [
-        (DDP, ["--accumulate", "2"]),
-        (FSDP, ["--accumulate", "2"]),
+        (DDP, ["--gradient-accumulation", "2"]),
+        (FSDP, ["--gradient-accumulation", "2"]),
         # The balance of a sparse model's load is one of what is computed at the same time.
         (DDP, ["--family", "olmoe", "--experts", "4", "--active-experts", "2"]),
     ],

@@ -70,7 +70,7 @@ def test_what_the_recipe_chose_is_said_with_the_options_that_change_it() -> None
     line = say(RL, settle_rl(RL, ELSEWHERE), ELSEWHERE)
     recipe = find_recipe("rl", ELSEWHERE, False)
     assert line.startswith(f"pretrained elsewhere, 135M, all weights: AdamW {recipe.optimizer.lr:g}, constant after ")
-    assert f"prompts {recipe.prompts}, rollouts {recipe.rollouts} (yours with --lr --method --steps " in line
+    assert f"prompts {recipe.prompts}, rollouts {recipe.rollouts} (yours with --lr --optimizer --steps " in line
     tuned = replace(RL, optimizer=OptimizerChoice(method="adamw", lr=1e-4), weights=LORA)
     assert say(tuned, settle_rl(tuned, ELSEWHERE), ELSEWHERE).startswith("pretrained elsewhere, 135M, adapters: ")
     assert "AdamW" not in say(tuned, settle_rl(tuned, ELSEWHERE), ELSEWHERE)

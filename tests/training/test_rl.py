@@ -638,9 +638,12 @@ def test_bad_input_writes_nothing(settings: dict[str, Any], checkpoint: Path, tm
         ({"redraws": -1}, "redraws=-1 must be 0 or more"),
         ({"eval_samples": 0}, "eval_samples=0 must be 1 or more"),
         ({"lora_rank": -1}, "lora_rank=-1 and lora_alpha=0 must be 0 or more"),
-        ({"rule": "random", "keep": 4, "random_keep": 1}, "add --normalise all"),
+        ({"rule": "random", "keep": 4, "random_keep": 1}, "add --advantage-normalisation all"),
         ({"rule": "random", "keep": 4, "random_keep": 5, "normalise": "all"}, "random_keep=5 must be 0 to keep=4"),
-        ({"rule": "random", "keep": 4, "budget": "waves", "normalise": "all"}, "--normalise all needs all rollouts"),
+        (
+            {"rule": "random", "keep": 4, "budget": "waves", "normalise": "all"},
+            "--advantage-normalisation all needs all rollouts",
+        ),
         ({"budget": "waves"}, "give a --rule and --keep"),
         ({"budget": "pilot_commit", "rollouts": 4}, "a pilot of 1 of rollouts=4 tells no success rate apart"),
         ({"budget": "pilot_commit", "wave": 8}, "a pilot of 8 of rollouts=8 tells no success rate apart"),
@@ -679,7 +682,7 @@ def test_what_is_not_said_is_the_algorithms_own() -> None:
     assert row(aggregate="token", clip_high=0.5).clip_high == 0.5
     assert row(algorithm="dapo", overlong=0.0).overlong == 0
     for chosen in ({"algorithm": "ppo"}, {"algorithm": "rloo", "kl": 0.1}):
-        with pytest.raises(ReachlabError, match="needs --normalise kept"):
+        with pytest.raises(ReachlabError, match="needs --advantage-normalisation kept"):
             row(rule="random", keep=4, normalise="all", **chosen)
 
 
@@ -698,7 +701,7 @@ def test_what_is_refused_is_the_rows_own(algorithm: str) -> None:
     assert ("compares rollouts of one problem: keep 2 or more" in says) == bool(says) == row.compares_rollouts
     assert not says or says.endswith("or choose remax, reinforce_pp or ppo")
     over_all = refused(rollouts=16, rule="random", keep=4, normalise="all")
-    assert ("needs --normalise kept" in over_all) == bool(over_all) == row.per_token
+    assert ("needs --advantage-normalisation kept" in over_all) == bool(over_all) == row.per_token
     assert not refused(rollouts=16, rule="max_variance", keep=4, budget="waves")
 
 
@@ -726,7 +729,7 @@ def test_a_group_of_one_has_nothing_to_compare(settings: dict[str, Any], algorit
 
 
 def test_waves_do_not_go_with_rewards_for_length(settings: dict[str, Any]) -> None:
-    with pytest.raises(ReachlabError, match="add --overlong 0"):
+    with pytest.raises(ReachlabError, match="add --overlong-buffer 0"):
         train(settings, "rl", algorithm="dapo", budget="waves", rule="max_variance", keep=4)
 
 
@@ -777,7 +780,7 @@ def test_a_length_that_punishes_right_answers_is_remarked_on(settings: dict[str,
     said: list[str] = []
     train_rl(rl_config(**{**common, "max_tokens": 12}), said.append)
     assert len(said) == 1
-    assert "right answers of the task's own solver are so long that --overlong 0.2 punishes them" in said[0]
+    assert "right answers of the task's own solver are so long that --overlong-buffer 0.2 punishes them" in said[0]
     train_rl(rl_config(**{**common, "max_tokens": 40, "out": f"{settings['out']}-long"}), said.append)
     assert len(said) == 1
 

@@ -64,8 +64,8 @@ def alone(folder: Path, words: list[str], out: str) -> None:
 @pytest.mark.parametrize(
     ("launcher", "more"),
     [
-        (["--multi_gpu"], ["--algorithm", "reinforce_pp", "--kl", "0.1", "--updates", "5"]),
-        (["--use_fsdp", "--fsdp_version", "2"], ["--algorithm", "ppo", "--kl", "0.1"]),
+        (["--multi_gpu"], ["--algorithm", "reinforce_pp", "--kl-coef", "0.1", "--minibatches", "5"]),
+        (["--use_fsdp", "--fsdp_version", "2"], ["--algorithm", "ppo", "--kl-coef", "0.1"]),
     ],
     ids=["ddp reinforce++", "fsdp ppo"],
 )
@@ -101,7 +101,7 @@ def test_processes_that_draw_unequally_do_not_wait_for_each_other(words: list[st
         "2",
         "--redraws",
         "2",
-        "--updates",
+        "--minibatches",
         "5",
         "--eval-every",
         "1",

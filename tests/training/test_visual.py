@@ -90,7 +90,7 @@ def test_pretraining_stopped_and_gone_on_with(
         ("--algorithm", "grpo", "--keep", "2", "--rule", "max_variance"),
         ("--algorithm", "ppo"),
         ("--algorithm", "dapo", "--redraws", "1"),
-        ("--algorithm", "grpo", "--kl", "0.1"),
+        ("--algorithm", "grpo", "--kl-coef", "0.1"),
         ("--algorithm", "remax", "--epochs", "2"),
     ],
     ids=lambda how: " ".join(how),

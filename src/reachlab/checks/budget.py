@@ -41,7 +41,7 @@ def check_budget(kind: type[Budget], rule: Rule = MAX_VARIANCE, said: BudgetConf
     contract.holds(
         all_drawn or not kind.draws_all,
         "says draws_all, and some prompts get fewer than n",
-        "with draws_all, statistics over all n are allowed (--normalise all)",
+        "with draws_all, statistics over all n are allowed (--advantage-normalisation all)",
     )
 
 

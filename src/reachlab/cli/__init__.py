@@ -1,18 +1,19 @@
 """The commands. Each is a thin function: read what was asked, call the room that does it, print what came out.
 
-Rooms are imported inside the commands, so that `reachlab --help` does not wait for torch. The order here is that of
-`--help`: the pipeline's.
+Rooms are imported inside the commands, so that `reachlab --help` does not wait for torch. `help.py` shows them.
 """
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tyro
 
 from reachlab.cli import comparing, measures, moe, samples, studies, training
+from reachlab.cli.help import ASKED, help_of, help_of_group, overview
 from reachlab.cli.output import remark
 from reachlab.errors import ReachlabError
+from reachlab.option_names import GOES, present_words
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "tasks": samples.tasks,
@@ -38,9 +39,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 RENAMED = {"guess": "chance", "evidence": "measures"}
 """Old names of commands, which go on working for one version."""
-RENAMED_OPTIONS = {"rl": {"--lot": "--random-keep"}}
-"""Old names of options, by command; likewise."""
-GOES = "the old name goes with the next version"
 
 app = tyro.extras.SubcommandApp()
 for _name, _command in COMMANDS.items():
@@ -56,12 +54,20 @@ def _present(words: list[str]) -> list[str]:
     if command in RENAMED:
         remark(f"`reachlab {command}` is called `reachlab {RENAMED[command]}` now; {GOES}")
         command = RENAMED[command]
-    for at, word in enumerate(rest):
-        option, equals, value = word.partition("=")
-        if (new := RENAMED_OPTIONS.get(command, {}).get(option)) is not None:
-            remark(f"{option} is called {new} now; {GOES}")
-            rest[at] = f"{new}{equals}{value}"
-    return [command, *rest]
+    return [command, *present_words(command, rest, remark)]
+
+
+def help_for(words: Sequence[str]) -> str | None:
+    """What a command line that asks for help is shown; None where it names no command, which tyro says."""
+    command, *rest = [word for word in words if word not in ASKED] or [""]
+    if not command:
+        return overview({**COMMANDS, "moe": moe.HELP})
+    if command == "study":
+        return studies.help_of(rest[0] if rest else "")
+    if command == "moe":
+        inside = moe.COMMANDS.get(rest[0] if rest else "")
+        return help_of(f"moe {rest[0]}", inside) if inside else help_of_group("moe", moe.HELP, moe.said())
+    return help_of(command, COMMANDS[command]) if command in COMMANDS else None
 
 
 def main() -> None:
@@ -70,8 +76,11 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names and answers may be no text that a terminal has
     try:
-        description = "Measure what a training stage added to a language model."
-        app.cli(prog="reachlab", description=description, args=_present(sys.argv[1:]))
+        words = _present(sys.argv[1:])
+        if any(word in ASKED for word in words) and (said := help_for(words)) is not None:
+            print(said)
+            return
+        app.cli(prog="reachlab", args=words)
     except ReachlabError as error:
         # A message may quote what stands in a file, over several lines.
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.output import print_json, remark
+from reachlab.cli.output import print_json, print_meaning, remark
 from reachlab.errors import ReachlabError
 from reachlab.limits import RESAMPLING, check_numbers
 
@@ -73,11 +73,11 @@ class CompareCommand:
 def compare(config: Flat[CompareCommand]) -> None:
     """Compare models by their samples: pass@k with intervals, crossing, problems gained and lost, a verdict.
 
-    Example: reachlab compare runs/base-samples runs/pods-samples --json
+    Example: reachlab compare runs/demo/samples/base runs/demo/samples/grpo runs/demo/samples/distilled
 
-    Example: reachlab compare base=runs/base-samples rl=runs/rl-0-samples,runs/rl-1-samples,runs/rl-2-samples
+    Example: reachlab compare base=runs/demo/samples/base rl=runs/demo/samples/grpo,runs/demo/samples/pods
 
-    Example: reachlab compare --matrix right.npz
+    Example: reachlab compare --matrix examples/data/base.csv examples/data/rl.csv
     """
     from reachlab.pairing.conditions import conditions
     from reachlab.report.condition_table import print_conditions
@@ -91,6 +91,7 @@ def compare(config: Flat[CompareCommand]) -> None:
         print_json(_document(comparison, compared, differing, memories))
         return
     print_comparison(comparison)
+    print_meaning("compare" if comparison.pairs else "one")
     print_conditions(differing)
     print_memories(memories)
 
@@ -126,7 +127,7 @@ class ReportCommand:
 def report(config: Flat[ReportCommand]) -> None:
     """Compare models by their samples and write one HTML page that opens offline.
 
-    Example: reachlab report runs/base-samples runs/pods-samples --out report.html
+    Example: reachlab report runs/demo/samples/base runs/demo/samples/grpo --out report.html
     """
     from reachlab.report.page import write_report
     from reachlab.runs import check_page
@@ -178,7 +179,7 @@ class PowerCommand:
 def power(config: Flat[PowerCommand]) -> None:
     """Say how many problems, and samples of each, would show a difference of so many points between two models.
 
-    Example: reachlab power runs/base-samples runs/pods-samples --points 1 2 5 --k 1 256
+    Example: reachlab power runs/demo/samples/base runs/demo/samples/grpo --points 2 5 --k 1 64
     """
     from reachlab.boundary.power import power_analysis
     from reachlab.report.power_table import print_power
@@ -197,6 +198,7 @@ def power(config: Flat[PowerCommand]) -> None:
         print_json(plan.to_dict())
     else:
         print_power(plan)
+        print_meaning("power", power=plan.power)
 
 
 def _models(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.output import print_json, print_table, remark
+from reachlab.cli.output import print_json, print_meaning, print_table, remark
 from reachlab.errors import ReachlabError
 from reachlab.limits import RESAMPLING, check_numbers
 from reachlab.measures.config import ChanceConfig
@@ -31,10 +31,10 @@ class PerplexityCommand:
 
 
 def perplexity(config: Flat[PerplexityCommand]) -> None:
-    """Show how surprising each run's answers are to each model that has scored them, over all tokens with an interval
-    over problems, and for the median answer.
+    """Show how surprising each run's answers are to each model that has scored them. Over all tokens with an interval
+    over problems, and for the median answer; `reachlab score` comes first.
 
-    Example: reachlab perplexity runs/base-samples runs/pods-samples runs/reference
+    Example: reachlab perplexity runs/demo/samples/base runs/demo/samples/grpo
     """
     from reachlab.measures.surprise import NOTE_OTHER_TOKENS, READING, perplexity_rows, read_perplexities
     from reachlab.pairing.matching import remarks_on
@@ -69,10 +69,10 @@ class ChanceCommand:
 
 
 def chance(config: Flat[ChanceCommand]) -> None:
-    """Measure luck: judge a run's stored answers against the gold answers of other problems, and keep what comes out
-    beside the run.
+    """Measure luck: how often an answer is right for a problem that it was not meant for. A run's stored answers are
+    judged against the gold answers of other problems, and what comes out is kept beside the run.
 
-    Example: reachlab chance runs/base-samples --shuffles 3
+    Example: reachlab chance runs/demo/samples/base
     """
     from reachlab.measures.chance_rate import measure_chance
 
@@ -85,6 +85,7 @@ def chance(config: Flat[ChanceCommand]) -> None:
         print(f"{lost:,} answers were not scored")
     if found.left_out:
         print(f"{found.left_out:,} problems have no other of their kind with another gold answer")
+    print_meaning("chance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +110,10 @@ class MeasuresCommand:
 
 
 def measures(config: Flat[MeasuresCommand]) -> None:
-    """Read what runs say beyond pass@k: whole chains, majority votes, the entropy of final answers, the best of k,
+    """Read what runs say beyond pass@k. Whole chains, majority votes, the entropy of final answers, the best of k,
     distinct solutions, copies that a broken seed would leave, and luck where `reachlab chance` has measured it.
 
-    Example: reachlab measures runs/base-samples runs/pods-samples
+    Example: reachlab measures runs/demo/samples/base runs/demo/samples/distilled
     """
     from reachlab.measures.measured_run import Intervals, MeasuredRun
     from reachlab.measures.results import measure_run

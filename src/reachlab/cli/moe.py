@@ -1,6 +1,7 @@
 """Commands about mixtures of experts."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import tyro
@@ -12,15 +13,18 @@ from reachlab.studies.config import (
 )
 
 moe = tyro.extras.SubcommandApp()
-HELP = "Mixtures of experts: what their routers do.\n\nExample: reachlab moe inspect runs/base --out routers.html"
+HELP = "Mixtures of experts: what their routers do.\n\nExample: reachlab moe families"
 
 
 @moe.command(name="inspect")
 def moe_inspect(config: Flat[InspectConfig]) -> None:
-    """Listen to a mixture of experts' routers on text: where they send tokens, how sure they are, which experts nobody
+    """Listen to a mixture of experts' routers on text. Where they send tokens, how sure they are, which experts nobody
     visits, and how close the gradient that each method gives them is to the dense one (cosine 1).
 
-    Example: reachlab moe inspect runs/base --data stdlib --out routers.html
+    Example: reachlab pretrain --data chain,length=3 --family olmoe --experts 8 --active-experts 1 --routing default
+    --hidden 48 --layers 2 --batch 32 --steps 50 --out runs/moe
+
+    Example: reachlab moe inspect runs/moe --data chain,length=3 --tokens 8192 --out routers.html
     """
     from reachlab.studies.routers import inspect_routers
 
@@ -65,3 +69,11 @@ def moe_families(config: Flat[FamiliesConfig]) -> None:
     else:
         print_table(family_rows())
         print_table(refusal_rows())
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"inspect": moe_inspect, "families": moe_families}
+
+
+def said() -> dict[str, str]:
+    """What each of them says of itself."""
+    return {name: command.__doc__ or "" for name, command in COMMANDS.items()}

@@ -5,6 +5,8 @@ import sys
 import textwrap
 from typing import Any
 
+from reachlab.cli.meanings import SAID
+
 
 def print_json(found: Any) -> None:
     """Plain lists, strings and numbers as JSON; anything else as its text."""
@@ -19,6 +21,14 @@ def plain(value: Any) -> str:
 def remark(said: str) -> None:
     """A remark for the user, beside what the command prints."""
     print(f"note: {said}", file=sys.stderr, flush=True)
+
+
+def print_meaning(of: str, **words: Any) -> None:
+    """What the numbers above mean (`meanings.py`), a shade lighter."""
+    from rich.console import Console
+    from rich.text import Text
+
+    Console().print(Text(SAID[of].format(**words), style="dim"))
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.output import plain, print_json, print_table, remark
+from reachlab.cli.output import plain, print_json, print_meaning, print_table, remark
 from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
 from reachlab.imports.config import ImportConfig
@@ -24,9 +24,9 @@ class TasksConfig:
     task: tyro.conf.Positional[str] = ""
     """A task to show, e.g. countdown, gym:gsm_symbolic, math:FILE; nothing lists them all."""
     problems: int = 3
-    """How many problems to show."""
-    split: Literal["train", "test", "all"] = "test"
-    """Where they come from."""
+    """How many problems to show, or all where a file has fewer."""
+    split: Literal["train", "test", "all", "auto"] = "auto"
+    """Which of them; auto is the test problems of a generated task, and a file's own rows from the first on."""
     seed: int = 0
     """Which problems a generated task draws."""
     model: str = ""
@@ -47,6 +47,8 @@ def tasks(config: Flat[TasksConfig]) -> None:
     """List the tasks, or show problems of one.
 
     Example: reachlab tasks countdown,numbers=3 --problems 5
+
+    Example: reachlab tasks math:examples/data/gsm8k.jsonl --problems 1
     """
     from reachlab.tasks.listing import list_tasks, show_task, spoken
 
@@ -67,15 +69,17 @@ def tasks(config: Flat[TasksConfig]) -> None:
         print_json(found)
     elif config.task:
         print_table([{**row, "prompt": spoken(row["prompt"]), "answer": plain(row["answer"])} for row in found])
+        print_meaning("problems")
     else:
         print_table(found)
+        print_meaning("tasks")
 
 
 def sample(config: Flat[SampleConfig]) -> None:
-    """Draw many answers to each problem, judge and store them; run again to draw only what is missing.
+    """Draw many answers to each problem from a model, judge and store them. Run again to draw only what is missing.
 
-    Example: reachlab sample --model runs/base --task countdown --problems 200 --samples 256 --max-tokens 24 --out
-    runs/base-samples
+    Example: reachlab sample --model runs/demo/base --task countdown --problems 100 --samples 64 --max-tokens 14 --out
+    runs/samples/base
     """
     from reachlab.sampling.run import sample
 
@@ -99,10 +103,11 @@ class EntropyCommand:
 
 
 def entropy(config: Flat[EntropyCommand]) -> None:
-    """Measure how uncertain a model is a token, on its own answers at a temperature; and find the temperature at which
-    it is as uncertain as another model, its base as a rule.
+    """Measure how uncertain a model is a token, on its own answers. And find the temperature at which it is as
+    uncertain as another model, its base as a rule.
 
-    Example: reachlab entropy runs/rl --task countdown --max-tokens 24 --temperature 0.6 1.0 --match runs/base --at 0.6
+    Example: reachlab entropy runs/demo/grpo --task countdown --problems 50 --max-tokens 14 --match runs/demo/base --at
+    0.6
     """
     from reachlab.measures.entropy import measure_entropy
 
@@ -111,6 +116,7 @@ def entropy(config: Flat[EntropyCommand]) -> None:
         print_json(result.to_dict())
     else:
         print("\n".join(result.lines()))
+        print_meaning("entropy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +129,10 @@ class ImportCommand:
 
 
 def import_(config: Flat[ImportCommand]) -> None:
-    """Bring in samples drawn elsewhere, judge them, store them like any run. Logs of lm-evaluation-harness, inspect_ai,
+    """Bring in samples drawn elsewhere, judge them, store them as any run. Logs of lm-evaluation-harness, inspect_ai,
     verl, TRL, lighteval, evalplus, LiveCodeBench, batch servers and others are recognised; docs/formats.md has all.
 
-    Example: reachlab import 'logs/samples_gsm8k_*.jsonl' --out runs/other
+    Example: reachlab import 'examples/data/logs/samples_gsm8k_*.jsonl' --out runs/harness
     """
     from reachlab.imports.importing import import_samples
     from reachlab.progress import track_count
@@ -156,10 +162,10 @@ class ExportCommand:
 
 
 def export(config: Flat[ExportCommand]) -> None:
-    """Write a run's samples as JSON lines, Parquet or in the schema of Every Eval Ever: a row a sample, with its
+    """Write a run's samples as JSON lines, Parquet or in the schema of Every Eval Ever. A row a sample, with its
     problem, its verdict and how it was drawn. `reachlab import` makes the same run of it again.
 
-    Example: reachlab export runs/base-samples --out base.parquet
+    Example: reachlab export runs/demo/samples/base --out base.parquet
     """
     from reachlab.exports.exporting import export_run
     from reachlab.progress import track_count
@@ -175,18 +181,20 @@ def export(config: Flat[ExportCommand]) -> None:
 def verify(config: Flat[VerifyConfig]) -> None:
     """Judge a run's stored answers again.
 
-    Example: reachlab verify runs/base-samples --only-unscored --timeout 20
+    Example: reachlab verify runs/demo/samples/base --only-unscored --timeout 20
     """
     from reachlab.sampling.verifying import verify
 
     changes = verify(config)
     print(f"{config.run}: " + (", ".join(f"{n} {what}" for what, n in changes.items()) or "no verdict changed"))
+    print_meaning("verify")
 
 
 def reference(config: Flat[ReferenceConfig]) -> None:
-    """Store a task's own solutions as a run of samples, one a problem: one more writer whose answers models can score.
+    """Store a task's own solutions as a run of samples, one a problem. It is one more writer whose answers models can
+    score.
 
-    Example: reachlab reference --task countdown --out runs/reference
+    Example: reachlab reference --task countdown --problems 200 --out runs/reference
     """
     from reachlab.sampling.reference import write_reference
 
@@ -203,10 +211,11 @@ class ScoreCommand:
 
 
 def score(config: Flat[ScoreCommand]) -> None:
-    """Ask a model how likely the stored answers of runs are under it; kept as columns of each run, for
+    """Ask a model how likely the stored answers of runs are under it. Kept as columns of each run, for
     `reachlab perplexity`. Run again to score only what is missing.
 
-    Example: reachlab score runs/base-samples runs/pods-samples runs/reference --model runs/base --samples 32
+    Example: reachlab score runs/demo/samples/base runs/demo/samples/grpo --model runs/demo/base --name base --samples
+    32
     """
     from reachlab.measures.scoring import score
 
@@ -218,3 +227,4 @@ def score(config: Flat[ScoreCommand]) -> None:
         print(run.words())
         if run.agreement is not None:
             print(f"  {run.agreement.words()}")
+    print_meaning("score")

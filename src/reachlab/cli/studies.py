@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
+from reachlab.cli.help import help_of_group, help_of_study
 from reachlab.cli.output import remark
 from reachlab.studies import STUDIES
 
@@ -17,9 +18,39 @@ else:
 def study(config: Flat[StudyConfig]) -> None:
     """Run a whole study: from nothing, or from a checkpoint of your own, to a report.
 
-    Example: reachlab study own --model CHECKPOINT --task gym:chain_sum --hours 0.5 --out runs/own
+    Example: reachlab study own --model runs/demo/base --task countdown --hours 0.3 --out runs/own
     """
     chosen = next(study for study in STUDIES if study.config is type(config))
     written = chosen.run(config, remark)
     if chosen.says:
         print(chosen.says.format(written))
+
+
+SMALL = "--base runs/demo/base"
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "own": ("study own --model runs/demo/base --task countdown --hours 0.3 --out runs/own",),
+    "demo": ("study demo",),
+    "visual": ("study visual --out runs/visual",),
+    "algorithms": (f"study algorithms {SMALL} --seeds 2 --steps 5 --problems 50 --samples 32",),
+    "rollouts": (f"study rollouts {SMALL} --values 4 16 --seeds 2 --steps 5 --problems 50 --samples 32",),
+    "kl": (f"study kl {SMALL} --values 0 0.01 --seeds 2 --steps 5 --problems 50 --samples 32",),
+    "checkpoints": (
+        "rl --model runs/demo/base --task countdown --prompts 24 --rollouts 16 --max-tokens 14 --steps 20 "
+        "--keep-every 10 --out runs/grpo",
+        "study checkpoints --run runs/grpo --problems 50 --samples 64 --beside runs/demo/distilled",
+    ),
+    "temperature": (
+        f"study temperature {SMALL} --model runs/demo/grpo --task countdown --max-tokens 14 --problems 50 "
+        "--samples 64 --temperatures 0.6 1.0",
+    ),
+    "regime": ("study regime",),
+}
+"""Commands of each study, to copy in this order."""
+
+
+def help_of(name: str) -> str:
+    """What `reachlab study NAME --help` says; without a name, or with another one, which studies there are."""
+    chosen = next((one for one in STUDIES if one.name == name), None)
+    if chosen is None:
+        return help_of_group("study", study.__doc__ or "", {one.name: one.config.__doc__ or "" for one in STUDIES})
+    return help_of_study(name, chosen.config, [f"reachlab {line}" for line in EXAMPLES[name]])

@@ -5,17 +5,21 @@ from dataclasses import dataclass
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.output import remark
+from reachlab.cli.output import print_meaning, remark
 from reachlab.errors import ReachlabError
 from reachlab.training.config import DistillConfig, PretrainConfig
 from reachlab.training.rl_config import RLConfig
 
 
 def pretrain(config: Flat[PretrainConfig]) -> None:
-    """Train a new model from nothing: on text (files, a folder, a datasets path, Python's own library), or on what a
+    """Train a new model from nothing. On text (files, a folder, a datasets path, Python's own library), or on what a
     task's problems look like when they are attempted.
 
-    Example: reachlab pretrain --data stdlib --eval-every 100 --steps 800 --out runs/base
+    Example: reachlab pretrain --data countdown,division=0 --hidden 48 --layers 2 --batch 32 --steps 100 --out
+    runs/taster
+
+    Example: reachlab pretrain --data text:examples/data/notes.txt --vocab-size 300 --length 64 --hidden 48 --layers 2
+    --batch 32 --steps 60 --out runs/reader
     """
     from reachlab.training.pretrain import pretrain
 
@@ -26,7 +30,7 @@ def pretrain(config: Flat[PretrainConfig]) -> None:
 def distill(config: Flat[DistillConfig]) -> None:
     """Train a model on a teacher's right answers.
 
-    Example: reachlab distill --model runs/base --teacher solver --task countdown --out runs/distilled
+    Example: reachlab distill --model runs/demo/base --teacher solver --task countdown --steps 50 --out runs/student
     """
     from reachlab.training.distill import distill
 
@@ -48,16 +52,20 @@ class RLCommand:
 
 
 def rl(config: Flat[RLCommand]) -> None:
-    """Train a model by reinforcement learning on a task's verdicts: seven algorithms, each with or without
-    down-sampling (PODS: generate 64 rollouts a problem, learn from the 16 of largest reward variance).
+    """Train a model by reinforcement learning on a task's verdicts. Seven algorithms, each with or without
+    down-sampling; PODS generates 64 rollouts a problem and learns from the 16 of largest reward variance.
 
-    Example: reachlab rl --model runs/base --task countdown --rollouts 64 --keep 16 --rule max_variance --max-tokens 24
-    --out runs/pods
+    Example: reachlab rl --model runs/demo/base --task countdown --rollouts 64 --keep 16 --rule max_variance
+    --max-tokens 14 --steps 20 --out runs/pods
+
+    Example: reachlab rl --advise --model runs/demo/base --task countdown --rollouts 64 --keep 16 --rule max_variance
+    --max-tokens 14
     """
     if config.advise:
         from reachlab.regime.advise import advise_rl, print_advice
 
         print_advice(advise_rl(config.rl))
+        print_meaning("advise")
         return
     from reachlab.training.rl import train_rl
 

@@ -20,6 +20,7 @@ from reachlab.imports.result import ImportedRun, Tally
 from reachlab.runs import RunFolder
 from reachlab.store.judged import note_judged
 from reachlab.store.samples import SampleStore
+from reachlab.tasks.identity import as_begun
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.logged import UNJUDGED
 from reachlab.types import NOT_ANSWERED, Judged, Sample, Verdict
@@ -57,13 +58,14 @@ def _import(log: Log, config: ImportConfig, progress: Progress | None, reading: 
         raise ReachlabError(f"two runs in the log give the same folder name: {', '.join(scans)}")
     for run in runs:
         if run.folder.exists("run.json"):
-            run.folder.claim("import", log.identity(run.scan))  # refuses another run before anything is written
+            # Refuses another run before anything is written.
+            run.folder.claim("import", as_begun(run.folder, log.identity(run.scan)))
     facts = {"file": log.paths if len(log.paths) > 1 else log.paths[0], "verify_timeout": config.verify_timeout}
     facts |= {"labels_of": log.format.tool} if config.verdicts == "file" and not log.exported else {}
     facts |= {"skipped": log.skipped.count} if log.skipped.count else {}
     facts = {**log.exported.get("facts", {}), **facts}
     for run in runs:
-        run.folder.claim("import", log.identity(run.scan), facts)
+        run.folder.claim("import", as_begun(run.folder, log.identity(run.scan)), facts)
         run.folder.write_lines("problems.jsonl", run.scan.written())
 
     total = sum(run.scan.samples for run in runs)

@@ -11,7 +11,7 @@ from typing import Any
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
 from reachlab.imports.record import Record
-from reachlab.tasks.base import Task
+from reachlab.tasks.base import Task, split_meant
 from reachlab.tasks.math import gold_answer
 from reachlab.types import Problem, written_prompt
 
@@ -86,7 +86,7 @@ class TaskProblems:
 
     def __init__(self, task: Task, config: ImportConfig, positional: bool):
         self.spec, self.positional = task.spec, positional
-        split = config.split if config.split != "auto" else "all" if task.finite else "test"
+        split = split_meant(task, config.split)
         self._listed = task.problems(split, config.problems, config.problem_seed)
         self._by_id = {p.id: p for p in self._listed}
         self._question = {p.id: _same(_question(task, p)) for p in self._listed}

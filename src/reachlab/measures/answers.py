@@ -33,7 +33,7 @@ def read_answers(run: MeasuredRun) -> Answers | str:
     if old := run.store.older_than("final_answer"):
         return f"{old:,} samples are older than final answers; `reachlab verify {run.url}` reads them"
     if run.table["final_answer"].null_count == len(run.table):
-        return "no text comes down to a final answer"
+        return "no text states a final answer that could be counted; of some tasks the whole text is the answer"
     return Answers(run.problem_ids, _ballots(run))
 
 

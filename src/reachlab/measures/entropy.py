@@ -40,7 +40,8 @@ from reachlab.prompting.prompted_task import PromptedTask, prompted_task
 from reachlab.prompting.prompts import check_prompts, fit_answers
 from reachlab.runs import RunFolder
 from reachlab.store.samples import hash_problems
-from reachlab.tasks.base import Split
+from reachlab.tasks.base import empty_split, split_meant
+from reachlab.tasks.identity import as_begun
 from reachlab.threads import side_by_side
 from reachlab.types import Problem
 
@@ -324,7 +325,7 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
     # Each as it was trained to be asked, unless the user says how.
     asked = {role: prompted_task(config.task, config.ask, found.folder) for role, found in roles.items()}
     task = asked["model"].task
-    split: Split = ("all" if task.finite else "test") if config.split == "auto" else config.split
+    split = split_meant(task, config.split)
     # A file has as many problems as it has.
     wanted = None if task.finite else config.problems
     posed = {
@@ -333,7 +334,7 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
     }
     problems = posed["model"]
     if not problems:
-        raise ReachlabError(f"{config.task}: no problem in split {split!r}")
+        raise ReachlabError(f"{empty_split(task, split)}; --split all takes all of them")
     tokenizers = [load_tokenizer(found.folder) for found in roles.values()]
     if match and tokenizers[0].get_vocab() != tokenizers[1].get_vocab():
         tell(f"{config.model} and {config.match} have different tokens: their entropies a token do not compare well")
@@ -342,7 +343,7 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
     config = replace(config, model=model.folder, match=match.folder if match else "")
     if folder is not None:
         facts = {**model.facts, **(match.facts if match else {"match": ""})}
-        folder.claim("entropy", _identity(config, split, problems, asked), facts)
+        folder.claim("entropy", as_begun(folder, _identity(config, split, problems, asked)), facts)
     notes = _Notes(folder)
     target = None
     if config.match:

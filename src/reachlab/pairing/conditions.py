@@ -17,6 +17,7 @@ from reachlab.store.judged import Judgement, read_judged
 from reachlab.store.parts import opened
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.benchmarks import BENCHMARKS
+from reachlab.tasks.identity import unusual
 from reachlab.tasks.registry import parse_spec
 
 HEADING = "What differs, and is not the model"
@@ -127,11 +128,11 @@ class RunFacts:
 
     @property
     def settings(self) -> str:
-        """The task's settings, as its spec has them; those of the verifier that judged last, where that is known."""
+        """The task's settings that are not as usual; those of the verifier that judged last, where that is known."""
         spec = next(
             (one.get("task") for one in reversed(self.judged or ()) if one.get("task")), self.config.get("task")
         )
-        settings = _settings(str(self.config.get("task") or "")) | _settings(str(spec or ""))
+        settings = unusual(str(self.config.get("task") or "")) | unusual(str(spec or ""))
         return ", ".join(f"{name}={_in_words(value)}" for name, value in sorted(settings.items())) or "none"
 
     @property
@@ -216,15 +217,6 @@ def engines(store: SampleStore) -> list[str]:
             names = store.read_part(part, ["engine"], ["engine"])["engine"].unique().to_pylist()
             drawn_by |= {str(name) for name in names if name is not None}
     return sorted(drawn_by)
-
-
-def _settings(spec: str) -> dict[str, Any]:
-    """The settings of a task's spec, but for its template, which is how it was asked."""
-    try:
-        settings = parse_spec(spec)[2] if spec else {}
-    except ReachlabError:
-        return {}  # a run of a task that is none of ours
-    return {name: value for name, value in settings.items() if name != "template"}
 
 
 def _verifier(one: Judgement) -> str:

@@ -18,6 +18,7 @@ from reachlab.pairing.pairs import Pairing, pair_by_question
 from reachlab.pairing.questions import RunAsks, differing, other_pictures, undecidable
 from reachlab.pairing.renamed import RenamedStore
 from reachlab.store.samples import SampleStore
+from reachlab.tasks.identity import same_task
 
 Match = Literal["id", "question", "unchecked"]
 """How problems of different runs are paired: by id, where those of one id have to ask the same; by what they ask; or by
@@ -134,7 +135,7 @@ def remarks_on(stores: Sequence[SampleStore], names: Sequence[str]) -> list[str]
 
 def _agree(ours: RunAsks, theirs: RunAsks) -> AskingAgreement:
     agreed = agreement(ours, theirs)
-    if not agreed.shared and not (ours.own and theirs.own and ours.task == theirs.task):
+    if not agreed.shared and not (ours.own and theirs.own and same_task(ours.task, theirs.task)):
         _offer(ours, theirs)
     if agreed.differs:
         raise ReachlabError(_refusal(ours, theirs, agreed))

@@ -9,7 +9,7 @@ from reachlab.models.checkpoint import load_tokenizer
 from reachlab.models.tokenizer import encode_prompts
 from reachlab.prompting.prompted_task import prompted_task
 from reachlab.tasks.asking import AskConfig
-from reachlab.tasks.base import Split
+from reachlab.tasks.base import SplitChoice
 from reachlab.tasks.listing import rows_of, some_problems
 
 
@@ -24,7 +24,7 @@ class RenderedPrompts:
 
 
 def show_prompts(
-    spec: str, split: Split, n: int, seed: int, folder: str = "", ask: AskConfig | None = None, model: str = ""
+    spec: str, split: SplitChoice, n: int, seed: int, folder: str = "", ask: AskConfig | None = None, model: str = ""
 ) -> RenderedPrompts:
     """Some problems of a task as a model is asked them; the arguments are those of `listing.show_task`.
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from reachlab.boundary.curve import Curve
-from reachlab.measures.measure import Unit
+from reachlab.measures.measure import AnyMeasure, Unit
 from reachlab.measures.results import RunResults, each_measure
 from reachlab.measures.table import Table
 
@@ -32,15 +32,39 @@ def print_measures(run: RunResults, level: float, console: Console | None = None
     grid.add_column("k", min_width=8, overflow="fold")
     for k in ks:
         grid.add_column(f"{k:,}", justify="right")
+    shown: dict[tuple[str, ...], AnyMeasure] = {}
+    alike = []
     for measure, curve in curves:
-        grid.add_row(measure.row or measure.title, *(_cell(curve, k, *WRITTEN[measure.unit]) for k in ks))
+        cells = tuple(_cell(curve, k, *WRITTEN[measure.unit]) for k in ks)
+        first = shown.setdefault((_kind(measure), *cells), measure)
+        if first is measure:
+            grid.add_row(_head(measure), *cells)
+        else:
+            alike.append(f"{_head(measure)}: the same numbers as {_head(first)}")
     console.print(grid)
-    for remark in (*(remark for m in own for remark in run.of[m.name].remarks), *_missing(run)):
+    for remark in (*(remark for m in own for remark in run.of[m.name].remarks), *alike, *_missing(run)):
         console.print(escape(remark), highlight=False)
+    for measure in shown.values():
+        console.print(f"[dim]{escape(meaning(_head(measure), measure.caption))}[/dim]", highlight=False)
     for measure in own:
         result = run.of[measure.name]
         for table in () if result.curve is not None or result.remarks else result.tables:
             console.print(_grid(table))
+
+
+def meaning(head: str, caption: str) -> str:
+    """What a row's numbers mean, behind its head; a sentence that begins with the name as it is."""
+    name = head.partition(",")[0]
+    return caption if caption.startswith(f"{name}:") else f"{head}: {caption[:1].lower()}{caption[1:]}"
+
+
+def _head(measure: AnyMeasure) -> str:
+    return measure.row or measure.title
+
+
+def _kind(measure: AnyMeasure) -> str:
+    """What measures of one kind share, such as best@k by one score and by another."""
+    return measure.name.partition(".")[0]
 
 
 def _shown(ks: Sequence[int]) -> list[int]:
@@ -60,7 +84,11 @@ def _cell(curve: Curve, k: int, times: int, digits: int) -> str:
 
 def _missing(run: RunResults) -> Iterator[str]:
     """What is missing and why."""
-    yield from (why if name == "adaptive" else f"no {name}: {why}" for name, why in run.notes.items())
+    heads = {_kind(measure): _head(measure).partition(",")[0] for measure in reversed(list(each_measure()))}
+    for name, why in run.notes.items():
+        head = heads.get(name, name)
+        head = head[:1].lower() + head[1:] if head.split()[0][1:].islower() else head
+        yield why if name == "adaptive" else f"no {head}: {why}"
 
 
 def _grid(table: Table) -> Grid:

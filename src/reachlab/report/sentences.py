@@ -7,6 +7,7 @@ from reachlab.report.entries import Entry
 from reachlab.report.lineage import Training
 from reachlab.report.problem_browser import Shelf
 from reachlab.report.tables import over
+from reachlab.tasks.identity import canonical
 
 
 def counted(n: int, what: str) -> str:
@@ -23,12 +24,13 @@ def question(comparison: Comparison) -> str:
 
 def facts(comparison: Comparison, entries: Sequence[Entry]) -> Iterator[str]:
     """The size of what was measured."""
-    tasks = dict.fromkeys(str(e.part("config")["task"]) for e in entries if "task" in e.part("config"))
+    said = (str(e.part("config")["task"]) for e in reversed(entries) if "task" in e.part("config"))
+    tasks = {canonical(spec): spec for spec in said}
     problems = len(comparison.problem_ids)
     samples = sum(int((e.outcomes.n_P + e.outcomes.unscored_P).sum()) for e in entries)
     unscored = sum(e.model.unscored for e in entries)
     if tasks:
-        yield f"task {', '.join(tasks)}"
+        yield f"task {', '.join(reversed(tasks.values()))}"
     labelled: dict[str, list[str]] = {}
     for entry in entries:
         if entry.part("config").get("verdicts") == "file":

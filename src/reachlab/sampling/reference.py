@@ -17,7 +17,8 @@ from reachlab.runs import RunFolder
 from reachlab.sampling.config import ReferenceConfig
 from reachlab.store.judged import note_judged
 from reachlab.store.samples import SampleStore, hash_problems
-from reachlab.tasks.base import Split, Task
+from reachlab.tasks.base import Task, empty_split, split_meant
+from reachlab.tasks.identity import as_begun
 from reachlab.tasks.judging import Judge
 from reachlab.tasks.registry import load_task
 from reachlab.types import Problem, Sample
@@ -55,10 +56,10 @@ def write_reference(config: ReferenceConfig) -> ReferenceRun:
     folder = RunFolder(config.out)
     folder.check_free()
     task = load_task(config.task)
-    split: Split = ("all" if task.finite else "test") if config.split == "auto" else config.split
+    split = split_meant(task, config.split)
     problems = task.problems(split, config.problems, config.problem_seed)
     if not problems:
-        raise ReachlabError(f"{config.task}: no problem in split {split!r}")
+        raise ReachlabError(f"{empty_split(task, split)}; --split all takes all of them")
     # A solver may choose between solutions; the same ones every time.
     texts = {p.id: task.solve(p, Random(f"reference {p.id}")) for p in problems}
     solved = [(p, text) for p in problems if (text := texts[p.id]) is not None]
@@ -72,7 +73,7 @@ def write_reference(config: ReferenceConfig) -> ReferenceRun:
         "problems": len(problems),
         "solutions_hash": hashlib.blake2b(json.dumps(texts, sort_keys=True).encode(), digest_size=16).hexdigest(),
     }
-    folder.claim("reference", identity, {"problem_seed": config.problem_seed})
+    folder.claim("reference", as_begun(folder, identity), {"problem_seed": config.problem_seed})
     store = SampleStore(folder)
     if not folder.exists("problems.jsonl"):
         store.write_problems(problems)

@@ -29,6 +29,7 @@ from reachlab.sampling.settling import is_served, settle_run
 from reachlab.sampling.work import SamplingWork
 from reachlab.store.adaptive import AdaptivePlan, ending, say, sum_up
 from reachlab.store.samples import SampleStore
+from reachlab.tasks.identity import as_begun
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def sample(config: SampleConfig, notify: Callable[[str], None] = lambda remark: 
         identity = {**run.identity, "dtype": _dtype(run.config, work)}
         for remark in run.remarks:
             notify(remark)
-        folder.claim("sample", identity, {**run.facts, "problem_seed": config.problem_seed})
+        folder.claim("sample", as_begun(folder, identity), {**run.facts, "problem_seed": config.problem_seed})
         if not folder.exists("problems.jsonl"):
             store.write_problems(run.problems)
         if run.plan is not None:

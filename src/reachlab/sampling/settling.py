@@ -34,7 +34,7 @@ from reachlab.sampling.config import SampleConfig
 from reachlab.store.adaptive import AdaptivePlan, make_plan
 from reachlab.store.samples import hash_problems
 from reachlab.tasks.asked import Asked
-from reachlab.tasks.base import Split
+from reachlab.tasks.base import Split, empty_split, split_meant
 from reachlab.tasks.prefixed import Prefixed
 from reachlab.types import Problem
 
@@ -112,7 +112,7 @@ def _problems(config: SampleConfig, task: Asked, remarks: list[str]) -> tuple[Sp
     Raises:
         ReachlabError: none, or more samples of them than a run may hold.
     """
-    split: Split = ("all" if task.finite else "test") if config.split == "auto" else config.split
+    split = split_meant(task, config.split)
     cut = prefixed(task)
     if cut is None:
         problems = task.problems(split, config.problems, config.problem_seed)
@@ -120,7 +120,7 @@ def _problems(config: SampleConfig, task: Asked, remarks: list[str]) -> tuple[Sp
         problems, uncut = cut.posed(split, config.problems, config.problem_seed)
         remarks += left_out(uncut, len(problems))
     if not problems:
-        raise ReachlabError(f"{config.task}: no problem in split {split!r}")
+        raise ReachlabError(f"{empty_split(task, split)}; --split all takes all of them")
     if len(problems) * config.answers > MOST_SAMPLES:
         raise ReachlabError(
             f"{len(problems):,} problems with {config.answers:,} samples each are more than the {MOST_SAMPLES:,} that "

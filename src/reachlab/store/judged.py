@@ -10,6 +10,7 @@ from typing import Any
 
 from reachlab.runs import RunFolder
 from reachlab.tasks.base import Task
+from reachlab.tasks.identity import canonical
 from reachlab.tasks.version import verifier_of
 
 FILE = "judged.json"
@@ -35,14 +36,20 @@ def note_judged(folder: RunFolder, task: Task, timeout_s: float, *, alone: bool 
     """
     mine = judgement_of(task, timeout_s)
     verifiers = read_judged(folder)
-    if (verifiers == [mine]) or (not alone and verifiers is not None and mine in verifiers):
+    known = [_key(one) for one in verifiers or []]
+    if (known == [_key(mine)]) or (not alone and _key(mine) in known):
         return
     with folder.lock():
         verifiers = read_judged(folder)
         if verifiers is None and folder.glob("samples/part-*.parquet"):
             verifiers = [UNKNOWN]
-        kept = [] if alone else [one for one in verifiers or [] if one != mine]
+        kept = [] if alone else [one for one in verifiers or [] if _key(one) != _key(mine)]
         folder.write(FILE, json.dumps({"by": [*kept, mine]}, indent=2, sort_keys=True) + "\n")
+
+
+def _key(one: Judgement) -> Judgement:
+    """Who judged, however the task was spelled."""
+    return {**one, "task": canonical(str(one.get("task")))}
 
 
 def read_judged(folder: RunFolder) -> list[Judgement] | None:

@@ -15,6 +15,7 @@ import tyro
 
 from reachlab.errors import ReachlabError
 from reachlab.measures.config import EntropyConfig, ScoreConfig
+from reachlab.option_names import present_words
 from reachlab.sampling.config import SampleConfig
 from reachlab.training.config import DistillConfig, PretrainConfig
 from reachlab.training.rl_config import RLConfig
@@ -58,7 +59,8 @@ def words_of(config: Any) -> tuple[str, ...]:
 
 
 def with_words(config: Config, words: str, option: str) -> Config:
-    """A configuration with more words of a user's, as a shell splits them; they come last.
+    """A configuration with more words of a user's, as a shell splits them; they come last. An option may have its
+    name of an earlier version, which the command line has said (`option_names.py`).
 
     Raises:
         ReachlabError: words that the command does not take. `option` is where they were given.
@@ -69,7 +71,7 @@ def with_words(config: Config, words: str, option: str) -> Config:
     try:
         found: Config = tyro.cli(
             kind,
-            args=shlex.split(words),
+            args=present_words(COMMANDS[kind], shlex.split(words)),
             default=config,
             config=(tyro.conf.OmitArgPrefixes,),
             console_outputs=False,

@@ -16,6 +16,7 @@ from reachlab.storable import encoded
 from reachlab.types import Problem, StepCheck, Verdict
 
 Split = Literal["train", "test", "all"]
+SplitChoice = Literal["train", "test", "all", "auto"]
 
 TEST_SHARE = 0.2
 """Share of all problems a family can pose that belongs to the test split."""
@@ -29,6 +30,22 @@ def split_of(key: str) -> Literal["train", "test"]:
     """
     digest = hashlib.blake2b(encoded(" ".join(key.casefold().split())), digest_size=8).digest()
     return "test" if int.from_bytes(digest, "big") < TEST_SHARE * 2**64 else "train"
+
+
+def split_meant(task: "Task", split: SplitChoice) -> Split:
+    """The split that a user means: where nothing is said, all of a file, and the test split of a generated task."""
+    if split != "auto":
+        return split
+    return "all" if task.finite else "test"
+
+
+def empty_split(task: "Task", split: Split) -> str:
+    """What it means that a task has no problem in a split."""
+    total = len(task.problems("all")) if task.finite else 0
+    return (
+        f"{task.spec}: no problem in split {split!r}: of its {total} problems "
+        "each is test or train by a hash of its question, about one in five test"
+    )
 
 
 class Task(ABC):
@@ -207,7 +224,7 @@ class FiniteTask(Task):
         """Epoch after epoch, each in an order of its own."""
         chosen = self.problems(split)
         if not chosen:
-            raise ReachlabError(f"{self.spec}: no problem in split {split!r}")
+            raise ReachlabError(f"{empty_split(self, split)}; a file with more of them has some")
         epoch, position = divmod(start, len(chosen))
         while True:
             order = random.Random(f"{seed} {epoch}").sample(chosen, len(chosen))

@@ -13,7 +13,7 @@ import io
 import json
 import random
 import sys
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from functools import cache
 from typing import Any
 
@@ -59,6 +59,15 @@ class Gym(GeneratedTask):
                 "set PYTHONHASHSEED=0 in the environment"
             )
         self._dataset(0)
+
+    @classmethod
+    def usual(cls, name: str) -> dict[str, Any]:
+        """A dataset's settings where a spec does not say them (`tasks/identity.py`)."""
+        if name not in DATASETS:
+            return {}
+        own = (f for f in fields(DATASETS[name][1]) if f.name not in OURS)
+        made = {f.name: f.default_factory() if f.default is MISSING else f.default for f in own if _has_default(f)}
+        return {name: _plain(value) for name, value in made.items()}
 
     def draw(self, rng: random.Random, *, listed: bool) -> Problem:
         """Any one item. `answer` is its entry as a Python literal; JSON would make lists of tuples."""
@@ -118,6 +127,10 @@ def _build(name: str, settings: dict[str, Any], seed: int) -> Any:
         raise ReachlabError(f"gym:{name} needs a package that is not here: {error}") from error
     except (AssertionError, TypeError, ValueError) as error:
         raise ReachlabError(f"gym:{name}: reasoning-gym refuses the settings {settings}: {error}") from error
+
+
+def _has_default(field: Field[Any]) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
 
 
 def _said(text: str) -> str:

@@ -11,7 +11,7 @@ from reachlab.errors import ReachlabError
 from reachlab.pictures.reference import png
 from reachlab.runs import write_atomically
 from reachlab.tasks.asking import AskConfig
-from reachlab.tasks.base import Split, Task
+from reachlab.tasks.base import SplitChoice, Task, empty_split, split_meant
 from reachlab.tasks.benchmarks import BENCHMARKS
 from reachlab.tasks.registry import FAMILIES, chosen_template, load_task
 from reachlab.tasks.rows import DATASETS as PREFIX
@@ -41,7 +41,7 @@ def list_tasks() -> list[dict[str, Any]]:
 
 
 def show_task(
-    spec: str, split: Split, n: int, seed: int, folder: str = "", ask: AskConfig | None = None
+    spec: str, split: SplitChoice, n: int, seed: int, folder: str = "", ask: AskConfig | None = None
 ) -> list[dict[str, Any]]:
     """Some problems of a task, each with a right answer where the task knows one; in its plain form unless `ask` says
     how a model is asked.
@@ -58,17 +58,18 @@ def show_task(
     return rows_of(task, some_problems(task, split, n, seed), seed, folder)
 
 
-def some_problems(task: Task, split: Split, n: int, seed: int) -> list[Problem]:
-    """The first `n` problems of a task, or as many as a file has.
+def some_problems(task: Task, split: SplitChoice, n: int, seed: int) -> list[Problem]:
+    """The first `n` problems of a task, or as many as a file has; with "auto" a file's own first rows.
 
     Raises:
         ReachlabError: fewer than one asked.
     """
     if n < 1:
         raise ReachlabError(f"problems={n} must be 1 or more")
-    found = task.problems(split)[:n] if task.finite else task.problems(split, n, seed)
+    chosen = split_meant(task, split)
+    found = task.problems(chosen)[:n] if task.finite else task.problems(chosen, n, seed)
     if not found:
-        raise ReachlabError(f"{task.spec}: no problem in split {split!r}; --split all shows those that there are")
+        raise ReachlabError(f"{empty_split(task, chosen)}; --split all takes all of them")
     return found
 
 

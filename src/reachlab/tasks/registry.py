@@ -36,21 +36,23 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "questions of which no right answer is known; judges nothing: logged:FILE",
     ),
 }
+POINTED = re.compile(r"[+-]?(\d+\.\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+"""Numbers that are none in JSON: ``.2``, ``2.``, ``+0.2``."""
 
 
 def parse_spec(spec: str) -> tuple[str, str | None, dict[str, Any]]:
-    """Split ``family[:argument][,key=value...]`` into (family, argument, settings); values are JSON where they can
-    be."""
+    """Split ``family[:argument][,key=value...]`` into (family, argument, settings); values are JSON where they can be,
+    and numbers as Python writes them too (``.2``). Space around a name or a value says nothing."""
     # A comma ends a setting only before the next "key=": lists, and paths with commas in them, stay whole.
-    head, *pairs = re.split(r",(?=\w+=)", spec)
-    family, _, argument = head.partition(":")
+    head, *pairs = re.split(r",\s*(?=\w+\s*=)", spec.strip())
+    family, _, argument = (part.strip() for part in head.partition(":"))
     if "," in family:
         raise ReachlabError(f"task {spec!r}: {family.partition(',')[2]!r} is not key=value")
     settings: dict[str, Any] = {}
     for pair in pairs:
-        key, _, value = pair.partition("=")
+        key, _, value = (part.strip() for part in pair.partition("="))
         try:
-            settings[key] = json.loads(value)
+            settings[key] = float(value) if POINTED.fullmatch(value) else json.loads(value)
         except (ValueError, RecursionError):
             settings[key] = value
     return family, argument or None, settings
@@ -91,7 +93,7 @@ def load_task(spec: str, asking: Asking | None = None) -> Asked:
             raise ReachlabError(f"task {spec!r}: a file is named, so there is no release to choose")
         settings = benchmark.settings(family, release) | settings
         family = benchmark.family
-    factory = _class_of(family)
+    factory = class_of(family)
     if argument is not None:
         settings = {**settings, "argument": argument}
     known = inspect.signature(factory).parameters
@@ -194,13 +196,18 @@ def bare_task(spec: str) -> Task:
     """
     family, _, settings = parse_spec(spec)
     benchmark = BENCHMARKS.get(family)
-    found = _class_of(family if benchmark is None else benchmark.family)
+    found = class_of(family if benchmark is None else benchmark.family)
     bare: Task = found.__new__(found)
     bare.spec = spec
     return Prefixed(bare, settings["prefix"]) if "prefix" in settings else bare
 
 
-def _class_of(family: str) -> Any:
+def class_of(family: str) -> Any:
+    """The class of a family.
+
+    Raises:
+        ReachlabError: there is none of that name.
+    """
     if family not in FAMILIES:
         known_names = ", ".join([*FAMILIES, *BENCHMARKS])
         raise ReachlabError(f"unknown task family {family!r}; there are: {known_names} (see `reachlab tasks`)")

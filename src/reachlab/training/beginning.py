@@ -10,6 +10,7 @@ from torch import nn
 from reachlab.errors import ReachlabError
 from reachlab.moe import densified
 from reachlab.runs import RunFolder
+from reachlab.tasks.identity import as_begun
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
 from reachlab.training.rl_config import RLConfig
 from reachlab.training.saved import not_finite
@@ -55,7 +56,7 @@ class Claim:
 
     def make(self) -> None:
         """Make the folder this run's, or refuse."""
-        self.folder.claim(self.kind, self.config, self.facts)
+        self.folder.claim(self.kind, as_begun(self.folder, self.config), self.facts)
 
 
 @dataclass(frozen=True)

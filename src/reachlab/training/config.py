@@ -1,7 +1,9 @@
 """What every training command takes; what pretraining and distilling take. No torch here: the command line reads it."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from tyro.conf import arg
 
 from reachlab.errors import ReachlabError
 from reachlab.limits import check_numbers
@@ -16,7 +18,7 @@ class OptimizerChoice:
     """How weights move: what a user says of it. The rest is the recipe's (`recipes.py`): by where the model comes
     from, its size, and whether all weights are trained or adapters."""
 
-    method: Literal["muon", "adamw"] | None = None
+    method: Annotated[Literal["muon", "adamw"] | None, arg(name="optimizer")] = None
     """muon: Muon on the matrices inside the blocks, AdamW on the rest; adamw: AdamW on everything."""
     lr: float | None = None
     """Learning rate of AdamW."""
@@ -31,8 +33,8 @@ class OptimizerChoice:
     line at the end (wsd)."""
     decay: float | None = None
     """Share of all steps over which wsd falls."""
-    clip: float | None = None
-    """Largest norm of the gradient; 0 does not clip."""
+    clip: Annotated[float | None, arg(name="max-grad-norm")] = None
+    """Gradients longer than this are cut to it; 0 does not clip."""
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -56,7 +58,7 @@ class OptimizerChoice:
 class OptimizerConfig(OptimizerChoice):
     """How weights move."""
 
-    method: Literal["muon", "adamw"] = "adamw"
+    method: Annotated[Literal["muon", "adamw"], arg(name="optimizer")] = "adamw"
     """muon: Muon on the matrices inside the blocks, AdamW on the rest; adamw: AdamW on everything."""
     lr: float = 1e-3
     """Learning rate of AdamW."""
@@ -71,8 +73,8 @@ class OptimizerConfig(OptimizerChoice):
     line at the end (wsd)."""
     decay: float = 0.2
     """Share of all steps over which wsd falls."""
-    clip: float = 1.0
-    """Largest norm of the gradient; 0 does not clip."""
+    clip: Annotated[float, arg(name="max-grad-norm")] = 1.0
+    """Gradients longer than this are cut to it; 0 does not clip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +219,7 @@ class PretrainConfig:
     """Sequences a step, over all processes."""
     length: int = 256
     """Longest sequence, in tokens; text is cut into windows of this length."""
-    accumulate: int = 1
+    accumulate: Annotated[int, arg(name="gradient-accumulation")] = 1
     """Pieces that a process cuts its part of a batch into, one after the other: less memory, the same gradient."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the model computes in; weights, optimizer and loss stay float32."""
@@ -255,7 +257,7 @@ class DistillConfig:
     """Answers a step, over all processes; 0 takes the recipe's."""
     length: int = 256
     """Longest prompt and answer together, in tokens; longer ones are cut."""
-    accumulate: int = 1
+    accumulate: Annotated[int, arg(name="gradient-accumulation")] = 1
     """Pieces that a process cuts its part of a batch into, one after the other: less memory, the same gradient."""
     guard: float = 1.0
     """Stop when the loss of the first step's sequences is this far above what it was at the start (nats a token); 0
@@ -276,4 +278,4 @@ def _check_batch(batch: int, length: int, accumulate: int) -> None:
     if length < 2:
         raise ReachlabError(f"length={length} must be 2 or more: a token to read and one to predict")
     if not 1 <= accumulate <= (batch or accumulate):
-        raise ReachlabError(f"accumulate={accumulate} must be 1 to batch={batch}")
+        raise ReachlabError(f"gradient_accumulation={accumulate} must be 1 to batch={batch}")

@@ -36,7 +36,7 @@ def build_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.op
     if filled:
         optimizers.append(torch.optim.AdamW(filled, lr=config.lr, betas=(0.9, 0.95)))
     if any(isinstance(p, DTensor) for some in inside.values() for p in some):
-        raise ReachlabError("muon needs whole matrices: use --method adamw, or launch without --use_fsdp")
+        raise ReachlabError("muon needs whole matrices: use --optimizer adamw, or launch without --use_fsdp")
     if inside:
         stored = [{"params": inside[layout], "layout": layout} for layout in MATRICES if layout in inside]
         optimizers.append(Muon(stored, lr=config.muon_lr, weight_decay=config.weight_decay))

@@ -118,7 +118,9 @@ def say(given: RLConfig | DistillConfig, settled: RLConfig | DistillConfig, orig
         return ""
     what = "adapters" if settled.weights.lora_rank else "all weights"
     where = "pretrained here" if origin.here else "pretrained elsewhere"
-    options = [f"--{name}" for name in ("lr", "method") if name not in chosen] if rate else []
+    options = (
+        [f"--{said}" for name, said in (("lr", "lr"), ("method", "optimizer")) if name not in chosen] if rate else []
+    )
     options += [f"--{name}" for name in open_ones]
     does = "; ".join(filter(None, (rate, sizes)))
     return f"{where}, {_size(origin.parameters)}, {what}: {does} (yours with {' '.join(options)})"

@@ -183,8 +183,8 @@ def resolve(config: RLConfig) -> Algorithm:
     over_all = config.selection.normalise == "all" and config.keep < config.budget.rollouts
     if over_all and (row.kl_place == "reward" or row.per_token):
         raise ReachlabError(
-            f"{row.name}{' with a KL in the reward' if row.kl_place == 'reward' else ''} needs --normalise kept: the "
-            "tokens of rollouts that are not kept are not looked at"
+            f"{row.name}{' with a KL in the reward' if row.kl_place == 'reward' else ''} needs "
+            "--advantage-normalisation kept: the tokens of rollouts that are not kept are not looked at"
         )
     if config.keep < 2 and row.compares_rollouts and not over_all:
         *others, last = [name for name, other in ALGORITHMS.items() if not other.compares_rollouts]
@@ -194,7 +194,8 @@ def resolve(config: RLConfig) -> Algorithm:
         )
     if row.overlong and BUDGETS[config.budget.budget].bounded:
         raise ReachlabError(
-            f"--budget {config.budget.budget} knows the best subset of the task's own rewards only: add --overlong 0"
+            f"--budget {config.budget.budget} knows the best subset of the task's own rewards only: add "
+            "--overlong-buffer 0"
         )
     return row
 

@@ -1,7 +1,9 @@
 """What `reachlab rl` takes. No torch here: the command line reads this."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from tyro.conf import arg
 
 from reachlab.errors import ReachlabError
 from reachlab.limits import check_numbers
@@ -21,42 +23,43 @@ class ObjectiveConfig:
 
     algorithm: AlgorithmName = "grpo"
     """A row of choices; docs/rl.md has the table."""
-    aggregate: Literal["auto", "sequence", "token", "constant", "sum"] = "auto"
+    aggregate: Annotated[Literal["auto", "sequence", "token", "constant", "sum"], arg(name="loss-aggregation")] = "auto"
     """How tokens become a loss: mean over each answer's tokens and then over answers; mean over all tokens; sum over
     answers * max_tokens; sum over an answer's tokens and mean over answers."""
     clip_low: float | None = None
     """A probability ratio below 1 - clip_low gets no further push down; default the algorithm's own."""
     clip_high: float | None = None
     """A probability ratio above 1 + clip_high gets no further push up; default the algorithm's own."""
-    kl: float = 0.0
+    kl: Annotated[float, arg(name="kl-coef")] = 0.0
     """Weight of the KL divergence to the model the run began with; 0 leaves it out."""
     kl_place: Literal["auto", "loss", "reward"] = "auto"
     """Where the KL goes when its weight is not 0."""
     kl_estimator: Literal["auto", "k1", "k2", "k3"] = "auto"
     """How it is estimated from the tokens drawn."""
-    overlong: float | None = None
+    overlong: Annotated[float | None, arg(name="overlong-buffer")] = None
     """Share of max_tokens over which long answers are punished softly, down to -1 (DAPO's 0.2); 0 does not."""
     full_credit: float | None = None
     """What a right answer earns (grpo, dapo): smaller differences, partial credit, are not blown up to that size by the
     division by their deviation. Default 1, and 0 with --reward; 0 divides by any deviation, as the papers do."""
     gamma: float = 1.0
     """Discount of later rewards (PPO, REINFORCE++)."""
-    lam: float = 1.0
+    lam: Annotated[float, arg(name="gae-lambda")] = 1.0
     """λ of PPO's generalised advantage estimation."""
     critic_lr: float = 1e-3
     """Learning rate of PPO's critic."""
 
     def __post_init__(self) -> None:
         check_numbers(self)
+        said = {"kl": "kl_coef", "overlong": "overlong_buffer", "lam": "gae_lambda"}
         for name in ("clip_low", "clip_high", "kl", "overlong", "critic_lr", "full_credit"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
-                raise ReachlabError(f"{name}={value} must be 0 or more")
+                raise ReachlabError(f"{said.get(name, name)}={value} must be 0 or more")
         if self.overlong is not None and self.overlong > 1:
-            raise ReachlabError(f"overlong={self.overlong} is a share of max_tokens: 0 to 1")
+            raise ReachlabError(f"overlong_buffer={self.overlong} is a share of max_tokens: 0 to 1")
         for name in ("gamma", "lam"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ReachlabError(f"{name}={getattr(self, name)} must lie in 0 to 1")
+                raise ReachlabError(f"{said.get(name, name)}={getattr(self, name)} must lie in 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +69,13 @@ class SelectionConfig:
     rule: RuleName = "none"
     """Which rollouts of a problem are kept; max_variance is PODS."""
     keep: int = 0
-    """How many (m); 0 keeps all."""
-    normalise: Literal["kept", "all"] = "kept"
+    """Rollouts of a problem that are learned from (m); 0 keeps all."""
+    normalise: Annotated[Literal["kept", "all"], arg(name="advantage-normalisation")] = "kept"
     """Which rollouts an advantage's baseline and deviation are taken over."""
     random_keep: int = 0
     """Of the kept rollouts, this many are drawn by lot and all are weighted so that the gradient is that of all
-    rollouts, unbiased; 0 does not weight. Needs --normalise all."""
+    rollouts, unbiased; 0 does not weight. Needs
+    --advantage-normalisation all."""
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -82,7 +86,7 @@ class BudgetConfig:
     """Which rollouts are generated."""
 
     rollouts: int = 0
-    """Rollouts a problem may get (n); 0 takes the recipe's."""
+    """Rollouts a problem may get (n), the size of its group; 0 takes the recipe's."""
     budget: BudgetName = "all"
     """all: n at once. waves: a problem stops when no further rollout could improve its kept subset. pilot_commit
     (arXiv 2605.26606): a pilot estimates the success rate, problems outside a band get no more and are left out."""
@@ -143,7 +147,7 @@ class RLConfig:
     task: str
     """The task whose training problems are tried and whose verifier gives the reward."""
     out: str = ""
-    """Run folder; the model ends up in its model/."""
+    """Run folder; the model ends up in its model/. Only --advise does without."""
     reward: str = ""
     """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score. random: a
     fair coin a rollout, whatever it says; a control (arXiv 2506.10947)."""
@@ -154,11 +158,11 @@ class RLConfig:
     """Of the rollouts, and of the policy that is optimized."""
     max_tokens: int = 0
     """Longest rollout; 0 takes 256, or what the model's positions leave."""
-    updates: int = 1
+    updates: Annotated[int, arg(name="minibatches")] = 1
     """Optimizer updates a pass over the step's rollouts, each on its share of the problems."""
     epochs: int = 1
     """Passes over the step's rollouts. From the second update on, clipping matters."""
-    pass_tokens: int = 8192
+    pass_tokens: Annotated[int, arg(name="micro-batch-tokens")] = 8192
     """Tokens in one forward and backward pass; the gradient does not depend on it."""
     guard: float = 0.5
     """Stop when a step moves the policy by more nats a token (KL) than this; 0 does not look. It takes a pass over one
@@ -181,15 +185,15 @@ class RLConfig:
         for name in ("prompts", "max_tokens"):
             if getattr(self, name) < 0:
                 raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more, or 0 (chosen for you)")
-        for name in ("updates", "epochs", "pass_tokens"):
+        for name, said in (("updates", "minibatches"), ("epochs", "epochs"), ("pass_tokens", "micro_batch_tokens")):
             if getattr(self, name) < 1:
-                raise ReachlabError(f"{name}={getattr(self, name)} must be 1 or more")
+                raise ReachlabError(f"{said}={getattr(self, name)} must be 1 or more")
         if not 0 <= self.guard < float("inf"):
             raise ReachlabError(f"guard={self.guard} must be 0 (off) or more")
         if not 0 < self.temperature < float("inf"):
             raise ReachlabError(f"temperature={self.temperature} must be above 0: greedy rollouts teach nothing")
         if self.prompts % self.updates:
-            raise ReachlabError(f"prompts={self.prompts} must be a multiple of updates={self.updates}")
+            raise ReachlabError(f"prompts={self.prompts} must be a multiple of minibatches={self.updates}")
         self._check_selection()
 
     def _check_selection(self) -> None:
@@ -204,9 +208,13 @@ class RLConfig:
         if self.selection.random_keep < 0 or (self.keep and self.selection.random_keep > self.keep):
             raise ReachlabError(f"random_keep={self.selection.random_keep} must be 0 to keep={self.keep}")
         if self.selection.random_keep and self.selection.normalise != "all":
-            raise ReachlabError("--random-keep makes the gradient that of all rollouts: add --normalise all")
+            raise ReachlabError(
+                "--random-keep makes the gradient that of all rollouts: add --advantage-normalisation all"
+            )
         if not budget.draws_all and self.selection.normalise == "all":
-            raise ReachlabError(f"--normalise all needs all rollouts, and --budget {budget.name} does not draw all")
+            raise ReachlabError(
+                f"--advantage-normalisation all needs all rollouts, and --budget {budget.name} does not draw all"
+            )
         budget.check(self.budget, rule)
 
     @property

@@ -180,7 +180,7 @@ class RLTrainer:
         if not punished:
             return []
         return [
-            f"{punished} of {len(lengths)} right answers of the task's own solver are so long that --overlong "
-            f"{share:g} punishes them, which teaches answers that are short and wrong; raise --max-tokens, or lower "
-            "--overlong"
+            f"{punished} of {len(lengths)} right answers of the task's own solver are so long that "
+            f"--overlong-buffer {share:g} punishes them, which teaches answers that are short and wrong; raise "
+            "--max-tokens, or lower --overlong-buffer"
         ]

@@ -31,7 +31,7 @@ from reachlab.studies.own.stages import own_stages
 from reachlab.studies.own.telling import describe, hours_up, in_hours, print_plan
 from reachlab.studies.own.words import controlled, verdicts
 from reachlab.studies.stages import at_once, check_study, pinned, run_stages
-from reachlab.tasks.base import Split, Task
+from reachlab.tasks.base import Split, Task, empty_split
 from reachlab.tasks.registry import load_task
 
 WIDTH = 4
@@ -132,7 +132,7 @@ def _held_out(config: OwnConfig) -> int:
     task = load_task(config.test_task or config.task)
     found = _distinct(task, "all" if config.test_task and task.finite else "test", config.seed)
     if not found:
-        raise ReachlabError(f"{task.spec}: no held-out problem; name a --test-task")
+        raise ReachlabError(f"{empty_split(task, 'test')}: none is held out; name a --test-task")
     return found
 
 
