@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import tyro
 
-from reachlab.cli import comparing, measures, moe, samples, studies, training
+from reachlab.cli import comparing, measures, moe, samples, serving, studies, training
 from reachlab.cli.output import remark
 from reachlab.errors import ReachlabError
 
@@ -31,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "perplexity": measures.perplexity,
     "compare": comparing.compare,
     "report": comparing.report,
+    "serve": serving.serve,
     "power": comparing.power,
     "study": studies.study,
 }
