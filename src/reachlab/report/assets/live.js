@@ -95,8 +95,8 @@
   // -- how the runs stand -------------------------------------------------------------------------------------------
 
   const now = element("p", { role: "status" }), alarm = element("p", { class: "alert", role: "alert" });
-  const runs = element("ul"), seen = element("p", { class: "note" });
-  document.querySelector(".top").after(element("section", { class: "live", "aria-label": "The runs now" }, now, alarm, runs, seen));
+  const runs = element("ul"), seen = element("summary", { class: "note" }), folded = element("details", {}, seen, runs);
+  document.querySelector(".top").after(element("section", { class: "live", "aria-label": "The runs now" }, now, alarm, folded));
 
   const words = () => {
     if (!state) return "Asking how the runs stand.";
@@ -126,14 +126,15 @@
       bar.value = Math.min(run.done, bar.max);
       put(text, line(run));
     });
-    put(seen, looked ? `Looked at ${clock(looked)}.` : "");
+    put(seen, looked ? `${number(standing.length)} ${standing.length === 1 ? "run" : "runs"}, looked at ${clock(looked)}` : "The runs");
   };
   const look = async () => {
     const answer = await ask("state", { headers: tag ? { "If-None-Match": tag } : {} });
     looked = Number(answer.headers.get("Last-Look"));
     if (answer.status !== 304) {
-      tag = answer.headers.get("ETag");
       state = await answer.json();
+      if (!tag) folded.open = state.runs.length < 5 && !state.runs.every((run) => run.finished);
+      tag = answer.headers.get("ETag");
       shape ??= state.version === version ? state.shape : undefined;
       if (shape !== undefined && state.shape !== shape) location.reload(); // other models: other columns, keys, figures
       else if (state.version !== version) {
