@@ -1,8 +1,15 @@
-"""The report of 8 models x 500 problems x 1,024 samples: time and memory to write it, its size, time to open it.
+"""The report of a large comparison: time and memory to write it, its size, time to open it.
 
-The runs are made here: answers of 600 to 2,400 characters of arithmetic in words, about 6 GB of text, in parts of 8,192
-samples. The page is opened in headless chromium from the disk, offline, a fresh browser each time; without playwright
-or chromium that half is left out. Run: python benchmarks/bench_report.py [--models 8] [--problems 500] [--samples 1024]
+The runs are made here, answers of arithmetic in words, in parts of 8,192 samples, in one of four shapes:
+
+    usual   8 models x 500 problems x 1,024 samples of 600 to 2,400 characters, about 6 GB of text
+    short   as many samples of 30 to 120 characters
+    long    2 models x 500 problems x 100 samples of 20,000 characters
+    many    1 model x 20,000 problems x 8 samples of 30 to 120 characters
+
+The page is opened in headless chromium from the disk, offline, a fresh browser each time; without playwright or
+chromium that half is left out. Run: python benchmarks/bench_report.py [SHAPE] [--models 8] [--problems 500] [--samples
+1024] [--characters 600 2400]
 """
 
 import argparse
@@ -19,17 +26,26 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from reachlab.boundary.compare import compare
 from reachlab.report.page import write_report
 from reachlab.runs import RunFolder
 from reachlab.store.columns import LATER, SCHEMA
+from reachlab.store.parts import write_parquet
 from reachlab.store.samples import SampleStore
 from reachlab.types import Problem
 from timing import machine
 
+SHAPES = {
+    "usual": (8, 500, 1024, (600, 2_400)),
+    "short": (8, 500, 1024, (30, 120)),
+    "long": (2, 500, 100, (20_000, 20_001)),
+    "many": (1, 20_000, 8, (30, 120)),
+}
+"""Models, problems, samples of each, characters of a sample."""
 PART = 8_192
+POOL = 30_000_000
+"""Characters of the different texts of a run; 20,000 texts at most."""
 OPENINGS = 5
 WORDS = (
     "so then we have the first number plus second which gives let me check that again because it does not look right "
@@ -38,10 +54,10 @@ WORDS = (
 )
 
 
-def texts(count: int, rng: np.random.Generator) -> list[str]:
-    """Long answers that shrink as prose does, not as one phrase repeated."""
+def texts(characters: tuple[int, int], rng: np.random.Generator) -> list[str]:
+    """Answers that shrink as prose does, not as one phrase repeated."""
     found, known = [], WORDS.split()
-    for length in rng.integers(120, 480, count):
+    for length in rng.integers(*characters, min(20_000, POOL // characters[1])) // 5:
         words = rng.choice(known, length).tolist()
         for at in range(0, length, 6):
             a, b = rng.integers(2, 99, 2)
@@ -50,7 +66,7 @@ def texts(count: int, rng: np.random.Generator) -> list[str]:
     return found
 
 
-def make_run(folder: Path, rate_P: np.ndarray, samples: int, seed: int) -> RunFolder:
+def make_run(folder: Path, rate_P: np.ndarray, samples: int, characters: tuple[int, int], seed: int) -> RunFolder:
     rng = np.random.default_rng(seed)
     run = RunFolder(folder)
     run.claim("sample", {"task": "countdown,numbers=4", "samples": samples, "decoding": {"temperature": 1.0}})
@@ -60,9 +76,8 @@ def make_run(folder: Path, rate_P: np.ndarray, samples: int, seed: int) -> RunFo
     store.write_problems(
         [Problem(id=i, prompt=p, answer={"target": p[-4:-1]}) for i, p in zip(ids, prompts, strict=True)]
     )
-    pool = pa.array(texts(20_000, rng))
+    pool = pa.array(texts(characters, rng))
     row_N = np.arange(len(ids) * samples)
-    (folder / "samples").mkdir()
     for number, start in enumerate(range(0, len(row_N), PART)):
         at_N = row_N[start : start + PART]
         p_N, n_N = at_N // samples, at_N % samples
@@ -81,17 +96,17 @@ def make_run(folder: Path, rate_P: np.ndarray, samples: int, seed: int) -> RunFo
         }
         arrays = [pa.array(columns.get(f.name, [None] * len(at_N)), f.type) for f in (*SCHEMA, *LATER)]
         table = pa.Table.from_arrays(arrays, schema=pa.schema([*SCHEMA, *LATER]))
-        pq.write_table(table, folder / f"samples/part-{number:05d}.parquet", compression="zstd")
+        run.write(f"samples/part-{number:05d}.parquet", write_parquet(table))
     return run
 
 
-def make_runs(root: Path, models: int, problems: int, samples: int) -> list[RunFolder]:
+def make_runs(root: Path, models: int, problems: int, samples: int, characters: tuple[int, int]) -> list[RunFolder]:
     rng = np.random.default_rng(0)
     base_P = rng.beta(0.3, 2.0, problems) * (rng.random(problems) < 0.9)
     runs = []
     for i in range(models):
         sharper_P = np.where(base_P > 0.01 * i, np.clip(base_P * (1 + i), 0, 0.97), base_P * 0.1)
-        runs.append(make_run(root / f"model-{i}", sharper_P, samples, i))
+        runs.append(make_run(root / f"model-{i}", sharper_P, samples, characters, i))
     return runs
 
 
@@ -180,30 +195,35 @@ def opened(page: Path, place: str, wait: str) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--models", type=int, default=8)
-    parser.add_argument("--problems", type=int, default=500)
-    parser.add_argument("--samples", type=int, default=1024)
+    parser.add_argument("shape", nargs="?", choices=SHAPES, default="usual")
+    parser.add_argument("--models", type=int)
+    parser.add_argument("--problems", type=int)
+    parser.add_argument("--samples", type=int)
+    parser.add_argument("--characters", type=int, nargs=2)
     parser.add_argument("--keep", help="folder for the runs and the page; default a temporary one")
     parser.add_argument("--write", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.write:
         write(*map(Path, args.write))
         return
+    models, problems, samples, characters = SHAPES[args.shape]
+    models, problems, samples = args.models or models, args.problems or problems, args.samples or samples
+    characters = tuple(args.characters or characters)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(args.keep or temporary)
         runs, page = root / "runs", root / "report.html"
         if not runs.exists():
-            make_runs(runs, args.models, args.problems, args.samples)
+            make_runs(runs, models, problems, samples, characters)
         size = sum(f.stat().st_size for f in runs.rglob("*.parquet"))
         print(machine(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))))
-        print(f"{args.models} models x {args.problems} problems x {args.samples} samples, {size / 2**30:.2f} GiB")
+        print(f"{models} models x {problems} problems x {samples} samples, {size / 2**30:.2f} GiB")
         subprocess.run([sys.executable, __file__, "--write", runs, page], check=True)
         print(f"  the page                     {page.stat().st_size / 1e6:8.2f} MB")
         if not shutil.which("chromium"):
             print("  no chromium here: not opened")
             return
         plain = [opened(page, "", "html[data-ready=true]") for _ in range(OPENINGS)]
-        link = f"#problems?problem=p{args.problems // 2:03d}"
+        link = f"#problems?problem=p{problems // 2:03d}"
         linked = [opened(page, link, "dialog[open] pre") for _ in range(OPENINGS)]
         for name, runs_of, key in (
             ("first screen, curves too", plain, "paint"),

@@ -25,7 +25,7 @@ FLOORS = {
     "pairing": 3.5,
     **dict.fromkeys(("sampling", "imports", "exports"), 3.75),
     **dict.fromkeys(("training", "report"), 4),
-    "regime": 4.5,
+    **dict.fromkeys(("regime", "serve"), 4.5),
     "studies": 5,
     "checks": 5.5,
     "cli": 6,
@@ -33,7 +33,7 @@ FLOORS = {
 }
 ROOT = Path(reachlab.__file__).parent
 MODULES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
-HEAVY = {"torch", "transformers", "plotly", "reasoning_gym", "math_verify", "pandas"}
+HEAVY = {"torch", "transformers", "plotly", "reasoning_gym", "math_verify", "pandas", "starlette", "uvicorn"}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

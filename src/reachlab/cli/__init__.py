@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
-from reachlab.cli import comparing, measures, moe, samples, studies, training
+from reachlab.cli import comparing, measures, moe, samples, serving, studies, training
 from reachlab.cli.help import ASKED, help_of, help_of_group, overview
 from reachlab.cli.output import remark
 from reachlab.errors import ReachlabError
@@ -33,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "perplexity": measures.perplexity,
     "compare": comparing.compare,
     "report": comparing.report,
+    "serve": serving.serve,
     "power": comparing.power,
     "study": studies.study,
 }

@@ -1,6 +1,6 @@
 """Commands that hold models against each other: compare, report, power."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from tyro.conf import OmitArgPrefixes as Flat
 from reachlab.cli.output import print_json, print_meaning, remark
 from reachlab.errors import ReachlabError
 from reachlab.limits import RESAMPLING, check_numbers
+from reachlab.runs import RunFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +85,8 @@ def compare(config: Flat[CompareCommand]) -> None:
     from reachlab.report.memory_table import print_memories
     from reachlab.report.tables import print_comparison
 
-    comparison, compared = _compare(config.compare)
-    memories = _memories(config.compare, comparison, compared)
+    comparison, compared = compare_models(config.compare)
+    memories = read_completions(config.compare, comparison, compared)
     differing = [] if compared is None else conditions(compared.matched.stores, compared.names)
     if config.json:
         print_json(_document(comparison, compared, differing, memories))
@@ -93,7 +94,7 @@ def compare(config: Flat[CompareCommand]) -> None:
     print_comparison(comparison)
     print_meaning("compare" if comparison.pairs else "one")
     print_conditions(differing)
-    print_memories(memories)
+    printread_completions(memories)
 
 
 def _document(comparison: Any, compared: Any, differing: Sequence[Any], memories: Sequence[Any]) -> dict[str, Any]:
@@ -135,14 +136,14 @@ def report(config: Flat[ReportCommand]) -> None:
     if config.compare.matrix:
         raise ReachlabError("report: a page shows samples, which tables do not hold; `reachlab compare --matrix` does")
     check_page(config.out)
-    comparison, compared = _compare(config.compare)
+    comparison, compared = compare_models(config.compare)
     page = write_report(
         comparison,
         compared.stores,
         config.out,
         title=config.title,
         notes=compared.matched.remarks,
-        memories=_memories(config.compare, comparison, compared),
+        memories=read_completions(config.compare, comparison, compared),
     )
     print(page)
 
@@ -202,7 +203,11 @@ def power(config: Flat[PowerCommand]) -> None:
 
 
 def _models(
-    runs: tuple[str, ...], matrix: tuple[str, ...], match: Literal["id", "question", "unchecked"]
+    runs: tuple[str, ...],
+    matrix: tuple[str, ...],
+    match: Literal["id", "question", "unchecked"],
+    say: Callable[[str], None] = remark,
+    folder: Callable[[str], RunFolder] = RunFolder,
 ) -> tuple[list[Any], Any]:
     """The models as recipes, and where they came from (`Compared`); tables have no runs. Remarks are told."""
     from reachlab.boundary.recipe import Recipe
@@ -217,17 +222,19 @@ def _models(
         return [Recipe.of(outcomes) for outcomes in read_matrices(matrix)], None
     from reachlab.pairing.compared import read_compared
 
-    compared = read_compared(runs, match)
+    compared = read_compared(runs, match, folder)
     for said in compared.matched.remarks:
-        remark(said)
+        say(said)
     return list(compared.recipes), compared
 
 
-def _compare(config: CompareConfig) -> tuple[Any, Any]:
+def compare_models(
+    config: CompareConfig, say: Callable[[str], None] = remark, folder: Callable[[str], RunFolder] = RunFolder
+) -> tuple[Any, Any]:
     """The comparison, and what was compared (`Compared`, None of tables)."""
     from reachlab.boundary.compare import compare
 
-    recipes, compared = _models(config.runs, config.matrix, config.match)
+    recipes, compared = _models(config.runs, config.matrix, config.match, say, folder)
     clusters = None
     if config.cluster:
         from reachlab.pairing.clusters import read_clusters
@@ -247,17 +254,17 @@ def _compare(config: CompareConfig) -> tuple[Any, Any]:
     )
     for model in comparison.models if compared is None else ():
         if left := model.not_shared:
-            remark(f"{model.name}: {left:,} of its problems left out, which another table lacks")
+            say(f"{model.name}: {left:,} of its problems left out, which another table lacks")
         if left := model.not_scored:
-            remark(f"{model.name}: of the shared problems {left:,} without a scored sample, left out for all")
+            say(f"{model.name}: of the shared problems {left:,} without a scored sample, left out for all")
     return comparison, compared
 
 
-def _memories(config: CompareConfig, comparison: Any, compared: Any) -> Any:
+def read_completions(config: CompareConfig, comparison: Any, compared: Any) -> Any:
     """How the compared models complete questions, where runs say."""
     if not config.memory:
         return []
     from reachlab.report.memory_table import read_memories
 
     models = [(model.name, stores) for model, stores in zip(comparison.models, compared.stores, strict=True)]
-    return read_memories(config.memory, models, comparison.problem_ids, config.level)
+    return readread_completions(config.memory, models, comparison.problem_ids, config.level)

@@ -6,7 +6,7 @@ NAME=RUN,RUN   several runs of one recipe, which differ in their seeds
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reachlab.boundary.recipe import Recipe
@@ -41,21 +41,22 @@ class Compared:
     names: tuple[str, ...]
 
 
-def parse_model(text: str) -> Given:
+def parse_model(text: str, folder: Callable[[str], RunFolder] = RunFolder) -> Given:
     """A model from what a user wrote; a folder that is there is meant as it stands, whatever signs its name has.
+    `folder` opens one.
 
     Raises:
         ReachlabError: an empty name of a run, or a run twice.
     """
     named = NAMED.fullmatch(text)
     if named is None or _is_run(text):
-        return Given(name="", runs=(RunFolder(text),))
+        return Given(name="", runs=(folder(text),))
     paths = [named[2]] if _is_run(named[2]) else named[2].split(",")
     if not all(path.strip() for path in paths):
         raise ReachlabError(f"{text}: a run's name is empty; write NAME=RUN,RUN")
     if len(set(paths)) < len(paths):
         raise ReachlabError(f"{text}: names a run twice; a recipe's runs are different ones")
-    return Given(name=named[1].strip(), runs=tuple(map(RunFolder, paths)))
+    return Given(name=named[1].strip(), runs=tuple(map(folder, paths)))
 
 
 def _is_run(path: str) -> bool:
@@ -82,15 +83,17 @@ def _check_run(folder: RunFolder) -> None:
     raise ReachlabError(f"{folder.url}: not a run of samples (no problems.jsonl)")
 
 
-def read_compared(texts: Sequence[str], match: Match = "id") -> Compared:
-    """Read all models' runs.
+def read_compared(
+    texts: Sequence[str], match: Match = "id", folder: Callable[[str], RunFolder] = RunFolder
+) -> Compared:
+    """Read all models' runs; `folder` opens one.
 
     Raises:
         ReachlabError: no model, a run under two models, or as of `match_runs`.
     """
     if not texts:
         raise ReachlabError("name at least one run folder")
-    models = [parse_model(text) for text in texts]
+    models = [parse_model(text, folder) for text in texts]
     folders = [run for model in models for run in model.runs]
     urls = [folder.url.rstrip("/") for folder in folders]
     if twice := next((url for url in urls if urls.count(url) > 1), None):

@@ -14,10 +14,16 @@ import jinja2
 from reachlab.report.styles import shorten
 
 HERE = Path(__file__).parent / "assets"
-STYLES = ("base.css", "figures.css", "tables.css", "coverage.css", "problems.css", "reader.css", "print.css")
+STYLES = ("base.css", "figures.css", "tables.css", "coverage.css", "problems.css", "reader.css", "live.css", "print.css")
 SCRIPTS = ("blocks.js", "figures.js", "problems.js")
 FIGURES_ONLY = ("blocks.js", "figures.js")
 """Scripts of a page without samples."""
+
+
+def served(names: Iterable[str] = SCRIPTS) -> tuple[str, ...]:
+    """Scripts of a page that a server shows: live.js comes before those that change the page."""
+    first, *others = names
+    return (first, "live.js", *others)
 
 
 def css() -> str:
@@ -48,10 +54,12 @@ def template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
-def policy(scripts: Iterable[str]) -> str:
-    """A content security policy under which these scripts run and nothing else, and nothing is fetched."""
+def policy(scripts: Iterable[str], *, fetches: bool = False) -> str:
+    """A content security policy under which these scripts run and nothing else, and nothing is fetched; but for what
+    comes from where the page came from, where it `fetches`."""
     hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
+    own = "connect-src 'self'; " if fetches else ""
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
+        f"{own}base-uri 'none'; form-action 'none'"
     )

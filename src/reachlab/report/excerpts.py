@@ -23,8 +23,8 @@ from reachlab.store.parts import opened
 from reachlab.store.samples import SampleStore
 from reachlab.types import Status
 
-ROWS = 8_192
-"""Rows of text in memory at a time."""
+ROWS, BYTES = 8_192, 16_000_000
+"""Most rows of text in memory at a time, and most of their bytes."""
 NOTHING: Mapping[str, int] = MappingProxyType({})
 TEXTS = ("text", "tokens", "finish", "reason")
 
@@ -73,18 +73,26 @@ def read_excerpts(
     """
     parts = store.parts()
     rows = choose(store, parts, problem_ids, most, doubtful)
-    found: list[SampleExcerpt | None] = [None] * len(rows.problem_N)
+    by_problem: list[list[SampleExcerpt]] = [[] for _ in problem_ids]
+    for problem, one in zip(rows.problem_N.tolist(), excerpts_of(store, parts, rows, longest), strict=True):
+        chosen = doubtful.get(problem_ids[problem]) == one.sample
+        by_problem[problem].append(replace(one, doubtful=True) if chosen else one)
+    return by_problem
+
+
+def excerpts_of(store: SampleStore, parts: Sequence[str], rows: ChosenRows, longest: int) -> list[SampleExcerpt]:
+    """The samples of these rows, in their order.
+
+    Raises:
+        ReachlabError: a part that cannot be read.
+    """
+    found: dict[int, SampleExcerpt] = {}
     for number in np.unique(rows.part_N).tolist():
         at_N = np.flatnonzero(rows.part_N == number)
         at_N = at_N[np.argsort(rows.row_N[at_N])]
         for at, texts in zip(at_N.tolist(), _texts(store, parts[number], rows.row_N[at_N]), strict=True):
             found[at] = _excerpt(int(rows.sample_N[at]), STATUSES[rows.status_N[at]], texts, longest)
-    by_problem: list[list[SampleExcerpt]] = [[] for _ in problem_ids]
-    for problem, one in zip(rows.problem_N.tolist(), found, strict=True):
-        assert one is not None
-        chosen = doubtful.get(problem_ids[problem]) == one.sample
-        by_problem[problem].append(replace(one, doubtful=True) if chosen else one)
-    return by_problem
+    return [found[at] for at in range(len(rows.row_N))]
 
 
 def choose(
@@ -110,12 +118,12 @@ def choose(
         ))  # fmt: skip
     empty = np.empty(0, np.int64)
     rows = [np.concatenate(column) for column in zip(*columns, strict=True)] if columns else [empty] * 5
-    return ChosenRows(*_wanted(rows, most, np.array([doubtful.get(i, -1) for i in problem_ids], np.int64)))
+    return ChosenRows(*by_turns(rows, most, np.array([doubtful.get(i, -1) for i in problem_ids], np.int64)))
 
 
-def _wanted(rows: Sequence[np.ndarray], most: int, first_P: np.ndarray) -> list[np.ndarray]:
+def by_turns(rows: Sequence[np.ndarray], most: int, first_P: np.ndarray) -> list[np.ndarray]:
     """The first `most` of each problem: the sample `first_P`, then right and other ones by turns; a sample that two
-    parts hold counts once."""
+    parts hold counts once. `rows` are columns as of `ChosenRows`."""
 
     def ordered(*keys: np.ndarray) -> list[np.ndarray]:
         order = np.lexsort(keys[::-1])
@@ -156,12 +164,18 @@ def _texts(store: SampleStore, part: str, row_N: np.ndarray) -> Iterator[dict[st
 
 def _of_group(file: pq.ParquetFile, group: int, columns: Sequence[str], row_N: np.ndarray) -> Iterator[dict[str, Any]]:
     start = 0
-    for batch in file.iter_batches(ROWS, row_groups=[group], columns=columns):
+    for batch in file.iter_batches(rows_at_once(file, group), row_groups=[group], columns=columns):
         inside_N = row_N[(row_N >= start) & (row_N < start + len(batch))]
         yield from batch.take(pa.array(inside_N - start)).to_pylist()
         start += len(batch)
         if start > row_N[-1]:
             return
+
+
+def rows_at_once(file: pq.ParquetFile, group: int) -> int:
+    """As many rows of a row group as hold some `BYTES`, long texts or short ones."""
+    found = file.metadata.row_group(group)
+    return max(1, min(ROWS, BYTES * found.num_rows // max(1, found.total_byte_size)))
 
 
 def _excerpt(sample: int, status: Status, row: dict[str, Any], longest: int) -> SampleExcerpt:

@@ -23,6 +23,7 @@ from reachlab.measures.table import Table, cut
 from reachlab.pairing import conditions
 from reachlab.report import assets, memory_table, problem_browser, sentences, setting_tables
 from reachlab.report.blocks import packed
+from reachlab.report.content import Content, Served, plotly
 from reachlab.report.entries import Entry, Runs, measure_entries, read_entries
 from reachlab.report.figures import of_measures, of_samples, of_training
 from reachlab.report.footnotes import footnotes
@@ -61,23 +62,54 @@ def write_report(
     Raises:
         ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
     """
+    content = compose(
+        comparison, runs, title=title, extra=extra or {}, remarks=remarks, notes=notes, memories=memories
+    )
+    write_atomically(Path(out), encoded(content.html))
+    return Path(out)
+
+
+def compose(
+    comparison: Comparison,
+    runs: Sequence[Runs],
+    *,
+    title: str,
+    extra: Mapping[str, str],
+    remarks: Sequence[str],
+    notes: Sequence[str],
+    memories: Sequence[QuestionMemory],
+    served: Served | None = None,
+) -> Content:
+    """The page, as a file holds it or as a server shows it; arguments as of `write_report`.
+
+    Raises:
+        ReachlabError: as of `write_report`.
+    """
     entries = read_entries(comparison, runs)
     figures = of_samples.of_samples(comparison, entries)
     results = measure_entries(comparison, entries)
     doubtful = [run.look_at for run in results.runs]
-    sections = [*of_measures.sections(entries, results), *of_training.sections(entries)]
+    learners = [*entries, *(served.trainings if served else ())]
+    sections = [*of_measures.sections(entries, results), *of_training.sections(learners)]
     every = [*figures.values(), *(figure for section in sections for figure in section.figures)]
     summary = summarise(comparison)
     rows = {row.name: row for row in summary.rows}
-    shelf = problem_browser.shelve(entries, doubtful)
-    scripts = assets.scripts()
+    shelf = (problem_browser.listing if served else problem_browser.shelve)(entries, doubtful)
+    scripts = assets.scripts(assets.served() if served else assets.SCRIPTS)
+    blocks = {
+        "plotly": plotly(),
+        "data": packed(json.dumps({figure.id: figure.data.csv() for figure in every})),
+        "index": shelf.index,
+        **{f"pictures-{p}": block for p, block in shelf.pictures.items()},
+        **{f"chunk-{at}": block for at, block in enumerate(shelf.chunks)},
+    }
     html = assets.template("page.html").render(
         css=assets.css(),
-        policy=assets.policy([*scripts, get_plotlyjs()]),
+        policy=assets.policy([*scripts, get_plotlyjs()], fetches=served is not None),
         scripts=scripts,
-        plotly=packed(get_plotlyjs()),
+        blocks={} if served else blocks,
+        served=served,
         plots=script_json({figure.id: figure.plot for figure in every}),
-        data=packed(json.dumps({figure.id: figure.data.csv() for figure in every})),
         version=__version__,
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         title=title,
@@ -100,10 +132,9 @@ def write_report(
         shelf=shelf,
         doubtful=any(doubtful),
         sure=any(e.pair.coverage.surely_gained is not None for e in entries if e.pair),
-        tables=_tables(entries, extra or {}),
+        tables=_tables(entries, extra),
     )
-    write_atomically(Path(out), encoded(html))
-    return Path(out)
+    return Content(html=html, blocks=blocks, entries=entries, doubtful=doubtful)
 
 
 def script_json(drawn: Mapping[str, Any]) -> str:

@@ -98,6 +98,30 @@ def shelve(
     )
 
 
+def listing(entries: Sequence[Entry], doubtful: Sequence[Mapping[str, int]] = ()) -> Shelf:
+    """The list of a page whose samples a server has: every problem is a chunk of its own (`chunk_of`), not made yet.
+
+    Raises:
+        ReachlabError: a run's problems cannot be read.
+    """
+    known = {p.id: p for p in entries[0].store.problems()}
+    problems = [known[i] for i in entries[0].outcomes.problem_ids]
+    starts = list(range(len(problems)))
+    drawn = sum(int((e.outcomes.n_P + e.outcomes.unscored_P).sum()) for e in entries)
+    index = packed(_json(_index(entries, problems, starts, doubtful or [{} for _ in entries])))
+    return Shelf(index=index, chunks=(), pictures={}, stored=drawn, drawn=drawn, most=0, longest=0, cut=0, bare=0)
+
+
+def chunk_of(problem: Problem, models: Sequence[Sequence[SampleExcerpt]], longest: int) -> str:
+    """A chunk of one problem."""
+    return _json([_shown(problem, models, longest)])
+
+
+def rows_of(excerpts: Sequence[SampleExcerpt], longest: int) -> list[list[Any]]:
+    """Samples as the browser reads them, in the order of the page."""
+    return [_sample(s, longest) for s in _as_drawn(excerpts)]
+
+
 def interest(entries: Sequence[Entry]) -> list[int]:
     """Positions of the problems, those that some model gained or lost first, then by how far accuracies differ."""
     solved_P = [e.outcomes.c_P > 0 for e in entries]

@@ -49,6 +49,11 @@ def frame(store: SampleStore, problem_ids: Sequence[str], order: Sequence[int], 
     return found
 
 
+def copies(references: Sequence[str], hashes: Sequence[str]) -> list[str]:
+    """A `data:` URL of a copy of each picture, or words in its place; `hashes` are those of the run."""
+    return [_small(reference, hashes[at : at + 1]) for at, reference in enumerate(references)]
+
+
 def _small(reference: str, then: Sequence[str]) -> str:
     """A `data:` URL of a copy, or why there is none."""
     try:

@@ -52,6 +52,7 @@ class SampleStore:
 
     def __init__(self, folder: RunFolder):
         self.folder = folder
+        self._listed: tuple[bytes, list[Problem]] = (b"", [])
 
     def original(self) -> "SampleStore":
         """The run as it lies there, of which a store may be a view (`renamed.py`)."""
@@ -71,10 +72,13 @@ class SampleStore:
         """
         if not self.folder.exists("problems.jsonl"):
             raise ReachlabError(f"{self.folder.url}: not a run of samples (no problems.jsonl)")
-        listed = [read_problem(line, place) for place, line in self._lines()]
-        if len({problem.id for problem in listed}) < len(listed):
-            raise ReachlabError(f"{self.folder.file('problems.jsonl')}: holds a problem twice")
-        return listed
+        written = self.folder.read("problems.jsonl")
+        if self._listed[0] != written:  # to read the file is little beside making problems of it
+            listed = [read_problem(line, place) for place, line in self._lines()]
+            if len({problem.id for problem in listed}) < len(listed):
+                raise ReachlabError(f"{self.folder.file('problems.jsonl')}: holds a problem twice")
+            self._listed = written, listed
+        return list(self._listed[1])
 
     def spec(self) -> str:
         """The run's task, as its run.json says; nothing where it says none."""

@@ -90,6 +90,20 @@
     drawing ??= drawWaiting().catch(complain);
   }, { rootMargin: "60% 0px" });
   for (const plot of plots) near.observe(plot);
+  // A served page has new numbers (live.js), and may have new figures.
+  addEventListener("redrawn", ({ detail }) => {
+    const changed = Object.keys(detail).filter((name) => JSON.stringify(figures[name]) !== JSON.stringify(detail[name]));
+    Object.assign(figures, detail);
+    data = undefined;
+    for (const plot of document.querySelectorAll(".plot")) {
+      if (plots.includes(plot)) continue;
+      plots.push(plot);
+      near.observe(plot);
+      addTools(plot);
+    }
+    const old = [...drawn].filter((plot) => plot.isConnected && changed.includes(plot.dataset.figure));
+    if (old.length) plotly().then((library) => redraw(library, old));
+  });
 
   const drawAgain = () => plotly().then((library) => redraw(library, drawn));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAgain());
@@ -164,7 +178,7 @@
     SVG: async (plot) => save(`${plot.dataset.figure}.svg`, [await image(plot, "svg")], "image/svg+xml"),
     PNG: async (plot) => save(`${plot.dataset.figure}.png`, [await image(plot, "png")], "image/png"),
   };
-  for (const plot of plots) {
+  const addTools = (plot) => {
     const tools = document.createElement("div");
     tools.className = "tools save";
     for (const [name, way] of Object.entries(WAYS)) {
@@ -177,7 +191,8 @@
       tools.append(button);
     }
     plot.after(tools);
-  }
+  };
+  plots.forEach(addTools);
 
   for (const button of document.querySelectorAll("button[data-copy]")) {
     button.addEventListener("click", async () => {

@@ -152,10 +152,10 @@
     const left = drawn - samples.length;
     return element("div", {}, element("h4", {}, name, element("span", { class: "num" }, counts(p, m))),
       ...samples.flatMap(sample),
-      element("p", { class: "note" }, left ? `${left.toLocaleString("en")} more samples are in the run, not in this page.` : ""));
+      served.more?.({ p, m, sample, shown: samples.length, left }) ?? element("p", { class: "note" }, left ? `${left.toLocaleString("en")} more samples are in the run, not in this page.` : ""));
   };
   const fillReader = async (p) => {
-    const [problem, pictures] = await Promise.all([chunk(p), document.getElementById(`pictures-${p}`) ? unpack(`pictures-${p}`).then(JSON.parse) : []]);
+    const [problem, pictures] = await Promise.all([chunk(p), served.block || document.getElementById(`pictures-${p}`) ? unpack(`pictures-${p}`).then(JSON.parse) : []]);
     if (state.problem !== index.ids[p]) return; // already elsewhere
     const at = found.indexOf(p);
     find("#reader-h").replaceChildren("Problem ", element("code", {}, index.ids[p]));
@@ -239,6 +239,18 @@
     const wanted = read();
     if (wanted) show(wanted);
     else if (reader.open) reader.close();
+  });
+
+  // A served page has new samples (live.js): the list is read again, and who reads a problem goes on reading it.
+  addEventListener("renewed", async () => {
+    if (!index) return;
+    const shown = list.childElementCount, at = document.activeElement.closest?.(".rows") && document.activeElement.hash;
+    index = undefined;
+    opened.clear();
+    await open();
+    fill();
+    while (list.childElementCount < Math.min(shown, found.length)) extend();
+    if (at) focus([...links()].findIndex((link) => link.hash === at));
   });
 
   const wanted = read();

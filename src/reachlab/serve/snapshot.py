@@ -1,0 +1,246 @@
+"""What a server shows of one state of the runs: the page, the blocks that its scripts ask for, and where samples are."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+from plotly.offline import get_plotlyjs
+
+from reachlab import __version__
+from reachlab.boundary.comparison import Comparison
+from reachlab.errors import ReachlabError
+from reachlab.measures.completions import QuestionMemory
+from reachlab.pairing.compared import Compared
+from reachlab.report import assets
+from reachlab.report.blocks import packed
+from reachlab.report.content import Served, plotly
+from reachlab.report.entries import Entry
+from reachlab.report.excerpts import SampleExcerpt
+from reachlab.report.figures import of_training
+from reachlab.report.lineage import Training
+from reachlab.report.page import compose, script_json
+from reachlab.report.problem_browser import chunk_of, rows_of
+from reachlab.report.problem_pictures import copies
+from reachlab.report.styles import Style
+from reachlab.runs import RunFolder
+from reachlab.serve.rows import RowsReader, RunRows
+from reachlab.store.samples import SampleStore
+from reachlab.types import Problem
+
+PAGE = 20
+"""Most samples that one answer holds."""
+ROOM = 400_000
+"""Characters after which an answer ends; a sample is in it whole, or not at all."""
+LONGEST = 2_000_000
+"""Characters of a sample's text, at most."""
+
+Compare = Callable[[tuple[str, ...]], tuple[Comparison, Compared, Sequence[QuestionMemory]]]
+"""Compares the models that are named so, as `reachlab report` does."""
+Learners = Sequence[tuple[str, RunFolder]]
+"""Training runs of which there are no samples, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """A training run of which there are curves and no samples, as the figures of training take it."""
+
+    name: str
+    style: Style
+    trainings: Sequence[Training]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModelRows:
+    """A model's samples: the rows of its runs, and of some problems a sample whose verdict is one to look at."""
+
+    name: str
+    runs: Sequence[RunRows]
+    doubtful: Mapping[str, int]
+
+    def count(self, problem_id: str) -> int:
+        """How many samples of a problem there are."""
+        return sum(len(run.of_problem(problem_id).row_N) for run in self.runs)
+
+    def one(self, problem_id: str, sample: int) -> list[SampleExcerpt]:
+        """The sample of a number, of the first run that has it; nothing where none does.
+
+        Raises:
+            ReachlabError: a part that cannot be read.
+        """
+        for run in self.runs:
+            rows = run.of_problem(problem_id)
+            for at in np.flatnonzero(rows.sample_N == sample).tolist():
+                return run.read(rows, at, at + 1, LONGEST)
+        return []
+
+    def samples(self, problem_id: str, start: int, most: int = PAGE, room: int = ROOM) -> list[SampleExcerpt]:
+        """At most `most` samples of a problem from a place on, run after run, and the first of these at least.
+
+        Raises:
+            ReachlabError: a part that cannot be read.
+        """
+        found: list[SampleExcerpt] = []
+        for at, run in enumerate(self.runs):
+            rows = run.of_problem(problem_id, self.doubtful.get(problem_id, -1) if at == 0 else -1)
+            while start < len(rows.row_N) and len(found) < most and room > 0:
+                # A few at a time: one may be as long as all the others.
+                end = start + min(4, most - len(found))
+                for one in run.read(rows, start, end, LONGEST):
+                    if found and one.text.length > room:
+                        return found
+                    found.append(one)
+                    room -= one.text.length
+                start = end
+            start = max(0, start - len(rows.row_N))
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Snapshot:
+    """One state of the runs. Pages of one `shape` have the same parts, and one becomes the other while it is read."""
+
+    version: str
+    shape: str
+    html: str
+    blocks: Mapping[str, bytes]
+    models: Sequence[ModelRows] = ()
+    problems: Sequence[Problem] = ()
+    stores: Sequence[SampleStore] = ()
+
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """Where each problem is among `problems`, by id."""
+        return {problem.id: at for at, problem in enumerate(self.problems)}
+
+    @cached_property
+    def hashes(self) -> Mapping[str, Sequence[str]]:
+        """Of problems with pictures, the hashes of these as they were when the run was drawn."""
+        return self.stores[0].image_hashes() if any(problem.images for problem in self.problems) else {}
+
+    def block(self, name: str) -> bytes | str | None:
+        """A block, packed or as text; None: there is none of that name.
+
+        Raises:
+            ReachlabError: a run that cannot be read.
+        """
+        if name in self.blocks:
+            return self.blocks[name]
+        kind, _, number = name.partition("-")
+        if not number.isascii() or not number.isdecimal() or len(number) > 9 or int(number) >= len(self.problems):
+            return None
+        problem = self.problems[int(number)]
+        if kind == "pictures":
+            return json.dumps(copies(problem.images, self.hashes.get(problem.id, ())))
+        if kind != "chunk":
+            return None
+        room = max(1, ROOM // len(self.models))
+        return chunk_of(problem, [model.samples(problem.id, 0, 8, room) for model in self.models], LONGEST)
+
+    def samples(self, model: int, problem: int, start: int, only: int | None = None) -> dict[str, Any] | None:
+        """More samples of a problem, and how many come after these; or `only` the one of this number. None: no such
+        model or problem.
+
+        Raises:
+            ReachlabError: a run that cannot be read.
+        """
+        if model >= len(self.models) or problem >= len(self.problems):
+            return None
+        rows, problem_id = self.models[model], self.problems[problem].id
+        if only is not None:
+            return {"samples": rows_of(rows.one(problem_id, only), LONGEST), "left": 0}
+        found = rows.samples(problem_id, start)
+        return {"samples": rows_of(found, LONGEST), "left": max(0, rows.count(problem_id) - start - len(found))}
+
+
+def of_samples(
+    version: str, title: str, compare: Compare, ready: Sequence[str], learners: Learners, reader: RowsReader,
+    stamps: Mapping[str, str],
+) -> Snapshot:  # fmt: skip
+    """The page of a comparison.
+
+    Args:
+        version: the state's name. title: the page's heading. compare: makes the comparison. ready: the models to
+            compare, as a user names them. learners: training runs to show beside them. reader: reads where samples
+            are. stamps: of a part's path, which state of it lies there.
+
+    Raises:
+        ReachlabError: the models cannot be compared, or a run cannot be read.
+    """
+    comparison, compared, memories = compare(tuple(ready))
+    trainings = _learners(learners, len(comparison.models))
+    content = compose(
+        comparison,
+        compared.stores,
+        title=title,
+        extra={},
+        remarks=(),
+        notes=compared.matched.remarks,
+        memories=memories,
+        # What the figures of training take of a model, these have.
+        served=Served(version=version, trainings=cast("list[Entry]", trainings)),
+    )
+    stores = {model.name: runs for model, runs in zip(comparison.models, compared.stores, strict=True)}
+    rows = iter(reader.read([store for entry in content.entries for store in stores[entry.name]], stamps))
+    models = [
+        ModelRows(name=entry.name, runs=[next(rows) for _ in stores[entry.name]], doubtful=doubtful)
+        for entry, doubtful in zip(content.entries, content.doubtful, strict=True)
+    ]
+    base = content.entries[0]
+    known = {problem.id: problem for problem in base.store.problems()}
+    return Snapshot(
+        version=version,
+        shape=_shape("samples", [entry.name for entry in content.entries], [one.name for one in trainings]),
+        html=content.html,
+        blocks={name: base64.b64decode(block) for name, block in content.blocks.items()},
+        models=models,
+        problems=[known[problem_id] for problem_id in base.outcomes.problem_ids],
+        stores=[base.store],
+    )
+
+
+def of_training_runs(version: str, title: str, learners: Learners, said: Sequence[str]) -> Snapshot:
+    """The page while there is nothing to compare: what is waited for, and training curves."""
+    trainings = _learners(learners, 0)
+    sections = of_training.sections(cast("list[Entry]", trainings))
+    figures = [figure for section in sections for figure in section.figures]
+    scripts = assets.scripts(assets.served(assets.FIGURES_ONLY))
+    html = assets.template("waiting.html").render(
+        css=assets.css(),
+        policy=assets.policy([*scripts, get_plotlyjs()], fetches=True),
+        scripts=scripts,
+        plots=script_json({figure.id: figure.plot for figure in figures}),
+        version=__version__,
+        served=version,
+        title=title,
+        said=said,
+        sections=sections,
+    )
+    data = packed(json.dumps({figure.id: figure.data.csv() for figure in figures}))
+    blocks = {"plotly": plotly(), "data": data}
+    return Snapshot(
+        version=version,
+        shape=_shape("waiting", [], [one.name for one in trainings]),
+        html=html,
+        blocks={name: base64.b64decode(block) for name, block in blocks.items()},
+    )
+
+
+def _learners(named: Sequence[tuple[str, RunFolder]], first: int) -> list[Learner]:
+    """Training runs as models with a style of their own each, behind the `first` ones."""
+    found = []
+    for at, (name, folder) in enumerate(named):
+        try:
+            training = Training(folder, folder.read_json("run.json"))
+        except ReachlabError:  # taken away since it was looked at
+            continue
+        found.append(Learner(name=name, style=Style(first + at), trainings=[training]))
+    return found
+
+
+def _shape(*parts: object) -> str:
+    return hashlib.blake2b(repr(parts).encode(errors="replace"), digest_size=8).hexdigest()
