@@ -137,8 +137,8 @@ LAST = (
 
 FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Ask and draw", ("tasks", "sample", "import", "export", "reference", "verify")),
-    ("Train", ("pretrain", "distill", "rl")),
-    ("Compare", ("compare", "report", "power")),
+    ("Train", ("pretrain", "distill", "rl", "merge")),
+    ("Compare", ("compare", "report", "serve", "power")),
     ("Measure", ("measures", "chance", "entropy", "score", "perplexity", "moe")),
     ("All of it in one command", ("study",)),
 )

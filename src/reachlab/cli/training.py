@@ -78,7 +78,7 @@ class MergeConfig:
     """An adapter, and where the merged checkpoint goes."""
 
     adapter: tyro.conf.Positional[str]
-    """Folder of an adapter of PEFT (adapter_config.json, adapter_model.safetensors)."""
+    """Folder of an adapter, as PEFT saves it."""
     base: str = ""
     """The model under it, a folder or ORG/NAME of the hub; nothing: the one that the adapter names."""
     out: str
