@@ -10,6 +10,7 @@ import glob
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import tempfile
@@ -208,7 +209,8 @@ class RunFolder:
             if changed:
                 raise ReachlabError(
                     f"{self.url} holds a run with another configuration: {'; '.join(changed)}. "
-                    "Give the same settings to go on with it, or another --out"
+                    "Give the same settings to go on with it, or another --out; or start afresh: "
+                    f"{'rm -r ' + shlex.quote(self.url) if self.is_local else 'delete the folder'}"
                 )
             self.sweep()
             self.claimed = True

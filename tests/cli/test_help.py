@@ -7,14 +7,13 @@ from collections.abc import Callable
 import pytest
 import tyro
 from tests.conftest import Command
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import ROOT, every_example
 from tests.docs.test_parsed import ALL, parse, silent
 
 from reachlab.cli import COMMANDS, help_for, moe
 from reachlab.cli.headings import CLASSES, EVERYDAY, FAMILIES, HEADINGS, LAST, ORDER
-from reachlab.cli.help import examples_of, first_sentence, help_of, sections
+from reachlab.cli.help import first_sentence, help_of, sections
 from reachlab.cli.options import configuration, options_of
-from reachlab.cli.studies import EXAMPLES
 from reachlab.studies import STUDIES
 
 PLAIN = {name: command for name, command in ALL.items() if name != "study"}
@@ -88,13 +87,6 @@ def test_values_and_defaults_are_said_shortly() -> None:
     assert "--watch, --no-watch" in said
     assert "(default: on)" in said
     assert "--advise, --no-advise" not in said
-
-
-def every_example() -> list[tuple[str, str]]:
-    said = {name: command.__doc__ or "" for name, command in COMMANDS.items()}
-    said |= {f"moe {name}": text for name, text in moe.said().items()}
-    found = [(name, line) for name, text in said.items() for line in examples_of(text)]
-    return found + [(f"study {name}", f"reachlab {line}") for name, lines in EXAMPLES.items() for line in lines]
 
 
 def test_every_command_has_an_example() -> None:

@@ -9,6 +9,10 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reachlab.cli import COMMANDS, moe
+from reachlab.cli.help import examples_of
+from reachlab.cli.studies import EXAMPLES
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 MARKDOWN = [*PAGES, ROOT / "LOG.md"]
@@ -73,3 +77,11 @@ def words_of(command: str) -> list[str]:
     """The words behind `reachlab`; none where it is another program."""
     started = REACHLAB.match(command)
     return shlex.split(command[started.end() :].partition(" > ")[0]) if started else []
+
+
+def every_example() -> list[tuple[str, str]]:
+    """The commands that `--help` shows, each with the command that shows it."""
+    said = {name: command.__doc__ or "" for name, command in COMMANDS.items()}
+    said |= {f"moe {name}": text for name, text in moe.said().items()}
+    found = [(name, line) for name, text in said.items() for line in examples_of(text)]
+    return found + [(f"study {name}", f"reachlab {line}") for name, lines in EXAMPLES.items() for line in lines]

@@ -4,14 +4,17 @@ import functools
 import json
 import re
 from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import tyro
 from accelerate.commands.launch import launch_command_parser
-from tests.docs.blocks import NEEDS, PAGES, REACHLAB, ROOT, Block, blocks, words_of
+from tests.docs.blocks import NEEDS, PAGES, REACHLAB, ROOT, Block, blocks, every_example, words_of
 
 from reachlab.cli import COMMANDS
 from reachlab.cli.moe import moe_families, moe_inspect
+from reachlab.studies import STUDIES
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 SHOWN = [(block, command) for block in BLOCKS for command in block.commands]
@@ -25,6 +28,8 @@ OTHERS = (
 SERVERS = (".venv-vllm/bin/vllm serve ", ".venv-vllm/bin/ray start ")
 NOT_HERE = ("MODEL", "TASK", "BIGGER", " Qwen/", " models/", "--device cuda", ".venv-vllm", "sglang", "ray start")
 """What stands in commands that cannot be run here."""
+RUN = re.compile(r"(?:^|=|,)(runs/[\w/.-]+)")
+"""A run's folder in a word of a command."""
 
 
 def silent(command: Callable[..., None]) -> Callable[..., None]:
@@ -70,16 +75,45 @@ def test_what_cannot_be_run_here_says_so(block: Block) -> None:
     assert bool(absent) == bool(block.needs), f"{block.place}: {absent} and {block.needs!r}"
 
 
+def out_of(words: list[str]) -> str:
+    """The folder that a command fills, said or not; nothing where it fills none, or a file."""
+    if words[0] in ("report", "export", "moe"):
+        return ""
+    if "--out" in words:
+        return words[words.index("--out") + 1]
+    if words[:2] == ["study", "checkpoints"]:
+        return f"{words[words.index('--run') + 1]}-checkpoints"
+    studies = {study.name: study.config for study in STUDIES}
+    usual = (
+        {f.name: f.default for f in fields(studies[words[1]])} if words[0] == "study" and words[1] in studies else {}
+    )
+    return str(usual.get("out", ""))
+
+
 def test_a_folder_belongs_to_one_command() -> None:
-    """A reader who runs all of a page, or of two, is never refused for an --out that another command has filled."""
+    """A reader who runs all pages in one folder, and the examples of `--help`, is never refused for an --out that
+    another command has filled."""
+    shown = [(block.place, command) for block, command in SHOWN if not block.needs]
+    shown += [(f"{name} --help", line) for name, line in every_example()]
     seen: dict[str, tuple[str, str]] = {}
-    for block, command in SHOWN:
+    for where, command in shown:
         words = words_of(command)
-        if block.needs or "--out" not in words or words[0] in ("report", "export", "moe"):
-            continue
-        out = words[words.index("--out") + 1]
-        before, place = seen.setdefault(out, (REACHLAB.sub("", command), block.place))
-        assert before == REACHLAB.sub("", command), f"{place} and {block.place} both fill {out}"
+        if words and (out := out_of(words)) and not out.startswith("runs/demo"):
+            before, place = seen.setdefault(out, (REACHLAB.sub("", command), where))
+            assert before == REACHLAB.sub("", command), f"{place} and {where} both fill {out}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CONTRIBUTING.md"], ids=lambda p: p.name)
+def test_what_a_command_reads_was_made_before(page: Path) -> None:
+    """By the demo, or by what stands above it on the page."""
+    there = {"runs/demo"}
+    for block in (block for block in blocks(page) if not block.needs):
+        for words in filter(None, map(words_of, block.commands)):
+            out = out_of(words)
+            read = {path for word in words if word != out for path in RUN.findall(word)}
+            missing = [path for path in read if not any(f"{path}/".startswith(f"{made}/") for made in there)]
+            assert not missing, f"{block.place}: nothing has made {missing}"
+            there |= {out} - {""}
 
 
 def test_documents_have_only_languages_we_check() -> None:

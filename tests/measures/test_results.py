@@ -186,7 +186,12 @@ def test_the_command(command: Command, tmp_path: Path) -> None:
     stored(tmp_path / "two", [drawn("a", i, "x" * 80, logprob=-500.0, seed=3) for i in range(9)])
     code, out, err = command("measures", tmp_path / "one", tmp_path / "two", "--resamples", "100")
     assert code == 0, err
-    for words in ("one: 2 problems, 10 samples, 1 unscored", "CoT-pass@k", "maj@k", "no luck by answer space: not measured"):
+    for words in (
+        "one: 2 problems, 10 samples, 1 unscored",
+        "CoT-pass@k",
+        "maj@k",
+        "no luck by answer space: not measured",
+    ):
         assert words in out
     assert "warning: 8 samples have the seed of another" in " ".join(out.split())
     assert "warning: 36 pairs of equal samples" in " ".join(out.split())

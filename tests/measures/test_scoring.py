@@ -414,10 +414,11 @@ def test_a_judge_is_called_by_its_folder(checkpoint: Path, tmp_path: Path) -> No
 def test_as_a_user_sees_it(run: Path, checkpoint: Path, tmp_path: Path, command: Command) -> None:
     code, out, err = command("score", run, "--model", checkpoint, "--samples", "4")
     assert (code, "score run: 24/24" in err) == (0, True)
-    first, second = out.splitlines()
+    first, second, *meaning = out.splitlines()
     assert first.startswith(f"{run}: ")
     assert "of 72 samples scored by qwen3, 24 now" in first
     assert second.startswith("  the sampler's own log-probabilities differ by ")
+    assert "`reachlab perplexity` puts" in " ".join(meaning)
     code, out, _ = command("score", run, "--model", checkpoint, "--samples", "4", "--json")
     [found] = json.loads(out)
     assert (found["now"], found["agreement"]["apart"]) == (0, 0)

@@ -44,7 +44,7 @@ def test_a_row_a_quantity_and_a_column_a_k(tmp_path: Path) -> None:
 
 def test_each_row_is_explained_and_equal_ones_stand_once(tmp_path: Path) -> None:
     asked = load_task("chain,length=2").problems("test", 4)
-    samples = [drawn(p.id, i, f"0+7={7 + i % 9}", right=i % 9 == 0) for p in asked for i in range(20)]
+    samples = [drawn(p.id, i, f"0+7={i % 9}", right=i % 9 == 7, logprob=-5.0) for p in asked for i in range(20)]
     words = " ".join(printed(stored(tmp_path / "run", samples, asked), 80).split())
     assert "pass@k: the chance that at least one of k samples is right" in words
     assert "maj@k: " in words

@@ -41,7 +41,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "temperature": (
         f"study temperature {SMALL} --model runs/demo/grpo --task countdown --max-tokens 14 --problems 50 "
-        "--samples 64 --temperatures 0.6 1.0",
+        "--samples 64 --temperatures 0.6 1.0 --out runs/temperature-demo",
     ),
     "regime": ("study regime",),
 }

@@ -30,7 +30,7 @@ def pretrain(config: Flat[PretrainConfig]) -> None:
 def distill(config: Flat[DistillConfig]) -> None:
     """Train a model on a teacher's right answers.
 
-    Example: reachlab distill --model runs/demo/base --teacher solver --task countdown --steps 50 --out runs/student
+    Example: reachlab distill --model runs/demo/base --teacher solver --task countdown --steps 50 --out runs/taught
     """
     from reachlab.training.distill import distill
 

@@ -16,6 +16,7 @@ from reachlab.errors import ReachlabError
 from reachlab.models.chat import answer_end
 from reachlab.models.pack import Pack
 from reachlab.models.packing import Packer
+from reachlab.models.pieces import known_pieces
 from reachlab.models.tokenizer import encode_answers
 from reachlab.threads import side_by_side
 
@@ -41,9 +42,14 @@ class Scorer:
             self.tokens = min(self.tokens, max(1, LOGITS // vocabulary))
 
     def encode(self, texts: Sequence[str], ended: Sequence[bool], chats: Sequence[bool]) -> list[list[int]]:
-        """The tokens of answers, where one has `ended` with what ends a text, or a turn where it is of a chat."""
+        """The tokens of answers, where one has `ended` with what ends a text, or a turn where it is of a chat. A word
+        that the tokenizer lacks is written in pieces that it has, if it has them."""
         ends = [self.turn_end if chat else self.tokenizer.eos_token_id for chat in chats]
-        rows = zip(encode_answers(self.tokenizer, texts), ended, ends, strict=True)
+        answers, unknown = encode_answers(self.tokenizer, texts), self.tokenizer.unk_token_id
+        lacking = [at for at, ids in enumerate(answers) if unknown is not None and unknown in ids]
+        for at, pieces in zip(lacking, known_pieces(self.tokenizer, [texts[at] for at in lacking]), strict=True):
+            answers[at] = pieces or answers[at]
+        rows = zip(answers, ended, ends, strict=True)
         return [[*ids, end] if stop else ids for ids, stop, end in rows]
 
     @cached_property
