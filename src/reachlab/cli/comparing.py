@@ -93,7 +93,7 @@ def compare(config: Flat[CompareCommand]) -> None:
         return
     print_comparison(comparison)
     print_conditions(differing)
-    printread_completions(memories)
+    print_memories(memories)
 
 
 def _document(comparison: Any, compared: Any, differing: Sequence[Any], memories: Sequence[Any]) -> dict[str, Any]:
@@ -265,4 +265,4 @@ def read_completions(config: CompareConfig, comparison: Any, compared: Any) -> A
     from reachlab.report.memory_table import read_memories
 
     models = [(model.name, stores) for model, stores in zip(comparison.models, compared.stores, strict=True)]
-    return readread_completions(config.memory, models, comparison.problem_ids, config.level)
+    return read_memories(config.memory, models, comparison.problem_ids, config.level)
