@@ -6,7 +6,12 @@ from hypothesis import strategies as st
 
 from reachlab.text_hashes import LONG, hash_texts
 
-TEXTS = st.lists(st.text(st.sampled_from("ab\0é∫"), max_size=20) | st.text(max_size=30) | st.text("xy", min_size=LONG - 1, max_size=LONG + 1), max_size=30)
+TEXTS = st.lists(
+    st.text(st.sampled_from("ab\0é∫"), max_size=20)
+    | st.text(max_size=30)
+    | st.text("xy", min_size=LONG - 1, max_size=LONG + 1),
+    max_size=30,
+)
 
 
 @given(TEXTS, st.integers(0, 9), st.integers(0, 9))

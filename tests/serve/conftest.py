@@ -60,7 +60,8 @@ def serving(*words: str) -> Iterator[str]:
     """The address of a server as the command starts it; interrupted, it ends by itself and says nothing else."""
     command = [sys.executable, "-m", "reachlab", "serve", *words, "--port", "0", "--resamples", "200"]
     environment = {**ENVIRONMENT, "PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as server:
         try:
             assert server.stdout is not None
             yield server.stdout.readline().strip()

@@ -94,7 +94,7 @@ def compare(config: Flat[CompareCommand]) -> None:
     print_comparison(comparison)
     print_meaning("compare" if comparison.pairs else "one")
     print_conditions(differing)
-    printread_completions(memories)
+    print_memories(memories)
 
 
 def _document(comparison: Any, compared: Any, differing: Sequence[Any], memories: Sequence[Any]) -> dict[str, Any]:
@@ -267,4 +267,4 @@ def read_completions(config: CompareConfig, comparison: Any, compared: Any) -> A
     from reachlab.report.memory_table import read_memories
 
     models = [(model.name, stores) for model, stores in zip(comparison.models, compared.stores, strict=True)]
-    return readread_completions(config.memory, models, comparison.problem_ids, config.level)
+    return read_memories(config.memory, models, comparison.problem_ids, config.level)

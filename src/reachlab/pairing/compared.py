@@ -95,10 +95,10 @@ def read_compared(
         raise ReachlabError("name at least one run folder")
     models = [parse_model(text, folder) for text in texts]
     folders = [run for model in models for run in model.runs]
-    urls = [folder.url.rstrip("/") for folder in folders]
+    urls = [run.url.rstrip("/") for run in folders]
     if twice := next((url for url in urls if urls.count(url) > 1), None):
         raise ReachlabError(f"{twice}: named twice; a run cannot be compared with itself")
-    short = [folder.name for folder in folders]
+    short = [run.name for run in folders]
     # Folders of one name in different places: the places tell them apart.
     titles = short if len(set(short)) == len(short) else urls
     names: list[str] = []
@@ -107,9 +107,9 @@ def read_compared(
         names += [model.name] if model.name and len(own) == 1 else own
     if len(set(names)) < len(names):
         raise ReachlabError(f"two models have the same name; rename one of: {', '.join(names)}")
-    for folder in folders:
-        _check_run(folder)
-    runs = [SampleStore(folder) for folder in folders]
+    for run in folders:
+        _check_run(run)
+    runs = [SampleStore(run) for run in folders]
     check_same_part(runs)
     matched = match_runs(runs, names, match)
     recipes, stores, start = [], [], 0

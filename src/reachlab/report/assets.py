@@ -14,7 +14,16 @@ import jinja2
 from reachlab.report.styles import shorten
 
 HERE = Path(__file__).parent / "assets"
-STYLES = ("base.css", "figures.css", "tables.css", "coverage.css", "problems.css", "reader.css", "live.css", "print.css")
+STYLES = (
+    "base.css",
+    "figures.css",
+    "tables.css",
+    "coverage.css",
+    "problems.css",
+    "reader.css",
+    "live.css",
+    "print.css",
+)
 SCRIPTS = ("blocks.js", "figures.js", "problems.js")
 FIGURES_ONLY = ("blocks.js", "figures.js")
 """Scripts of a page without samples."""

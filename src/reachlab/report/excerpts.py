@@ -175,7 +175,7 @@ def _of_group(file: pq.ParquetFile, group: int, columns: Sequence[str], row_N: n
 def rows_at_once(file: pq.ParquetFile, group: int) -> int:
     """As many rows of a row group as hold some `BYTES`, long texts or short ones."""
     found = file.metadata.row_group(group)
-    return max(1, min(ROWS, BYTES * found.num_rows // max(1, found.total_byte_size)))
+    return max(1, min(ROWS, BYTES * int(found.num_rows) // max(1, int(found.total_byte_size))))
 
 
 def _excerpt(sample: int, status: Status, row: dict[str, Any], longest: int) -> SampleExcerpt:

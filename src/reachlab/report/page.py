@@ -62,9 +62,7 @@ def write_report(
     Raises:
         ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
     """
-    content = compose(
-        comparison, runs, title=title, extra=extra or {}, remarks=remarks, notes=notes, memories=memories
-    )
+    content = compose(comparison, runs, title=title, extra=extra or {}, remarks=remarks, notes=notes, memories=memories)
     write_atomically(Path(out), encoded(content.html))
     return Path(out)
 

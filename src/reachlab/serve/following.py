@@ -198,7 +198,11 @@ class Follower:
 
     def _first_words(self) -> list[str]:
         ready = self._look.ready
-        return [f"Comparing {len(ready)} models" if len(ready) > 1 else "Reading the samples"] if ready else self._look.said()
+        return (
+            [f"Comparing {len(ready)} models" if len(ready) > 1 else "Reading the samples"]
+            if ready
+            else self._look.said()
+        )
 
     def _version(self) -> str:
         return f"{self._begun}-{next(self._numbers)}"

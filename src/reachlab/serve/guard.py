@@ -2,8 +2,8 @@
 
 A server on the loopback is reached by every page that a browser has open. Three things keep theirs out:
 
-- the Host header has to be an address or a name of this machine, so a foreign name that was made to resolve to 127.0.0.1
-  (DNS rebinding) gets nothing;
+- the Host header has to be an address or a name of this machine, so a foreign name that was made to resolve to
+  127.0.0.1 (DNS rebinding) gets nothing;
 - what another origin's script, image or frame asks for is refused by what browsers say of a request (Origin,
   Sec-Fetch-Site), and no answer carries a CORS header;
 - only GET is answered, and nothing that is asked changes anything.

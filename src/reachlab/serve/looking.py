@@ -96,14 +96,14 @@ class Looker:
         behind = [_stamp(training.folder, "metrics.jsonl")[0] for training in ancestors(dict(document), folder)]
         missing = "its problems are not listed yet" if not listed else "it holds no sample yet"
         config = document.get("config") or {}
-        samples, problems = config.get("samples"), config.get("problems")
-        fixed = type(samples) is int and type(problems) is int and not config.get("adaptive")
+        samples, problems = config.get("samples", ""), config.get("problems", "")
+        fixed = isinstance(samples, int) and isinstance(problems, int) and not config.get("adaptive")
         ready = bool(listed and stamps)
         return Standing(
             folder=folder,
             kind="samples" if ready else "empty",
             done=sum(self._count(folder, part, stamp) for part, stamp in stamps.items()),
-            planned=samples * problems if fixed else None,
+            planned=int(samples) * int(problems) if fixed else None,
             changed=changed,
             missing="" if ready else missing,
             mark=hashlib.blake2b(json.dumps([listed, stamps, behind]).encode(), digest_size=8).hexdigest(),

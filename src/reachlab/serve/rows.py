@@ -1,4 +1,4 @@
-"""Where a run's samples are: nine bytes a sample in memory, so that those of one problem are found and nothing else read.
+"""Where a run's samples are: nine bytes a sample in memory, by which those of one problem are found and read alone.
 
 A part keeps what was found in it until it changes on the disk. Texts stay where they are; the few that are shown are
 read row group by row group (`report/excerpts.py`).
@@ -61,7 +61,9 @@ class RunRows:
             if at is not None:
                 row_N = np.flatnonzero(part.problem_N == at)
                 zero_N = np.zeros(len(row_N), np.int64)
-                found.append((zero_N, part.sample_N[row_N].astype(np.int64), part.status_N[row_N], zero_N + number, row_N))
+                found.append(
+                    (zero_N, part.sample_N[row_N].astype(np.int64), part.status_N[row_N], zero_N + number, row_N)
+                )
         empty = np.empty(0, np.int64)
         columns = [np.concatenate(column) for column in zip(*found, strict=True)] if found else [empty] * 5
         return ChosenRows(*by_turns(columns, EVERYTHING, np.array([first], np.int64)))

@@ -1,4 +1,4 @@
-"""What a server shows of one state of the runs: the page, the blocks that its scripts ask for, and where samples are."""
+"""What a server shows of one state of the runs: the page, the blocks that its scripts ask for, where samples are."""
 
 import base64
 import hashlib
@@ -89,7 +89,7 @@ class ModelRows:
             rows = run.of_problem(problem_id, self.doubtful.get(problem_id, -1) if at == 0 else -1)
             while start < len(rows.row_N) and len(found) < most and room > 0:
                 # A few at a time: one may be as long as all the others.
-                end = start + min(4, most - len(found))
+                end = min(len(rows.row_N), start + min(4, most - len(found)))
                 for one in run.read(rows, start, end, LONGEST):
                     if found and one.text.length > room:
                         return found
