@@ -5,7 +5,7 @@ Source: Yao et al. 2024, *τ-bench* (arXiv 2406.12045).
 
 from reachlab.boundary.allk import pass_hat_k
 from reachlab.boundary.curve import Curve
-from reachlab.measures.measure import Measure
+from reachlab.measures.measure import FigureLook, Measure
 from reachlab.measures.measured_run import MeasuredRun
 
 
@@ -19,7 +19,8 @@ ALL_RIGHT = Measure(
     name="all_right",
     title="All of k right",
     row="pass^k, all right",
-    caption="pass^k: the chance that all of k samples are right. What a user who asks k times can rely on.",
+    look=FigureLook(axis="pass^k"),
+    caption="pass^k: the chance that all of k samples are right, which is what a user who asks k times can rely on.",
     source="arXiv 2406.12045",
     compute=all_right,
 )

@@ -70,7 +70,8 @@ ANSWER_ENTROPY = Measure(
     name="answer_entropy",
     title="Answer entropy",
     row="answer entropy, nats",
-    caption="Of a problem's final answers, as far as k samples show it; the mean over problems, in nats.",
+    caption="How many different final answers k samples of a problem come to, as an entropy in nats (e to its power is "
+    "a number of equally common answers), the mean over problems.",
     source="arXiv 2507.14843; Zhang 2012",
     compute=variety,
     unit="nats",

@@ -4,7 +4,7 @@ Source: Wen et al. 2025, *Reinforcement Learning with Verifiable Rewards Implici
 Base LLMs* (arXiv 2506.14245), where a model judges the steps; here the task's own checker does.
 """
 
-from reachlab.measures.measure import Computed, Measure, Missing
+from reachlab.measures.measure import Computed, FigureLook, Measure, Missing
 from reachlab.measures.measured_run import MeasuredRun
 from reachlab.measures.pass_at_k import passing
 from reachlab.store.samples import NoChainsError
@@ -23,7 +23,9 @@ CHAINS = Measure(
     name="chain",
     title="Whole chain right",
     row="CoT-pass@k",
-    caption="CoT-pass@k: a sample counts only if every step of it holds. What pass@k has on top of it is luck.",
+    look=FigureLook(axis="CoT-pass@k"),
+    caption="CoT-pass@k: pass@k where a sample counts only if every step of it holds; what pass@k has on top of it is "
+    "luck.",
     source="arXiv 2506.14245",
     compute=whole_chains,
 )

@@ -177,7 +177,8 @@ def _measured(run: MeasuredRun) -> Result:
 COPIES = Measure(
     name="duplicates",
     title="Copies",
-    caption="Equal samples, and whether chance explains them: equal seeds, long equal texts.",
+    caption="How many samples are exact copies of another of their problem, and whether chance explains them; equal "
+    "seeds and long equal texts are no chance.",
     source="Hoeffding 1948; ours",
     compute=_measured,
     unit="count",

@@ -153,7 +153,7 @@ def doubts_result(name: str, found: Doubts) -> Result:
     )
     tables = [Table("Samples by model", head, (counts,))]
     if named:
-        tables.append(Table("Such as", ("verdict", "final answer", "gold answer", "why"), named))
+        tables.append(Table("Such as", ("verdict", "final answer", "gold answer", "why"), named, first="sample"))
     none = [] if found.cut else ["right although cut at the limit: none"]
     agreeing = found.kinds is not None and not found.contradictions
     return Result(
@@ -180,7 +180,8 @@ WHY: Mapping[Kind | None, str] = {
 DOUBTS = Measure(
     name="doubts",
     title="Verdicts to look at",
-    caption="Samples that are right although cut at the limit, and verdicts against the final answer.",
+    caption="How many verdicts a person should look at: right although cut at the limit, or against the sample's own "
+    "final answer.",
     source="ours",
     compute=lambda run: doubts_result(run.name, read_doubts(run.store)),
     unit="count",

@@ -45,7 +45,8 @@ def kept(run: MeasuredRun) -> Computed:
 KEPT = Measure(
     name="support",
     title="Kept, grown, shrunk",
-    caption="How many problems both solve, the model alone, the base alone, and the ratios of these.",
+    caption="How many problems both solve (kept), the model alone (grown) and the base alone (shrunk), and the ratios "
+    "of these.",
     source="arXiv 2507.14843",
     compute=kept,
     unit="count",

@@ -8,7 +8,7 @@ import numpy as np
 
 from reachlab.boundary.bestof import best_of_k
 from reachlab.boundary.bootstrap import Floats
-from reachlab.measures.measure import Computed, Measure, Missing
+from reachlab.measures.measure import Computed, FigureLook, Measure, Missing
 from reachlab.measures.measured_run import MeasuredRun
 
 
@@ -26,17 +26,19 @@ def likeliest(run: MeasuredRun, *, per_token: bool) -> Computed:
 BY_WHOLE_TEXT = Measure(
     name="best_of.logprob",
     title="Best of k by the whole text's log-probability",
-    row="best@k by log-probability",
-    caption="best@k: of k samples the one that its model finds likeliest as a whole.",
+    row="best@k, likeliest text",
+    caption="best@k: how often the one of k samples is right whose whole text its model finds likeliest.",
     source="arXiv 2112.09332",
     compute=lambda run: likeliest(run, per_token=False),
     part=None,
 )
 PER_TOKEN = Measure(
     name="best_of.logprob_per_token",
-    title="Best of k by log-probability",
-    row="best@k, the same per token",
-    caption="best@k: of k samples the one that its model finds likeliest, per token.",
+    title="Best of k by log-probability per token",
+    row="best@k, likeliest a token",
+    caption="best@k: how often the one of k samples is right that its model finds likeliest per token, so that short "
+    "ones have no advantage.",
     source="arXiv 2112.09332",
+    look=FigureLook(axis="best@k"),
     compute=lambda run: likeliest(run, per_token=True),
 )

@@ -8,7 +8,7 @@ of uniform guessing. The quantity is ours; that large k exhausts small answer sp
 from collections.abc import Iterator
 
 from reachlab.measures.chance_rate import ChanceRate, read_chance
-from reachlab.measures.measure import Computed, Measure, Missing, PagePart, Result
+from reachlab.measures.measure import Computed, FigureLook, Measure, Missing, PagePart, Result
 from reachlab.measures.measured_run import MeasuredRun
 from reachlab.measures.table import Table, percent
 
@@ -49,7 +49,7 @@ def by_answer_space(run: MeasuredRun) -> Computed:
         rows.append((f"{run.name}: {group.label}", cells))
     head = ("problems", "right by luck", "k", "luck@k", "a uniform guesser's pass@k")
     return Result(
-        tables=(Table("By the answer space of the gold answer", head, tuple(rows)),),
+        tables=(Table("By the answer space of the gold answer", head, tuple(rows), first="model: gold answer"),),
         document=counted.to_dict(ks),
         remarks=tuple(_remarks(counted, ks[-1])),
     )
@@ -72,15 +72,17 @@ def _remarks(counted: ChanceRate, k: int) -> Iterator[str]:
 LUCK = Measure(
     name="luck",
     title="luck@k",
-    caption="The run's own answers, judged against other problems' gold answers: what pass@k a model gets by luck.",
+    caption="luck@k: the pass@k that a model gets by luck, its own answers judged by other problems' gold answers.",
     source="ours",
+    look=FigureLook(axis="luck@k"),
     compute=luck,
     part=PART,
 )
 BY_ANSWER_SPACE = Measure(
     name="guess",
     title="Luck by answer space",
-    caption="luck@k by the size of the gold answer's space, beside the pass@k of uniform guessing.",
+    caption="How often a model is right by luck, by how many gold answers are possible, beside one who guesses "
+    "uniformly: pass@k no higher than this is no sign of reach.",
     source="ours",
     compute=by_answer_space,
     part=PART,

@@ -6,7 +6,7 @@ Reasoning in Language Models* (arXiv 2203.11171); that all subsets are counted, 
 
 from reachlab.boundary.voting import majority_at_k
 from reachlab.measures.answers import Answers, read_answers
-from reachlab.measures.measure import Computed, Measure, Missing, Result
+from reachlab.measures.measure import Computed, FigureLook, Measure, Missing, Result
 from reachlab.measures.measured_run import MeasuredRun
 
 
@@ -29,7 +29,8 @@ VOTES = Measure(
     name="votes",
     title="Majority vote",
     row="maj@k",
-    caption="maj@k: the answer that most of k samples come to, right in this share of problems.",
+    look=FigureLook(axis="maj@k"),
+    caption="maj@k: how often the final answer that most of k samples come to is right.",
     source="arXiv 2203.11171",
     compute=majority_vote,
 )

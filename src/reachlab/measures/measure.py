@@ -20,7 +20,10 @@ Unit = Literal["share", "count", "nats"]
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """There is no data for a measure in a run, and why; without words where another measure says it."""
+    """There is no data for a measure in a run, and why; without words where another measure says it.
+
+    A command that would give it the data stands in backticks; the page puts it where it can be copied.
+    """
 
     why: str = ""
 
@@ -35,18 +38,32 @@ class Boxes:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Check:
+    """Predictions held against what came out, shares each, with how far a prediction was off; `words` say of each which
+    it is. They become a figure beside the measure's own, which `caption` says how to read."""
+
+    title: str
+    caption: str
+    words: tuple[str, ...]
+    predicted: tuple[float, ...]
+    observed: tuple[float, ...]
+    error: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Result:
     """What a run says, where it is more than a curve or a table.
 
     `document` stands in --json: beside the curve's numbers where there is a curve. `remarks` are lines below the
-    terminal's table, `lead` follows the words above the page's figures. `notes` say by name what else could not be
-    computed, and why. `look_at` has the sample of a problem that a person should see; the page's problem browser lists
-    them.
+    terminal's table, `lead` follows the words above the page's figures. `check` is drawn. `notes` say by name what else
+    could not be computed, why, and in backticks by which command it can be. `look_at` has the sample of a problem that
+    a person should see; the page's problem browser lists them.
     """
 
     curve: Curve | None = None
     tables: tuple[Table, ...] = ()
     boxes: tuple[Boxes, ...] = ()
+    check: Check | None = None
     document: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     lead: str = ""
@@ -111,7 +128,8 @@ class Against:
 class AnyMeasure:
     """What every measure says of itself.
 
-    `name` is its key in --json, where a dot goes one deeper; `title` heads its figure, `caption` says how to read it;
+    `name` is its key in --json, where a dot goes one deeper; `title` heads its figure. `caption` says in one sentence
+    what its number means: it stands under its figure or its table, on the page and in the terminal, and in --json.
     `source` names the paper, or says that it is ours. `row` heads its row in the terminal (else the title does).
     `part` is where it stands on the page; None: nowhere. `compared`: it is of models that are compared on the problems
     they share, and a run alone does not have it.

@@ -1,7 +1,7 @@
 """All measures of a run, and of all runs of a comparison, computed once for the page, the terminal and `--json`."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reachlab.measures import load_measures
@@ -29,6 +29,7 @@ class RunResults:
         `Results`."""
         found: dict[str, Any] = {"name": self.folder, "problems": self.problems, "samples": self.samples}
         found["unscored"] = self.unscored
+        found["meanings"] = {m.name: m.caption for m in each_measure() if m.name in self.of and not m.compared}
         for measure in each_measure():
             if not measure.compared:
                 result = self.of.get(measure.name)
@@ -43,21 +44,31 @@ class RunResults:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Results:
-    """What all runs of a comparison say, the base first: of each run, of each less the base, and of all together."""
+    """What all runs of a comparison say, the base first: of each run, of each less the base, and of all together.
+
+    `notes` say by name of what is of all together why it is missing, or in part.
+    """
 
     runs: tuple[RunResults, ...]
     against: Mapping[str, tuple[Result | None, ...]]
     joint: Mapping[str, Result | None]
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, strings and numbers for JSON: a place a run, None where there is no data."""
-        found: dict[str, Any] = {"evidence": [run.to_dict() for run in self.runs]}
+        found: dict[str, Any] = {"evidence": [run.to_dict() for run in self.runs], "notes": dict(self.notes)}
+        found["meanings"] = {
+            m.name: m.caption for m in load_measures() if m.compared and (m.name in self.joint or self._has(m.name))
+        }
         for measure in each_measure():
             if measure.compared:
                 found[measure.name] = [_plain(run.of.get(measure.name)) for run in self.runs]
             if measure.name in self.against:
                 found[f"{measure.name}_difference"] = [_plain(result) for result in self.against[measure.name]]
         return found | {name: _plain(result) for name, result in self.joint.items()}
+
+    def _has(self, name: str) -> bool:
+        return any(name in run.of for run in self.runs)
 
 
 def each_measure() -> Iterator[Measure]:
@@ -107,12 +118,12 @@ def measure_runs(runs: Sequence[MeasuredRun]) -> Results:
         for measure in each_measure()
         if measure.against is not None
     }
-    joint = {
-        measure.name: _found(result_of(measure.compute(runs)))
-        for measure in load_measures()
-        if isinstance(measure, JointMeasure)
-    }
-    return Results(runs=tuple(map(measure_run, runs)), against=against, joint=joint)
+    together = {m.name: result_of(m.compute(runs)) for m in load_measures() if isinstance(m, JointMeasure)}
+    notes = {name: found.why for name, found in together.items() if isinstance(found, Missing) and found.why}
+    for found in together.values():
+        notes |= found.notes if isinstance(found, Result) else {}
+    joint = {name: _found(found) for name, found in together.items()}
+    return Results(runs=tuple(map(measure_run, runs)), against=against, joint=joint, notes=notes)
 
 
 def _found(result: Result | Missing) -> Result | None:

@@ -272,6 +272,11 @@ class _Run:
         if not answer:
             return "they have no token"
         if scorer.tokenizer.unk_token_id is not None and scorer.tokenizer.unk_token_id in answer:
+            if writer_of(self.store) == judge.identity["model"]:
+                return (
+                    "the judge wrote them, but their texts do not lead back to what it drew: a piece of them, such as "
+                    "a drawn <unk>, is no token of its own"
+                )
             return "the judge's tokenizer has no token for a piece of their text"
         # The last token is predicted and not read.
         if judge.positions is not None and len(prompt) + len(answer) - 1 > judge.positions:

@@ -10,6 +10,7 @@ run says which those were. Which model a judge is stands in the columns' metadat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from shlex import quote
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +32,11 @@ READING = (
     "1 is no surprise. Where the answers of a model after RL have a low perplexity under its base, the base could have "
     "given them itself."
 )
+CELL = (
+    "Over all tokens of the answers, with its interval over problems; in brackets, of the median answer. A dash: not "
+    "scored yet, or nothing to score."
+)
+"""What a cell of the page's table holds."""
 NOTE_OTHER_TOKENS = "The judges cut answers into different tokens: compare along a column, not along a row."
 
 Identity = Mapping[str, str]
@@ -194,8 +200,9 @@ def _answers(table: pa.Table, judge: str, problem_N: NDArray[np.int64], correct_
 def _surprise(runs: Sequence[MeasuredRun]) -> Computed:
     """The matrix of all runs: a figure a judge, and two tables."""
     stores = [run.store for run in runs]
+    why = _unscored(runs)
     if not any(map(judges_of, stores)):
-        return Missing()
+        return Missing(why)
     settings = runs[0].intervals
     matrix = read_perplexities(stores, resamples=settings.resamples, level=settings.level, seed=settings.seed)
     boxes = []
@@ -209,19 +216,57 @@ def _surprise(runs: Sequence[MeasuredRun]) -> Computed:
     for correct, caption in ((False, "Perplexity of all answers"), (True, "Perplexity of right answers")):
         rows = perplexity_rows(matrix, correct)
         head = tuple(rows[0])[1:]
-        tables.append(Table(caption, head, tuple((row["answers of"], tuple(row[h] for h in head)) for row in rows)))
+        own = tuple((run.name, tuple(row[h] for h in head)) for run, row in zip(runs, rows, strict=True))
+        tables.append(Table(caption, head, own, first="answers of", note=CELL))
     return Result(
         tables=tuple(tables),
         boxes=tuple(boxes),
         document=matrix.to_dict(),
+        notes={"perplexity": why} if why else {},
         lead="" if matrix.same_tokens else NOTE_OTHER_TOKENS,
     )
+
+
+def _unscored(runs: Sequence[MeasuredRun]) -> str:
+    """Which answers no judge has scored yet, and the command that scores them; nothing where all have been.
+
+    Where nobody has scored anything the base is the judge to begin with, if it is known where it lies.
+    """
+    judges = [judges_of(run.store) for run in runs]
+    known: dict[str, Identity] = {name: identity for found in judges for name, identity in found.items()}
+    if not known:
+        model = _lies_at(runs, writer_of(runs[0].store)) or "MODEL"
+        folders = " ".join(quote(run.store.folder.url) for run in runs)
+        return (
+            f"no answers are scored; `reachlab score {folders} --model {quote(model)}` scores them under {runs[0].name}"
+        )
+    said = []
+    for name, identity in known.items():
+        lacking = [run for run, found in zip(runs, judges, strict=True) if name not in found]
+        if lacking:
+            folders = " ".join(quote(run.store.folder.url) for run in lacking)
+            model = _lies_at(runs, identity.get("model")) or f"MODEL-OF-{name}"
+            command = f"reachlab score {folders} --model {quote(model)} --name {quote(name)}"
+            command += f" --dtype {quote(identity['dtype'])}" if identity.get("dtype", "float32") != "float32" else ""
+            said.append(f"{', '.join(run.name for run in lacking)} under {name}: `{command}`")
+    return f"not scored yet: {'; '.join(said)}" if said else ""
+
+
+def _lies_at(runs: Sequence[MeasuredRun], model: str | None) -> str:
+    """The checkpoint of a model that wrote one of these runs; empty where none says."""
+    for run in runs:
+        if model and writer_of(run.store) == model:
+            facts = run.store.folder.read_json("run.json").get("facts")
+            found = facts.get("model_path") if isinstance(facts, dict) else None
+            return found if isinstance(found, str) else ""
+    return ""
 
 
 SURPRISE = JointMeasure(
     name="perplexity",
     title="Perplexity",
-    caption="Median and quartiles over answers.",
+    caption="How surprising one model's answers are to another: the number of equally likely tokens that it would have "
+    "hesitated between, median and quartiles over answers.",
     source="arXiv 2504.13837",
     compute=_surprise,
     unit="count",

@@ -7,11 +7,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Table:
-    """One table. Without `columns` every row has a single value, which holds for all."""
+    """One table. Without `columns` every row has a single value, which holds for all.
+
+    `first` heads the rows' names; `note` says what the numbers mean, where the measure's own sentence does not; a
+    `folded` one is long, and opened where it is wanted.
+    """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
+    first: str = "model"
+    note: str = ""
+    folded: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the rows as lists, each with its name first."""

@@ -27,6 +27,7 @@ from reachlab.report.content import Content, Served, plotly
 from reachlab.report.entries import Entry, Runs, measure_entries, read_entries
 from reachlab.report.figures import of_measures, of_samples, of_training
 from reachlab.report.footnotes import footnotes
+from reachlab.report.power_table import shortness
 from reachlab.report.tables import against, fold_indices, summarise
 from reachlab.runs import write_atomically
 from reachlab.storable import encoded
@@ -113,7 +114,7 @@ def compose(
         title=title,
         remarks=remarks,
         others_said=[f"{pair.name} against {pair.base} is {against(pair)}" for pair in comparison.others],
-        notes=[*notes, *footnotes(comparison)],
+        notes=[*notes, *footnotes(comparison), *shortness(comparison, {e.name: e.outcomes for e in entries})],
         conditions=_conditions(entries),
         memories=memory_table.tabulate(memories),
         meaning=memory_table.meaning(memories),

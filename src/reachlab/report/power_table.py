@@ -1,14 +1,23 @@
-"""The plan of a comparison for a terminal: what can be seen now, and the problems that a smaller difference takes."""
+"""The plan of a comparison: for a terminal in tables, and for a short one in a sentence under its verdicts."""
 
+from collections.abc import Iterator, Mapping
+
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reachlab.boundary.power import Power, PowerAt
+from reachlab.boundary.comparison import Comparison
+from reachlab.boundary.outcomes import Outcomes
+from reachlab.boundary.power import Power, PowerAt, power_analysis
 
 ROUGH = 30
 """Fewer problems than this are a plan that the normal approximation does not hold for."""
+POINTS = 5.0
+"""A comparison that cannot find a difference of so many points is said to be short."""
+WIDE = 4.0
+"""Standard errors that no plan takes more of than about this: where so many are below `POINTS`, none is made."""
 
 
 def print_power(power: Power, console: Console | None = None) -> None:
@@ -53,6 +62,46 @@ def print_power(power: Power, console: Console | None = None) -> None:
         )
     if any(n < ROUGH for at in power.ks for needed in at.needed for n in needed.problems):
         console.print(f"below {ROUGH} problems the normal approximation is rough: take more", highlight=False)
+
+
+def shortness(comparison: Comparison, outcomes: Mapping[str, Outcomes]) -> Iterator[str]:
+    """Where problems are too few to find a difference of `POINTS` in pass@k at the smallest k: how many it takes.
+
+    Said of the pair whose differences vary most, on the outcomes of the compared problems. Nothing is said where a plan
+    would be of something else: of clusters, recipes of several runs, samples drawn adaptively.
+    """
+    k, total = int(comparison.ks[0]), len(comparison.problem_ids)
+    one = {model.name for model in comparison.models if len(model.runs) == 1 and outcomes[model.name].stopping is None}
+    pairs = [pair for pair in comparison.pairs if {pair.name, pair.base} <= one]
+    if comparison.clusters is not None or comparison.over != "problems" or total < 2 or not pairs:
+        return
+    spread = {p.name: _differences(outcomes[p.base], outcomes[p.name], k) for p in pairs}
+    pair = max(pairs, key=lambda p: spread[p.name])
+    if 100 * WIDE * spread[pair.name] <= POINTS * np.sqrt(total):
+        return
+    base, other = outcomes[pair.base], outcomes[pair.name]
+    n = min(base.largest_k, other.largest_k)
+    plan = power_analysis(base, other, (k,), (POINTS,), (n,), comparison.level)
+    needed = plan.ks[0].needed[0].problems[0]
+    if needed <= total:
+        return
+    each = f"{pair.name} against {pair.base}, {n:,} sample{'s' * (n != 1)} of each"
+    yield (
+        f"{total:,} problems: you need about {_about(needed):,} to find a difference of {POINTS:g} points in pass@{k}, "
+        f"{plan.power:.0%} of the time ({each}); with these you find one of {100 * plan.ks[0].detectable:.0f} points"
+    )
+
+
+def _differences(base: Outcomes, other: Outcomes, k: int) -> float:
+    """The standard deviation of one problem's difference."""
+    one_P, two_P = (found.pass_at_k([k])[:, 0] for found in (base, other))
+    return float((two_P - one_P).std(ddof=1))
+
+
+def _about(count: int) -> int:
+    """Two digits of a number: an estimate has no more."""
+    unit: int = 10 ** max(0, len(str(count)) - 2)
+    return -(-count // unit) * unit
 
 
 def _spread(deviation: float | None) -> str:

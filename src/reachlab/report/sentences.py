@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from reachlab.boundary.comparison import Comparison
+from reachlab.boundary.comparison import Comparison, Pair
 from reachlab.report.entries import Entry
 from reachlab.report.lineage import Training
 from reachlab.report.problem_browser import Shelf
@@ -45,19 +45,40 @@ def facts(comparison: Comparison, entries: Sequence[Entry]) -> Iterator[str]:
 
 
 STRIP = (
-    "Each column is one problem, from the base's easiest on the left to its hardest on the right; each row is a model."
+    "Each column is one problem, from the base's easiest on the left to its hardest on the right; each row is a model. "
+    "A click on a column opens its problem; so does Enter on the slider, which goes from problem to problem."
 )
 """How to read the strip."""
 
 
 def passk_caption(comparison: Comparison) -> str:
     """How to read the pass@k figure."""
-    crossed = any(p.crossing.k is not None and p.crossing.k > comparison.ks[0] for p in comparison.pairs)
-    dotted = " Dotted: the k from which the base is no longer behind." if crossed else ""
+    crossed = [p for p in comparison.pairs if p.crossing.k is not None and p.crossing.k > comparison.ks[0]]
+    dotted = " Dotted: the k from which the base is no longer behind" if crossed else ""
+    if crossed and not all(map(crosses, crossed)):
+        dotted += "; sparsely, with a question mark, where the samples do not tell whether the curves cross at all"
+    dotted += "." if crossed else ""
     return (
         "Chance that at least one of k samples is right, averaged over problems, "
         f"with {100 * comparison.level:g}% intervals.{dotted}"
     )
+
+
+def crosses(pair: Pair) -> bool:
+    """Whether two curves surely cross: the model is ahead at the smallest k, and behind at the largest."""
+    return bool(pair.difference.sign[0] > 0 > pair.difference.sign[-1])
+
+
+def equal_n(comparison: Comparison, pair: Pair) -> str:
+    """On how many samples of both models problems were counted as gained and lost."""
+    models = {model.name: model for model in comparison.models}
+    one, two = models[pair.base], models[pair.name]
+    if not pair.difference.tested:
+        return "on unequal numbers of samples"
+    if any(model.mean_n != model.least_n for model in (one, two)):
+        return "on as many samples of each problem of both"
+    drawn = f", of {two.least_n:,} and {one.least_n:,} drawn" if pair.coverage.thinned else ""
+    return f"at n = {min(one.least_n, two.least_n):,} samples of both{drawn}"
 
 
 def summary_note(comparison: Comparison) -> str:

@@ -59,9 +59,7 @@ def sketch(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> Sketch:
         for e, c in ((e, e.curve) for e in lines)
         if c.level
     ]
-    marks = [
-        Stroke(path(np.array([m.k, m.k]), np.array([0, TOP])), m.style.colour, "3px,3px", m.name) for m in crossings
-    ]
+    marks = [Stroke(path(np.array([m.k, m.k]), np.array([0, TOP])), m.style.colour, m.dash, m.name) for m in crossings]
     curves = [Stroke(path(e.curve.x, e.curve.values), e.style.colour, e.style.dash, e.name) for e in lines]
     return Sketch(
         strokes=(*areas, *marks, *curves),

@@ -125,7 +125,7 @@ def heat_map(found: RegimeMap, points: list[Point]) -> go.Figure:
             mode="markers+text",
             text=[f"<b>{point.speedup:.2f}</b> {plain(point.name, 24)}" for point in points],
             textposition="top center",
-            textfont={"color": "var(--series-2)", "size": 12},
+            textfont={"color": "var(--ink)", "size": 12},
             marker={"color": "var(--series-2)", "symbol": "diamond", "size": 10},
             customdata=[[point.predicted] for point in points],
             name="measured",

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reachlab.boundary.curve import Curve
-from reachlab.report.figures import plots
+from reachlab.measures.measure import Check
+from reachlab.report.figures import plots, problem_plots, training_plots
 from reachlab.report.figures.plots import MAX_POINTS, Line, Mark, plain, powers_of_two, thin
 from reachlab.report.styles import Style, shorten
 
@@ -119,10 +120,10 @@ def test_every_colour_is_a_name_that_the_page_knows() -> None:
     every = [
         plots.passk([line(i, [0.1, 0.2]) for i in range(9)], [Mark(name="a", style=Style(1), k=2)], 2),
         plots.difference([line(1, [0.1, -0.2])], 2),
-        plots.strip(["a"], [np.array([0.0, 1.0])]),
-        plots.histogram(Style(2), ["0", "x", "1"], [1, 2, 3], 3),
-        plots.training([line(1, [0.1], band=False)]),
-        plots.phases(["a"], {str(i): [1.0] for i in range(9)}),
+        problem_plots.strip(["a"], [np.array([0.0, 1.0])], ["p", "q"]),
+        problem_plots.histogram("a", Style(2), [1] * 12, 3),
+        training_plots.training([(line(1, [0.1], band=False), np.array([0.1]))], "loss"),
+        training_plots.phases(["a"], {str(i): [1.0] for i in range(9)}),
     ]
 
     def colours(value: Any) -> set[str]:
@@ -150,13 +151,30 @@ def test_one_k_has_error_bars_instead_of_bands() -> None:
     assert plots.passk([line(0, [0.5, 0.6])], [], 2).data[1].error_y.array is None
 
 
-def test_strip_sets_never_apart() -> None:
-    found = plots.strip(["a", "b"], [np.array([0.0, 0.001]), np.array([0.5, 1.0])])
-    (trace,) = found.data
-    assert trace.z.tolist() == [[0, 0.001], [0.5, 1]]
-    below, above = (c for at, c in trace.colorscale if 0 < at < 1e-6)
-    assert (below, above) == ("var(--never)", "var(--heat-1)")
+def test_an_unsure_crossing_is_drawn_differently() -> None:
+    marks = [Mark(name=f"m{i}", style=Style(i), k=2 + i, sure=i == 1) for i in (1, 2)]
+    found = drawn(plots.passk([line(0, [0.1] * 8)], marks, 8))["layout"]
+    assert {shape["name"]: shape["line"]["dash"] for shape in found["shapes"]} == {"m1": "2px,3px", "m2": "2px,8px"}
+    texts = {a["name"]: a["text"] for a in found["annotations"] if "k = " in a["text"]}
+    assert texts == {"m1": "<b>k = 3</b> m1", "m2": "k = 4? m2"}
 
 
-def test_histogram_survives_no_problem_at_all() -> None:
-    assert plots.histogram(Style(0), ["0", "1"], [0, 0], 0).layout.yaxis.range == (0, 1)
+def test_axes_have_as_many_decimals_as_they_need() -> None:
+    """Ticks at 0.5% and 1% must not both read 1%: d3 writes as many digits as there are, without trailing zeros."""
+    small = line(0, [0.01, 0.02])
+    assert drawn(plots.over_k([small], 2, "x"))["layout"]["yaxis"]["tickformat"] == "~%"
+    assert drawn(plots.passk([small], [], 2))["layout"]["yaxis"]["tickformat"] == "~%"
+    assert drawn(plots.difference([small], 2))["layout"]["yaxis"]["tickformat"] == "+~f"
+    assert "tickformat" not in {
+        k for k, v in drawn(plots.over_k([small], 2, "x", ".3g"))["layout"]["yaxis"].items() if v
+    }
+
+
+def test_predictions_stand_over_what_was_observed() -> None:
+    check = Check(
+        title="t", caption="", words=("from 4 samples to k = 8",), predicted=(0.502,), observed=(0.494,), error=(0.027,)
+    )
+    (trace,) = plots.predicted([("a<b", Style(1), check)]).data
+    assert (trace.x, trace.y, trace.error_y.array) == ((0.494,), (0.502,), (0.027,))
+    assert list(trace.customdata[0]) == ["from 4 samples to k = 8", 2.7]
+    assert trace.name == "a&lt;b"

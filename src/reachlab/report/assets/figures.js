@@ -44,12 +44,87 @@
     if (value === null || typeof value !== "object") return value;
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, paint(inner, map)]));
   };
+  let smooth = true; // moving means over faint steps, or the steps alone
   const painted = (name, map) => {
     const { data, layout } = paint(figures[name], map);
     const shown = (part) => !hidden.has(part.legendgroup ?? part.name);
-    for (const trace of data) trace.visible = shown(trace);
+    for (const trace of data) {
+      trace.visible = shown(trace) && (smooth || !trace.meta?.smooth);
+      if (trace.meta?.raw && !smooth) Object.assign(trace, { opacity: 1, hoverinfo: "all" });
+    }
     for (const part of [...(layout.shapes ?? []), ...(layout.annotations ?? [])]) part.visible = shown(part);
     return { data, layout };
+  };
+
+  // -- leading to problems ------------------------------------------------------------------------------------------
+
+  // A figure that leads has, in its first trace, the address of each of its columns or bars and what it is called.
+  const leads = (plot) => figures[plot.dataset.figure].data[0]?.meta?.leads;
+  const names = (plot) => figures[plot.dataset.figure].data[0].meta.names;
+  // The reader gives the focus to the list when it closes; who came from a figure is sent back to it.
+  const visit = (from, address) => {
+    const reader = document.querySelector("#problems dialog"), place = scrollY;
+    const back = () => setTimeout(() => {
+      from?.focus({ preventScroll: true });
+      scrollTo({ top: place, behavior: "instant" });
+    });
+    if (address.startsWith("problem=")) reader?.addEventListener("close", back, { once: true });
+    location.hash = `problems?${address}`;
+  };
+  const follow = (plot) => {
+    const way = plot.parentElement.querySelector(".walk input");
+    const fit = () => { // the slider is as wide as the columns, its thumb over the column that it stands for
+      const columns = plot.querySelector(".nsewdrag").getBBox();
+      Object.assign(way.style, { marginLeft: `${columns.x - 8}px`, flexBasis: `${columns.width + 16}px` });
+    };
+    if (way) plot.on("plotly_afterplot", fit), fit();
+    plot.on("plotly_click", ({ points: [point] }) => {
+      const at = [point.pointNumber].flat().at(-1); // of a cell, its column
+      if (way) walk(way, at);
+      visit(way, leads(plot)[at]);
+    });
+  };
+  const link = (address, text) => {
+    const made = document.createElement("a");
+    made.href = `#problems?${address}`;
+    made.textContent = text;
+    made.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      visit(made, address);
+    });
+    return made;
+  };
+  const walk = (input, at) => {
+    const plot = input.closest("figure").querySelector(".plot");
+    input.value = at + 1;
+    input.setAttribute("aria-valuetext", names(plot)[at]);
+    input.nextElementSibling.replaceChildren(link(leads(plot)[at], `Read ${names(plot)[at]}`), ` · ${at + 1} of ${leads(plot).length}`);
+  };
+  // The same without a pointer: a slider over many columns, a list of few bars.
+  const offer = (plot, tools) => {
+    if (plot.dataset.figure === "strip") {
+      const label = document.createElement("div"), input = document.createElement("input"), where = document.createElement("span");
+      label.className = "walk";
+      Object.assign(input, { type: "range", min: 1, max: leads(plot).length, value: 1 });
+      input.setAttribute("aria-label", "Problem, from the base's easiest to its hardest");
+      label.append(input, where);
+      plot.after(label);
+      input.addEventListener("input", () => walk(input, input.value - 1));
+      input.addEventListener("keydown", (event) => event.key === "Enter" && visit(input, leads(plot)[input.value - 1]));
+      walk(input, 0);
+    } else {
+      const fold = document.createElement("details"), head = document.createElement("summary"), list = document.createElement("ul");
+      fold.className = "leads";
+      head.textContent = "List the problems of a bar";
+      leads(plot).forEach((address, at) => {
+        const item = document.createElement("li");
+        item.append(names(plot)[at].startsWith("0 ") ? names(plot)[at] : link(address, names(plot)[at]));
+        list.append(item);
+      });
+      fold.append(head, list);
+      tools.after(fold);
+    }
   };
 
   // -- drawing ------------------------------------------------------------------------------------------------------
@@ -61,8 +136,11 @@
       Object.assign(layout, { autosize: false, width: plot.clientWidth, height: plot.clientHeight });
     }
     plot.querySelector(".sketch")?.remove();
+    const again = drawn.has(plot);
     drawn.add(plot);
-    return library.react(plot, data, layout, { displayModeBar: false, responsive: true });
+    const done = library.react(plot, data, layout, { displayModeBar: false, responsive: true });
+    if (!again && "leads" in plot.dataset) done.then(() => follow(plot));
+    return done;
   };
   const redraw = (library, which) => {
     for (const plot of which) draw(library, plot);
@@ -123,6 +201,15 @@
       const model = key.dataset.model;
       if (!hidden.delete(model)) hidden.add(model);
       for (const other of keys) other.setAttribute("aria-pressed", String(!hidden.has(other.dataset.model)));
+      drawAgain();
+    });
+  }
+
+  const switches = [...document.querySelectorAll("[data-smooth]")];
+  for (const box of switches) {
+    box.addEventListener("change", () => {
+      smooth = box.checked;
+      for (const other of switches) other.checked = smooth;
       drawAgain();
     });
   }
@@ -191,6 +278,9 @@
       tools.append(button);
     }
     plot.after(tools);
+    if (!leads(plot) || !document.getElementById("problems")) return;
+    plot.dataset.leads = "";
+    offer(plot, tools);
   };
   plots.forEach(addTools);
 

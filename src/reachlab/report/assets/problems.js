@@ -1,5 +1,5 @@
 // The problem browser: a list that is filtered, sorted and searched, and a reader of one problem's samples.
-// Its state is the address: #problems?show=lost&model=NAME&q=TEXT&sort=low&problem=ID. Texts become text, never elements.
+// Its state is the address: #problems?show=lost&model=NAME&q=TEXT&sort=low&of=NAME&from=10&to=20&problem=ID. Texts become text, never elements.
 "use strict";
 (() => {
   const section = document.getElementById("problems");
@@ -22,7 +22,7 @@
 
   // -- the address --------------------------------------------------------------------------------------------------
 
-  const NAMES = ["show", "model", "q", "sort", "problem"];
+  const FILTERS = ["show", "model", "q", "sort", "of", "from", "to"], NAMES = [...FILTERS, "problem"];
   const read = () => {
     const [place, query] = location.hash.slice(1).split(/\?(.*)/s);
     if (place !== "problems") return undefined;
@@ -55,11 +55,26 @@
     doubts: (p, among, model) => index.doubts.some((found, m) => found.has(p) && (!model || index.models[m] === model)),
   };
 
-  const choose = ({ show = "", model = "", q = "", sort = "" }) => {
+  // A bar of the histogram of a model: above `from` and up to `to` per cent right; never and always are bars of their own.
+  const bar = ({ of, from = "", to = "" }) => {
+    const m = index.models.indexOf(of);
+    if (m < 0 || (!from && !to)) return undefined;
+    const right = (p) => 100 * index.c[m][p], part = (p, share) => share * index.n[m][p];
+    if (to === "0") return { words: "never right", test: (p) => !right(p) };
+    if (from === "100") return { words: "always right", test: (p) => right(p) === part(p, 100) };
+    const low = Number(from) || 0, high = Number(to) || 100;
+    return {
+      words: `right in more than ${low}%, ${high < 100 ? "at most" : "less than"} ${high}%`,
+      test: (p) => right(p) > part(p, low) && right(p) <= part(p, high) && right(p) < part(p, 100),
+    };
+  };
+
+  const choose = ({ show = "", model = "", q = "", sort = "", ...range }) => {
     const among = others(model);
     const test = TESTS[show] ?? (() => true);
     const words = q.toLowerCase().split(/\s+/).filter(Boolean);
-    const passes = (p) => test(p, among, model) && words.every((word) => index.texts[p].includes(word));
+    const inside = bar(range)?.test ?? (() => true);
+    const passes = (p) => test(p, among, model) && inside(p) && words.every((word) => index.texts[p].includes(word));
     const chosen = [...index.ids.keys()].filter(passes);
     const keys = { high: (p) => -index.accuracy[0][p], low: (p) => index.accuracy[0][p] };
     const key = keys[sort] ?? (sort || !among.length ? () => 0 : (p) => -largest(p, among));
@@ -195,12 +210,15 @@
     state = wanted;
     await open();
     if (state !== wanted) return; // something newer is being shown
-    for (const name of ["show", "model", "q", "sort"]) {
+    for (const name of FILTERS) {
       const field = form.elements[name];
       if (field && field.value !== (wanted[name] ?? "")) field.value = wanted[name] ?? "";
     }
-    const same = list.childElementCount && ["show", "model", "q", "sort"].every((name) => (before[name] ?? "") === (wanted[name] ?? ""));
+    const same = list.childElementCount && FILTERS.every((name) => (before[name] ?? "") === (wanted[name] ?? ""));
     if (!same) fill();
+    const range = bar(wanted);
+    find("[name=bar]").hidden = !range;
+    find("[name=bar]").textContent = range ? `${wanted.of}: ${range.words} ✕` : "";
     const p = index.ids.indexOf(wanted.problem);
     if (p >= 0) await fillReader(p);
     else if (reader.open) reader.close();
@@ -208,6 +226,7 @@
 
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", () => go({ ...Object.fromEntries(new FormData(form)), problem: "" }));
+  find("[name=bar]").addEventListener("click", () => go({ ...state, of: "", from: "", to: "" }));
   more.addEventListener("click", () => {
     const at = list.childElementCount;
     extend();
@@ -237,6 +256,7 @@
   });
   addEventListener("hashchange", () => {
     const wanted = read();
+    if (wanted && !wanted.problem) section.scrollIntoView();
     if (wanted) show(wanted);
     else if (reader.open) reader.close();
   });

@@ -1,10 +1,14 @@
 """The page's sections of measures: what the list of measures has, in its order; what no run has data for is left out.
 
 Measures of one part of the page share a section. A curve becomes a figure with its numbers, the same less the base's
-another one beside it; tables of one caption become one with the rows of all models.
+another one beside it; tables of one caption become one with the rows of all models, and each says what its numbers
+mean. What has not been measured stands with the command that does it: in its section, or where there is none, in one
+of its own.
 """
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from reachlab.boundary.cover import Cover
 from reachlab.boundary.curve import Curve
@@ -17,11 +21,14 @@ from reachlab.report.data import Data
 from reachlab.report.entries import Entry
 from reachlab.report.figures import plots
 from reachlab.report.figures.plots import Line
-from reachlab.report.figures.section import Figure, Section
+from reachlab.report.figures.section import Figure, Section, Unmeasured
 from reachlab.report.sentences import DOUBTS
 
 FORMS: dict[Unit, str] = {"share": ".1%", "count": ".3g", "nats": ".3f"}
 QUARTILES = ("answers", "median", "lower_quartile", "upper_quartile", "mean", "corpus", "low", "high")
+
+COMMAND = re.compile("`(reachlab [^`]+)`")
+"""A command in a note."""
 
 Found = Sequence[tuple[Entry, Result]]
 """The models that have data for a measure."""
@@ -31,13 +38,36 @@ def sections(entries: Sequence[Entry], results: Results) -> list[Section]:
     """The sections that these runs have data for, in the order in which measures name them first."""
     measures = load_measures()
     parts = dict.fromkeys(measure.part for measure in measures if measure.part is not None)
-    made = (_section(part, [m for m in measures if m.part == part], entries, results) for part in parts)
-    return [section for section in made if section.figures or section.tables]
+    made = [_section(part, [m for m in measures if m.part == part], entries, results) for part in parts]
+    found = [section for section in made if section.figures or section.tables]
+    shown = {section.id for section in found}
+    left = [one for section in made if section.id not in shown for one in section.missing]
+    return found + ([replace(NOWHERE, missing=left)] if left else [])
+
+
+NOWHERE = Section(
+    id="unmeasured",
+    heading="Not measured yet",
+    lead="What these samples could still say, and the command that asks them; write the report again after it.",
+    models=(),
+    figures=(),
+)
+"""Of measures that no model has."""
+
+
+def unmeasured(measure: AnyMeasure, entries: Sequence[Entry], results: Results) -> list[Unmeasured]:
+    """The models that a measure has no data of, and the commands that give it, as its notes have them in backticks."""
+    key = measure.name.split(".")[0]
+    said = [(e.name, run.notes.get(key, "")) for e, run in zip(entries, results.runs, strict=True)]
+    of = {model: COMMAND.findall(why) for model, why in said}
+    models = tuple(model for model, commands in of.items() if commands)
+    commands = [*(c for found in of.values() for c in found), *COMMAND.findall(results.notes.get(key, ""))]
+    return [Unmeasured(models, measure.title, measure.caption, tuple(commands))] if commands else []
 
 
 def _section(part: PagePart, measures: Sequence[AnyMeasure], entries: Sequence[Entry], results: Results) -> Section:
     figures: list[Figure] = []
-    tables, leads, looked_at = [], [part.lead], False
+    tables, leads, looked_at, missing = [], [part.lead], False, list[Unmeasured]()
     models: dict[str, Entry] = {}
     runs = [(e, run.of) for e, run in zip(entries, results.runs, strict=True)]
     for measure in measures:
@@ -51,7 +81,10 @@ def _section(part: PagePart, measures: Sequence[AnyMeasure], entries: Sequence[E
         moved = _less_the_base(measure, entries, results)
         figures += [] if moved is None else [moved]
         every = [result for _, result in found] + ([] if joint is None else [joint])
-        tables += [table for result in every for table in result.tables]
+        figures += _checked(measure, found)
+        missing += unmeasured(measure, entries, results)
+        meaning = "" if curves else measure.caption
+        tables += [replace(t, note=t.note or meaning) for result in every for t in result.tables]
         leads += dict.fromkeys(result.lead for result in every if result.lead)
         looked_at |= any(result.look_at for result in every)
     return Section(
@@ -62,7 +95,32 @@ def _section(part: PagePart, measures: Sequence[AnyMeasure], entries: Sequence[E
         figures=figures,
         tables=merged(tables),
         show=DOUBTS[0] if looked_at else "",
+        missing=missing,
     )
+
+
+def _checked(measure: AnyMeasure, found: Found) -> list[Figure]:
+    """The figure of predictions held against what came out."""
+    checks = [(e, r.check) for e, r in found if r.check is not None]
+    if not checks:
+        return []
+    first = checks[0][1]
+    rows = [
+        (e.name, *row)
+        for e, check in checks
+        for row in zip(check.words, check.predicted, check.observed, check.error, strict=True)
+    ]
+    return [
+        Figure(
+            id=f"{measure.name}-check",
+            title=first.title,
+            label=f"{first.title}, a point each",
+            caption=first.caption,
+            size="mid",
+            plot=plots.predicted([(e.name, e.style, check) for e, check in checks]),
+            data=Data(("model", "what", "predicted", "observed", "error"), rows),
+        )
+    ]
 
 
 def _curves(found: Found) -> list[tuple[Entry, Curve]]:

@@ -9,7 +9,7 @@ from reachlab.boundary.curve import Curve
 from reachlab.report import sentences
 from reachlab.report.data import Data
 from reachlab.report.entries import Entry
-from reachlab.report.figures import plots
+from reachlab.report.figures import plots, problem_plots
 from reachlab.report.figures.plots import Line, Mark
 from reachlab.report.figures.section import Figure
 from reachlab.report.sketch import sketch
@@ -80,7 +80,11 @@ def strip(comparison: Comparison, entries: Sequence[Entry]) -> Figure:
         title="Problem by problem",
         label="Accuracy of every model on every problem, as shaded strips",
         caption=sentences.STRIP,
-        plot=plots.strip([e.name for e in entries], [a[order_P] for a in accuracies_P]),
+        plot=problem_plots.strip(
+            [e.name for e in entries],
+            [a[order_P] for a in accuracies_P],
+            [entries[0].outcomes.problem_ids[p] for p in order_P.tolist()],
+        ),
         data=Data(names, rows),
         size="strip",
         rows=len(entries),
@@ -98,7 +102,7 @@ def histograms(entries: Sequence[Entry]) -> Iterator[Figure]:
             title=e.name,
             label=f"Histogram of accuracy per problem of {e.name}",
             caption="",
-            plot=plots.histogram(e.style, labels, counts, tallest),
+            plot=problem_plots.histogram(e.name, e.style, counts, tallest),
             data=Data(("model", "accuracy", "problems"), rows),
             size="low",
         )
@@ -106,7 +110,7 @@ def histograms(entries: Sequence[Entry]) -> Iterator[Figure]:
 
 def _marks(comparison: Comparison, entries: Sequence[Entry]) -> list[Mark]:
     return [
-        Mark(name=e.name, style=e.style, k=e.pair.crossing.k)
+        Mark(name=e.name, style=e.style, k=e.pair.crossing.k, sure=sentences.crosses(e.pair))
         for e in entries
         if e.pair and e.pair.crossing.k and e.pair.crossing.k > comparison.ks[0]
     ]

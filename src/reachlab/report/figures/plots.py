@@ -13,6 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from reachlab.boundary.curve import Curve
+from reachlab.measures.measure import Check
 from reachlab.report.styles import Style, shorten
 
 MAX_POINTS = 200
@@ -23,17 +24,8 @@ LABELLED = 11
 """Most labels along k: 1, 2, ... 1024."""
 TOP = 1.02
 """Upper end of an axis of shares."""
-
-PHASES = (
-    ("heat-4", ""),
-    ("heat-2", ""),
-    ("heat-1", ""),
-    ("heat-3", "/"),
-    ("soft", ""),
-    ("heat-4", "."),
-    ("never", ""),
-)
-"""Fill and hatching of each phase of training: no model's colour, and apart in grey too."""
+PERCENT, POINTS = "~%", "+~f"
+"""Labels of axes with as many decimals as they need, so that no two ticks of a short axis bear the same one."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +47,21 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """A k worth a vertical line: from there on the base is no longer behind the named model."""
+    """A k worth a vertical line: from there on the base is no longer behind the named model.
+
+    It is `sure` where the model is surely ahead at the smallest k and surely behind at the largest; else the samples
+    do not say that the curves cross at all.
+    """
 
     name: str
     style: Style
     k: int
+    sure: bool = True
+
+    @property
+    def dash(self) -> str:
+        """Dots, and where it is not sure, sparse ones."""
+        return "2px,3px" if self.sure else "2px,8px"
 
 
 def plain(name: str, longest: int = 40) -> str:
@@ -218,12 +220,13 @@ def _whisker(line: Line) -> dict[str, Any] | None:
 def passk(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> go.Figure:
     """pass@k of every model over k = 1..n on a log-2 axis; a crossing is a dotted line that bears its k.
 
-    It bears the model's name too, or where many would cover the curves, the model's marker.
+    It bears the model's name too, or where many would cover the curves, the model's marker; an unsure one has sparse
+    dots and a question mark.
     """
     figure = layout(go.Figure())
     _add_lines(figure, lines, powers_of_two(n), ".1%")
     _k_axis(figure, n)
-    figure.update_yaxes(range=[0, TOP], tickformat=".0%", dtick=0.2)
+    figure.update_yaxes(range=[0, TOP], tickformat=PERCENT, dtick=0.2)
     name_y(figure, "pass@k")
     for row, crossing in enumerate(sorted(crossings, key=lambda c: c.k, reverse=True)):
         right_half = crossing.k**2 > n
@@ -231,10 +234,10 @@ def passk(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> go.Figure
         figure.add_shape(
             type="line", x0=crossing.k, x1=crossing.k, y0=0, y1=1, yref="paper", layer="below",
             name=crossing.name,
-            line={"color": crossing.style.colour, "width": 1.5, "dash": "dot"},
+            line={"color": crossing.style.colour, "width": 1.5, "dash": crossing.dash},
         )  # fmt: skip
         figure.add_annotation(
-            text=f"<b>k = {crossing.k}</b> {whose}",
+            text=f"<b>k = {crossing.k}</b> {whose}" if crossing.sure else f"k = {crossing.k}? {whose}",
             name=crossing.name,
             x=float(np.log10(crossing.k)),
             y=0.01 + 0.06 * row,
@@ -244,7 +247,7 @@ def passk(lines: Sequence[Line], crossings: Sequence[Mark], n: int) -> go.Figure
             xshift=-4 if right_half else 4,
             showarrow=False,
             bgcolor="var(--paper)",
-            font={"color": crossing.style.colour, "size": 12},
+            font={"color": "var(--ink)", "size": 12},
         )
     return figure
 
@@ -254,7 +257,7 @@ def difference(lines: Sequence[Line], n: int) -> go.Figure:
     figure = layout(go.Figure())
     _add_lines(figure, [line.times(100) for line in lines], powers_of_two(n), "+.1f")
     _k_axis(figure, n)
-    figure.update_yaxes(tickformat="+d", rangemode="tozero")
+    figure.update_yaxes(tickformat=POINTS, rangemode="tozero")
     figure.add_hline(y=0, line={"color": "var(--series-0)", "width": 1.5})
     name_y(figure, "difference in pass@k, points")
     return figure
@@ -265,7 +268,7 @@ def over_k(lines: Sequence[Line], n: int, name: str, form: str = ".1%", measured
     figure = layout(go.Figure())
     _add_lines(figure, lines, powers_of_two(n), form)
     _k_axis(figure, n)
-    figure.update_yaxes(rangemode="tozero", tickformat=".0%" if form.endswith("%") else "")
+    figure.update_yaxes(rangemode="tozero", tickformat=PERCENT if form.endswith("%") else "")
     if measured:
         figure.add_vrect(x0=measured, x1=n, fillcolor="var(--never)", opacity=0.35, line_width=0, layer="below")
     name_y(figure, name)
@@ -276,8 +279,8 @@ def over_share(lines: Sequence[Line], name_x: str, name: str) -> go.Figure:
     """Shares over shares, both from 0 to 1."""
     figure = layout(go.Figure())
     _add_lines(figure, lines, (), ".1%")
-    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", title_text=name_x, unifiedhovertitle={"text": "%{x:.0%}"})
-    figure.update_yaxes(range=[0, TOP], tickformat=".0%", dtick=0.2)
+    figure.update_xaxes(range=[0, 1.02], tickformat=PERCENT, title_text=name_x, unifiedhovertitle={"text": "%{x:.0%}"})
+    figure.update_yaxes(range=[0, TOP], tickformat=PERCENT, dtick=0.2)
     figure.update_layout(hovermode="x unified")
     name_y(figure, name)
     return figure
@@ -287,11 +290,30 @@ def share_difference(lines: Sequence[Line], name_x: str, name: str) -> go.Figure
     """Differences of shares, in percentage points, over a share from 0 to 1."""
     figure = layout(go.Figure())
     _add_lines(figure, [line.times(100) for line in lines], (), "+.1f")
-    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", title_text=name_x, unifiedhovertitle={"text": "%{x:.0%}"})
-    figure.update_yaxes(tickformat="+d", rangemode="tozero")
+    figure.update_xaxes(range=[0, 1.02], tickformat=PERCENT, title_text=name_x, unifiedhovertitle={"text": "%{x:.0%}"})
+    figure.update_yaxes(tickformat=POINTS, rangemode="tozero")
     figure.add_hline(y=0, line={"color": "var(--series-0)", "width": 1.5})
     figure.update_layout(hovermode="x unified")
     name_y(figure, name)
+    return figure
+
+
+def predicted(checks: Sequence[tuple[str, Style, Check]]) -> go.Figure:
+    """Predicted over observed shares, the line where they are equal, and how far a prediction was off as its bar."""
+    figure = layout(go.Figure())
+    figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, layer="below", line={"color": "var(--soft)", "width": 1})
+    for name, style, check in checks:
+        figure.add_scatter(
+            x=check.observed, y=check.predicted, mode="markers", name=plain(name, 28), legendgroup=name,
+            customdata=list(zip(check.words, [100 * error for error in check.error], strict=True)),
+            marker={"color": style.colour, "symbol": style.marker, "size": 8},
+            error_y={"array": check.error, "thickness": 1.2, "width": 2},
+            hovertemplate="%{fullData.name}, %{customdata[0]}: predicted <b>%{y:.1%}</b>, observed <b>%{x:.1%}</b>,"
+            "<br>one prediction off by %{customdata[1]:.1f} points<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(range=[0, TOP], tickformat=PERCENT, dtick=0.2, title_text="observed pass@k")
+    figure.update_yaxes(range=[0, TOP], tickformat=PERCENT, dtick=0.2)
+    name_y(figure, "predicted pass@k")
     return figure
 
 
@@ -306,118 +328,4 @@ def quartiles(styles: Sequence[Style], names: Sequence[str], boxes: Sequence[tup
         )  # fmt: skip
     figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6)
     figure.update_xaxes(type="log", title_text="perplexity (log scale)", dtick="D1")
-    return figure
-
-
-def strip(names: Sequence[str], accuracies_P: Sequence[np.ndarray]) -> go.Figure:
-    """Every problem as a thin column, every model as a row, shaded by the model's accuracy on it.
-
-    Problems stand in the given order. Zero has a colour of its own: one right sample in many is not none.
-    """
-    never = 1e-9
-    stops = [
-        (0.0, "never"),
-        (never, "never"),
-        (never, "heat-1"),
-        (0.15, "heat-2"),
-        (0.5, "heat-3"),
-        (1.0, "heat-4"),
-    ]
-    figure = layout(go.Figure(), margin={"t": 4, "l": 10, "b": 8})
-    figure.add_heatmap(
-        z=np.stack(accuracies_P).round(4),
-        y=[plain(name, 18) for name in names],
-        x=np.arange(1, len(accuracies_P[0]) + 1),
-        zmin=0,
-        zmax=1,
-        ygap=4,
-        colorscale=[(at, f"var(--{name})") for at, name in stops],
-        showscale=False,
-        hovertemplate="%{y}: right in %{z:.1%}<br>problem %{x} from the base's easiest<extra></extra>",
-    )
-    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6)
-    figure.update_xaxes(showgrid=False, showticklabels=False, ticks="")
-    return figure
-
-
-def histogram(style: Style, labels: Sequence[str], counts: Sequence[int], tallest: int) -> go.Figure:
-    """How many problems are answered right how often: never, ten bins, always; `tallest` sets the y axis."""
-    figure = layout(go.Figure(), margin={"t": 8, "b": 40, "l": 40})
-    last = len(labels) - 1
-    figure.add_bar(
-        x=list(range(last + 1)),
-        y=list(counts),
-        customdata=[
-            "never right",
-            *(f"right in a share of {label}" for label in labels[1:-1]),
-            "always right",
-        ],
-        width=0.84,
-        marker={
-            "color": [style.band, *[style.colour] * last],
-            "line": {"width": [1.5, *[0] * last], "color": style.colour},
-        },
-        hovertemplate="%{y} problems %{customdata}<extra></extra>",
-    )
-    figure.update_xaxes(
-        tickvals=[0, last / 2, last],
-        ticktext=["never", "50%", "always"],
-        showgrid=False,
-        title_text="accuracy",
-    )
-    figure.update_yaxes(range=[0, tallest * 1.06 or 1], nticks=5)
-    return figure
-
-
-def training(lines: Sequence[Line]) -> go.Figure:
-    """One measured quantity over training steps, for every model that has it."""
-    figure = layout(go.Figure(), margin={"t": 8})
-    for line in lines:
-        figure.add_scatter(
-            x=line.curve.x,
-            y=line.curve.values,
-            mode="lines",
-            line={"color": line.style.colour, "dash": line.style.dash, "width": 1.8},
-            hovertemplate="%{fullData.name}  <b>%{y:.4g}</b><extra></extra>",
-            legendgroup=line.name,
-            name=plain(line.name, 28),
-        )
-    figure.update_xaxes(title_text="training step", rangemode="tozero", unifiedhovertitle={"text": "step %{x}"})
-    figure.update_layout(hovermode="x unified")
-    return figure
-
-
-def phases(names: Sequence[str], seconds: Mapping[str, Sequence[float]]) -> go.Figure:
-    """Where training time went: a bar a model, cut into phases; `seconds[phase][i]` belongs to `names[i]`."""
-    figure = layout(go.Figure(), margin={"t": 10, "l": 10})
-    for index, (phase, spent) in enumerate(seconds.items()):
-        colour, pattern = PHASES[index % len(PHASES)]
-        figure.add_bar(
-            y=[plain(name, 18) for name in names],
-            x=list(spent),
-            orientation="h",
-            name=plain(phase),
-            marker={
-                "color": f"var(--{colour})",
-                "line": {"width": 1, "color": "var(--paper)"},
-                "pattern": {"shape": pattern, "fillmode": "overlay", "fgcolor": "var(--paper)", "size": 7},
-            },
-            hovertemplate="%{fullData.name}: %{x:.1f} s<extra></extra>",
-        )
-    figure.update_layout(
-        barmode="stack",
-        bargap=0.45,
-        showlegend=True,
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "y": 1.0,
-            "yanchor": "bottom",
-            "traceorder": "normal",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
-    )
-    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6)
-    figure.update_xaxes(title_text="seconds", rangemode="tozero")
     return figure

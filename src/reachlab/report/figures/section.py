@@ -37,12 +37,23 @@ class Figure:
         return PAPER[self.size] if self.size in PAPER else (640, 40 * self.rows + 40)
 
 
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """What has not been measured yet: of which models, what it is, and the commands that do it."""
+
+    models: tuple[str, ...]
+    measure: str
+    meaning: str
+    commands: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Section:
     """A part of the page: a heading, a line that says what it holds, its figures side by side, and its tables.
 
     `models` are those in the key, which hides and shows them in every figure. `show` is the filter of the problem
-    browser that lists what the section speaks of; empty where none does.
+    browser that lists what the section speaks of; empty where none does. `smoothed`: some figure has a moving mean,
+    which the reader may take away. `missing` has what no run has been measured for yet, and the command that does it.
     """
 
     id: str
@@ -52,3 +63,5 @@ class Section:
     figures: Sequence[Figure]
     tables: Sequence[Table] = ()
     show: str = ""
+    smoothed: bool = False
+    missing: Sequence[Unmeasured] = ()
