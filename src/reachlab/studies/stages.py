@@ -24,7 +24,7 @@ from reachlab.models.pinning import locate
 from reachlab.progress import EVENTS, LOG_EVERY_S, bars, log_line
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig
-from reachlab.studies.command_line import words_of
+from reachlab.commands.words import words_of
 from reachlab.studies.config import CheckpointsConfig, TemperatureConfig
 from reachlab.studies.study import Tell
 
@@ -62,7 +62,7 @@ class Stage:
 
     name: str
     config: Any
-    """What the command takes, one of `command_line.COMMANDS`."""
+    """What the command takes, one of `words.COMMANDS`."""
     needs: tuple[str, ...] = ()
     threads: int = 1
     launch: tuple[str, ...] = ()

@@ -31,7 +31,7 @@ from reachlab.report.page import write_report
 from reachlab.runs import RunFolder, write_atomically
 from reachlab.sampling.config import SampleConfig
 from reachlab.store.samples import SampleStore
-from reachlab.studies.command_line import with_words
+from reachlab.commands.words import with_words
 from reachlab.studies.config import SweepConfig
 from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages
 from reachlab.studies.study import Tell

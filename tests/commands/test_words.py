@@ -14,7 +14,7 @@ from reachlab.measures.config import EntropyConfig, ScoreConfig
 from reachlab.models.config import ModelConfig
 from reachlab.sampling.config import Cluster, SampleConfig
 from reachlab.store.config import Adaptive
-from reachlab.studies.command_line import with_words, words_of
+from reachlab.commands.words import with_words, words_of
 from reachlab.tasks.asking import AskConfig
 from reachlab.training.config import (
     BalanceConfig,
