@@ -6,16 +6,17 @@ command is longer than the one that was typed, and means the same wherever it ru
 """
 
 import json
-import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from typing import Any
 
 from reachlab.commands.words import default_of, words_of
 from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
-from reachlab.sampling.config import SampleConfig
+from reachlab.imports.config import ImportConfig
+from reachlab.sampling.config import ReferenceConfig, SampleConfig
 from reachlab.store.adaptive import choose_looks
+from reachlab.tasks.asking import AskConfig
 from reachlab.training.config import DistillConfig, PretrainConfig
 from reachlab.training.recipes import RECIPES
 from reachlab.training.rl_config import RLConfig
@@ -27,8 +28,15 @@ KINDS: dict[str, type] = {
     "sample": SampleConfig,
 }
 """What each kind of run is a configuration of."""
+OTHERS: dict[str, type] = {"import": ImportConfig, "reference": ReferenceConfig}
+"""The same of those that no command makes again from what is kept."""
 HASHES = ("task_hash", "data_hash", "reward_source")
 """What a run's identity holds beside its configuration: of the files that it read."""
+UNTOLD = frozenset(
+    ("out", "rehash", "tokens_of", "text.cache", "loop.save_every", "loop.keep_every", "loop.track")
+    + tuple(f"ask.{field.name}" for field in fields(AskConfig))
+)
+"""Settings that are in no training run's identity, or under other names."""
 OLD_NAMES = {"random_keep": "lot"}
 """Fields that `run.json` has under the name of an earlier day."""
 
@@ -39,9 +47,9 @@ class UnsayableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Again:
-    """The command that makes a run again, or why there is none; one of the two is empty."""
+    """The words of the command that makes a run again, and what is to be known of it; without words, why not."""
 
-    command: str = ""
+    words: tuple[str, ...] = ()
     why: str = ""
     config: Any = None
     """What the command says."""
@@ -51,7 +59,7 @@ def run_again(document: Mapping[str, Any], out: str) -> Again:
     """How to make the run of a `run.json` again, in the folder `out`."""
     try:
         config = configuration(document, out)
-        return Again(command=shlex.join(("reachlab", *words_of(config))), config=config)
+        return Again(words=words_of(config), why=_newer(document), config=config)
     except UnsayableError as error:
         return Again(why=str(error))
     except (ReachlabError, ValueError, TypeError, AttributeError, KeyError) as error:
@@ -88,16 +96,34 @@ def configuration(document: Mapping[str, Any], out: str) -> Any:
 def usual_settings(document: Mapping[str, Any]) -> dict[str, Any]:
     """What each setting of a `run.json` would be where a user says nothing, nested as there; what has no default is
     missing. Where a recipe decides, its row is the one that is closest to the run."""
-    kind = KINDS.get(str(document.get("kind")))
-    if kind is None:
+    kind = str(document.get("kind"))
+    takes = (KINDS | OTHERS).get(kind)
+    if takes is None:
         return {}
-    usual = _usual(kind)
-    settings = _part(document, "config")
-    if kind is SampleConfig:
-        usual |= {"decoding": asdict(Decoding()), "problem_seed": 0}
-    elif kind is not PretrainConfig:
-        usual = _merged(usual, _closest_recipe("rl" if kind is RLConfig else "distill", settings))
+    usual = _usual(takes)
+    if kind == "sample":
+        usual["decoding"] = asdict(Decoding())
+    if kind in ("rl", "distill"):
+        usual = _merged(usual, _closest_recipe(kind, _part(document, "config")))
     return usual
+
+
+def _newer(document: Mapping[str, Any]) -> str:
+    """What a run of an older version did not know, and this one has, in words."""
+    kind = str(document["kind"])
+    there = dict(_leaves(_part(document, "config")))
+    found = [name for name, _ in _leaves(_usual(KINDS[kind])) if name not in there and name not in UNTOLD]
+    if kind == "sample" or not found:
+        return ""  # of a run of samples nothing is kept that is as usual
+    return f"The run is of a version that had no {', '.join(found)}; the command takes what is usual now."
+
+
+def _leaves(settings: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{where}{name}.")
+        else:
+            yield f"{where}{name}", value
 
 
 # -- from run.json to a configuration -------------------------------------------------------------------------------

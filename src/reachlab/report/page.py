@@ -21,12 +21,15 @@ from reachlab.boundary.comparison import Comparison
 from reachlab.measures.completions import QuestionMemory
 from reachlab.measures.table import Table, cut
 from reachlab.pairing import conditions
-from reachlab.report import assets, memory_table, problem_browser, sentences, setting_tables
+from reachlab.report import assets, memory_table, problem_browser, sentences
 from reachlab.report.blocks import packed
+from reachlab.report.changed_problems import changed_problems
 from reachlab.report.entries import Entry, Runs, measure_entries, read_entries
 from reachlab.report.figures import of_measures, of_samples, of_training
 from reachlab.report.footnotes import footnotes
+from reachlab.report.run_section import run_section
 from reachlab.report.tables import against, fold_indices, summarise
+from reachlab.report.titles import title_of
 from reachlab.runs import write_atomically
 from reachlab.storable import encoded
 
@@ -39,11 +42,12 @@ def write_report(
     runs: Sequence[Runs],
     out: str | Path,
     *,
-    title: str = "What training added",
+    title: str = "",
     extra: Mapping[str, str] | None = None,
     remarks: Sequence[str] = (),
     notes: Sequence[str] = (),
     memories: Sequence[QuestionMemory] = (),
+    command: Sequence[str] = (),
 ) -> Path:
     """Write the report of a comparison as one HTML file, and return its path.
 
@@ -52,11 +56,12 @@ def write_report(
         runs: the run folders of samples that `comparison.models` were measured on, one a model. Training
             curves are shown of those whose `facts.model_path` leads to a training run.
         out: the file to write; it appears whole or not at all.
-        title: the page's heading.
+        title: the page's heading; without one it names the models and the task.
         extra: more that was run, such as the time of every stage, as name and text.
         remarks: what a study concludes, in sentences; they come before everything else.
         notes: what is to be known of how problems were matched; they stand below the verdicts.
         memories: how the models complete questions; they stand beside the verdicts.
+        command: the words that write this page; without them, the plain ones.
 
     Raises:
         ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
@@ -70,17 +75,18 @@ def write_report(
     summary = summarise(comparison)
     rows = {row.name: row for row in summary.rows}
     shelf = problem_browser.shelve(entries, doubtful)
-    scripts = assets.scripts()
+    shell, scripts = assets.read(assets.SHELL), assets.scripts()
     html = assets.template("page.html").render(
         css=assets.css(),
-        policy=assets.policy([*scripts, get_plotlyjs()]),
+        policy=assets.policy([shell, *scripts, get_plotlyjs()]),
+        shell=shell,
         scripts=scripts,
         plotly=packed(get_plotlyjs()),
         plots=script_json({figure.id: figure.plot for figure in every}),
         data=packed(json.dumps({figure.id: figure.data.csv() for figure in every})),
         version=__version__,
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
-        title=title,
+        title=title or title_of(entries),
         remarks=remarks,
         others_said=[f"{pair.name} against {pair.base} is {against(pair)}" for pair in comparison.others],
         notes=[*notes, *footnotes(comparison)],
@@ -100,7 +106,8 @@ def write_report(
         shelf=shelf,
         doubtful=any(doubtful),
         sure=any(e.pair.coverage.surely_gained is not None for e in entries if e.pair),
-        tables=_tables(entries, extra or {}),
+        ran=run_section(entries, extra or {}, command),
+        changed=changed_problems(entries),
     )
     write_atomically(Path(out), encoded(html))
     return Path(out)
@@ -139,31 +146,9 @@ def _lists(entry: Entry, below: str) -> list[tuple[str, int, str, str]]:
     return [(name, len(ids), cut(fold_indices(ids), LISTED), show) for name, ids, show in lists if ids is not None]
 
 
-def _engines(entry: Entry) -> str:
-    """Which samples came from where: every engine of the run, and how many it drew."""
-    counts = entry.store.read_encoded(["engine"])["engine"].value_counts().to_pylist()
-    return " · ".join(sorted(f"{found['values']} {found['counts']:,}" for found in counts))
-
-
 def _conditions(entries: Sequence[Entry]) -> Table | None:
     """What differs between the runs, and is not the model."""
     names = [e.name for e in entries]
     found = conditions.conditions([e.store for e in entries], names)
     rows = ((one.what, tuple(one.values[name] or conditions.NOT_KNOWN for name in names)) for one in found)
     return Table(conditions.HEADING, tuple(names), tuple(rows)) if found else None
-
-
-def _tables(entries: Sequence[Entry], extra: Mapping[str, str]) -> list[Table]:
-    trainings = {t.folder.path: t for e in entries for t in e.trainings}
-    tables = setting_tables.side_by_side(
-        "Sampling", {e.name: setting_tables.of_run(e.document) | {"drawn by": _engines(e)} for e in entries}
-    )
-    if trainings:
-        names = [t.folder.name for t in trainings.values()]
-        labels = names if len(set(names)) == len(names) else list(trainings)
-        documents = (setting_tables.of_run(t.document) for t in trainings.values())
-        tables += setting_tables.side_by_side("Training", dict(zip(labels, documents, strict=True)))
-    tables += setting_tables.side_by_side("Software and machine", {e.name: e.part("provenance") for e in entries})
-    if extra:
-        tables.append(Table("Also", (), tuple((name, (text,)) for name, text in extra.items())))
-    return tables

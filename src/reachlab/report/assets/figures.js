@@ -93,6 +93,7 @@
 
   const drawAgain = () => plotly().then((library) => redraw(library, drawn));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAgain());
+  addEventListener("theme", () => drawAgain());
   addEventListener("beforeprint", () => {
     root.classList.add("paper"); // light, and as wide as paper, before anything is measured
     for (const folded of document.querySelectorAll(".verdicts details")) folded.open = true;
@@ -177,14 +178,5 @@
       tools.append(button);
     }
     plot.after(tools);
-  }
-
-  for (const button of document.querySelectorAll("button[data-copy]")) {
-    button.addEventListener("click", async () => {
-      const text = document.getElementById(button.dataset.copy);
-      getSelection().selectAllChildren(text); // also what is left to do by hand where a page may not copy
-      const done = await navigator.clipboard?.writeText(text.textContent).then(() => true, () => false);
-      button.textContent = done ? "Copied" : "Selected";
-    });
   }
 })();
