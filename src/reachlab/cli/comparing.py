@@ -68,7 +68,9 @@ class CompareConfig:
         if self.matrix:
             raise ReachlabError("--names goes with runs; in a table a file or a key of it names the model")
         if len(self.names) != len(self.runs):
-            raise ReachlabError(f"--names: {len(self.names)} names for {len(self.runs)} models; give one each, in order")
+            raise ReachlabError(
+                f"--names: {len(self.names)} names for {len(self.runs)} models; give one each, in order"
+            )
         if bad := next((name for name in self.names if not name.strip() or set(name) & set("=/\\:")), None):
             raise ReachlabError(f"--names: {bad!r} is no name of a model: it may not be empty or hold = / \\ :")
 
@@ -150,6 +152,7 @@ def report(config: Flat[ReportCommand]) -> None:
     Example: reachlab report runs/base-samples runs/pods-samples --names base PODS --title "What PODS added"
     """
     from reachlab.commands.words import words_of
+    from reachlab.report.making import Extra
     from reachlab.report.page import write_report
     from reachlab.runs import check_page
 
@@ -164,7 +167,7 @@ def report(config: Flat[ReportCommand]) -> None:
         title=config.title,
         notes=compared.matched.remarks,
         memories=_memories(config.compare, comparison, compared),
-        command=words_of(config, "report"),
+        extra=Extra(command=words_of(config, "report")),
     )
     print(page)
 

@@ -49,7 +49,7 @@ def words_of(config: Any, command: str = "") -> tuple[str, ...]:
     for name, value, positional in _differing(config, MISSING):
         said = [*map(str, value)] if isinstance(value, tuple) else [str(value)]
         if len(said) > 1 and any(text.startswith("-") and not _is_number(text) for text in said):
-            raise ValueError(f"{type(config).__name__}: --{name} takes no several values of which one begins with a dash")
+            raise ValueError(f"--{name} takes no several values of which one begins with a dash")
         if positional:
             alone += said
         elif isinstance(value, bool):

@@ -16,7 +16,7 @@ PROMPT, ANSWER = 1_200, 900
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ShownAnswer:
     """One sample of a model, and how many of its samples were right."""
 
     entry: Entry
@@ -32,7 +32,7 @@ class ChangedProblem:
 
     id: str
     prompt: tuple[tuple[str, str], ...]
-    answers: list[Answer]
+    answers: list[ShownAnswer]
 
 
 def changed_problems(entries: Sequence[Entry]) -> list[ChangedProblem]:
@@ -50,7 +50,7 @@ def changed_problems(entries: Sequence[Entry]) -> list[ChangedProblem]:
             id=ids[at],
             prompt=tuple((role, cut(text, PROMPT)) for role, text in spoken(prompts[ids[at]])),
             answers=[
-                Answer(
+                ShownAnswer(
                     entry=entry,
                     right=int(entry.outcomes.c_P[p]),
                     scored=int(entry.outcomes.n_P[p]),

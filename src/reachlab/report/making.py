@@ -1,8 +1,8 @@
 """How the models of a page were made: the commands, a stage each, in the order in which they have to run."""
 
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from reachlab.commands.again import run_again
 from reachlab.report.entries import Entry
@@ -26,6 +26,15 @@ class MadeBy:
                 pieces.append([])
             pieces[-1].append(word)
         return [shlex.join(piece) for piece in pieces]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extra:
+    """What a page is told of its making: more that was run, as name and text, and the words of the command that writes
+    it; without them, the plain ones."""
+
+    rows: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
 
 
 def stages(entries: Sequence[Entry], report: Sequence[str] = ()) -> list[MadeBy]:

@@ -27,6 +27,7 @@ from reachlab.report.changed_problems import changed_problems
 from reachlab.report.entries import Entry, Runs, measure_entries, read_entries
 from reachlab.report.figures import of_measures, of_samples, of_training
 from reachlab.report.footnotes import footnotes
+from reachlab.report.making import Extra
 from reachlab.report.run_section import run_section
 from reachlab.report.tables import against, fold_indices, summarise
 from reachlab.report.titles import title_of
@@ -43,11 +44,10 @@ def write_report(
     out: str | Path,
     *,
     title: str = "",
-    extra: Mapping[str, str] | None = None,
+    extra: Extra | None = None,
     remarks: Sequence[str] = (),
     notes: Sequence[str] = (),
     memories: Sequence[QuestionMemory] = (),
-    command: Sequence[str] = (),
 ) -> Path:
     """Write the report of a comparison as one HTML file, and return its path.
 
@@ -57,11 +57,10 @@ def write_report(
             curves are shown of those whose `facts.model_path` leads to a training run.
         out: the file to write; it appears whole or not at all.
         title: the page's heading; without one it names the models and the task.
-        extra: more that was run, such as the time of every stage, as name and text.
+        extra: more that was run, such as the time of every stage, and the command that writes this page.
         remarks: what a study concludes, in sentences; they come before everything else.
         notes: what is to be known of how problems were matched; they stand below the verdicts.
         memories: how the models complete questions; they stand beside the verdicts.
-        command: the words that write this page; without them, the plain ones.
 
     Raises:
         ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
@@ -106,7 +105,7 @@ def write_report(
         shelf=shelf,
         doubtful=any(doubtful),
         sure=any(e.pair.coverage.surely_gained is not None for e in entries if e.pair),
-        ran=run_section(entries, extra or {}, command),
+        ran=run_section(entries, extra or Extra()),
         changed=changed_problems(entries),
     )
     write_atomically(Path(out), encoded(html))

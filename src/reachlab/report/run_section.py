@@ -1,12 +1,12 @@
 """The page's last section: what was run, as settings, as commands, and as the first prompt that each model got."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reachlab.measures.table import Table
 from reachlab.report.entries import Entry
 from reachlab.report.first_prompts import FirstPrompt, first_prompts
-from reachlab.report.making import MadeBy, stages
+from reachlab.report.making import Extra, MadeBy, stages
 from reachlab.report.setting_tables import Settings, settings_of, side_by_side
 
 
@@ -25,17 +25,17 @@ class RunSection:
         return sum(len(table.rows) for table in self.every)
 
 
-def run_section(entries: Sequence[Entry], extra: Mapping[str, str], command: Sequence[str] = ()) -> RunSection:
-    """Gather the section. `extra` is more that was run, `command` the words that write this page."""
+def run_section(entries: Sequence[Entry], extra: Extra) -> RunSection:
+    """Gather the section."""
     sampling = settings_of("Sampling", {e.name: e.document for e in entries}, {e.name: _engines(e) for e in entries})
     training = _training(entries)
     machine = side_by_side("Software and machine", {e.name: e.part("provenance") for e in entries})
     differing = [table for table in machine if table.columns]
-    also = [Table("Also", (), tuple((name, (text,)) for name, text in extra.items()))] if extra else []
+    also = [Table("Also", (), tuple((name, (text,)) for name, text in extra.rows.items()))] if extra.rows else []
     return RunSection(
         unusual=[*sampling.unusual, *training.unusual, *differing, *also],
         every=[*sampling.every, *training.every, *machine],
-        stages=stages(entries, command),
+        stages=stages(entries, extra.command),
         prompts=first_prompts(entries),
     )
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from reachlab.boundary.compare import compare
 from reachlab.engines.config import DecodingChoice
+from reachlab.report.making import Extra
 from reachlab.report.page import write_report
 from reachlab.report.tables import print_comparison
 from reachlab.runs import RunFolder
@@ -111,7 +112,7 @@ def run_recipe(recipe: StudyRecipe, config: DemoConfig | VisualConfig, title: st
     comparison = compare([SampleStore(folder).outcomes() for folder in folders], seed=config.seed)
     print_comparison(comparison)
     extra = {f"time of {stage.name}, with starting up": times.words(stage.name) for stage in stages}
-    page = write_report(comparison, folders, Path(config.out) / "report.html", title=title, extra=extra)
+    page = write_report(comparison, folders, Path(config.out) / "report.html", title=title, extra=Extra(rows=extra))
     for note in (*notes, f"{time.monotonic() - began:.0f} s in all; the report is {page}"):
         Console().print(note, highlight=False)
     return page

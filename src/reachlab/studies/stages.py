@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reachlab.commands.words import words_of
 from reachlab.engines.config import DecodingChoice
 from reachlab.errors import ReachlabError
 from reachlab.models.pinning import locate
 from reachlab.progress import EVENTS, LOG_EVERY_S, bars, log_line
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig
-from reachlab.commands.words import words_of
 from reachlab.studies.config import CheckpointsConfig, TemperatureConfig
 from reachlab.studies.study import Tell
 from reachlab.studies.times import StageTimes
@@ -173,8 +173,9 @@ def run_stages(stages: Sequence[Stage], cores: int, times: StageTimes | None = N
                     seconds[run.stage.name] = time.monotonic() - run.began
                     board.finish(run, seconds[run.stage.name])
                 board.log(running.values())
-                for run in running.values() if times is not None else ():
-                    times.tick(run.stage.name, time.monotonic() - run.began)
+                if times is not None:
+                    for run in running.values():
+                        times.tick(run.stage.name, time.monotonic() - run.began)
         finally:
             for run in running.values():
                 run.process.terminate()

@@ -20,6 +20,7 @@ from rich.console import Console
 from reachlab.boundary.compare import compare
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, hash_model
+from reachlab.report.making import Extra
 from reachlab.report.page import write_report
 from reachlab.report.tables import print_comparison
 from reachlab.runs import RunFolder, write_atomically
@@ -71,7 +72,7 @@ def run_own(config: OwnConfig, tell: Callable[[str], None] = lambda _: None) -> 
     title = f"What RL and distilling added to {RunFolder(config.model).name}"
     remarks = [*verdicts(comparison), *found]
     page = write_report(
-        comparison, folders, Path(config.out) / "report.html", title=title, extra=extra, remarks=remarks
+        comparison, folders, Path(config.out) / "report.html", title=title, extra=Extra(rows=extra), remarks=remarks
     )
     Console().print(f"{time.monotonic() - began:.0f} s in all", highlight=False)
     return page
