@@ -20,7 +20,7 @@ EXAMPLES = {
     "rl.advantages": ("discounted_sums", "standardised"),
     "rl.kl": ("estimate_kl",),
     "rl.rules.max_variance": ("max_variance",),
-    "studies.command_line": ("words_of",),
+    "commands.words": ("words_of",),
     "tasks.registry": ("load_task",),
 }
 

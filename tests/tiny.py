@@ -88,8 +88,11 @@ def names(folder: str | Path) -> list[str]:
 
 
 def timeless(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Metrics without what a clock said."""
-    return [{k: v for k, v in row.items() if not k.startswith("seconds") and "per_second" not in k} for row in rows]
+    """Metrics without what a clock said, and without the number of the sitting."""
+    return [
+        {k: v for k, v in row.items() if not k.startswith("seconds") and "per_second" not in k and k != "sitting"}
+        for row in rows
+    ]
 
 
 def same_run(a: str | Path, b: str | Path) -> bool:

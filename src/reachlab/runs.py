@@ -30,6 +30,8 @@ from reachlab.storable import encoded, parse_json, storable
 
 TEMPORARY = re.compile(r"\..+\.(?:(?P<host>[^.]*)-(?P<process>\d+)-)?[0-9a-f]{8}\.tmp")
 """What a file is called until it is whole: who writes it stands in the name."""
+SITTING = "sitting"
+"""What a line of `metrics.jsonl` calls the number of the sitting that its step was taken in; the first is not said."""
 ABANDONED_S = 3600.0
 """A temporary file that nobody has written to for so long is nobody's any more, whoever's it was."""
 
@@ -254,6 +256,12 @@ def _metrics_row(line: bytes) -> dict[str, Any] | None:
     except ReachlabError:
         return None
     return row if isinstance(row, dict) and type(row.get("step")) is int else None
+
+
+def sittings(rows: Iterable[Mapping[str, Any]]) -> int:
+    """In how many sittings the steps of these lines were taken: a killed run that goes on has one more."""
+    found = (row.get(SITTING) for row in rows)
+    return max((n for n in found if type(n) is int), default=1)
 
 
 def kept_at(step: int) -> str:

@@ -10,7 +10,7 @@ from tests.models.chats import BASE, CHATML, GEMMA, INSTRUCT, Shape, made
 from reachlab.boundary.compare import compare
 from reachlab.errors import ReachlabError
 from reachlab.prompting.prompted_task import prompted_task
-from reachlab.prompting.rendered import show_prompts
+from reachlab.prompting.rendered import as_written, show_prompts
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.asking import AskConfig
@@ -144,6 +144,7 @@ def test_what_a_model_gets_is_shown_token_for_token(tmp_path: Path) -> None:
     assert shown.ask == {"template": "chat", "system": "Be brief."}
     assert len(shown.problems) == 2
     for row in shown.problems:
+        assert as_written(model, Chat(tuple(row["prompt"]))) == row["written"]
         assert row["written"].startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n")
         assert row["written"].endswith("<|im_end|>\n<|im_start|>assistant\n")
         assert row["prompt"][0] == {"role": "system", "content": "Be brief."}

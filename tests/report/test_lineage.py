@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reachlab.report.lineage import Training, ancestors, thin_steps
+from reachlab.report.sentences import trained
 from reachlab.runs import RunFolder
 
 
@@ -72,6 +73,14 @@ def test_a_resumed_run_counts_a_step_once(tmp_path: Path) -> None:
     found = training(tmp_path, *rows)
     assert found.series("loss")[1].tolist() == [3, 1]
     assert found.seconds() == {"update": 3.0}
+    assert found.sittings == 1
+
+
+def test_the_time_of_a_resumed_run_is_that_of_all_its_sittings(tmp_path: Path) -> None:
+    rows = [{"step": 1, "seconds": 717.0}, {"step": 2, "seconds": 31.0, "sitting": 2}]
+    found = training(tmp_path / "rl", *rows)
+    assert (found.seconds(), found.sittings, found.measured()) == ({"step": 748.0}, 2, ["step", "seconds"])
+    assert trained(found) == "rl (rl, 2 steps, 748 s in 2 sittings)"
 
 
 def test_time_is_cut_into_phases_and_the_rest(tmp_path: Path) -> None:

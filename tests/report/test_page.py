@@ -17,6 +17,7 @@ from reachlab.errors import ReachlabError
 from reachlab.report import assets
 from reachlab.report.assets import policy
 from reachlab.report.blocks import unpacked
+from reachlab.report.making import Extra
 from reachlab.report.page import script_json, write_report
 from reachlab.report.tables import fold_indices
 from reachlab.types import Chat, Problem
@@ -68,7 +69,7 @@ class Page(HTMLParser):
 def page(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Page:
     out = tmp_path_factory.mktemp("page") / "deep" / "report.html"
     remarks = ["RL: the reward explains <the gain>"]
-    assert write(demo, out, title="A & B", extra={"pretraining": "80 s"}, remarks=remarks) == out
+    assert write(demo, out, title="A & B", extra=Extra(rows={"pretraining": "80 s"}), remarks=remarks) == out
     return Page(out)
 
 
@@ -134,7 +135,7 @@ def test_the_policy_names_exactly_the_pages_scripts(page: Page) -> None:
     (found,) = [a["content"] for _, a in page.elements if a.get("http-equiv") == "Content-Security-Policy"]
     assert found is not None
     assert "default-src 'none'" in found
-    assert found.count("sha256-") == len(assets.SCRIPTS) + 1  # and plotly
+    assert found.count("sha256-") == len(assets.SCRIPTS) + 2  # and the shell's, and plotly
     assert "unsafe-inline" not in found.partition("style-src")[0]
     # An example from the specification's own test suite.
     assert "'sha256-n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg='" in policy(["test"])
@@ -152,10 +153,12 @@ def test_untrusted_text_stays_text(tmp_path: Path, make: SimpleNamespace) -> Non
     options = {"problems": problems, "text": lambda p, n, right: NASTY, "model_path": tmp_path / NASTY[-8:]}
     runs = [make.samples(tmp_path / name, np.array([[0, 1]]), **options) for name in "ab"]
     names = [NASTY, NASTY + "2"]
-    out = write(make.measure(runs, names), tmp_path / "r.html", title=NASTY, extra={NASTY: NASTY})
+    out = write(make.measure(runs, names), tmp_path / "r.html", title=NASTY, extra=Extra(rows={NASTY: NASTY}))
     found = Page(out)
     assert [tag for tag, _ in found.elements].count("img") == 0
-    assert [tag for tag, _ in found.elements].count("script") == len(assets.SCRIPTS) + 5  # packed blocks
+    assert [tag for tag, _ in found.elements].count("script") == len(
+        assets.SCRIPTS
+    ) + 6  # the shell's, and packed blocks
     assert not [a for _, a in found.elements if any(name.startswith("on") for name in a)]
     assert found.flat.count(NASTY) > 10
     assert json.loads(found.blocks["chunk-0"])[0]["models"][1][0][3] == NASTY

@@ -13,6 +13,7 @@ from tests.tiny import names
 from reachlab.errors import ReachlabError
 from reachlab.studies import stages as stages_module
 from reachlab.studies.stages import Stage, at_once, run_stages
+from reachlab.studies.times import StageTimes
 
 COMMAND = """#!/bin/sh
 # Called as `python -m reachlab NAME SCRIPT`: note the beginning and the end of SCRIPT.
@@ -171,3 +172,21 @@ def test_progress_through_a_launcher_that_hands_no_descriptor_on(
 def test_a_launched_stage_that_fails_says_how_it_was_started(log: Path) -> None:
     with pytest.raises(ReachlabError, match=r"failed: no \(command: .* -m reachlab a "):
         run_stages([Stage("a", Script("a", "echo 'error: no' >&2; exit 2"), launch=(sys.executable,))], cores=1)
+
+
+def test_times_are_kept_over_a_failure_and_a_second_start(log: Path, tmp_path: Path) -> None:
+    event = '{"label": "x", "done": 1, "total": 2, "info": "", "eta": ""}'
+    works = f"echo '{event}' > /dev/fd/$REACHLAB_PROGRESS_FD; sleep 0.1"
+    done = tmp_path / "done"
+    stages = [
+        stage("base", f"test -e {done} || {{ {works}; touch {done}; }}"),
+        stage("rl", f"{works}; test -e {tmp_path}/mended", "base"),
+    ]
+    with pytest.raises(ReachlabError, match="stage 'rl' failed"):
+        run_stages(stages, 1, StageTimes(tmp_path))
+    (tmp_path / "mended").touch()
+    times = StageTimes(tmp_path)
+    run_stages(stages, 1, times)
+    assert [len(times.sittings[name]) for name in ("base", "rl")] == [1, 2]
+    assert times.words("rl").endswith(" s in 2 sittings")
+    assert min(times.sittings["rl"]) > 0.1

@@ -10,7 +10,7 @@ from tests.training.runs import run_of
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import hash_model, load_model
-from reachlab.runs import RunFolder
+from reachlab.runs import SITTING, RunFolder, sittings
 from reachlab.training.beginning import Claim
 from reachlab.training.config import LoopConfig, OptimizerConfig
 from reachlab.training.loop import TrainingRun
@@ -128,6 +128,10 @@ def test_steps_that_are_taken_again_leave_the_same_checkpoints(checkpoint: Path,
     (folder / ".step-000004.0123.tmp").mkdir()
     steps(begin(checkpoint, tmp_path, keep_every=2, save_every=3))
     assert names(folder) == [f"step-00000{t}" for t in (2, 4, 6, 8)]
+    # The log says which steps were taken after the run had been killed.
+    rows = RunFolder(tmp_path / "run").metrics()
+    assert [row.get(SITTING, 1) for row in rows] == [1] * 3 + [2] * 7
+    assert sittings(rows) == 2
     for name in names(folder):
         assert hash_model(folder / name) == hash_model(tmp_path / "whole" / "run" / "checkpoints" / name)
 

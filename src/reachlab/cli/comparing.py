@@ -20,6 +20,8 @@ class CompareConfig:
     runs: tyro.conf.Positional[tuple[str, ...]]
     """Models: RUN, NAME=RUN, or NAME=RUN,RUN,RUN, several runs of one recipe, a seed each, whose verdict is then about
     the recipe. The first is the base that the others are compared with."""
+    names: tuple[str, ...] = ()
+    """Names of the models, in the order of the runs, instead of NAME=RUN: --names base GRPO PODS."""
     matrix: tuple[str, ...] = ()
     """Instead of runs: .npz, .npy or .csv files of 0 and 1, a row a problem and a column a sample; a key of an .npz or
     a file is a model, the first the base. A page needs runs."""
@@ -50,6 +52,8 @@ class CompareConfig:
 
     def __post_init__(self) -> None:
         check_numbers(self, counts=("resamples", "k"), most=RESAMPLING)
+        if self.names:
+            self._check_names()
         if self.memory and self.matrix:
             raise ReachlabError("--memory goes with runs: a table does not hold what was asked, nor of which model")
         if self.gap_k < 1:
@@ -60,6 +64,23 @@ class CompareConfig:
             raise ReachlabError(
                 f"same_within={self.same_within:g} is in points, and {100 * self.same_within:g} would be that share"
             )
+
+    def _check_names(self) -> None:
+        if self.matrix:
+            raise ReachlabError("--names goes with runs; in a table a file or a key of it names the model")
+        if len(self.names) != len(self.runs):
+            raise ReachlabError(
+                f"--names: {len(self.names)} names for {len(self.runs)} models; give one each, in order"
+            )
+        if bad := next((name for name in self.names if not name.strip() or set(name) & set("=/\\:")), None):
+            raise ReachlabError(f"--names: {bad!r} is no name of a model: it may not be empty or hold = / \\ :")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models as NAME=RUN, where names are given."""
+        if not self.names:
+            return self.runs
+        return tuple(f"{name}={run}" for name, run in zip(self.names, self.runs, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,15 +142,19 @@ class ReportCommand:
     compare: Flat[CompareConfig]
     out: str = "report.html"
     """The page, one file that opens offline."""
-    title: str = "What training added"
-    """Its heading."""
+    title: str = ""
+    """Its heading; default the models and the task, and what they are compared for."""
 
 
 def report(config: Flat[ReportCommand]) -> None:
     """Compare models by their samples and write one HTML page that opens offline.
 
     Example: reachlab report runs/demo/samples/base runs/demo/samples/grpo --out report.html
+
+    Example: reachlab report runs/demo/samples/base runs/demo/samples/pods --names base PODS --title "What PODS added"
     """
+    from reachlab.commands.words import words_of
+    from reachlab.report.making import Extra
     from reachlab.report.page import write_report
     from reachlab.runs import check_page
 
@@ -144,6 +169,7 @@ def report(config: Flat[ReportCommand]) -> None:
         title=config.title,
         notes=compared.matched.remarks,
         memories=read_completions(config.compare, comparison, compared),
+        extra=Extra(command=words_of(config, "report")),
     )
     print(page)
 
@@ -234,7 +260,7 @@ def compare_models(
     """The comparison, and what was compared (`Compared`, None of tables)."""
     from reachlab.boundary.compare import compare
 
-    recipes, compared = _models(config.runs, config.matrix, config.match, say, folder)
+    recipes, compared = _models(config.models, config.matrix, config.match, say, folder)
     clusters = None
     if config.cluster:
         from reachlab.pairing.clusters import read_clusters

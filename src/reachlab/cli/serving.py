@@ -22,8 +22,8 @@ class ServeCommand:
     token, unencrypted; from another machine, `ssh -L 8765:localhost:8765 HOST` is safer."""
     open: bool = False
     """Open a browser."""
-    title: str = "What training added"
-    """The page's heading."""
+    title: str = ""
+    """The page's heading; default the models and the task, as of `report`."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65_536:
@@ -50,12 +50,12 @@ def serve(config: Flat[ServeCommand]) -> None:
         remark(f"--host {config.host}: whoever reaches this machine and knows the address reads the runs, unencrypted")
 
     def compare(ready: tuple[str, ...]) -> Any:
-        asked = replace(config.compare, runs=ready)
+        asked = replace(config.compare, runs=ready, names=())
         comparison, compared = compare_models(asked, say=lambda said: None, folder=StillFolder)
         return comparison, compared, read_completions(asked, comparison, compared)
 
     serve(
-        config.compare.runs,
+        config.compare.models,
         compare,
         title=config.title,
         host=config.host,

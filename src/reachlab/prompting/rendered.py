@@ -1,8 +1,11 @@
 """`reachlab tasks SPEC --model M`: some problems of a task exactly as a model gets them, special tokens and all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_tokenizer
@@ -11,6 +14,7 @@ from reachlab.prompting.prompted_task import prompted_task
 from reachlab.tasks.asking import AskConfig
 from reachlab.tasks.base import SplitChoice
 from reachlab.tasks.listing import rows_of, some_problems
+from reachlab.types import Text
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,20 @@ def show_prompts(
     tokenizer = load_tokenizer(model)
     rows = rows_of(prompted.task, problems, seed, folder)
     for row, ids in zip(rows, encode_prompts(tokenizer, [p.asked for p in problems]), strict=True):
-        text = tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        row |= {"written": text, "tokens": len(ids)}
+        row |= {"written": _decoded(tokenizer, ids), "tokens": len(ids)}
     return RenderedPrompts(prompted.how, prompted.identity, rows)
+
+
+def as_written(folder: str, prompt: Text) -> str:
+    """One prompt of a run as the model in `folder` gets it, special tokens and all.
+
+    Raises:
+        ReachlabError: a model that is not there or cannot be asked so.
+    """
+    tokenizer = load_tokenizer(folder)
+    (ids,) = encode_prompts(tokenizer, [prompt])
+    return _decoded(tokenizer, ids)
+
+
+def _decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))

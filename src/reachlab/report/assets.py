@@ -15,15 +15,11 @@ from reachlab.report.styles import shorten
 
 HERE = Path(__file__).parent / "assets"
 STYLES = (
-    "base.css",
-    "figures.css",
-    "tables.css",
-    "coverage.css",
-    "problems.css",
-    "reader.css",
-    "live.css",
-    "print.css",
+    *("base.css", "shell.css", "figures.css", "tables.css", "coverage.css"),
+    *("problems.css", "reader.css", "run.css", "live.css", "print.css"),
 )
+SHELL = "shell.js"
+"""In the head of every page, before anything is painted."""
 SCRIPTS = ("blocks.js", "figures.js", "problems.js")
 FIGURES_ONLY = ("blocks.js", "figures.js")
 """Scripts of a page without samples."""

@@ -29,7 +29,7 @@ class Entry:
     """One model, as the page speaks of it: `label` and `verdict` are its sentence; the base has no `pair`.
 
     Of a recipe of several runs `outcomes` holds the samples of all; the samples that the page shows, and what it has to
-    say beyond the curves, are those of the first run, `store`.
+    say beyond the curves, are those of the first run, `store`; `stores` are all.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Entry:
     pair: Pair | None
     outcomes: Outcomes
     store: SampleStore
+    stores: tuple[SampleStore, ...]
     document: dict[str, Any]
     trainings: list[Training]
 
@@ -105,6 +106,7 @@ def _entry(comparison: Comparison, model: Model, pair: Pair | None, given: Runs,
         pair=pair,
         outcomes=Recipe(model.name, tuple(outcomes)).pooled,
         store=store,
+        stores=tuple(stores),
         document=document,
         trainings=ancestors(document, run),
     )

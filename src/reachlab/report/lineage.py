@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reachlab.errors import ReachlabError
-from reachlab.runs import RunFolder, training_step
+from reachlab.runs import SITTING, RunFolder, sittings, training_step
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,13 @@ class Training:
 
     def measured(self) -> list[str]:
         """Every quantity with a number in some line, in order of first appearance."""
-        return list(dict.fromkeys(key for row in self.rows for key, value in row.items() if _number(value)))
+        found = (key for row in self.rows for key, value in row.items() if _number(value) and key != SITTING)
+        return list(dict.fromkeys(found))
+
+    @property
+    def sittings(self) -> int:
+        """In how many sittings it was trained; what `seconds` sums is over all of them."""
+        return sittings(self.rows)
 
     def seconds(self) -> dict[str, float]:
         """Time per phase: the sums of ``seconds_PHASE``, and what is left of the whole step's ``seconds``."""

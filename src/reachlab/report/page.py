@@ -21,14 +21,18 @@ from reachlab.boundary.comparison import Comparison
 from reachlab.measures.completions import QuestionMemory
 from reachlab.measures.table import Table, cut
 from reachlab.pairing import conditions
-from reachlab.report import assets, memory_table, problem_browser, sentences, setting_tables
+from reachlab.report import assets, memory_table, problem_browser, sentences
 from reachlab.report.blocks import packed
+from reachlab.report.changed_problems import changed_problems
 from reachlab.report.content import Content, Served, plotly
 from reachlab.report.entries import Entry, Runs, measure_entries, read_entries
 from reachlab.report.figures import of_measures, of_samples, of_training
 from reachlab.report.footnotes import footnotes
+from reachlab.report.making import Extra
 from reachlab.report.power_table import shortness
+from reachlab.report.run_section import run_section
 from reachlab.report.tables import against, fold_indices, summarise
+from reachlab.report.titles import title_of
 from reachlab.runs import write_atomically
 from reachlab.storable import encoded
 
@@ -41,8 +45,8 @@ def write_report(
     runs: Sequence[Runs],
     out: str | Path,
     *,
-    title: str = "What training added",
-    extra: Mapping[str, str] | None = None,
+    title: str = "",
+    extra: Extra | None = None,
     remarks: Sequence[str] = (),
     notes: Sequence[str] = (),
     memories: Sequence[QuestionMemory] = (),
@@ -54,8 +58,8 @@ def write_report(
         runs: the run folders of samples that `comparison.models` were measured on, one a model. Training
             curves are shown of those whose `facts.model_path` leads to a training run.
         out: the file to write; it appears whole or not at all.
-        title: the page's heading.
-        extra: more that was run, such as the time of every stage, as name and text.
+        title: the page's heading; without one it names the models and the task.
+        extra: more that was run, such as the time of every stage, and the command that writes this page.
         remarks: what a study concludes, in sentences; they come before everything else.
         notes: what is to be known of how problems were matched; they stand below the verdicts.
         memories: how the models complete questions; they stand beside the verdicts.
@@ -63,7 +67,9 @@ def write_report(
     Raises:
         ReachlabError: runs and models do not match, a run cannot be read, or the file cannot be written.
     """
-    content = compose(comparison, runs, title=title, extra=extra or {}, remarks=remarks, notes=notes, memories=memories)
+    content = compose(
+        comparison, runs, title=title, extra=extra or Extra(), remarks=remarks, notes=notes, memories=memories
+    )
     write_atomically(Path(out), encoded(content.html))
     return Path(out)
 
@@ -73,7 +79,7 @@ def compose(
     runs: Sequence[Runs],
     *,
     title: str,
-    extra: Mapping[str, str],
+    extra: Extra,
     remarks: Sequence[str],
     notes: Sequence[str],
     memories: Sequence[QuestionMemory],
@@ -94,7 +100,7 @@ def compose(
     summary = summarise(comparison)
     rows = {row.name: row for row in summary.rows}
     shelf = (problem_browser.listing if served else problem_browser.shelve)(entries, doubtful)
-    scripts = assets.scripts(assets.served() if served else assets.SCRIPTS)
+    shell, scripts = assets.read(assets.SHELL), assets.scripts(assets.served() if served else assets.SCRIPTS)
     blocks = {
         "plotly": plotly(),
         "data": packed(json.dumps({figure.id: figure.data.csv() for figure in every})),
@@ -104,14 +110,15 @@ def compose(
     }
     html = assets.template("page.html").render(
         css=assets.css(),
-        policy=assets.policy([*scripts, get_plotlyjs()], fetches=served is not None),
+        policy=assets.policy([shell, *scripts, get_plotlyjs()], fetches=served is not None),
+        shell=shell,
         scripts=scripts,
         blocks={} if served else blocks,
         served=served,
         plots=script_json({figure.id: figure.plot for figure in every}),
         version=__version__,
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
-        title=title,
+        title=title or title_of(entries),
         remarks=remarks,
         others_said=[f"{pair.name} against {pair.base} is {against(pair)}" for pair in comparison.others],
         notes=[*notes, *footnotes(comparison), *shortness(comparison, {e.name: e.outcomes for e in entries})],
@@ -131,7 +138,8 @@ def compose(
         shelf=shelf,
         doubtful=any(doubtful),
         sure=any(e.pair.coverage.surely_gained is not None for e in entries if e.pair),
-        tables=_tables(entries, extra),
+        ran=run_section(entries, extra),
+        changed=changed_problems(entries),
     )
     return Content(html=html, blocks=blocks, entries=entries, doubtful=doubtful)
 
@@ -169,31 +177,9 @@ def _lists(entry: Entry, below: str) -> list[tuple[str, int, str, str]]:
     return [(name, len(ids), cut(fold_indices(ids), LISTED), show) for name, ids, show in lists if ids is not None]
 
 
-def _engines(entry: Entry) -> str:
-    """Which samples came from where: every engine of the run, and how many it drew."""
-    counts = entry.store.read_encoded(["engine"])["engine"].value_counts().to_pylist()
-    return " · ".join(sorted(f"{found['values']} {found['counts']:,}" for found in counts))
-
-
 def _conditions(entries: Sequence[Entry]) -> Table | None:
     """What differs between the runs, and is not the model."""
     names = [e.name for e in entries]
     found = conditions.conditions([e.store for e in entries], names)
     rows = ((one.what, tuple(one.values[name] or conditions.NOT_KNOWN for name in names)) for one in found)
     return Table(conditions.HEADING, tuple(names), tuple(rows)) if found else None
-
-
-def _tables(entries: Sequence[Entry], extra: Mapping[str, str]) -> list[Table]:
-    trainings = {t.folder.path: t for e in entries for t in e.trainings}
-    tables = setting_tables.side_by_side(
-        "Sampling", {e.name: setting_tables.of_run(e.document) | {"drawn by": _engines(e)} for e in entries}
-    )
-    if trainings:
-        names = [t.folder.name for t in trainings.values()]
-        labels = names if len(set(names)) == len(names) else list(trainings)
-        documents = (setting_tables.of_run(t.document) for t in trainings.values())
-        tables += setting_tables.side_by_side("Training", dict(zip(labels, documents, strict=True)))
-    tables += setting_tables.side_by_side("Software and machine", {e.name: e.part("provenance") for e in entries})
-    if extra:
-        tables.append(Table("Also", (), tuple((name, (text,)) for name, text in extra.items())))
-    return tables

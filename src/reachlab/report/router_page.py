@@ -102,11 +102,12 @@ def write_routers(
         ])  # fmt: skip
     data |= {square.id: _pairs(square) for square in (*together, *cosines)}
     drawn |= {square.id: square.figure for square in (*together, *cosines)}
-    scripts = (get_plotlyjs(), *assets.scripts(assets.FIGURES_ONLY))
+    shell, scripts = assets.read(assets.SHELL), (get_plotlyjs(), *assets.scripts(assets.FIGURES_ONLY))
     html = assets.template("router_page.html").render(
+        shell=shell,
         scripts=scripts,
         css=assets.css(),
-        policy=assets.policy(scripts),
+        policy=assets.policy([shell, *scripts]),
         figures=script_json(drawn),
         data=packed(json.dumps({name: table.csv() for name, table in data.items()})),
         version=__version__,

@@ -149,12 +149,14 @@ def stored(shelf: Shelf) -> str:
 
 
 def trained(training: Training) -> str:
-    """One training run in words, such as ``rl (grpo, 100 steps, 35 s)``."""
+    """One training run in words, such as ``rl (grpo, 100 steps, 35 s in 2 sittings)``; the time is that of its
+    steps, whichever sitting took them."""
     known = [training.folder.name]
     if len(steps := training.series("step")[0]):
         known.append(counted(int(steps[-1]), "step"))
     if spent := sum(training.seconds().values()):
-        known.append(f"{spent:,.0f} s")
+        several = f" in {training.sittings} sittings" if training.sittings > 1 else ""
+        known.append(f"{spent:,.0f} s{several}")
     return f"{training.kind} ({', '.join(known)})"
 
 

@@ -23,6 +23,7 @@ from reachlab.report.entries import Entry
 from reachlab.report.excerpts import SampleExcerpt
 from reachlab.report.figures import of_training
 from reachlab.report.lineage import Training
+from reachlab.report.making import Extra
 from reachlab.report.page import compose, script_json
 from reachlab.report.problem_browser import chunk_of, rows_of
 from reachlab.report.problem_pictures import copies
@@ -177,7 +178,7 @@ def of_samples(
         comparison,
         compared.stores,
         title=title,
-        extra={},
+        extra=Extra(),
         remarks=(),
         notes=compared.matched.remarks,
         memories=memories,
@@ -208,15 +209,17 @@ def of_training_runs(version: str, title: str, learners: Learners, said: Sequenc
     trainings = _learners(learners, 0)
     sections = of_training.sections(cast("list[Entry]", trainings))
     figures = [figure for section in sections for figure in section.figures]
-    scripts = assets.scripts(assets.served(assets.FIGURES_ONLY))
+    shell, scripts = assets.read(assets.SHELL), assets.scripts(assets.served(assets.FIGURES_ONLY))
     html = assets.template("waiting.html").render(
         css=assets.css(),
-        policy=assets.policy([*scripts, get_plotlyjs()], fetches=True),
+        policy=assets.policy([shell, *scripts, get_plotlyjs()], fetches=True),
+        shell=shell,
+        models=(),
         scripts=scripts,
         plots=script_json({figure.id: figure.plot for figure in figures}),
         version=__version__,
         served=version,
-        title=title,
+        title=title or "Training",
         said=said,
         sections=sections,
     )

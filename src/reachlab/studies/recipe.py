@@ -13,6 +13,7 @@ from rich.console import Console
 
 from reachlab.boundary.compare import compare
 from reachlab.engines.config import DecodingChoice
+from reachlab.report.making import Extra
 from reachlab.report.page import write_report
 from reachlab.report.tables import print_comparison
 from reachlab.runs import RunFolder
@@ -20,6 +21,7 @@ from reachlab.sampling.config import SampleConfig
 from reachlab.store.samples import SampleStore
 from reachlab.studies.config import DemoConfig, VisualConfig
 from reachlab.studies.stages import Stage, check_study, run_stages
+from reachlab.studies.times import StageTimes
 from reachlab.training.config import DistillConfig, LoopConfig, PretrainConfig
 from reachlab.training.rl_config import BudgetConfig, RLConfig, SelectionConfig
 
@@ -104,12 +106,13 @@ def run_recipe(recipe: StudyRecipe, config: DemoConfig | VisualConfig, title: st
     """Run every stage that is not finished, compare the models, print the table and the notes, write the report."""
     began = time.monotonic()
     check_study(config.out, *(f"{name}/run.json" for name in MODELS))
-    seconds = run_stages(recipe_stages(recipe, config), cores=len(os.sched_getaffinity(0)))
+    stages, times = recipe_stages(recipe, config), StageTimes(config.out)
+    run_stages(stages, len(os.sched_getaffinity(0)), times)
     folders = [RunFolder(f"{config.out}/samples/{name}") for name in runs_of(recipe)]
     comparison = compare([SampleStore(folder).outcomes() for folder in folders], seed=config.seed)
     print_comparison(comparison)
-    times = {f"time of {name}": f"{taken:.0f} s" for name, taken in seconds.items()}
-    page = write_report(comparison, folders, Path(config.out) / "report.html", title=title, extra=times)
+    extra = {f"time of {stage.name}, with starting up": times.words(stage.name) for stage in stages}
+    page = write_report(comparison, folders, Path(config.out) / "report.html", title=title, extra=Extra(rows=extra))
     for note in (*notes, f"{time.monotonic() - began:.0f} s in all; the report is {page}"):
         Console().print(note, highlight=False)
     return page

@@ -18,15 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reachlab.commands.words import words_of
 from reachlab.engines.config import DecodingChoice
 from reachlab.errors import ReachlabError
 from reachlab.models.pinning import locate
 from reachlab.progress import EVENTS, LOG_EVERY_S, bars, log_line
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig
-from reachlab.studies.command_line import words_of
 from reachlab.studies.config import CheckpointsConfig, TemperatureConfig
 from reachlab.studies.study import Tell
+from reachlab.studies.times import StageTimes
 
 KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
@@ -62,7 +63,7 @@ class Stage:
 
     name: str
     config: Any
-    """What the command takes, one of `command_line.COMMANDS`."""
+    """What the command takes, one of `words.COMMANDS`."""
     needs: tuple[str, ...] = ()
     threads: int = 1
     launch: tuple[str, ...] = ()
@@ -111,13 +112,16 @@ class _Running:
     pipe: str
     pending: bytes = b""
     last: dict[str, Any] = field(default_factory=dict)
+    worked: bool = False
+    """Whether it told of something that was still to do."""
 
     def heard(self) -> bool:
         """Read its events; False when it has closed its pipe, which is when it ends."""
         data = os.read(self.events, 65536)
         *lines, self.pending = (self.pending + data).split(b"\n")
-        if lines:
-            self.last = json.loads(lines[-1])
+        for event in map(json.loads, lines):
+            self.last = event
+            self.worked = self.worked or event["done"] < event["total"]
         return bool(data)
 
     def close(self) -> None:
@@ -135,8 +139,8 @@ def at_once(device: str = "auto") -> int:
     return len(os.sched_getaffinity(0)) if choose_device(device).type == "cpu" else 1
 
 
-def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
-    """Run all stages; returns the seconds each took.
+def run_stages(stages: Sequence[Stage], cores: int, times: StageTimes | None = None) -> dict[str, float]:
+    """Run all stages; returns the seconds each took now. `times` keeps them over all sittings.
 
     Raises:
         ReachlabError: a stage failed; its last line says why. The others are stopped, and go on when started again.
@@ -153,6 +157,8 @@ def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
                         selector.register(started.events, selectors.EVENT_READ)
                         waiting.remove(stage)
                         board.start(stage.name)
+                        if times is not None:
+                            times.begin(stage.name)
                 if not running:
                     raise ValueError(f"stages that can never start: {', '.join(s.name for s in waiting)}")
                 for key, _ in selector.select(timeout=0.5):
@@ -162,16 +168,21 @@ def run_stages(stages: Sequence[Stage], cores: int) -> dict[str, float]:
                         continue
                     selector.unregister(key.fd)
                     del running[key.fd]
+                    _keep(times, run)
                     _finish(run)
                     seconds[run.stage.name] = time.monotonic() - run.began
                     board.finish(run, seconds[run.stage.name])
                 board.log(running.values())
+                if times is not None:
+                    for run in running.values():
+                        times.tick(run.stage.name, time.monotonic() - run.began)
         finally:
             for run in running.values():
                 run.process.terminate()
             for run in running.values():
                 run.process.wait()
                 run.close()
+                _keep(times, run)
     return seconds
 
 
@@ -262,6 +273,12 @@ def _pipe(named: bool) -> tuple[int, int, str]:
     write = os.open(path, os.O_WRONLY)
     os.set_blocking(read, True)
     return read, write, str(path)
+
+
+def _keep(times: StageTimes | None, run: _Running) -> None:
+    """Have the time of a stage that has ended on the disk."""
+    if times is not None:
+        times.end(run.stage.name, time.monotonic() - run.began, run.worked)
 
 
 def _finish(run: _Running) -> None:

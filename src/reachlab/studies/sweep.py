@@ -25,13 +25,13 @@ from scipy.special import ndtri
 from reachlab.boundary import student
 from reachlab.boundary.compare import compare
 from reachlab.boundary.outcomes import Outcomes
+from reachlab.commands.words import with_words
 from reachlab.engines.config import DecodingChoice
 from reachlab.errors import ReachlabError
 from reachlab.report.page import write_report
 from reachlab.runs import RunFolder, write_atomically
 from reachlab.sampling.config import SampleConfig
 from reachlab.store.samples import SampleStore
-from reachlab.studies.command_line import with_words
 from reachlab.studies.config import SweepConfig
 from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages
 from reachlab.studies.study import Tell

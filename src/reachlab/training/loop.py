@@ -34,7 +34,7 @@ from reachlab.models.checkpoint import (
 )
 from reachlab.moe import Densified, densified
 from reachlab.progress import Advance, track
-from reachlab.runs import kept_at, training_step
+from reachlab.runs import SITTING, kept_at, sittings, training_step
 from reachlab.threads import threads_on
 from reachlab.training.beginning import Claim, Trained
 from reachlab.training.config import LoopConfig
@@ -91,7 +91,7 @@ class TrainingRun:
         for module in self.modules.values():
             self.processes.prepare(module)
         self.optimizers = {name: build_optimizers(t.module, t.optimizer) for name, t in trained.items()}
-        self.step, self.saved, self.moved = 0, 0, False
+        self.step, self.saved, self.moved, self.sitting = 0, 0, False, 1
         if resuming:
             self._resume()
         if not self.finished:
@@ -308,7 +308,8 @@ class TrainingRun:
             with (self.path / LOG).open("a") as file:
                 # JSON has no NaN; a reward of which nothing was scored is null.
                 row = {k: v if math.isfinite(v) else None for k, v in metrics.items()}
-                file.write(json.dumps({"step": self.step, **row}) + "\n")
+                sitting = {SITTING: self.sitting} if self.sitting > 1 else {}
+                file.write(json.dumps({"step": self.step, **row, **sitting}) + "\n")
         except OSError as error:
             raise ReachlabError(f"{self.path / LOG}: not written: {error.strerror}") from error
 
@@ -327,6 +328,8 @@ class TrainingRun:
             if (training_step(kept) or 0) > step or kept.name.startswith(".step-"):
                 shutil.rmtree(kept, ignore_errors=True)
         rows = [row for row in self.folder.metrics() if row["step"] <= step]
+        if rows:
+            self.sitting = 1 + sittings(rows)
         self.folder.write(LOG, "".join(json.dumps(row) + "\n" for row in rows))
 
 

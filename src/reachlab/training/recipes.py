@@ -9,11 +9,13 @@ smaller models take larger ones. What a user says comes before the row; what was
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from reachlab.models.origin import Origin
 from reachlab.training.config import DistillConfig, OptimizerChoice, OptimizerConfig
 from reachlab.training.rl_config import RLConfig
+
+if TYPE_CHECKING:
+    from reachlab.models.origin import Origin
 
 Stage = Literal["rl", "distill"]
 
@@ -69,7 +71,7 @@ RECIPES = (
 )
 
 
-def find_recipe(stage: Stage, origin: Origin, lora: bool) -> RecipeRow:
+def find_recipe(stage: Stage, origin: "Origin", lora: bool) -> RecipeRow:
     """The row for a model."""
     fitting = [
         r for r in RECIPES
@@ -78,7 +80,7 @@ def find_recipe(stage: Stage, origin: Origin, lora: bool) -> RecipeRow:
     return min(fitting, key=lambda r: r.up_to)
 
 
-def settle_rl(config: RLConfig, origin: Origin) -> RLConfig:
+def settle_rl(config: RLConfig, origin: "Origin") -> RLConfig:
     """The configuration with nothing left open."""
     recipe = find_recipe("rl", origin, config.weights.lora_rank > 0)
     return replace(
@@ -90,7 +92,7 @@ def settle_rl(config: RLConfig, origin: Origin) -> RLConfig:
     )
 
 
-def settle_distill(config: DistillConfig, origin: Origin) -> DistillConfig:
+def settle_distill(config: DistillConfig, origin: "Origin") -> DistillConfig:
     """The configuration with nothing left open."""
     recipe = find_recipe("distill", origin, config.weights.lora_rank > 0)
     return replace(
@@ -107,7 +109,7 @@ def settled_optimizer(choice: OptimizerChoice) -> OptimizerConfig:
     return choice
 
 
-def say(given: RLConfig | DistillConfig, settled: RLConfig | DistillConfig, origin: Origin) -> str:
+def say(given: RLConfig | DistillConfig, settled: RLConfig | DistillConfig, origin: "Origin") -> str:
     """What the recipe chose, in one line; empty where the user has said it all."""
     open_ones = {name: value for name, value in _shape(settled).items() if not _shape(given)[name]}
     sizes = ", ".join(f"{name} {value}" for name, value in open_ones.items())

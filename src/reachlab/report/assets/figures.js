@@ -185,6 +185,7 @@
 
   const drawAgain = () => plotly().then((library) => redraw(library, drawn));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAgain());
+  addEventListener("theme", () => drawAgain());
   addEventListener("beforeprint", () => {
     root.classList.add("paper"); // light, and as wide as paper, before anything is measured
     for (const folded of document.querySelectorAll(".verdicts details")) folded.open = true;
@@ -283,13 +284,4 @@
     offer(plot, tools);
   };
   plots.forEach(addTools);
-
-  for (const button of document.querySelectorAll("button[data-copy]")) {
-    button.addEventListener("click", async () => {
-      const text = document.getElementById(button.dataset.copy);
-      getSelection().selectAllChildren(text); // also what is left to do by hand where a page may not copy
-      const done = await navigator.clipboard?.writeText(text.textContent).then(() => true, () => false);
-      button.textContent = done ? "Copied" : "Selected";
-    });
-  }
 })();

@@ -20,6 +20,7 @@ from rich.console import Console
 from reachlab.boundary.compare import compare
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import find_checkpoint, hash_model
+from reachlab.report.making import Extra
 from reachlab.report.page import write_report
 from reachlab.report.tables import print_comparison
 from reachlab.runs import RunFolder, write_atomically
@@ -31,6 +32,7 @@ from reachlab.studies.own.stages import own_stages
 from reachlab.studies.own.telling import describe, hours_up, in_hours, print_plan
 from reachlab.studies.own.words import controlled, verdicts
 from reachlab.studies.stages import at_once, check_study, pinned, run_stages
+from reachlab.studies.times import StageTimes
 from reachlab.tasks.base import Split, Task, empty_split
 from reachlab.tasks.registry import load_task
 
@@ -53,7 +55,9 @@ def run_own(config: OwnConfig, tell: Callable[[str], None] = lambda _: None) -> 
     teacher = pinned(config.teacher_model, config.out, tell) if config.teacher_model else ""
     config = replace(config, model=pinned(config.model, config.out, tell), teacher_model=teacher)
     plan = _plan(config, tell)
-    seconds = run_stages(own_stages(config, plan), plan.width * plan.threads)
+    stages, times = own_stages(config, plan), StageTimes(config.out)
+    run_stages(stages, plan.width * plan.threads, times)
+    seconds = {stage.name: times.total(stage.name) for stage in stages}
     folders = [RunFolder(f"{config.out}/samples/{name}") for name in MODELS]
     outcomes = {name: SampleStore(f).outcomes() for name, f in zip(MODELS, folders, strict=True)}
     comparison = compare(list(outcomes.values()), seed=config.seed)
@@ -64,11 +68,11 @@ def run_own(config: OwnConfig, tell: Callable[[str], None] = lambda _: None) -> 
     document = {"plan": asdict(plan), "seconds": seconds, "verdicts": verdicts(comparison), "controls": found}
     write_atomically(Path(config.out) / "own.json", (json.dumps(document, indent=2) + "\n").encode())
     expected = {name: f", {plan.seconds[name]:.0f} s expected" if name in plan.seconds else "" for name in seconds}
-    extra = {f"time of {name}": f"{taken:.0f} s{expected[name]}" for name, taken in seconds.items()}
+    extra = {f"time of {name}, with starting up": f"{times.words(name)}{expected[name]}" for name in seconds}
     title = f"What RL and distilling added to {RunFolder(config.model).name}"
     remarks = [*verdicts(comparison), *found]
     page = write_report(
-        comparison, folders, Path(config.out) / "report.html", title=title, extra=extra, remarks=remarks
+        comparison, folders, Path(config.out) / "report.html", title=title, extra=Extra(rows=extra), remarks=remarks
     )
     Console().print(f"{time.monotonic() - began:.0f} s in all", highlight=False)
     return page

@@ -9,9 +9,9 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
+from reachlab.commands.words import with_words
 from reachlab.engines.config import DecodingChoice
 from reachlab.sampling.config import SampleConfig
-from reachlab.studies.command_line import with_words
 from reachlab.studies.own.config import OwnConfig
 from reachlab.studies.own.plan import BATCH, MODELS, WIDER, StudyPlan
 from reachlab.studies.stages import Stage

@@ -8,13 +8,13 @@ import tyro
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reachlab.commands.words import with_words, words_of
 from reachlab.engines.config import DecodingChoice, Servers
 from reachlab.errors import ReachlabError
 from reachlab.measures.config import EntropyConfig, ScoreConfig
 from reachlab.models.config import ModelConfig
 from reachlab.sampling.config import Cluster, SampleConfig
 from reachlab.store.config import Adaptive
-from reachlab.studies.command_line import with_words, words_of
 from reachlab.tasks.asking import AskConfig
 from reachlab.training.config import (
     BalanceConfig,

@@ -33,11 +33,14 @@ COMMANDS: dict[type, str] = {
 """What each configuration is one of."""
 
 
-def words_of(config: Any) -> tuple[str, ...]:
+def words_of(config: Any, command: str = "") -> tuple[str, ...]:
     """The words behind `reachlab`: the command, what stands by itself, and the options that are not as usual.
 
+    `command` is what takes the configuration, where it is none of `COMMANDS`.
+
     Raises:
-        ValueError: a configuration that no option can say: None, or nothing at all, where that is not the default.
+        ValueError: a configuration that no option can say: None, or nothing at all, where that is not the default; or
+            several values of which one begins with a dash.
 
     Example:
         >>> " ".join(words_of(SampleConfig(model="runs/base", task="countdown", out="runs/s", samples=64)))
@@ -46,6 +49,8 @@ def words_of(config: Any) -> tuple[str, ...]:
     alone, options = list[str](), list[str]()
     for name, value, positional in _differing(config, MISSING):
         said = [*map(str, value)] if isinstance(value, tuple) else [str(value)]
+        if len(said) > 1 and any(text.startswith("-") and not _is_number(text) for text in said):
+            raise ValueError(f"--{name} takes no several values of which one begins with a dash")
         if positional:
             alone += said
         elif isinstance(value, bool):
@@ -55,7 +60,7 @@ def words_of(config: Any) -> tuple[str, ...]:
             options += [f"--{name}={said[0]}"] if said[0].startswith("-") else [f"--{name}", said[0]]
         else:
             options += [f"--{name}", *said]
-    return (COMMANDS[type(config)], *alone, *options)
+    return (command or COMMANDS[type(config)], *alone, *options)
 
 
 def with_words(config: Config, words: str, option: str) -> Config:
@@ -88,7 +93,7 @@ def with_words(config: Config, words: str, option: str) -> Config:
 def _differing(config: Any, usual: Any) -> Iterator[tuple[str, Any, bool]]:
     """Name, value, and whether it stands by itself, of every field at any depth that is not as `usual` has it."""
     for field in fields(config):
-        value, default = getattr(config, field.name), getattr(usual, field.name, _default(field))
+        value, default = getattr(config, field.name), getattr(usual, field.name, default_of(field))
         if is_dataclass(value):
             yield from _differing(value, default)
         elif default is MISSING or value != default:
@@ -98,7 +103,16 @@ def _differing(config: Any, usual: Any) -> Iterator[tuple[str, Any, bool]]:
             yield name, value, positional
 
 
-def _default(field: Any) -> Any:
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def default_of(field: Any) -> Any:
+    """A field's default; `MISSING` where it has none."""
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
