@@ -313,6 +313,11 @@ def test_what_cannot_be_scored(tmp_path: Path, tokenizer: PreTrainedTokenizerBas
     assert any("1 samples have no score: with their prompts they are longer than the judge's 12" in r for r in remarks)
     assert any("no token for a piece of their text" in r for r in remarks)
     assert ask(tmp_path / "run", tmp_path / "gpt2").now == 0
+    # Where the judge wrote them itself, it had a token: what it drew is lost in the text.
+    store_of(tmp_path / "own", problems, texts[-1:])
+    RunFolder(tmp_path / "own").write("run.json", json.dumps({"config": {"model": hash_model(tmp_path / "gpt2")}}))
+    score(ScoreConfig(runs=(str(tmp_path / "own"),), model=str(tmp_path / "gpt2")), remarks.append)
+    assert "the judge wrote them, but their texts do not lead back to what it drew" in remarks[-1]
 
 
 def test_rotary_positions_end_too(tmp_path: Path, checkpoint: Path) -> None:

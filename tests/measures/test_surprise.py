@@ -19,10 +19,10 @@ RIGHT = {("a", 0), ("b", 1), ("a", 3)}
 Scores = dict[tuple[str, int], tuple[float | None, int | None]]
 
 
-def run_of(folder: Path, keys: list[tuple[str, int]], model: str | None = None) -> SampleStore:
+def run_of(folder: Path, keys: list[tuple[str, int]], model: str | None = None, path: str = "") -> SampleStore:
     store = SampleStore(RunFolder(folder))
     if model is not None:
-        store.folder.claim("sample", {"model": model})
+        store.folder.claim("sample", {"model": model}, {"model_path": path} if path else {})
     store.write_problems(PROBLEMS)
     for start in range(0, len(keys), 2):
         store.write_part(
@@ -144,3 +144,26 @@ def test_all_runs_make_a_figure_a_judge_and_two_tables(tmp_path: Path) -> None:
     assert result.tables[0].rows[1][1] == ("–",)
     assert result.document["judges"] == ["judge"]
     assert isinstance(SURPRISE.compute(runs[1:]), Missing)
+
+
+def test_what_is_not_scored_says_by_which_command_it_is(tmp_path: Path) -> None:
+    base = run_of(tmp_path / "base", KEYS, "b", "base/model")
+    rl = run_of(tmp_path / "rl", KEYS, "r", "rl/model")
+    two = run_of(tmp_path / "a run", KEYS, "t")
+    runs = [MeasuredRun(store, Intervals(100), name=name) for store, name in ((base, "B"), (rl, "R"), (two, "T"))]
+    nothing = SURPRISE.compute(runs)
+    assert isinstance(nothing, Missing)
+    url = str(tmp_path)
+    command = f"reachlab score {url}/base {url}/rl '{url}/a run' --model base/model"
+    assert nothing.why == f"no answers are scored; `{command}` scores them under B"
+    put(base, "RL", SCORES, model="r")
+    put(rl, "RL", SCORES, model="r")
+    put(base, "else", SCORES, model="x")
+    found = SURPRISE.compute(runs)
+    assert isinstance(found, Result)
+    assert found.notes["perplexity"] == (
+        f"not scored yet: T under RL: `reachlab score '{url}/a run' --model rl/model --name RL`; "
+        f"R, T under else: `reachlab score {url}/rl '{url}/a run' --model MODEL-OF-else --name else`"
+    )
+    assert [name for name, _ in found.tables[0].rows] == ["B", "R", "T"]
+    assert found.tables[0].first == "answers of"

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from reachlab.pictures.drawn_scenes import scene
+from reachlab.report import sentences
 from reachlab.report.entries import read_entries
 from reachlab.report.page import write_report
 from reachlab.report.tables import fold_indices
@@ -253,7 +254,8 @@ def test_crossings_are_marked_with_their_k(desk: Opened, demo: Any) -> None:
     crossed = {p.name: p.crossing.k for p in demo[0].pairs if p.crossing.k}
     assert set(crossed) == {"grpo", "pods"}
     labels = " ".join(desk.page.locator("[data-figure=passk] .annotation-text").all_text_contents())
-    assert all(f"k = {k} {name}" in labels for name, k in crossed.items())
+    sure = {p.name: sentences.crosses(p) for p in demo[0].pairs}
+    assert all(f"k = {k}{'' if sure[name] else '?'} {name}" in labels for name, k in crossed.items())
     assert desk.count("[data-figure=passk] .shapelayer path") == 2
 
 
@@ -644,3 +646,88 @@ def test_a_list_of_problems_is_copied(desk: Opened, demo: Any) -> None:
     desk.until("/Copied|Selected/.test(document.querySelector('[data-copy=list-1-1]').textContent)")
     assert desk.page.evaluate("getSelection().toString()") == fold_indices(demo[0].models[1].solved)
     quiet(desk)
+
+
+def test_figures_lead_to_problems(chromium: Any, report: Path, demo: Any) -> None:
+    """By a click and by keyboard, before and after the figures are drawn again."""
+    comparison, _ = demo
+    entries = read_entries(*demo)
+    right = dict(zip(entries[0].outcomes.problem_ids, entries[0].outcomes.c_P.tolist(), strict=True))
+    with Opened(chromium, report) as opened:
+        opened.scroll()
+        page = opened.page
+
+        def click(figure: str, share: float) -> None:
+            area = page.locator(f"[data-figure={figure}] .nsewdrag")
+            area.scroll_into_view_if_needed()
+            box = area.bounding_box()
+            page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] * 0.8)
+            page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] * 0.8)
+
+        assert (
+            opened.all(".plot[data-leads] .nsewdrag", "all.map((e) => getComputedStyle(e).cursor)") == ["pointer"] * 5
+        )
+        for scheme in ("light", "dark"):
+            before = opened.line_colours()
+            page.emulate_media(color_scheme=scheme)
+            if scheme == "dark":
+                opened.repainted(before)
+            click("strip", 0.001)
+            page.locator("dialog[open] pre").first.wait_for()
+            easiest = opened.query()["problem"]
+            assert right[easiest] == max(right.values())
+            place = page.evaluate("scrollY")
+            page.keyboard.press("Escape")
+            opened.until("document.activeElement.type === 'range'")
+            opened.until(f"Math.abs(scrollY - {place}) < 2")
+        # By keyboard: the slider goes to the next problem, its words and its link say which.
+        page.keyboard.press("End")
+        hardest = opened.all(".walk a", "all[0].textContent").removeprefix("Read ")
+        assert right[hardest] == 0
+        page.keyboard.press("Enter")
+        page.locator("dialog[open] pre").first.wait_for()
+        assert opened.query() == {"problem": hardest}
+        page.keyboard.press("Escape")
+        opened.until("!document.querySelector('dialog[open]')")
+        # A bar: the problems that the base never solves, then those of a range of another model.
+        click("histogram-0", 0.04)
+        opened.until("document.querySelector('[name=bar]').offsetParent !== null")
+        assert opened.query() == {"of": "base", "to": "0"}
+        never = sorted(name for name, count in right.items() if count == 0)
+        assert sorted(opened.problems()) == never
+        assert page.locator("[name=bar]").text_content() == "base: never right ✕"
+        page.locator("[name=bar]").click()
+        opened.until("document.querySelector('[name=bar]').hidden")
+        assert len(opened.problems()) == 60
+        page.locator("#accuracy .leads summary").nth(1).focus()
+        page.keyboard.press("Enter")
+        link = page.locator("#accuracy .leads").nth(1).locator("a").last
+        count = int(str(link.text_content()).split(" ")[0])
+        link.focus()
+        page.keyboard.press("Enter")
+        opened.until(f"document.querySelectorAll('.problems .rows a').length === {count}")
+        assert opened.query()["of"] == "grpo"
+        at = comparison.models[1].histogram.counts
+        assert count in at
+        page.locator("[name=q]").fill("no such words")
+        opened.until("document.querySelectorAll('.problems .rows a').length === 0")
+        assert opened.query()["of"] == "grpo"
+        quiet(opened)
+
+
+def test_moving_means_can_be_taken_away(desk: Opened) -> None:
+    lines = "[data-figure=training-0] path.js-line"
+    desk.page.locator("[data-figure=training-0]").scroll_into_view_if_needed()
+    desk.page.locator(lines).first.wait_for(timeout=90_000)
+    both = desk.count(lines)
+    desk.page.locator("[data-smooth]").focus()
+    desk.page.keyboard.press("Space")
+    desk.until(f"document.querySelectorAll('{lines}').length === {both // 2}")
+    desk.page.keyboard.press("Space")
+    desk.until(f"document.querySelectorAll('{lines}').length === {both}")
+
+
+def test_a_long_back_test_is_folded_and_drawn(desk: Opened) -> None:
+    assert desk.count("#extrapolation details.folded table") == 1
+    assert "mean distance" in str(desk.page.locator("#extrapolation details.folded .means").text_content())
+    assert desk.count("[data-figure=extrapolation-check]") == 1

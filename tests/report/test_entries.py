@@ -20,6 +20,12 @@ def test_a_place_a_model_and_plain_json(demo: Measured) -> None:
     assert [x and x["name"] for x in document["cover_difference"]] == [None, *names[1:]]
     assert document["cover"][0]["measured"] == document["cover"][0]["values"]
     assert document["perplexity"] is None
+    assert set(document["meanings"]) == {"support", "extrapolation", "cover"}
+    assert document["notes"]["perplexity"].startswith("no answers are scored; `reachlab score ")
+    own = document["evidence"][0]["meanings"]
+    assert {"pass", "all_right", "duplicates"} <= set(own)
+    assert not {"chain", "cover"} & set(own)
+    assert all(words.endswith(".") for words in (*own.values(), *document["meanings"].values()))
     assert document["extrapolation"][0]["ks"][-1] == 16 * 64
     assert document["extrapolation"][0]["back_tests"][0]["observed"]
 

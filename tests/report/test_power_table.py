@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 from tests.conftest import Command
 
+from reachlab.boundary.compare import compare
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.power import power_analysis
-from reachlab.report.power_table import print_power
+from reachlab.report.power_table import print_power, shortness
 
 
 def sampled(name: str, rate: float, n: int) -> Outcomes:
@@ -106,3 +107,24 @@ def test_one_run_twice(runs: list[Path], command: Command) -> None:
     code, _, err = command("power", runs[0], runs[0])
     assert code == 2
     assert "named twice; a run cannot be compared with itself" in err
+
+
+def test_a_short_comparison_says_how_many_problems_it_needs() -> None:
+    base, other = sampled("base", 0.9, 16), sampled("other", 0.5, 16)
+    outcomes = {"base": base, "other": other}
+    (said,) = shortness(compare([base, other], resamples=200), outcomes)
+    plan = power_analysis(base, other, (1,), (5.0,), (16,))
+    needed = plan.ks[0].needed[0].problems[0]
+    assert 100 < needed < 1000
+    assert said.startswith(
+        f"40 problems: you need about {-(-needed // 10) * 10} to find a difference of 5 points in pass@1"
+    )
+    assert f"one of {100 * plan.ks[0].detectable:.0f} points" in said
+    assert "(other against base, 16 samples of each)" in said
+    assert list(shortness(compare([base], resamples=200), outcomes)) == []
+    # 40 problems on which the two never differ by much are enough.
+    steady = Outcomes(
+        "other", base.problem_ids, base.n_P * 1000, base.c_P * 1000 + 100 * (base.c_P < 16), base.unscored_P
+    )
+    sure = replace(base, n_P=base.n_P * 1000, c_P=base.c_P * 1000)
+    assert list(shortness(compare([sure, steady], ks=(1,), resamples=200), {"base": sure, "other": steady})) == []

@@ -58,7 +58,7 @@ class Results:
         """Plain lists, strings and numbers for JSON: a place a run, None where there is no data."""
         found: dict[str, Any] = {"evidence": [run.to_dict() for run in self.runs], "notes": dict(self.notes)}
         found["meanings"] = {
-            m.name: m.caption for m in load_measures() if m.compared and (m.name in self.joint or self._has(m.name))
+            m.name: m.caption for m in load_measures() if m.compared and (self.joint.get(m.name) or self._has(m.name))
         }
         for measure in each_measure():
             if measure.compared:

@@ -9,6 +9,7 @@ from reachlab.boundary.bootstrap import resampling_weights
 from reachlab.boundary.curve import Curve
 from reachlab.boundary.extrapolation import Extrapolation
 from reachlab.boundary.perplexity import perplexity
+from reachlab.measures.copies import COPIES
 from reachlab.measures.doubts import Doubt, Doubts, doubts_result
 from reachlab.measures.measure import Boxes, Result
 from reachlab.measures.results import Results
@@ -44,12 +45,19 @@ def test_sections_that_runs_have_data_for(seen: Seen) -> None:
     shown = {figure.id for figure in found["beside"].figures}
     assert {"all-right", "distinct-correct"} <= shown
     assert not {"chain", "votes", "best-of-logprob-per-token"} & shown
+    assert "No CoT-pass@k: its task checks no steps." in found["beside"].lead
+    assert "No maj@k: no text comes down to a final answer." in found["beside"].lead
 
 
 def test_extrapolation_shows_its_back_test(seen: Seen) -> None:
     entries, results = seen
     section = by_id(entries, results)["extrapolation"]
     words, tests = section.tables
+    assert tests.folded
+    assert "mean distance" in tests.note
+    check = section.figures[1]
+    assert (check.id, len(check.data.rows)) == ("extrapolation-check", len(tests.rows))
+    assert check.plot.data[0].y == results.runs[0].of["extrapolation"].check.predicted  # type: ignore[union-attr]
     assert [name for name, _ in words.rows] == [e.name for e in entries]
     curves = [run.of["extrapolation"].curve for run in results.runs]
     fits = [curve for curve in curves if isinstance(curve, Extrapolation)]
@@ -136,3 +144,28 @@ def test_quartiles_as_boxes(seen: Seen) -> None:
     assert [row[0] for row in figure.data.rows] == [e.name for e in entries[:2]]
     box = figure.plot.data[1]
     assert (box.q1[0], box.median[0], box.q3[0]) == (found[1].lower_quartile, found[1].median, found[1].upper_quartile)
+
+
+def test_tables_say_what_their_numbers_mean(seen: Seen) -> None:
+    found = by_id(*seen)
+    tables = [table for section in found.values() for table in section.tables]
+    assert len(tables) >= 5
+    assert all(table.note.endswith(".") for table in tables)
+    assert found["copies"].tables[0].note == COPIES.caption
+    assert {table.first for table in tables} == {"model"}
+
+
+def test_what_is_not_measured_stands_with_its_commands(seen: Seen) -> None:
+    entries, results = seen
+    (nowhere,) = [section for section in sections(entries, results) if section.id == "unmeasured"]
+    luck, perplexity = nowhere.missing
+    assert luck.models == tuple(e.name for e in entries)
+    assert luck.commands == tuple(f"reachlab chance {e.store.folder.url}" for e in entries)
+    (command,) = perplexity.commands
+    assert command.startswith(f"reachlab score {entries[0].store.folder.url} ")
+    assert all(found.meaning.endswith(".") for found in nowhere.missing)
+    # Where a section has something, what it lacks stands there.
+    curve = Curve(np.array([1, 64]), np.array([0.1, 0.4]), np.array([0.05, 0.3]), np.array([0.15, 0.5]), 0.95)
+    some = by_id(entries, changed(results, 0, luck=Result(curve=curve)))
+    assert [found.measure for found in some["luck"].missing] == ["Luck by answer space"]
+    assert [found.measure for found in some["unmeasured"].missing] == ["Perplexity"]

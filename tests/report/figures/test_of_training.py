@@ -71,7 +71,7 @@ def test_what_is_zero_is_said_and_not_drawn(entry: Entry) -> None:
     section = trained(entry, steps(reward=[0.1, 0.2], loss=[-6e-8, 1e-9], clip_fraction=[0, 0], kl=[0, 0]))
     assert [f.title for f in section.figures] == ["rl: reward"]
     assert "Of rl, zero at every step and not drawn: KL during an update, clip fraction." in section.lead
-    assert "The loss of rl is at most 6e-08 at every step" in section.lead
+    assert "The loss of rl is below a millionth at every step" in section.lead
     assert not section.smoothed
     assert [f.title for f in trained(entry, steps(loss=[0.3, 0.2])).figures] == ["rl: loss"]
 

@@ -65,6 +65,13 @@ def unmeasured(measure: AnyMeasure, entries: Sequence[Entry], results: Results) 
     return [Unmeasured(models, measure.title, measure.caption, tuple(commands))] if commands else []
 
 
+def absent(measure: AnyMeasure, results: Results) -> list[str]:
+    """Why no model has a measure, where no command would give it."""
+    key = measure.name.split(".")[0]
+    why = next((run.notes[key] for run in results.runs if key in run.notes), "")
+    return [f"No {measure.row or measure.title}: {why}."] if why and not COMMAND.search(why) else []
+
+
 def _section(part: PagePart, measures: Sequence[AnyMeasure], entries: Sequence[Entry], results: Results) -> Section:
     figures: list[Figure] = []
     tables, leads, looked_at, missing = [], [part.lead], False, list[Unmeasured]()
@@ -83,6 +90,7 @@ def _section(part: PagePart, measures: Sequence[AnyMeasure], entries: Sequence[E
         every = [result for _, result in found] + ([] if joint is None else [joint])
         figures += _checked(measure, found)
         missing += unmeasured(measure, entries, results)
+        leads += [] if found or joint else absent(measure, results)
         meaning = "" if curves else measure.caption
         tables += [replace(t, note=t.note or meaning) for result in every for t in result.tables]
         leads += dict.fromkeys(result.lead for result in every if result.lead)

@@ -20,6 +20,8 @@ MAX_POINTS = 200
 """Most points that one curve puts on the page."""
 NAMED = 3
 """Most crossings that bear their models' names."""
+CROWD = 4
+"""Beyond so many models all bands are as faint as the wider one, so that lines stay clear of what they add up to."""
 LABELLED = 11
 """Most labels along k: 1, 2, ... 1024."""
 TOP = 1.02
@@ -160,7 +162,8 @@ def _add_lines(figure: go.Figure, lines: Sequence[Line], ticks: Sequence[int], f
     """See-through bands and a line a model, with markers at the ticks only; bands lie under all lines."""
     for line in lines:
         ends = line.curve.intervals()
-        for at, colour in ((2, line.style.faint), (0, line.style.band)):  # the wider one lies below
+        inner = line.style.band if len(lines) <= CROWD else line.style.faint
+        for at, colour in ((2, line.style.faint), (0, inner)):  # the wider one lies below
             if len(ends) > at:
                 _add_area(figure, line, ends[at], ends[at + 1], colour)
     for line in lines:
