@@ -309,8 +309,8 @@ def quartiles(styles: Sequence[Style], names: Sequence[str], boxes: Sequence[tup
     return figure
 
 
-def strip(names: Sequence[str], accuracies_P: Sequence[np.ndarray]) -> go.Figure:
-    """Every problem as a thin column, every model as a row, shaded by the model's accuracy on it.
+def strip(names: Sequence[str], accuracies_P: Sequence[np.ndarray], width: int = 1) -> go.Figure:
+    """Every problem (or `width` neighbours) as a thin column, every model as a row, shaded by its accuracy there.
 
     Problems stand in the given order. Zero has a colour of its own: one right sample in many is not none.
     """
@@ -325,15 +325,16 @@ def strip(names: Sequence[str], accuracies_P: Sequence[np.ndarray]) -> go.Figure
     ]
     figure = layout(go.Figure(), margin={"t": 4, "l": 10, "b": 8})
     figure.add_heatmap(
-        z=np.stack(accuracies_P).round(4),
+        z=np.stack(accuracies_P).round(6 if width > 1 else 4),
         y=[plain(name, 18) for name in names],
-        x=np.arange(1, len(accuracies_P[0]) + 1),
+        x=1 + width * np.arange(len(accuracies_P[0])),
         zmin=0,
         zmax=1,
         ygap=4,
         colorscale=[(at, f"var(--{name})") for at, name in stops],
         showscale=False,
-        hovertemplate="%{y}: right in %{z:.1%}<br>problem %{x} from the base's easiest<extra></extra>",
+        hovertemplate="%{y}: right in %{z:.1%}<br>problem %{x} "
+        f"{f'and the next {width - 1} ' if width > 1 else ''}from the base's easiest<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6)
     figure.update_xaxes(showgrid=False, showticklabels=False, ticks="")
