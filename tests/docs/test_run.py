@@ -128,7 +128,8 @@ def in_this_process(line: str, command: Command, monkeypatch: pytest.MonkeyPatch
 @contextlib.contextmanager
 def serving(line: str) -> Iterator[None]:
     """A server as a command starts it, on a port that is free, until its page ends."""
-    port = int(re.findall(r"--port (\d+)", line)[0])
+    port = int((re.findall(r"--port (\d+)", line) or ["8765"])[0])  # the default of `reachlab serve`
+    path = "" if line.startswith("reachlab ") else "health"
     with socket.socket() as free:
         if free.connect_ex(("127.0.0.1", port)) == 0:
             pytest.skip(f"port {port} is taken, and {line!r} names it")
@@ -137,7 +138,7 @@ def serving(line: str) -> Iterator[None]:
         for _ in range(600):
             assert server.poll() is None, line
             with contextlib.suppress(urllib.error.URLError, OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=1)
                 break
             time.sleep(0.2)
         yield
@@ -175,6 +176,9 @@ def test_a_page_from_top_to_end(page: Path, home: Path, command: Command, monkey
                     log.write(f"{time.strftime('%X')} {block.place}: {line}\n")
                 if line.startswith("transformers serve "):
                     servers.enter_context(serving(line))
+                elif line.startswith("reachlab serve "):
+                    with serving(line):  # it answers, and makes place for the next
+                        pass
                 elif words_of(line) and "accelerate " not in line:
                     in_this_process(line, command, monkeypatch)
                 else:

@@ -14,7 +14,7 @@ from tests.report.conftest import draw, samples, training
 from tests.tiny import ENVIRONMENT
 
 from reachlab.cli.comparing import CompareConfig, compare_models
-from reachlab.serve.snapshot import Compare
+from reachlab.serve.states import Compare
 from reachlab.serve.still import StillFolder
 from reachlab.store.samples import SampleStore
 from reachlab.types import Sample, Verdict

@@ -14,14 +14,14 @@ from tests.serve.conftest import comparing
 from reachlab.serve.app import make_app
 from reachlab.serve.guard import Rules
 from reachlab.serve.rows import RowsReader
-from reachlab.serve.search import Place, search
-from reachlab.serve.snapshot import PAGE, Snapshot, of_samples
+from reachlab.serve.search import RowMark, search
+from reachlab.serve.states import PAGE, ServedState, of_samples
 
 HOSTILE = "</script><script>alert(1)</script> & é ∫ "
 
 
 @pytest.fixture(scope="module")
-def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> ServedState:
     """Two models on 6 problems: 130 samples each, some of them long."""
     root = tmp_path_factory.mktemp("served")
     rate_P = np.array([0.9, 0.6, 0.4, 0.2, 0.05, 0.0])
@@ -36,7 +36,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
 
 
 @pytest.fixture
-def client(snapshot: Snapshot) -> Iterator[TestClient]:
+def client(snapshot: ServedState) -> Iterator[TestClient]:
     state = {"version": "v1", "runs": []}
     follower: Any = SimpleNamespace(
         newest=snapshot, looked=12.5, state=lambda: state, snapshot=lambda name: snapshot if name == "v1" else None
@@ -55,7 +55,7 @@ def test_the_page_has_the_policy_of_the_file_and_asks_its_own_server_alone(clien
     assert "All 1,560 samples of these problems" in page.text
 
 
-def test_blocks(client: TestClient, snapshot: Snapshot) -> None:
+def test_blocks(client: TestClient, snapshot: ServedState) -> None:
     index = client.get("/block/v1/index").json()
     assert index["ids"] == [f"p{i}" for i in range(6)]
     assert index["starts"] == list(range(6))
@@ -95,7 +95,7 @@ def test_every_sample_of_a_problem_is_had_page_by_page(client: TestClient) -> No
     assert client.get("/samples/v1/1/2?only=999").json()["samples"] == []
 
 
-def test_long_samples_come_whole_and_few_at_a_time(client: TestClient, snapshot: Snapshot) -> None:
+def test_long_samples_come_whole_and_few_at_a_time(client: TestClient, snapshot: ServedState) -> None:
     seen: dict[int, int] = {}
     start = 0
     while start < 130:
@@ -118,7 +118,7 @@ def lines(client: TestClient, query: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in client.get(f"/search/v1?{query}").text.splitlines()]
 
 
-def test_a_search_finds_every_answer_and_goes_on_where_it_ended(client: TestClient, snapshot: Snapshot) -> None:
+def test_a_search_finds_every_answer_and_goes_on_where_it_ended(client: TestClient, snapshot: ServedState) -> None:
     everything: list[tuple[int, str, int]] = []
     mark: str | None = ""
     while mark is not None:
@@ -140,17 +140,17 @@ def test_a_search_finds_every_answer_and_goes_on_where_it_ended(client: TestClie
     assert not [line for line in lines(client, "q=of%205&verdict=correct") if "sample" in line]
     for query in ("q=", f"q={'x' * 201}", "q=x&verdict=maybe"):
         assert client.get(f"/search/v1?{query}").status_code == 400
-    assert Place.read("no place") == Place()
+    assert RowMark.read("no place") == RowMark()
 
 
-def test_a_search_that_nobody_waits_for_stops(snapshot: Snapshot) -> None:
+def test_a_search_that_nobody_waits_for_stops(snapshot: ServedState) -> None:
     found = search(snapshot, "sample")
     assert next(found)["sample"] == 0
     found.close()
     assert list(found) == []
 
 
-def test_a_run_that_was_taken_away_is_said(snapshot: Snapshot, client: TestClient, tmp_path: Path) -> None:
+def test_a_run_that_was_taken_away_is_said(snapshot: ServedState, client: TestClient, tmp_path: Path) -> None:
     folder = snapshot.models[1].runs[0].store.folder
     away = tmp_path / "away"
     Path(folder.path).rename(away)

@@ -145,7 +145,8 @@ def stored(shelf: Shelf) -> str:
         bare = f"; {counted(shelf.bare, 'problem')} that changed least have none" if shelf.bare else ""
         what = f"This page holds {shelf.stored:,} of {shelf.drawn:,} samples: of each problem and model {each}{bare}"
     cut = f". Texts longer than {shelf.longest:,} characters are cut in the middle" if shelf.cut else ""
-    return f"{what}{cut}." + (" The run folders have everything." if shelf.stored < shelf.drawn or cut else "")
+    everything = " The run folders have everything, and `reachlab serve` shows it."
+    return f"{what}{cut}." + (everything if shelf.stored < shelf.drawn or cut else "")
 
 
 def trained(training: Training) -> str:

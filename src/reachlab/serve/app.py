@@ -20,8 +20,8 @@ from starlette.types import ASGIApp
 from reachlab.errors import ReachlabError
 from reachlab.serve.following import Follower
 from reachlab.serve.guard import Rules, guarded
-from reachlab.serve.search import LONGEST, Finds, Place, search
-from reachlab.serve.snapshot import Snapshot
+from reachlab.serve.search import LONGEST, Finds, RowMark, search
+from reachlab.serve.states import ServedState
 
 LEVEL = 1
 """Of gzip, for what is made anew each time."""
@@ -32,7 +32,7 @@ UNKNOWN = "There is nothing of this name."
 
 def make_app(follower: Follower, rules: Rules) -> ASGIApp:
     """The application that shows what a follower knows."""
-    answers = Answers(follower)
+    answers = ServedPages(follower)
     routes = [
         Route("/", answers.page),
         Route("/state", answers.state),
@@ -43,7 +43,7 @@ def make_app(follower: Follower, rules: Rules) -> ASGIApp:
     return guarded(Starlette(routes=routes), rules)
 
 
-class Answers:
+class ServedPages:
     """An answer a route."""
 
     def __init__(self, follower: Follower):
@@ -103,10 +103,10 @@ class Answers:
             return _error(410, OLD)
         if not text or len(text) > LONGEST or verdict not in VERDICTS:
             return _error(400, f"q has 1 to {LONGEST} characters, and verdict is one of correct, wrong, unscored")
-        found = search(snapshot, text, verdict, Place.read(asked.get("from", "")))
+        found = search(snapshot, text, verdict, RowMark.read(asked.get("from", "")))
         return StreamingResponse(_lines(found), media_type="application/x-ndjson")
 
-    def _snapshot(self, request: Request) -> Snapshot | None:
+    def _snapshot(self, request: Request) -> ServedState | None:
         return self.follower.snapshot(request.path_params["version"])
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.pairing.compared import Given, parse_model
-from reachlab.serve.looking import Looker, Standing
+from reachlab.serve.looking import Looker, RunStanding
 from reachlab.serve.rows import RowsReader
-from reachlab.serve.snapshot import Compare, Snapshot, of_samples, of_training_runs
+from reachlab.serve.states import Compare, ServedState, of_samples, of_training_runs
 
 LOOK_S = 2.0
 """Seconds between two looks."""
@@ -30,12 +30,12 @@ KEPT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class Glance:
     """All models at one moment: `standings` has those of each one's runs."""
 
     texts: tuple[str, ...]
     models: tuple[Given, ...]
-    standings: tuple[tuple[Standing, ...], ...]
+    standings: tuple[tuple[RunStanding, ...], ...]
     time: float
 
     @property
@@ -46,7 +46,7 @@ class Look:
         return tuple(self.texts[i] for i in found) if found and found[0] == sampled[0] else ()
 
     @property
-    def every(self) -> list[tuple[str, Standing]]:
+    def every(self) -> list[tuple[str, RunStanding]]:
         """Every run with the name of its model."""
         both = zip(self.models, self.standings, strict=True)
         return [(model.name or run.folder.name, run) for model, runs in both for run in runs]
@@ -78,7 +78,7 @@ class Follower:
         self._looker, self._reader = Looker(), RowsReader()
         self._changed = threading.Condition()
         self._begun, self._numbers = uuid.uuid4().hex[:8], itertools.count()
-        self._snapshots: list[Snapshot] = []
+        self._snapshots: list[ServedState] = []
         self._composed = ""
         self._comparing: float | None = None
         self._failed: list[str] = []
@@ -93,7 +93,7 @@ class Follower:
         self._publish(of_training_runs(self._version(), title, (), self._first_words()))
 
     def start(self) -> None:
-        """Look and compare, in threads."""
+        """Glance and compare, in threads."""
         for thread in self._threads:
             thread.start()
 
@@ -109,11 +109,11 @@ class Follower:
         return not any(thread.is_alive() for thread in self._threads)
 
     @property
-    def newest(self) -> Snapshot:
+    def newest(self) -> ServedState:
         """The state that a page shows that is opened now."""
         return self._snapshots[0]
 
-    def snapshot(self, version: str) -> Snapshot | None:
+    def snapshot(self, version: str) -> ServedState | None:
         """A state by its name, as long as it is kept."""
         return next((one for one in self._snapshots if one.version == version), None)
 
@@ -156,7 +156,7 @@ class Follower:
             self._comparing = None
             self._stopped.wait(max(REST_S, 3 * (time.monotonic() - began)))
 
-    def _compose(self, look: Look) -> None:
+    def _compose(self, look: Glance) -> None:
         """Make the page of what was seen. Where that fails, the page before stays, and says so."""
         try:
             self._publish(self._snapshot(look))
@@ -168,7 +168,7 @@ class Follower:
             self._failed = [f"An error inside Reachlab, which its terminal shows: {type(error).__name__}"]
         self._composed = look.mark
 
-    def _snapshot(self, look: Look) -> Snapshot:
+    def _snapshot(self, look: Glance) -> ServedState:
         learners = [(name, run.folder) for name, run in look.every if run.kind == "training"]
         # A run that was taken away leaves what was shown of it.
         if not look.ready or (self.newest.models and self._gone(look)):
@@ -178,16 +178,16 @@ class Follower:
         stamps = {part: stamp for _, run in look.every for part, stamp in run.stamps.items()}
         return of_samples(self._version(), self._title, self._compare, look.ready, learners, self._reader, stamps)
 
-    def _publish(self, snapshot: Snapshot) -> None:
+    def _publish(self, snapshot: ServedState) -> None:
         if not self._snapshots or snapshot is not self.newest:
             self._snapshots = [snapshot, *self._snapshots[: KEPT - 1]]
 
-    def _look_now(self) -> Look:
+    def _look_now(self) -> Glance:
         models = tuple(map(parse_model, self._texts))
         standings = tuple(tuple(self._looker.look(run) for run in model.runs) for model in models)
-        return Look(texts=self._texts, models=models, standings=standings, time=time.time())
+        return Glance(texts=self._texts, models=models, standings=standings, time=time.time())
 
-    def _gone(self, look: Look) -> list[str]:
+    def _gone(self, look: Glance) -> list[str]:
         """Runs that were shown and are not there any more."""
         shown = {run.store.folder.path for model in self.newest.models for run in model.runs}
         return [

@@ -25,7 +25,7 @@ Kind = Literal["gone", "empty", "samples", "training"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class RunStanding:
     """A run at one moment: `done` of `planned` samples (steps, where it `trains`), when it last `changed`, and
     `missing`, what is waited for. `mark` differs when anything does that a page shows; `stamps` are of its parts."""
 
@@ -57,29 +57,29 @@ class Looker:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], int] = {}
 
-    def look(self, folder: RunFolder) -> Standing:
+    def look(self, folder: RunFolder) -> RunStanding:
         """Where a run stands."""
         with contextlib.suppress(Exception):
             folder.fs.invalidate_cache()  # of a listing that an object store gave before
         if not folder.exists("run.json"):
             there = folder.exists()
             missing = "it has no run.json yet" if there else "there is no such folder yet"
-            return Standing(folder=folder, kind="gone", missing=missing, mark=f"gone {there}")
+            return RunStanding(folder=folder, kind="gone", missing=missing, mark=f"gone {there}")
         try:
             document = folder.read_json("run.json")
         except ReachlabError as error:
-            return Standing(folder=folder, kind="gone", missing=str(error), mark=str(error))
+            return RunStanding(folder=folder, kind="gone", missing=str(error), mark=str(error))
         if document.get("kind") in TRAINED or (folder.exists("metrics.jsonl") and not folder.exists("problems.jsonl")):
             return self._training(folder, document)
         return self._samples(folder, document)
 
-    def _training(self, folder: RunFolder, document: Mapping[str, Any]) -> Standing:
+    def _training(self, folder: RunFolder, document: Mapping[str, Any]) -> RunStanding:
         stamp, changed = _stamp(folder, "metrics.jsonl")
         step = last_step(folder)
         config = document.get("config") or {}
         loop = config.get("loop")
         planned = (loop if isinstance(loop, dict) else config).get("steps")
-        return Standing(
+        return RunStanding(
             folder=folder,
             kind="empty" if step is None else "training",
             trains=True,
@@ -90,7 +90,7 @@ class Looker:
             mark=stamp,
         )
 
-    def _samples(self, folder: RunFolder, document: Mapping[str, Any]) -> Standing:
+    def _samples(self, folder: RunFolder, document: Mapping[str, Any]) -> RunStanding:
         stamps, changed = _parts(folder)
         listed, _ = _stamp(folder, "problems.jsonl")
         behind = [_stamp(training.folder, "metrics.jsonl")[0] for training in ancestors(dict(document), folder)]
@@ -99,7 +99,7 @@ class Looker:
         samples, problems = config.get("samples", ""), config.get("problems", "")
         fixed = isinstance(samples, int) and isinstance(problems, int) and not config.get("adaptive")
         ready = bool(listed and stamps)
-        return Standing(
+        return RunStanding(
             folder=folder,
             kind="samples" if ready else "empty",
             done=sum(self._count(folder, part, stamp) for part, stamp in stamps.items()),

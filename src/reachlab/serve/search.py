@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reachlab.report.excerpts import rows_at_once
-from reachlab.serve.snapshot import Snapshot
+from reachlab.serve.states import ServedState
 from reachlab.store.parts import opened
 
 MOST = 100
@@ -27,7 +27,7 @@ COLUMNS = ["problem_id", "sample", "verdict", "text"]
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class RowMark:
     """A row: the run's number among all of the comparison's, the part's among the run's, the row's in the part."""
 
     run: int = 0
@@ -35,7 +35,7 @@ class Place:
     row: int = 0
 
     @classmethod
-    def read(cls, mark: str) -> "Place":
+    def read(cls, mark: str) -> "RowMark":
         """A place from its mark; the beginning where it is none."""
         found = MARK.fullmatch(mark)
         return cls(*map(int, found.groups())) if found else cls()
@@ -47,7 +47,7 @@ class Place:
 Finds = Generator[dict[str, Any], None, None]
 
 
-def search(snapshot: Snapshot, text: str, verdict: str = "", start: Place | None = None) -> Finds:
+def search(snapshot: ServedState, text: str, verdict: str = "", start: RowMark | None = None) -> Finds:
     """What is found, one after the other; between finds how far it has come, and at the end where to go on.
 
     Args:
@@ -57,7 +57,7 @@ def search(snapshot: Snapshot, text: str, verdict: str = "", start: Place | None
     Raises:
         ReachlabError: a part that cannot be read.
     """
-    start = start or Place()
+    start = start or RowMark()
     runs = [(at, run) for at, model in enumerate(snapshot.models) for run in model.runs]
     every = [(number, part) for number, (_, run) in enumerate(runs) for part in range(len(run.parts))]
     found = 0
@@ -79,7 +79,7 @@ def search(snapshot: Snapshot, text: str, verdict: str = "", start: Place | None
             yield whose | _around(whole, text)
             found += 1
             if found == MOST:
-                yield {"next": str(Place(number, part, row + 1))}
+                yield {"next": str(RowMark(number, part, row + 1))}
                 return
         yield {"done": done + 1, "of": len(every)}
     yield {"next": None}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from reachlab.errors import ReachlabError
 from reachlab.serve.hosts import is_loopback, listen, url
-from reachlab.serve.snapshot import Compare
+from reachlab.serve.states import Compare
 
 GRACE_S = 1
 """Seconds that answers which are being given have, once the server is interrupted."""

@@ -9,7 +9,7 @@ from reachlab.boundary.curve import Curve
 from reachlab.report import sentences
 from reachlab.report.data import Data
 from reachlab.report.entries import Entry
-from reachlab.report.figures import plots, problem_plots
+from reachlab.report.figures import neighbours, plots, problem_plots
 from reachlab.report.figures.plots import Line, Mark
 from reachlab.report.figures.section import Figure
 from reachlab.report.sketch import sketch
@@ -74,16 +74,18 @@ def strip(comparison: Comparison, entries: Sequence[Entry]) -> Figure:
         for kind_P in [_kinds(comparison, e)]
         for place, p in enumerate(order_P.tolist(), 1)
     ]  # fmt: skip
+    columns, width = neighbours.merged([accuracy_P[order_P] for accuracy_P in accuracies_P])
     names = ("place", "problem_id", "model", "right", "scored", "unscored", "accuracy", "against_base", "p_adjusted")
     return Figure(
         id="strip",
         title="Problem by problem",
         label="Accuracy of every model on every problem, as shaded strips",
-        caption=sentences.STRIP,
+        caption=f"{sentences.STRIP}{neighbours.said(width)}",
         plot=problem_plots.strip(
             [e.name for e in entries],
-            [a[order_P] for a in accuracies_P],
-            [entries[0].outcomes.problem_ids[p] for p in order_P.tolist()],
+            columns,
+            [entries[0].outcomes.problem_ids[p] for p in order_P[::width].tolist()],
+            width,
         ),
         data=Data(names, rows),
         size="strip",

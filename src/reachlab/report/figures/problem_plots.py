@@ -17,10 +17,10 @@ BARS = 10
 """Of the histogram between never and always."""
 
 
-def strip(names: Sequence[str], accuracies_P: Sequence[np.ndarray], ids: Sequence[str]) -> go.Figure:
-    """Every problem as a thin column, every model as a row, shaded by the model's accuracy on it.
+def strip(names: Sequence[str], accuracies_P: Sequence[np.ndarray], ids: Sequence[str], width: int = 1) -> go.Figure:
+    """Every problem (or `width` neighbours) as a thin column, every model as a row, shaded by its accuracy there.
 
-    Problems stand in the given order, that of their `ids`. Zero has a colour of its own: one right sample in many is
+    Problems stand in the given order; `ids` are those of the columns' first ones. Zero has a colour of its own: one right sample in many is
     not none.
     """
     never = 1e-9
@@ -34,16 +34,17 @@ def strip(names: Sequence[str], accuracies_P: Sequence[np.ndarray], ids: Sequenc
     ]
     figure = layout(go.Figure(), margin={"t": 4, "l": 10, "b": 8})
     figure.add_heatmap(
-        z=np.stack(accuracies_P).round(4),
+        z=np.stack(accuracies_P).round(6 if width > 1 else 4),
         y=[plain(name, 18) for name in names],
-        x=np.arange(1, len(accuracies_P[0]) + 1),
+        x=1 + width * np.arange(len(accuracies_P[0])),
         zmin=0,
         zmax=1,
         ygap=4,
         colorscale=[(at, f"var(--{name})") for at, name in stops],
         showscale=False,
         meta={"leads": [urlencode({"problem": i}) for i in ids], "names": list(ids)},
-        hovertemplate="%{y}: right in %{z:.1%}<br>problem %{x} from the base's easiest; click to read<extra></extra>",
+        hovertemplate="%{y}: right in %{z:.1%}<br>problem %{x} "
+        f"{f'and the next {width - 1} ' if width > 1 else ''}from the base's easiest; click to read<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6)
     figure.update_xaxes(showgrid=False, showticklabels=False, ticks="")

@@ -102,7 +102,7 @@ class ModelRows:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Snapshot:
+class ServedState:
     """One state of the runs. Pages of one `shape` have the same parts, and one becomes the other while it is read."""
 
     version: str
@@ -161,7 +161,7 @@ class Snapshot:
 def of_samples(
     version: str, title: str, compare: Compare, ready: Sequence[str], learners: Learners, reader: RowsReader,
     stamps: Mapping[str, str],
-) -> Snapshot:  # fmt: skip
+) -> ServedState:  # fmt: skip
     """The page of a comparison.
 
     Args:
@@ -193,7 +193,7 @@ def of_samples(
     ]
     base = content.entries[0]
     known = {problem.id: problem for problem in base.store.problems()}
-    return Snapshot(
+    return ServedState(
         version=version,
         shape=_shape("samples", [entry.name for entry in content.entries], [one.name for one in trainings]),
         html=content.html,
@@ -204,7 +204,7 @@ def of_samples(
     )
 
 
-def of_training_runs(version: str, title: str, learners: Learners, said: Sequence[str]) -> Snapshot:
+def of_training_runs(version: str, title: str, learners: Learners, said: Sequence[str]) -> ServedState:
     """The page while there is nothing to compare: what is waited for, and training curves."""
     trainings = _learners(learners, 0)
     sections = of_training.sections(cast("list[Entry]", trainings))
@@ -225,7 +225,7 @@ def of_training_runs(version: str, title: str, learners: Learners, said: Sequenc
     )
     data = packed(json.dumps({figure.id: figure.data.csv() for figure in figures}))
     blocks = {"plotly": plotly(), "data": data}
-    return Snapshot(
+    return ServedState(
         version=version,
         shape=_shape("waiting", [], [one.name for one in trainings]),
         html=html,
