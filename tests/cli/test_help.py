@@ -55,7 +55,7 @@ def test_help_reads_as_plain_words(name: str) -> None:
         assert noise not in re.sub(r"`[^`]*`", "", said), noise
     heads = [line for line in said.splitlines() if line and not line.startswith((" ", "usage")) and len(line) < 60]
     assert heads.index("Options") < heads.index("Examples")
-    assert "Further options" not in heads
+    assert "Further options" not in heads, "a new option wants a heading: cli/headings.py"
     assert max(len(line) for line in said.split("\nExamples\n")[0].splitlines()) <= 110
 
 
@@ -90,9 +90,9 @@ def test_values_and_defaults_are_said_shortly() -> None:
 
 
 def test_every_command_has_an_example() -> None:
-    assert {name for name, _ in every_example()} == {*COMMANDS, *(f"moe {n}" for n in moe.COMMANDS), *(
-        f"study {study.name}" for study in STUDIES
-    )}  # fmt: skip
+    shown = {name for name, _ in every_example()}
+    assert shown >= {*COMMANDS, *(f"moe {name}" for name in moe.COMMANDS)}
+    assert {name for name in shown if name.startswith("study ")} <= {f"study {study.name}" for study in STUDIES}
 
 
 @pytest.mark.parametrize(("name", "line"), every_example())
