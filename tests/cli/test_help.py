@@ -2,6 +2,8 @@ import contextlib
 import io
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -130,3 +132,12 @@ def test_the_first_sentence() -> None:
     assert first_sentence("One of pass@k, e.g. two\nlines. Three.") == "One of pass@k, e.g. two lines"
     assert first_sentence("No stop\n\nExample: reachlab x") == "No stop"
     assert "usage: reachlab tasks [TASK] [options]" in help_of("tasks", COMMANDS["tasks"])
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    code = (
+        "import sys; from reachlab.cli import COMMANDS, help_for; [help_for([name, '-h']) for name in COMMANDS]; "
+        "print(sorted({'torch', 'transformers', 'pandas', 'plotly', 'reasoning_gym'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
