@@ -93,7 +93,7 @@ def out_of(words: list[str]) -> str:
 def test_a_folder_belongs_to_one_command() -> None:
     """A reader who runs all pages in one folder, and the examples of `--help`, is never refused for an --out that
     another command has filled."""
-    shown = [(block.place, command) for block, command in SHOWN if not block.needs]
+    shown = [(block.place, command) for block, command in SHOWN]
     shown += [(f"{name} --help", line) for name, line in every_example()]
     seen: dict[str, tuple[str, str]] = {}
     for where, command in shown:

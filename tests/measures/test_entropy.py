@@ -247,7 +247,7 @@ def test_the_command(command: Command, checkpoint: Path, other: Path) -> None:
     words += ["--device", "cpu", "--temperature", "0.6", "1.0"]
     code, out, _ = command(*words)
     assert code == 0
-    first, second = out.splitlines()
+    first, second, *_ = out.splitlines()
     assert first.startswith(f"{checkpoint}: ")
     assert " nats a token at temperature 0.6 (" in first
     assert " nats a token at temperature 1 (" in second

@@ -14,10 +14,12 @@ SAID = {
         "puts several runs and judges side by side."
     ),
     "compare": (
-        "pass@k: the share of problems that k samples would solve, each with its interval below it. crossing: the"
-        " k from which the base is back at or above the model. ΔSE: what more samples of the base would still "
-        "bring over one of the model, pass@k(base) − pass@1(model). gained and lost: problems solved at least "
-        "once by one of the two only; those below them stand an exact test."
+        "pass@k: the share of problems that k samples would solve, each with its interval below it. crossing: the "
+        "k from which the base is back at or above the model. ΔSE: what more samples of the base would still "
+        "bring over one of the model, pass@k(base) − pass@1(model). gained, lost: problems that only the model, "
+        "only the base solved; chance: as many would be so between equal models; p<0.05: those that an exact test "
+        "is sure of. support: the same problems as sets, and SRR, what is kept of what the base solves; NDR, what "
+        "is new of what the model solves; SDS, their harmonic mean; NSCR, the net growth."
     ),
     "one": (
         "pass@k: the share of problems that k samples would solve, each with its interval below it. At k = 1 it "
@@ -43,10 +45,6 @@ SAID = {
     "tasks": (
         "A task is its name with settings behind commas, which are otherwise as shown: countdown,numbers=3. One "
         "with a file is NAME:FILE. `reachlab tasks TASK` shows problems of it."
-    ),
-    "verify": (
-        "right: the verifier accepts the answer; unscored: it could not decide in its time, and the sample counts"
-        " in no number."
     ),
 }
 """By command; of `reachlab tasks` with and without a task, of `compare` with one model and with several."""

@@ -187,7 +187,6 @@ def verify(config: Flat[VerifyConfig]) -> None:
 
     changes = verify(config)
     print(f"{config.run}: " + (", ".join(f"{n} {what}" for what, n in changes.items()) or "no verdict changed"))
-    print_meaning("verify")
 
 
 def reference(config: Flat[ReferenceConfig]) -> None:

@@ -53,4 +53,4 @@ def help_of(name: str) -> str:
     chosen = next((one for one in STUDIES if one.name == name), None)
     if chosen is None:
         return help_of_group("study", study.__doc__ or "", {one.name: one.config.__doc__ or "" for one in STUDIES})
-    return help_of_study(name, chosen.config, [f"reachlab {line}" for line in EXAMPLES[name]])
+    return help_of_study(name, chosen.config, [f"reachlab {line}" for line in EXAMPLES.get(name, ())])

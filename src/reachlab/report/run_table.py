@@ -44,8 +44,8 @@ def print_measures(run: RunResults, level: float, console: Console | None = None
     console.print(grid)
     for remark in (*(remark for m in own for remark in run.of[m.name].remarks), *alike, *_missing(run)):
         console.print(escape(remark), highlight=False)
-    for measure in shown.values():
-        console.print(f"[dim]{escape(meaning(_head(measure), measure.caption))}[/dim]", highlight=False)
+    for told in shown.values():
+        console.print(f"[dim]{escape(meaning(_head(told), told.caption))}[/dim]", highlight=False)
     for measure in own:
         result = run.of[measure.name]
         for table in () if result.curve is not None or result.remarks else result.tables:

@@ -13,7 +13,7 @@ import io
 import json
 import random
 import sys
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any
 
@@ -65,9 +65,13 @@ class Gym(GeneratedTask):
         """A dataset's settings where a spec does not say them (`tasks/identity.py`)."""
         if name not in DATASETS:
             return {}
-        own = (f for f in fields(DATASETS[name][1]) if f.name not in OURS)
-        made = {f.name: f.default_factory() if f.default is MISSING else f.default for f in own if _has_default(f)}
-        return {name: _plain(value) for name, value in made.items()}
+        found = {}
+        for field in fields(DATASETS[name][1]):
+            if field.default_factory is not MISSING:
+                found[field.name] = field.default_factory()
+            elif field.default is not MISSING:
+                found[field.name] = field.default
+        return {key: _plain(value) for key, value in found.items() if key not in OURS}
 
     def draw(self, rng: random.Random, *, listed: bool) -> Problem:
         """Any one item. `answer` is its entry as a Python literal; JSON would make lists of tuples."""
@@ -127,10 +131,6 @@ def _build(name: str, settings: dict[str, Any], seed: int) -> Any:
         raise ReachlabError(f"gym:{name} needs a package that is not here: {error}") from error
     except (AssertionError, TypeError, ValueError) as error:
         raise ReachlabError(f"gym:{name}: reasoning-gym refuses the settings {settings}: {error}") from error
-
-
-def _has_default(field: Field[Any]) -> bool:
-    return field.default is not MISSING or field.default_factory is not MISSING
 
 
 def _said(text: str) -> str:
