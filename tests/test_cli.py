@@ -3,12 +3,14 @@
 import json
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import fields, is_dataclass, replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +283,39 @@ def test_report_writes_a_page(command: Command, run: Path, tmp_path: Path) -> No
     assert code == 0, err
     assert out.strip() == str(page)
     assert "A &lt;title&gt;" in page.read_text()
+
+
+def test_models_are_named_by_option(command: Command, run: Path, tmp_path: Path) -> None:
+    other, page = tmp_path / "other=1", tmp_path / "report.html"
+    shutil.copytree(run, other)
+    words = (run, other, "--names", "A base", "GRPO <1>")
+    code, _, err = command("report", *words, "--out", page, "--resamples", "100")
+    assert code == 0, err
+    html = page.read_text()
+    assert "<h1>A base and GRPO &lt;1&gt; on countdown: " in html
+    # The page says the command that wrote it, which says the names again.
+    said = re.search(r'<code id="stage-\d+">(<span>reachlab report .*?)</code>', html)
+    assert said is not None
+    command_line = unescape(re.sub("<[^>]*>", "", said[1]))
+    assert shlex.split(command_line)[1:] == ["report", *map(str, words), "--resamples", "100", "--out", str(page)]
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (("a",), "--names: 1 names for 2 models; give one each"),
+        (("a", "b=c"), "--names: 'b=c' is no name of a model: it may not be empty or hold = / \\ :"),
+        (("a", " "), "--names: ' ' is no name of a model"),
+        (("a", "a"), "two models have the same name"),
+    ],
+)
+def test_names_that_name_nothing(
+    names: tuple[str, ...], says: str, command: Command, run: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(run, tmp_path / "other")
+    code, _, err = command("compare", run, tmp_path / "other", "--names", *names)
+    assert (code, err.count("\n")) == (2, 1)
+    assert says in err
 
 
 def test_verify_says_what_changed(command: Command, run: Path, tmp_path: Path) -> None:

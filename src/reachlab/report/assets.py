@@ -6,10 +6,12 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from reachlab.report.styles import shorten
 
@@ -23,6 +25,7 @@ SHELL = "shell.js"
 SCRIPTS = ("blocks.js", "figures.js", "problems.js")
 FIGURES_ONLY = ("blocks.js", "figures.js")
 """Scripts of a page without samples."""
+BREAKS = re.compile(r"([,/=])")
 
 
 def served(names: Iterable[str] = SCRIPTS) -> tuple[str, ...]:
@@ -56,7 +59,13 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["shorten"] = shorten
+    environment.filters["breakable"] = breakable
     return environment.get_template(name)
+
+
+def breakable(text: object) -> Markup:
+    """Text, escaped, with places where a long word of settings or a path may be broken."""
+    return Markup(BREAKS.sub(r"\1<wbr>", str(escape(text))))
 
 
 def policy(scripts: Iterable[str], *, fetches: bool = False) -> str:

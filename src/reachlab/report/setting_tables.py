@@ -35,7 +35,7 @@ def flatten(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _text(value: Any) -> str:
-    if value is None:
+    if value is None or value == "":
         return ABSENT
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -20,8 +20,8 @@ BARS = 10
 def strip(names: Sequence[str], accuracies_P: Sequence[np.ndarray], ids: Sequence[str], width: int = 1) -> go.Figure:
     """Every problem (or `width` neighbours) as a thin column, every model as a row, shaded by its accuracy there.
 
-    Problems stand in the given order; `ids` are those of the columns' first ones. Zero has a colour of its own: one right sample in many is
-    not none.
+    Problems stand in the given order; `ids` are those of the columns' first ones. Zero has a colour of its own: one
+    right sample in many is not none.
     """
     never = 1e-9
     stops = [
