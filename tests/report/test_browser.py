@@ -621,8 +621,8 @@ def test_figures_are_saved_for_paper(chromium: Any, report: Path) -> None:
         assert "var(" not in svg
         for name in ("base", "grpo", "pods", "distilled", "k = "):
             assert name in svg
-        assert "rgb(10, 104, 180)" in svg  # the light theme's blue
-        assert "rgb(98, 177, 242)" not in svg
+        assert "rgb(61, 49, 176)" in svg  # the light theme's blue
+        assert "rgb(150, 161, 255)" not in svg
         assert re.search(r"fill: rgb\(255, 255, 255\); fill-opacity: 1", svg)
         for figure, size in (("passk", (1920, 1200)), ("strip", (1920, 600)), ("histogram-1", (1080, 840))):
             png = saved(opened, figure, "PNG")
@@ -691,13 +691,13 @@ def test_figures_lead_to_problems(chromium: Any, report: Path, demo: Any) -> Non
         opened.until("!document.querySelector('dialog[open]')")
         # A bar: the problems that the base never solves, then those of a range of another model.
         click("histogram-0", 0.04)
-        opened.until("document.querySelector('[name=bar]').offsetParent !== null")
+        opened.until("document.querySelector('#problems-bar').offsetParent !== null")
         assert opened.query() == {"of": "base", "to": "0"}
         never = sorted(name for name, count in right.items() if count == 0)
         assert sorted(opened.problems()) == never
-        assert page.locator("[name=bar]").text_content() == "base: never right ✕"
-        page.locator("[name=bar]").click()
-        opened.until("document.querySelector('[name=bar]').hidden")
+        assert page.locator("#problems-bar").text_content() == "base: never right ✕"
+        page.locator("#problems-bar").click()
+        opened.until("document.querySelector('#problems-bar').hidden")
         assert len(opened.problems()) == 60
         page.locator("#accuracy .leads summary").nth(1).focus()
         page.keyboard.press("Enter")

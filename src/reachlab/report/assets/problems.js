@@ -217,16 +217,16 @@
     const same = list.childElementCount && FILTERS.every((name) => (before[name] ?? "") === (wanted[name] ?? ""));
     if (!same) fill();
     const range = bar(wanted);
-    find("[name=bar]").hidden = !range;
-    find("[name=bar]").textContent = range ? `${wanted.of}: ${range.words} ✕` : "";
+    find("#problems-bar").hidden = !range;
+    find("#problems-bar").textContent = range ? `${wanted.of}: ${range.words} ✕` : "";
     const p = index.ids.indexOf(wanted.problem);
     if (p >= 0) await fillReader(p);
     else if (reader.open) reader.close();
   };
 
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", () => go({ ...Object.fromEntries(new FormData(form)), problem: "" }));
-  find("[name=bar]").addEventListener("click", () => go({ ...state, of: "", from: "", to: "" }));
+  form.addEventListener("input", () => go({ ...state, ...Object.fromEntries(new FormData(form)), problem: "" }));
+  find("#problems-bar").addEventListener("click", () => go({ ...state, of: "", from: "", to: "" }));
   more.addEventListener("click", () => {
     const at = list.childElementCount;
     extend();
