@@ -19,6 +19,7 @@ def test_each_verifier_once(tmp_path: Path) -> None:
     note_judged(folder, CHAIN, 5.0)
     note_judged(folder, CHAIN, 5.0)
     note_judged(folder, COUNTDOWN, 5.0)
+    note_judged(folder, load_task("chain, mistakes=.3,length=2"), 5.0)  # the same task in another spelling
     assert read_judged(folder) == [judgement_of(CHAIN, 5.0), judgement_of(COUNTDOWN, 5.0)]
     note_judged(folder, CHAIN, 5.0, alone=True)
     assert read_judged(folder) == [judgement_of(CHAIN, 5.0)]

@@ -23,6 +23,7 @@ EVERYDAY: dict[str, tuple[str, ...]] = {
     "perplexity": ("runs", "json"),
     "compare": ("runs", "matrix", "k", "pairs", "match", "json"),
     "report": ("runs", "out", "title", "k", "pairs", "match"),
+    "serve": ("runs", "port", "host", "open", "title", "k", "pairs", "match"),
     "power": ("base", "other", "matrix", "points", "k", "samples", "json"),
     "study own": ("model", "task", "test_task", "hours", "teacher", "teacher_model", "out", "seed"),
     "moe inspect": ("model", "data", "out", "json"),

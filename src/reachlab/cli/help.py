@@ -38,9 +38,11 @@ def overview(commands: Mapping[str, Command | str]) -> str:
         "",
         "Measure what a training stage added to a language model: sample, compare, train.",
     ]
-    for heading, names in FAMILIES:
+    grouped = {name for _, names in FAMILIES for name in names}
+    others = tuple(name for name in commands if name not in grouped)
+    for heading, names in (*FAMILIES, *([("More", others)] if others else [])):
         lines += ["", _bold(heading)]
-        for name in names:
+        for name in (name for name in names if name in commands):
             what = commands[name]
             lines += _row(name, first_sentence(what if isinstance(what, str) else _docstring(what)), 14)
     lines += ["", _bold("Models and runs")]
@@ -79,7 +81,7 @@ def examples_of(said: str) -> list[str]:
 def first_sentence(said: str) -> str:
     """The first sentence, without its full stop."""
     first = re.split(r"\n\s*\n", said.strip(), maxsplit=1)[0]
-    return re.split(r"(?<=\w\w)\.(?:\s|$)", " ".join(first.split()), maxsplit=1)[0]
+    return re.split(r"\.\s+(?=[A-Z`])", " ".join(first.split()), maxsplit=1)[0].removesuffix(".")
 
 
 def sections(name: str, options: Iterable[Option]) -> dict[str, list[Option]]:
