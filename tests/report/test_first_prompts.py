@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,3 +44,11 @@ def test_messages_are_written_by_the_models_own_template(tmp_path: Path, make: S
     assert text.startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n1 + 1 <b><|im_end|>")
     assert written.note == f"Written by the chat template of {folder}."
     assert (shown.names, shown.pieces[1]) == (("m1",), ("user", "1 + 1 <b>"))  # a folder that holds no tokenizer
+
+
+def test_what_a_log_does_not_say_is_not_claimed(tmp_path: Path, make: SimpleNamespace) -> None:
+    run = make.samples(tmp_path / "a", np.array([[0, 1]]))
+    document = run.read_json("run.json") | {"kind": "import"}
+    run.write("run.json", json.dumps(document))
+    (found,) = first_prompts(read_entries(*make.measure([run])))
+    assert found.note == "The question as the log has it; what else the model was told, the log does not say."

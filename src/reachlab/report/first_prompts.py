@@ -15,6 +15,12 @@ from reachlab.report.entries import Entry
 from reachlab.report.texts import spoken
 from reachlab.types import Chat, Text
 
+ELSEWHERE = {
+    "import": "The question as the log has it; what else the model was told, the log does not say.",
+    "reference": "The task's question; its own solutions answer it, and no model was asked.",
+}
+"""What is said of runs that drew no samples themselves, by kind."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FirstPrompt:
@@ -51,6 +57,8 @@ def _system(entry: Entry, prompt: Text) -> str:
 
 
 def _written(entry: Entry, prompt: Text) -> tuple[tuple[tuple[str, str], ...], str]:
+    if note := ELSEWHERE.get(str(entry.document.get("kind"))):
+        return spoken(prompt), note
     if not isinstance(prompt, Chat):
         return spoken(prompt), "This text is what the model got."
     folder = entry.part("facts").get("model_path")
