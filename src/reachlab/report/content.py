@@ -16,10 +16,12 @@ from reachlab.report.entries import Entry
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """A page for a server: `version` says which state of the runs it shows. `trainings` are models of which there are
-    training curves and no samples."""
+    """A page for a server: `version` says which state of the runs it shows; pages of one `shape` have the same parts,
+    and one becomes the other while it is read. `trainings` are models of which there are training curves and no
+    samples."""
 
     version: str
+    shape: str
     trainings: Sequence[Entry] = ()
 
 

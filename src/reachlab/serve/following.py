@@ -122,7 +122,6 @@ class Follower:
         look, newest = self._look, self.newest
         return {
             "version": newest.version,
-            "shape": newest.shape,
             "comparing": self._comparing,
             "said": [*self._failed, *self._gone(look), *look.said()],
             "runs": [run.to_dict() | {"name": name} for name, run in look.every],

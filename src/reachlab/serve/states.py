@@ -103,7 +103,7 @@ class ModelRows:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ServedState:
-    """One state of the runs. Pages of one `shape` have the same parts, and one becomes the other while it is read."""
+    """One state of the runs; `version` and `shape` as of `Served`."""
 
     version: str
     shape: str
@@ -174,6 +174,11 @@ def of_samples(
     """
     comparison, compared, memories = compare(tuple(ready))
     trainings = _learners(learners, len(comparison.models))
+    served = Served(
+        version=version,
+        shape=_shape("samples", [model.name for model in comparison.models], [one.name for one in trainings]),
+        trainings=cast("list[Entry]", trainings),  # they have what the figures of training take of a model
+    )
     content = compose(
         comparison,
         compared.stores,
@@ -182,8 +187,7 @@ def of_samples(
         remarks=(),
         notes=compared.matched.remarks,
         memories=memories,
-        # What the figures of training take of a model, these have.
-        served=Served(version=version, trainings=cast("list[Entry]", trainings)),
+        served=served,
     )
     stores = {model.name: runs for model, runs in zip(comparison.models, compared.stores, strict=True)}
     rows = iter(reader.read([store for entry in content.entries for store in stores[entry.name]], stamps))
@@ -195,7 +199,7 @@ def of_samples(
     known = {problem.id: problem for problem in base.store.problems()}
     return ServedState(
         version=version,
-        shape=_shape("samples", [entry.name for entry in content.entries], [one.name for one in trainings]),
+        shape=served.shape,
         html=content.html,
         blocks={name: base64.b64decode(block) for name, block in content.blocks.items()},
         models=models,
@@ -210,6 +214,7 @@ def of_training_runs(version: str, title: str, learners: Learners, said: Sequenc
     sections = of_training.sections(cast("list[Entry]", trainings))
     figures = [figure for section in sections for figure in section.figures]
     shell, scripts = assets.read(assets.SHELL), assets.scripts(assets.served(assets.FIGURES_ONLY))
+    served = Served(version=version, shape=_shape("waiting", [], [one.name for one in trainings]))
     html = assets.template("waiting.html").render(
         css=assets.css(),
         policy=assets.policy([shell, *scripts, get_plotlyjs()], fetches=True),
@@ -218,7 +223,7 @@ def of_training_runs(version: str, title: str, learners: Learners, said: Sequenc
         scripts=scripts,
         plots=script_json({figure.id: figure.plot for figure in figures}),
         version=__version__,
-        served=version,
+        served=served,
         title=title or "Training",
         said=said,
         sections=sections,
@@ -227,7 +232,7 @@ def of_training_runs(version: str, title: str, learners: Learners, said: Sequenc
     blocks = {"plotly": plotly(), "data": data}
     return ServedState(
         version=version,
-        shape=_shape("waiting", [], [one.name for one in trainings]),
+        shape=served.shape,
         html=html,
         blocks={name: base64.b64decode(block) for name, block in blocks.items()},
     )

@@ -5,7 +5,7 @@
 (() => {
   const root = document.documentElement;
   const POLL = 2_000, IDLE = 20_000, QUIET = 300; // milliseconds between two questions; seconds after which a run is quiet
-  let version = root.dataset.served, shape, tag = "", state, looked = 0, silent = 0, refreshing;
+  let version = root.dataset.served, tag = "", state, looked = 0, silent = 0, refreshing;
 
   const element = (name, attributes = {}, ...children) => {
     const made = document.createElement(name);
@@ -83,6 +83,10 @@
     const page = new DOMParser().parseFromString(await (await ask("./")).text(), "text/html");
     const next = page.documentElement.dataset.served, fresh = page.querySelector(".sheet");
     if (!next || !fresh || next === version) return;
+    if (page.documentElement.dataset.shape !== root.dataset.shape) {
+      location.reload(); // other models: other columns, keys and figures
+      return;
+    }
     patch(given, fresh);
     given = fresh;
     version = next;
@@ -100,7 +104,7 @@
 
   const words = () => {
     if (!state) return "Asking how the runs stand.";
-    if (state.comparing) return "Something has changed: comparing again.";
+    if (state.comparing) return document.querySelector(".verdicts") ? "Something has changed: comparing again." : "Reading and comparing.";
     if (state.runs.every((run) => run.finished)) return "All runs are finished.";
     return "Following the runs: what comes is shown here by itself.";
   };
@@ -126,21 +130,18 @@
       bar.value = Math.min(run.done, bar.max);
       put(text, line(run));
     });
-    put(seen, looked ? `${number(standing.length)} ${standing.length === 1 ? "run" : "runs"}, looked at ${clock(looked)}` : "The runs");
+    const going = standing.filter((run) => !run.finished).length;
+    put(seen, looked ? `${number(standing.length)} ${standing.length === 1 ? "run" : "runs"}${going ? `, ${number(going)} not finished` : ""}, looked at ${clock(looked)}` : "The runs");
   };
   const look = async () => {
     const answer = await ask("state", { headers: tag ? { "If-None-Match": tag } : {} });
     looked = Number(answer.headers.get("Last-Look"));
     if (answer.status !== 304) {
       state = await answer.json();
-      if (!tag) folded.open = state.runs.length < 5 && !state.runs.every((run) => run.finished);
+      const verdicts = document.querySelector(".verdicts"); // come first on a narrow screen
+      if (!tag) folded.open = state.runs.length < 5 && !state.runs.every((run) => run.finished) && !(verdicts && innerWidth < 760);
       tag = answer.headers.get("ETag");
-      shape ??= state.version === version ? state.shape : undefined;
-      if (shape !== undefined && state.shape !== shape) location.reload(); // other models: other columns, keys, figures
-      else if (state.version !== version) {
-        await refresh();
-        shape = state.shape;
-      }
+      if (state.version !== version) await refresh();
     }
     silent = 0;
   };
