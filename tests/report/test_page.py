@@ -134,7 +134,7 @@ def test_the_policy_names_exactly_the_pages_scripts(page: Page) -> None:
     (found,) = [a["content"] for _, a in page.elements if a.get("http-equiv") == "Content-Security-Policy"]
     assert found is not None
     assert "default-src 'none'" in found
-    assert found.count("sha256-") == len(assets.SCRIPTS) + 1  # and plotly
+    assert found.count("sha256-") == len(assets.SCRIPTS) + 2  # plotly, and what draws Markdown and formulas
     assert "unsafe-inline" not in found.partition("style-src")[0]
     # An example from the specification's own test suite.
     assert "'sha256-n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg='" in policy(["test"])
@@ -155,7 +155,7 @@ def test_untrusted_text_stays_text(tmp_path: Path, make: SimpleNamespace) -> Non
     out = write(make.measure(runs, names), tmp_path / "r.html", title=NASTY, extra={NASTY: NASTY})
     found = Page(out)
     assert [tag for tag, _ in found.elements].count("img") == 0
-    assert [tag for tag, _ in found.elements].count("script") == len(assets.SCRIPTS) + 5  # packed blocks
+    assert [tag for tag, _ in found.elements].count("script") == len(assets.SCRIPTS) + 6  # packed blocks
     assert not [a for _, a in found.elements if any(name.startswith("on") for name in a)]
     assert found.flat.count(NASTY) > 10
     assert json.loads(found.blocks["chunk-0"])[0]["models"][1][0][3] == NASTY

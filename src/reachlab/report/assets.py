@@ -6,7 +6,9 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -14,8 +16,17 @@ import jinja2
 from reachlab.report.styles import shorten
 
 HERE = Path(__file__).parent / "assets"
-STYLES = ("base.css", "figures.css", "tables.css", "coverage.css", "problems.css", "reader.css", "print.css")
-SCRIPTS = ("blocks.js", "figures.js", "problems.js")
+STYLES = (
+    "base.css",
+    "figures.css",
+    "tables.css",
+    "coverage.css",
+    "problems.css",
+    "reader.css",
+    "rendering.css",
+    "print.css",
+)
+SCRIPTS = ("blocks.js", "figures.js", "rendering.js", "answers.js", "reader.js", "problems.js")
 FIGURES_ONLY = ("blocks.js", "figures.js")
 """Scripts of a page without samples."""
 
@@ -28,6 +39,19 @@ def css() -> str:
 def scripts(names: Iterable[str] = SCRIPTS) -> tuple[str, ...]:
     """Scripts, as texts."""
     return tuple(read(name) for name in names)
+
+
+VENDORED = ("vendor/markdown-it.js", "vendor/temml.js")
+"""What reads Markdown and draws formulas (`assets/vendor/README.md`)."""
+
+
+@cache
+def rendering() -> str:
+    """The vendored libraries as one script, which `rendering.js` starts when an answer is read.
+
+    Without the address of a source map, which a browser's tools would ask for.
+    """
+    return ";\n".join(re.sub(r"\n//# sourceMappingURL=.*", "", read(name)) for name in VENDORED)
 
 
 def read(name: str) -> str:
