@@ -1,5 +1,4 @@
-from reachlab.studies.command_line import with_words
-
+from reachlab.commands.words import with_words
 from reachlab.option_names import RENAMED_OPTIONS, present_words
 from reachlab.training.config import DistillConfig
 from reachlab.training.rl_config import RLConfig

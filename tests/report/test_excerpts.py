@@ -37,10 +37,10 @@ def store(folder: Path, parts: list[list[Sample]]) -> SampleStore:
 def wanted(verdicts: str, most: int) -> list[int]:
     """By turns, as the docstring says it."""
     queues = [[i for i, v in enumerate(verdicts) if (v == "c") == right] for right in (True, False)]
-    taken: list[int] = []
-    for turn in range(len(verdicts)):
-        taken += [queue[turn] for queue in queues if turn < len(queue)]
-    return taken[:most]
+    turns = [queue[turn] for turn in range(len(verdicts)) for queue in queues if turn < len(queue)]
+    others = [next((i for i, v in enumerate(verdicts) if v == kind), None) for kind in "wu"]
+    taken = [queue[0] for queue in queues if queue] + sorted(i for i in others if i is not None)
+    return list(dict.fromkeys(taken + turns))[:most]
 
 
 @settings(max_examples=30)
@@ -89,7 +89,7 @@ def test_what_is_told_of_a_sample(tmp_path: Path) -> None:
     )  # fmt: skip
     found = store(tmp_path, [[one]])
     ((shown,),) = read_excerpts(found, ["p"], 2, 12)
-    assert (shown.sample, shown.status, shown.tokens, shown.stopped) == (3, "unscored", 7, True)
+    assert (shown.sample, shown.status, shown.tokens, shown.finish) == (3, "unscored", 7, "length")
     assert (shown.reason, shown.steps) == ("late", None)
     assert shown.text.cut(12) == "aaaaaaaa\n… (48 characters left out) …\nbbbb"
     checked = replace(one, index=0, steps=StepCheck(2, 5), final_answer="36")

@@ -135,7 +135,7 @@ def test_the_policy_names_exactly_the_pages_scripts(page: Page) -> None:
     (found,) = [a["content"] for _, a in page.elements if a.get("http-equiv") == "Content-Security-Policy"]
     assert found is not None
     assert "default-src 'none'" in found
-    assert found.count("sha256-") == len(assets.SCRIPTS) + 2  # and the shell's, and plotly
+    assert found.count("sha256-") == len(assets.SCRIPTS) + 3  # the shell, plotly, what draws Markdown and formulas
     assert "unsafe-inline" not in found.partition("style-src")[0]
     # An example from the specification's own test suite.
     assert "'sha256-n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg='" in policy(["test"])
@@ -156,9 +156,7 @@ def test_untrusted_text_stays_text(tmp_path: Path, make: SimpleNamespace) -> Non
     out = write(make.measure(runs, names), tmp_path / "r.html", title=NASTY, extra=Extra(rows={NASTY: NASTY}))
     found = Page(out)
     assert [tag for tag, _ in found.elements].count("img") == 0
-    assert [tag for tag, _ in found.elements].count("script") == len(
-        assets.SCRIPTS
-    ) + 6  # the shell's, and packed blocks
+    assert [tag for tag, _ in found.elements].count("script") == len(assets.SCRIPTS) + 7  # the shell, packed blocks
     assert not [a for _, a in found.elements if any(name.startswith("on") for name in a)]
     assert found.flat.count(NASTY) > 10
     assert json.loads(found.blocks["chunk-0"])[0]["models"][1][0][3] == NASTY

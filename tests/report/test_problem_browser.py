@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reachlab.imports.result import MOST_LISTED
 from reachlab.pictures.drawn_scenes import scene
 from reachlab.report import problem_browser
 from reachlab.report.blocks import unpacked
 from reachlab.report.entries import Entry, read_entries
-from reachlab.report.excerpts import SampleExcerpt
+from reachlab.report.excerpts import STATUSES, SampleExcerpt
 from reachlab.report.problem_browser import Shelf, interest, shelve
 from reachlab.report.problem_pictures import frame
 from reachlab.report.sentences import stored
@@ -75,14 +76,14 @@ def test_each_model_shows_right_and_other_samples(tmp_path: Path, make: SimpleNa
     shelf = shelve(read_entries(*make.measure(runs)))
     _, found = opened(shelf)
     assert found[0]["models"][0] == [
-        [2, "correct", ["12 tokens"], "38-2=36"],
-        [3, "correct", ["12 tokens"], "39-3=36"],
-        [0, "unscored", ["12 tokens", "the verifier ran out of time"], "36-0=35"],
-        [1, "wrong", ["12 tokens"], "37-1=35"],
+        [2, "correct", {"tokens": 12}, "38-2=36"],
+        [3, "correct", {"tokens": 12}, "39-3=36"],
+        [0, "unscored", {"reason": "the verifier ran out of time", "tokens": 12}, "36-0=35"],
+        [1, "wrong", {"tokens": 12}, "37-1=35"],
     ]
     assert (shelf.stored, shelf.drawn, shelf.cut, shelf.bare) == (24, 24, 0, 0)
     assert found[1]["prompt"] == [["", "[12 11 9 3 =1]"]]
-    assert found[1]["answer"] == '{"target": 1}'
+    assert found[1]["answer"] == [["target", "1"]]
 
 
 def test_verdicts_to_look_at_are_listed_shown_and_marked(demo: Any) -> None:
@@ -95,8 +96,8 @@ def test_verdicts_to_look_at_are_listed_shown_and_marked(demo: Any) -> None:
         (p, m, number)
         for p, problem in enumerate(found)
         for m, samples in enumerate(problem["models"])
-        for number, _, remarks, _ in samples
-        if "verdict to look at" in remarks
+        for number, _, known, _ in samples
+        if "doubt" in known
     ]
     assert marked == [(0, 3, 63), (3, 1, 60), (7, 1, 2)]
 
@@ -164,18 +165,53 @@ def test_chunks_are_of_bounded_size(many: list[Entry], monkeypatch: pytest.Monke
     assert len(shelf.chunks) > 10
 
 
-def test_steps_that_hold_are_told() -> None:
-    assert problem_browser._steps((2, 5)) == "2 of 5 steps hold"
-    assert problem_browser._steps((0, 0)) == "no steps to check"
-
-
-def test_a_final_answer_is_not_said_twice() -> None:
-    said = SampleExcerpt(
-        sample=0, status="wrong", text=Excerpt.of("so 4", 10), tokens=0, stopped=False, reason="4, not 5",
-        steps=None, final="4",
+def test_what_is_known_of_a_sample_is_told_and_nothing_else() -> None:
+    bare = SampleExcerpt(
+        sample=0, status="wrong", text=Excerpt.of("so 4", 10), tokens=0, finish="stop", reason="", steps=None,
+        final=None,
     )  # fmt: skip
-    assert problem_browser._sample(said, 10)[2] == ["4, not 5"]
-    assert problem_browser._sample(replace(said, reason=""), 10)[2] == ["final answer 4"]
+    assert problem_browser._sample(bare, 10) == [0, "wrong", {}, "so 4"]
+    told = replace(
+        bare, reason="4, not 5", final="4", steps=(0, 0), finish="length", tokens=9, label=False, doubtful=True
+    )
+    assert problem_browser._sample(told, 10)[2] == {
+        "stated": "4", "reason": "4, not 5", "tokens": 9, "finish": "length", "steps": (0, 0), "doubt": 1, "label": 0,
+    }  # fmt: skip
+
+
+def test_that_an_import_keeps_only_the_first_labels_is_known(tmp_path: Path, make: SimpleNamespace) -> None:
+    run = make.samples(tmp_path / "a", np.ones((1, 1)))
+    lines = [{"problem_id": "p0", "sample": i, "theirs": False} for i in range(MOST_LISTED)]
+    run.write("disagreements.jsonl", "\n".join(map(json.dumps, lines)).encode())
+    index, found = opened(shelve(read_entries(*make.measure([run]))))
+    assert index["labels"] == MOST_LISTED
+    assert index["kinds"][index["held"][0][0][0]] == [0, "stop", -1, 1]
+    assert found[0]["models"][0][0][2]["label"] == 0
+
+
+def test_reasoning_is_found_in_a_text_that_is_cut() -> None:
+    text = f"<think>{'a' * 20}</think>{'b' * 20}"
+    one = SampleExcerpt(
+        sample=0, status="wrong", text=Excerpt.of(text, 30), tokens=0, finish="stop", reason="", steps=None, final=None,
+        reasoning=(7, 27, 35),
+    )  # fmt: skip
+    _, _, known, shown = problem_browser._sample(one, 30)
+    start, end, answer = known["reasoning"]
+    assert shown[start:].startswith("a" * 13 + "\n… (25 characters left out) …\n")
+    assert (shown[:end], shown[answer:]) == (shown[: len(shown) - 10], "b" * 10)
+    assert problem_browser._sample(one, 100)[2]["reasoning"] == [7, 27, 35]
+
+
+def test_answers_have_the_number_of_their_kind(tmp_path: Path, make: SimpleNamespace) -> None:
+    run = make.samples(tmp_path / "a", np.array([[0, 1, 0], [1, 1, 1]]), unscored=1)
+    index, found = opened(shelve(read_entries(*make.measure([run]))))
+    assert index["reasons"] == ["the verifier ran out of time"]
+    assert index["labels"] == 0
+    for p, problem in enumerate(found):
+        for kind, (_, status, known, _) in zip(index["held"][0][p], problem["models"][0], strict=True):
+            verdict, end, reason, label = index["kinds"][kind]
+            assert (STATUSES[verdict], end, label) == (status, "stop", 0)
+            assert known.get("reason", "") == ("" if reason < 0 else index["reasons"][reason])
 
 
 def test_the_page_says_what_it_holds() -> None:
@@ -213,7 +249,7 @@ def test_prompts_of_chats_and_images(tmp_path: Path, make: SimpleNamespace) -> N
     assert index["asked"] == ["2 + 2?"]
     assert found["prompt"] == [["system", "Be brief."], ["user", "2 + 2?"]]
     assert found["answer"] == "4"
-    assert found["models"] == [[[0, "wrong", ["12 tokens"], ""]]]
+    assert found["models"] == [[[0, "wrong", {"tokens": 12}, ""]]]
 
 
 def test_untested_problems_are_not_called_sure(demo: Any) -> None:

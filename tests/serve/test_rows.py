@@ -26,7 +26,7 @@ def test_all_samples_of_a_problem_are_found_by_turns(runs: Path) -> None:
     assert {int(n): STATUSES[s] for n, s in zip(rows.sample_N, rows.status_N, strict=True)} == status
     first = [STATUSES[s] == "correct" for s in rows.status_N[1:9]]
     assert 3 <= sum(first) <= 5
-    found = run.read(rows, 10, 14, 100)
+    found = run.read(rows, 10, 14, 100, "p2")
     assert [one.sample for one in found] == rows.sample_N[10:14].tolist()
     assert [one.text.head for one in found] == [samples[one.sample].text for one in found]
     assert len(run.of_problem("nobody").row_N) == 0

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -18,11 +19,11 @@ from reachlab.report.styles import shorten
 HERE = Path(__file__).parent / "assets"
 STYLES = (
     *("base.css", "shell.css", "figures.css", "tables.css", "coverage.css"),
-    *("problems.css", "reader.css", "run.css", "live.css", "print.css"),
+    *("problems.css", "reader.css", "rendering.css", "run.css", "live.css", "print.css"),
 )
 SHELL = "shell.js"
 """In the head of every page, before anything is painted."""
-SCRIPTS = ("blocks.js", "figures.js", "problems.js")
+SCRIPTS = ("blocks.js", "figures.js", "rendering.js", "answers.js", "reader.js", "problems.js")
 FIGURES_ONLY = ("blocks.js", "figures.js")
 """Scripts of a page without samples."""
 BREAKS = re.compile(r"([,/=])")
@@ -42,6 +43,19 @@ def css() -> str:
 def scripts(names: Iterable[str] = SCRIPTS) -> tuple[str, ...]:
     """Scripts, as texts."""
     return tuple(read(name) for name in names)
+
+
+VENDORED = ("vendor/markdown-it.js", "vendor/temml.js")
+"""What reads Markdown and draws formulas (`assets/vendor/README.md`)."""
+
+
+@cache
+def rendering() -> str:
+    """The vendored libraries as one script, which `rendering.js` starts when an answer is read.
+
+    Without the address of a source map, which a browser's tools would ask for.
+    """
+    return ";\n".join(re.sub(r"\n//# sourceMappingURL=.*", "", read(name)) for name in VENDORED)
 
 
 def read(name: str) -> str:

@@ -1,8 +1,9 @@
 """A few samples of every problem, read without reading the rest: first which rows, then only those rows' texts.
 
 Of each problem the one sample that has to be shown, where one has, then the first right sample, the first other one,
-the second right one, and so on, in the order they were drawn; where one kind runs out, the other goes on. The choice is
-a function of the verdicts alone, and reads three narrow columns. The texts are read row group by row group, those
+the first of the third verdict, the second right one, and so on by turns of right and other ones, in the order they were
+drawn; where one kind runs out, the other goes on. The choice is a function of the verdicts alone, and reads three
+narrow columns. The texts are read row group by row group, those
 groups alone that hold a chosen row, and become objects only where a row is chosen.
 """
 
@@ -17,11 +18,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reachlab.measures.table import cut
+from reachlab.report.log_labels import read_labels
+from reachlab.report.reasoning_parts import reasoning_in
 from reachlab.report.texts import Excerpt
 from reachlab.store.columns import LATER, REPEATING
 from reachlab.store.parts import opened
 from reachlab.store.samples import SampleStore
-from reachlab.types import Status
+from reachlab.types import Finish, Status
 
 ROWS, BYTES = 8_192, 16_000_000
 """Most rows of text in memory at a time, and most of their bytes."""
@@ -34,17 +37,21 @@ class SampleExcerpt:
     """One stored sample, as the page shows it.
 
     `steps` says how many of how many hold, and `final` what the answer comes down to; None where the task does not.
-    `doubtful`: it has to be shown, for its verdict is one to look at.
+    `reasoning` is as in `reasoning_parts.py`, in places of the whole text. `label` is what the log says of an imported
+    answer, right or wrong, where that is not the verdict. `doubtful`: it has to be shown, for its verdict is one to
+    look at.
     """
 
     sample: int
     status: Status
     text: Excerpt
     tokens: int
-    stopped: bool
+    finish: Finish
     reason: str
     steps: tuple[int, int] | None
     final: str | None
+    reasoning: tuple[int, int, int] | None = None
+    label: bool | None = None
     doubtful: bool = False
 
 
@@ -73,10 +80,12 @@ def read_excerpts(
     """
     parts = store.parts()
     rows = choose(store, parts, problem_ids, most, doubtful)
+    labels = read_labels(store)
     by_problem: list[list[SampleExcerpt]] = [[] for _ in problem_ids]
     for problem, one in zip(rows.problem_N.tolist(), excerpts_of(store, parts, rows, longest), strict=True):
-        chosen = doubtful.get(problem_ids[problem]) == one.sample
-        by_problem[problem].append(replace(one, doubtful=True) if chosen else one)
+        name = problem_ids[problem]
+        label, chosen = labels.get((name, one.sample)), doubtful.get(name) == one.sample
+        by_problem[problem].append(replace(one, label=label, doubtful=chosen))
     return by_problem
 
 
@@ -122,8 +131,9 @@ def choose(
 
 
 def by_turns(rows: Sequence[np.ndarray], most: int, first_P: np.ndarray) -> list[np.ndarray]:
-    """The first `most` of each problem: the sample `first_P`, then right and other ones by turns; a sample that two
-    parts hold counts once. `rows` are columns as of `ChosenRows`."""
+    """The first `most` of each problem: the sample `first_P`, then right and other ones by turns, and the first of each
+    verdict before the second of any; a sample that two parts hold counts once. `rows` are columns as of `ChosenRows`.
+    """
 
     def ordered(*keys: np.ndarray) -> list[np.ndarray]:
         order = np.lexsort(keys[::-1])
@@ -136,9 +146,18 @@ def by_turns(rows: Sequence[np.ndarray], most: int, first_P: np.ndarray) -> list
     other_N = rows[2] != STATUSES.index("correct")
     rows = ordered(rows[0], other_N)
     other_N = rows[2] != STATUSES.index("correct")
-    turn_N = _within(rows[0] * 2 + other_N)
-    rows = ordered(rows[0], np.where(rows[1] == first_P[rows[0]], -1, turn_N * 2 + other_N))
+    turn_N = _within(rows[0] * 2 + other_N) * 4 + other_N * 2
+    turn_N[_firsts(rows[0] * len(STATUSES) + rows[2]) & other_N] = 3  # at the latest, before the second right one
+    turn_N[other_N & (_within(rows[0] * 2 + other_N) == 0)] = 2
+    rows = ordered(rows[0], np.where(rows[1] == first_P[rows[0]], -1, turn_N))
     return [column[_within(rows[0]) < most] for column in rows]
+
+
+def _firsts(group_N: np.ndarray) -> np.ndarray:
+    """Whether a row is the first of its value."""
+    first_N = np.zeros(len(group_N), bool)
+    first_N[np.unique(group_N, return_index=True)[1]] = True
+    return first_N
 
 
 def _within(group_N: np.ndarray) -> np.ndarray:
@@ -179,16 +198,17 @@ def rows_at_once(file: pq.ParquetFile, group: int) -> int:
 
 
 def _excerpt(sample: int, status: Status, row: dict[str, Any], longest: int) -> SampleExcerpt:
-    valid, steps = row.get("valid_steps"), row.get("steps")
+    valid, steps, text = row.get("valid_steps"), row.get("steps"), row["text"] or ""
     return SampleExcerpt(
         sample=sample,
         status=status,
-        text=Excerpt.of(row["text"] or "", longest),
+        text=Excerpt.of(text, longest),
         tokens=row["tokens"] or 0,
-        stopped=row["finish"] == "length",
+        finish=row["finish"],
         reason=cut(row["reason"] or "", 300),
         steps=None if valid is None or steps is None else (valid, steps),
         final=None if (final := row.get("final_answer")) is None else cut(final, 100),
+        reasoning=reasoning_in(text),
     )
 
 

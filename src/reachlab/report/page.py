@@ -1,8 +1,9 @@
 """One self-contained HTML file: what the samples say, what was run, and nothing asked of the network.
 
 Everything that users or models wrote is escaped, by jinja2 in the text and by `script_json` in the figures; samples
-and tables lie in blocks of base64 (`blocks.py`), and the browser makes text of them, never elements. Behind that stands
-the page's content security policy: only its own scripts may run (named by hash), and nothing may be loaded.
+and tables lie in blocks of base64 (`blocks.py`), and the browser makes text of them; of an answer's Markdown and
+formulas it makes elements one by one, of a short list of allowed ones (`rendering.js`), and never of HTML. Behind that
+stands the page's content security policy: only its own scripts may run (named by hash), and nothing may be loaded.
 
 What a reader sees first comes first in the file: verdicts and the first figure need no script. Plotly, the tables and
 the samples follow, packed, and are opened when they are looked at.
@@ -103,6 +104,7 @@ def compose(
     shell, scripts = assets.read(assets.SHELL), assets.scripts(assets.served() if served else assets.SCRIPTS)
     blocks = {
         "plotly": plotly(),
+        "rendering": packed(assets.rendering()),
         "data": packed(json.dumps({figure.id: figure.data.csv() for figure in every})),
         "index": shelf.index,
         **{f"pictures-{p}": block for p, block in shelf.pictures.items()},
@@ -110,7 +112,7 @@ def compose(
     }
     html = assets.template("page.html").render(
         css=assets.css(),
-        policy=assets.policy([shell, *scripts, get_plotlyjs()], fetches=served is not None),
+        policy=assets.policy([shell, *scripts, get_plotlyjs(), assets.rendering()], fetches=served is not None),
         shell=shell,
         scripts=scripts,
         blocks={} if served else blocks,

@@ -1,24 +1,30 @@
 """The problem browser's data: a list of every problem, and as many stored samples as the page has room for.
 
 The list (`index`) is one block; prompts, answer keys and samples lie in `chunks` of neighbouring problems, which the
-browser opens one at a time. A run may hold gigabytes of answers and a page must open in a second, so samples are taken
-in rounds until the budget is spent: the first one of every problem and model, then the second, and so on, the problems
-that changed most first. What is left out is counted, and the page says so.
+browser opens one at a time. What samples are found by beside their text (`answer_kinds.py`) is in the list. A run may
+hold gigabytes of answers and a page must open in a second, so samples are taken in rounds until the budget is spent:
+the first one of every problem and model, then the second, and so on, the problems that changed most first. What is left
+out is counted, and the page says so.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from reachlab.measures.table import cut
+from reachlab.imports.result import MOST_LISTED
+from reachlab.report.answer_keys import Key, answer_keys
+from reachlab.report.answer_kinds import answer_kinds
 from reachlab.report.blocks import packed
 from reachlab.report.entries import Entry
 from reachlab.report.excerpts import SampleExcerpt, read_excerpts
+from reachlab.report.log_labels import read_labels
+from reachlab.report.problem_fields import group_fields
 from reachlab.report.problem_pictures import frame
-from reachlab.report.texts import asked, spoken, written
+from reachlab.report.texts import asked, spoken
 from reachlab.types import Problem
 
 BUDGET = 6_000_000
@@ -37,8 +43,19 @@ LISTED = 4_000_000
 EXTRA = 80
 """Characters that a sample takes beside its text."""
 
+NUMBERED = re.compile(r"\d+|[0-9a-f]{12,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+"""An id that says nothing of its problem: a number, or a hash."""
+
 Shelves = list[list[list[SampleExcerpt]]]
 """Excerpts by problem and model, the most wanted first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posed:
+    """A problem, and what is held against its answers."""
+
+    problem: Problem
+    key: Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,20 +92,21 @@ def shelve(
         ReachlabError: a run's problems or samples cannot be read.
     """
     known = {p.id: p for p in entries[0].store.problems()}
-    problems = [known[i] for i in entries[0].outcomes.problem_ids]
+    listed = [known[i] for i in entries[0].outcomes.problem_ids]
+    problems = [Posed(*pair) for pair in zip(listed, answer_keys(entries[0].store, listed), strict=True)]
     most = max(2, min(MOST, read // (len(problems) * len(entries))))
     order = interest(entries)[: max(1, read // (most * len(entries)))]
     doubtful = doubtful or [{} for _ in entries]
     excerpts: Shelves = [[[] for _ in entries] for _ in problems]
     for at, entry in enumerate(entries):
-        found = read_excerpts(entry.store, [problems[p].id for p in order], most, LENGTHS[0], doubtful[at])
+        found = read_excerpts(entry.store, [listed[p].id for p in order], most, LENGTHS[0], doubtful[at])
         for p, samples in zip(order, found, strict=True):
             excerpts[p][at] = samples
     kept, longest, starts, chunks = _fit(problems, excerpts, order, budget)
     return Shelf(
-        index=packed(_json(_index(entries, problems, starts, doubtful))),
+        index=packed(_json(_index(entries, listed, starts, doubtful) | _answers(kept, len(entries)))),
         chunks=tuple(chunks),
-        pictures=frame(entries[0].store, [p.id for p in problems], interest(entries)),
+        pictures=frame(entries[0].store, [p.id for p in listed], interest(entries)),
         stored=sum(len(samples) for models in kept for samples in models),
         drawn=sum(int((e.outcomes.n_P + e.outcomes.unscored_P).sum()) for e in entries),
         most=max(len(samples) for models in kept for samples in models),
@@ -112,9 +130,9 @@ def listing(entries: Sequence[Entry], doubtful: Sequence[Mapping[str, int]] = ()
     return Shelf(index=index, chunks=(), pictures={}, stored=drawn, drawn=drawn, most=0, longest=0, cut=0, bare=0)
 
 
-def chunk_of(problem: Problem, models: Sequence[Sequence[SampleExcerpt]], longest: int) -> str:
+def chunk_of(posed: Posed, models: Sequence[Sequence[SampleExcerpt]], longest: int) -> str:
     """A chunk of one problem."""
-    return _json([_shown(problem, models, longest)])
+    return _json([_shown(posed, models, longest)])
 
 
 def rows_of(excerpts: Sequence[SampleExcerpt], longest: int) -> list[list[Any]]:
@@ -135,7 +153,7 @@ def interest(entries: Sequence[Entry]) -> list[int]:
 
 
 def _fit(
-    problems: Sequence[Problem], excerpts: Shelves, order: Sequence[int], budget: int
+    problems: Sequence[Posed], excerpts: Shelves, order: Sequence[int], budget: int
 ) -> tuple[Shelves, int, list[int], list[str]]:
     """The excerpts to keep, the length to cut their texts to, and the chunks of both, within the budget.
 
@@ -168,7 +186,7 @@ def _fit(
         shrink *= 1.03 * size / budget
 
 
-def _shrink(problems: Sequence[Problem], excerpts: Shelves, some: Sequence[int]) -> float:
+def _shrink(problems: Sequence[Posed], excerpts: Shelves, some: Sequence[int]) -> float:
     """Compressed bytes a character, of some problems with all their excerpts."""
     text = _json([_shown(problems[p], excerpts[p], LENGTHS[0]) for p in some])
     return 1.02 * len(packed(text)) * 3 / 4 / len(text)
@@ -177,7 +195,7 @@ def _shrink(problems: Sequence[Problem], excerpts: Shelves, some: Sequence[int])
 # -- what the browser reads -----------------------------------------------------------------------------------------
 
 
-def _chunks(problems: Sequence[Problem], kept: Shelves, longest: int) -> tuple[list[int], list[str]]:
+def _chunks(problems: Sequence[Posed], kept: Shelves, longest: int) -> tuple[list[int], list[str]]:
     """Blocks of neighbouring problems, and the position of each block's first problem."""
     starts: list[int] = []
     chunks: list[str] = []
@@ -192,12 +210,12 @@ def _chunks(problems: Sequence[Problem], kept: Shelves, longest: int) -> tuple[l
     return starts, chunks
 
 
-def _asked(problem: Problem) -> dict[str, Any]:
-    return {"prompt": spoken(problem.prompt), "answer": cut(written(problem.answer))}
+def _asked(posed: Posed) -> dict[str, Any]:
+    return {"prompt": spoken(posed.problem.prompt), "answer": posed.key}
 
 
-def _shown(problem: Problem, models: Sequence[Sequence[SampleExcerpt]], longest: int) -> dict[str, Any]:
-    return {**_asked(problem), "models": [[_sample(s, longest) for s in _as_drawn(excerpts)] for excerpts in models]}
+def _shown(posed: Posed, models: Sequence[Sequence[SampleExcerpt]], longest: int) -> dict[str, Any]:
+    return {**_asked(posed), "models": [[_sample(s, longest) for s in _as_drawn(excerpts)] for excerpts in models]}
 
 
 def _as_drawn(excerpts: Sequence[SampleExcerpt]) -> list[SampleExcerpt]:
@@ -206,22 +224,26 @@ def _as_drawn(excerpts: Sequence[SampleExcerpt]) -> list[SampleExcerpt]:
 
 
 def _sample(excerpt: SampleExcerpt, longest: int) -> list[Any]:
-    """As short as it can be said: sample, status, remarks, text."""
-    final = excerpt.final if excerpt.final and not excerpt.reason.startswith(excerpt.final) else None
-    remarks = [
-        f"{excerpt.tokens:,} tokens" if excerpt.tokens else "",
-        "verdict to look at" if excerpt.doubtful else "",
-        "cut at the token limit" if excerpt.stopped else "",
-        f"final answer {final}" if final else "",
-        excerpt.reason,
-        _steps(excerpt.steps) if excerpt.steps else "",
-    ]
-    return [excerpt.sample, excerpt.status, [r for r in remarks if r], excerpt.text.cut(longest)]
+    """Sample, verdict, what else is known of it, text; what is not known is not there."""
+    facts = {
+        "stated": excerpt.final,
+        "reason": excerpt.reason,
+        "tokens": excerpt.tokens,
+        "finish": "" if excerpt.finish == "stop" else excerpt.finish,
+        "steps": excerpt.steps,
+        "doubt": int(excerpt.doubtful),
+    }
+    known: dict[str, Any] = {name: value for name, value in facts.items() if value}
+    if excerpt.label is not None:
+        known["label"] = int(excerpt.label)
+    if excerpt.reasoning is not None:
+        known["reasoning"] = [excerpt.text.place(at, longest) for at in excerpt.reasoning]
+    return [excerpt.sample, excerpt.status, known, excerpt.text.cut(longest)]
 
 
-def _steps(steps: tuple[int, int]) -> str:
-    valid, of = steps
-    return f"{valid} of {of} steps hold" if of else "no steps to check"
+def _answers(kept: Shelves, models: int) -> dict[str, Any]:
+    """What samples are found by; they stand in the order of the chunks."""
+    return answer_kinds([[_as_drawn(problem[at]) for problem in kept] for at in range(models)])
 
 
 def _index(
@@ -231,6 +253,9 @@ def _index(
     return {
         "models": [e.name for e in entries],
         "ids": [p.id for p in problems],
+        "numbered": all(NUMBERED.fullmatch(p.id) for p in problems),
+        "fields": group_fields(problems),
+        "labels": MOST_LISTED if any(len(read_labels(e.store)) >= MOST_LISTED for e in entries) else 0,
         "asked": asked([p.prompt for p in problems], share),
         "starts": starts,
         "doubts": [[at for at, p in enumerate(problems) if p.id in found] for found in doubtful],

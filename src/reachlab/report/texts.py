@@ -29,8 +29,17 @@ class Excerpt:
         if self.length <= longest:
             return self.head
         tail = longest // 3
-        left_out = f"\n… ({self.length - longest:,} characters left out) …\n"
-        return f"{self.head[: longest - tail]}{left_out}{self.tail[len(self.tail) - tail :]}"
+        return f"{self.head[: longest - tail]}{self._gap(longest)}{self.tail[len(self.tail) - tail :]}"
+
+    def place(self, position: int, longest: int) -> int:
+        """Where a position of the whole text is in the cut one; of what is left out, behind the words that say so."""
+        tail = longest // 3
+        if self.length <= longest or position <= longest - tail:
+            return position
+        return longest - tail + len(self._gap(longest)) + max(0, position - (self.length - tail))
+
+    def _gap(self, longest: int) -> str:
+        return f"\n… ({self.length - longest:,} characters left out) …\n"
 
 
 def written(value: object) -> str:

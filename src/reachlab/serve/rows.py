@@ -8,12 +8,14 @@ Axes. N: rows of a part, or of a problem.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from reachlab.report.excerpts import STATUSES, ChosenRows, SampleExcerpt, by_turns, excerpts_of
+from reachlab.report.log_labels import read_labels
 from reachlab.store.columns import REPEATING, codes_of
 from reachlab.store.samples import SampleStore
 
@@ -68,14 +70,20 @@ class RunRows:
         columns = [np.concatenate(column) for column in zip(*found, strict=True)] if found else [empty] * 5
         return ChosenRows(*by_turns(columns, EVERYTHING, np.array([first], np.int64)))
 
-    def read(self, rows: ChosenRows, start: int, end: int, longest: int) -> list[SampleExcerpt]:
+    @cached_property
+    def labels(self) -> Mapping[tuple[str, int], bool]:
+        """What the log of an imported run says otherwise, by problem and sample."""
+        return read_labels(self.store)
+
+    def read(self, rows: ChosenRows, start: int, end: int, longest: int, problem_id: str) -> list[SampleExcerpt]:
         """Some of a problem's rows, with their texts.
 
         Raises:
             ReachlabError: a part that cannot be read.
         """
         some = [column[start:end] for column in (rows.problem_N, rows.sample_N, rows.status_N, rows.part_N, rows.row_N)]
-        return excerpts_of(self.store, self.parts, ChosenRows(*some), longest)
+        found = excerpts_of(self.store, self.parts, ChosenRows(*some), longest)
+        return [replace(one, label=self.labels.get((problem_id, one.sample))) for one in found]
 
 
 class RowsReader:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from reachlab.errors import ReachlabError
 from reachlab.measures.completions import QuestionMemory
 from reachlab.pairing.compared import Compared
 from reachlab.report import assets
+from reachlab.report.answer_keys import answer_keys
 from reachlab.report.blocks import packed
 from reachlab.report.content import Served, plotly
 from reachlab.report.entries import Entry
@@ -25,13 +26,12 @@ from reachlab.report.figures import of_training
 from reachlab.report.lineage import Training
 from reachlab.report.making import Extra
 from reachlab.report.page import compose, script_json
-from reachlab.report.problem_browser import chunk_of, rows_of
+from reachlab.report.problem_browser import Posed, chunk_of, rows_of
 from reachlab.report.problem_pictures import copies
 from reachlab.report.styles import Style
 from reachlab.runs import RunFolder
 from reachlab.serve.rows import RowsReader, RunRows
 from reachlab.store.samples import SampleStore
-from reachlab.types import Problem
 
 PAGE = 20
 """Most samples that one answer holds."""
@@ -76,7 +76,7 @@ class ModelRows:
         for run in self.runs:
             rows = run.of_problem(problem_id)
             for at in np.flatnonzero(rows.sample_N == sample).tolist():
-                return run.read(rows, at, at + 1, LONGEST)
+                return run.read(rows, at, at + 1, LONGEST, problem_id)
         return []
 
     def samples(self, problem_id: str, start: int, most: int = PAGE, room: int = ROOM) -> list[SampleExcerpt]:
@@ -87,14 +87,15 @@ class ModelRows:
         """
         found: list[SampleExcerpt] = []
         for at, run in enumerate(self.runs):
-            rows = run.of_problem(problem_id, self.doubtful.get(problem_id, -1) if at == 0 else -1)
+            doubtful = self.doubtful.get(problem_id, -1) if at == 0 else -1
+            rows = run.of_problem(problem_id, doubtful)
             while start < len(rows.row_N) and len(found) < most and room > 0:
                 # A few at a time: one may be as long as all the others.
                 end = min(len(rows.row_N), start + min(4, most - len(found)))
-                for one in run.read(rows, start, end, LONGEST):
+                for one in run.read(rows, start, end, LONGEST, problem_id):
                     if found and one.text.length > room:
                         return found
-                    found.append(one)
+                    found.append(replace(one, doubtful=one.sample == doubtful))
                     room -= one.text.length
                 start = end
             start = max(0, start - len(rows.row_N))
@@ -110,18 +111,18 @@ class ServedState:
     html: str
     blocks: Mapping[str, bytes]
     models: Sequence[ModelRows] = ()
-    problems: Sequence[Problem] = ()
+    problems: Sequence[Posed] = ()
     stores: Sequence[SampleStore] = ()
 
     @cached_property
     def positions(self) -> Mapping[str, int]:
         """Where each problem is among `problems`, by id."""
-        return {problem.id: at for at, problem in enumerate(self.problems)}
+        return {posed.problem.id: at for at, posed in enumerate(self.problems)}
 
     @cached_property
     def hashes(self) -> Mapping[str, Sequence[str]]:
         """Of problems with pictures, the hashes of these as they were when the run was drawn."""
-        return self.stores[0].image_hashes() if any(problem.images for problem in self.problems) else {}
+        return self.stores[0].image_hashes() if any(posed.problem.images for posed in self.problems) else {}
 
     def block(self, name: str) -> bytes | str | None:
         """A block, packed or as text; None: there is none of that name.
@@ -134,13 +135,14 @@ class ServedState:
         kind, _, number = name.partition("-")
         if not number.isascii() or not number.isdecimal() or len(number) > 9 or int(number) >= len(self.problems):
             return None
-        problem = self.problems[int(number)]
+        posed = self.problems[int(number)]
+        problem = posed.problem
         if kind == "pictures":
             return json.dumps(copies(problem.images, self.hashes.get(problem.id, ())))
         if kind != "chunk":
             return None
         room = max(1, ROOM // len(self.models))
-        return chunk_of(problem, [model.samples(problem.id, 0, 8, room) for model in self.models], LONGEST)
+        return chunk_of(posed, [model.samples(problem.id, 0, 8, room) for model in self.models], LONGEST)
 
     def samples(self, model: int, problem: int, start: int, only: int | None = None) -> dict[str, Any] | None:
         """More samples of a problem, and how many come after these; or `only` the one of this number. None: no such
@@ -151,7 +153,7 @@ class ServedState:
         """
         if model >= len(self.models) or problem >= len(self.problems):
             return None
-        rows, problem_id = self.models[model], self.problems[problem].id
+        rows, problem_id = self.models[model], self.problems[problem].problem.id
         if only is not None:
             return {"samples": rows_of(rows.one(problem_id, only), LONGEST), "left": 0}
         found = rows.samples(problem_id, start)
@@ -197,13 +199,14 @@ def of_samples(
     ]
     base = content.entries[0]
     known = {problem.id: problem for problem in base.store.problems()}
+    problems = [known[problem_id] for problem_id in base.outcomes.problem_ids]
     return ServedState(
         version=version,
         shape=served.shape,
         html=content.html,
         blocks={name: base64.b64decode(block) for name, block in content.blocks.items()},
         models=models,
-        problems=[known[problem_id] for problem_id in base.outcomes.problem_ids],
+        problems=[Posed(*pair) for pair in zip(problems, answer_keys(base.store, problems), strict=True)],
         stores=[base.store],
     )
 

@@ -1,28 +1,37 @@
-// The problem browser: a list that is filtered, sorted and searched, and a reader of one problem's samples.
-// Its state is the address: #problems?show=lost&model=NAME&q=TEXT&sort=low&of=NAME&from=10&to=20&problem=ID. Texts become text, never elements.
+// The problem browser: a list that is filtered, sorted and searched. Its state is the address, so that links lead to it:
+//
+//   #problems?show=lost&model=NAME   gained, lost, surely-gained, surely-lost, all, some, none, doubts; by which model
+//     q=WORDS                        in prompts and ids, in any order; "in quotes" they stand together
+//     of=NAME&from=10&to=20          a bar of that model's histogram: above `from` and up to `to` per cent right
+//     group=FIELD:VALUE              a value of a field of the problems' metadata
+//     sort=low                       high, low, order; else by the largest change
+//     a=WORDS                        in answers; some one answer has to have all of these:
+//     who=NAME verdict=wrong         of that model; right, wrong, unscored
+//     end=length reason=TEXT         length, stop, content_filter; a kind of reason as the form has it
+//     label=differs                  the log of an imported run says another thing
+//     problem=ID raw=1               the problem that is read; texts as they are and not as Markdown
+//
+// Texts become text, never elements. What an answer's filters look at is in answers.js, the dialog in reader.js.
 "use strict";
 (() => {
+  const { element } = rendering;
   const section = document.getElementById("problems");
   const find = (selector) => section.querySelector(selector);
-  const form = find("form"), list = find(".rows"), more = find(".more"), reader = find("dialog"), inside = find(".inside");
+  const form = find("form"), list = find(".rows"), more = find(".more"), nothing = find(".nothing");
   const swatches = [...section.querySelectorAll(".head .swatch")];
   const PAGE = 200; // rows put on the page at a time
-  const LABELS = { correct: "✓ right", wrong: "✗ wrong", unscored: "? unscored" };
 
   let index; // the list's block, once opened
+  let answers; // what is known of answers
+  let reader;
   let found = []; // positions of the problems that the filter lets through, in their order
   let state = {};
 
-  const element = (tag, attributes = {}, ...children) => {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.append(...children);
-    return made;
-  };
-
   // -- the address --------------------------------------------------------------------------------------------------
 
-  const FILTERS = ["show", "model", "q", "sort", "of", "from", "to"], NAMES = [...FILTERS, "problem"];
+  const FILTERS = ["show", "model", "q", "of", "from", "to", "group", "sort", "a", "who", "verdict", "end", "reason", "label"];
+  const MORE = ["group", "who", "verdict", "end", "reason", "label"]; // in the part of the form that is folded
+  const NAMES = [...FILTERS, "problem", "raw"];
   const read = () => {
     const [place, query] = location.hash.slice(1).split(/\?(.*)/s);
     if (place !== "problems") return undefined;
@@ -68,13 +77,18 @@
       test: (p) => right(p) > part(p, low) && right(p) <= part(p, high) && right(p) < part(p, 100),
     };
   };
+  const grouped = (group = "") => {
+    const field = index.fields.find(({ name }) => group.startsWith(`${name}:`));
+    const value = field?.values.indexOf(group.slice(field.name.length + 1));
+    return field ? (p) => field.of[p] === value : () => true;
+  };
 
-  const choose = ({ show = "", model = "", q = "", sort = "", ...range }) => {
+  const choose = ({ show = "", model = "", q = "", sort = "", group, ...rest }) => {
     const among = others(model);
-    const test = TESTS[show] ?? (() => true);
-    const words = q.toLowerCase().split(/\s+/).filter(Boolean);
-    const inside = bar(range)?.test ?? (() => true);
-    const passes = (p) => test(p, among, model) && inside(p) && words.every((word) => index.texts[p].includes(word));
+    const test = TESTS[show] ?? (() => true), inside = bar(rest)?.test ?? (() => true), belongs = grouped(group);
+    const words = answers.words(q);
+    const passes = (p) => test(p, among, model) && inside(p) && belongs(p) && answers.has(index.texts[p], words)
+      && (!answers.filters(rest) || answers.any(rest, p));
     const chosen = [...index.ids.keys()].filter(passes);
     const keys = { high: (p) => -index.accuracy[0][p], low: (p) => index.accuracy[0][p] };
     const key = keys[sort] ?? (sort || !among.length ? () => 0 : (p) => -largest(p, among));
@@ -110,10 +124,11 @@
   // -- the list -----------------------------------------------------------------------------------------------------
 
   const row = (p, at) => {
-    const link = element("a", { href: address({ ...state, problem: index.ids[p] }), tabindex: at ? -1 : 0 });
+    const link = element("a", { class: index.numbered ? "numbered" : "", href: address({ ...state, problem: index.ids[p] }), tabindex: at ? -1 : 0 });
     const what = kind(p);
     if (what) link.append(element("span", { class: "kind" }, what), " ");
-    link.append(element("code", {}, index.ids[p]), " ", element("span", { class: "gist" }, index.asked[p].slice(0, 240)));
+    const id = element("code", {}, index.ids[p]), gist = element("span", { class: "gist" }, index.asked[p].slice(0, 240));
+    link.append(...(index.numbered ? [gist, " ", id] : [id, " ", gist]));
     const cells = index.models.map((name, m) => {
       const cell = element("span", { role: "cell", class: "share num", title: `${name}: ${counts(p, m)}` });
       cell.style.setProperty("--share", index.accuracy[m][p]);
@@ -131,14 +146,38 @@
     more.hidden = !left;
     more.textContent = `Show ${Math.min(left, PAGE)} more of ${left.toLocaleString("en")}`;
   };
-  const fill = () => {
-    found = choose(state);
+  const put = () => {
+    const at = [...links()].indexOf(document.activeElement), shown = list.childElementCount;
     list.replaceChildren();
     list.parentElement.setAttribute("aria-rowcount", found.length + 1);
     extend();
-    find("#problems-count").textContent = found.length === index.ids.length
-      ? `${found.length.toLocaleString("en")} problems.`
-      : `${found.length.toLocaleString("en")} of ${index.ids.length.toLocaleString("en")} problems.`;
+    if (at < 0) return;
+    while (list.childElementCount < Math.min(shown, found.length)) extend();
+    focus(at);
+  };
+  const count = (words = "") => {
+    const all = index.ids.length.toLocaleString("en");
+    const said = found.length === index.ids.length ? `${all} problems.` : `${found.length.toLocaleString("en")} of ${all} problems.`;
+    find("#problems-count").textContent = [said, words].filter(Boolean).join(" ");
+    nothing.hidden = found.length > 0 || words.endsWith("…");
+    list.parentElement.hidden = !nothing.hidden;
+  };
+  const fill = () => {
+    const wanted = state, candidates = choose(state);
+    const filtered = answers.filters(state);
+    found = answers.toSearch(state) ? [] : candidates;
+    put();
+    count(filtered ? (found === candidates ? answers.looked() : "Looking at answers …") : "");
+    if (found === candidates) return;
+    const place = new Map(candidates.map((p, at) => [p, at]));
+    const same = () => FILTERS.every((name) => (state[name] ?? "") === (wanted[name] ?? ""));
+    answers.search(wanted, candidates, same, (hits, read, done) => {
+      const before = found.length;
+      found = [...hits].sort((a, b) => place.get(a) - place.get(b));
+      if (found.length !== before) put();
+      count(done ? answers.looked(read) : `${read.toLocaleString("en")} answers looked at …`);
+      if (state.problem) here(index.ids.indexOf(state.problem));
+    });
   };
   const focus = (at) => {
     while (at >= list.childElementCount && list.childElementCount < found.length) extend();
@@ -150,45 +189,35 @@
 
   // -- the reader ---------------------------------------------------------------------------------------------------
 
-  const opened = new Map(); // chunks
-  const chunk = (p) => {
-    const at = index.starts.findLastIndex((start) => start <= p);
+  // Blocks of neighbouring problems. Every text of the browser comes from here.
+  const opened = new Map();
+  const chunk = (at) => {
     if (!opened.has(at)) opened.set(at, unpack(`chunk-${at}`).then(JSON.parse));
-    return opened.get(at).then((problems) => problems[p - index.starts[at]]);
+    return opened.get(at);
   };
-  const block = (text) => element("pre", {}, text);
-  const sample = ([number, status, remarks, text]) => [
-    element("div", { class: `status ${status}` }, LABELS[status], " ", element("small", {}, [`sample ${number}`, ...remarks].join(", "))),
-    block(text || "(empty)"),
-  ];
-  const answers = (p, m, samples) => {
-    const drawn = index.n[m][p] + index.unscored[m][p];
-    const name = element("span", { class: "model" }, swatches[m].cloneNode(true), index.models[m]);
-    const left = drawn - samples.length;
-    return element("div", {}, element("h4", {}, name, element("span", { class: "num" }, counts(p, m))),
-      ...samples.flatMap(sample),
-      served.more?.({ p, m, sample, shown: samples.length, left }) ?? element("p", { class: "note" }, left ? `${left.toLocaleString("en")} more samples are in the run, not in this page.` : ""));
+  const problemAt = (p) => {
+    const at = index.starts.findLastIndex((start) => start <= p);
+    return chunk(at).then((problems) => problems[p - index.starts[at]]);
   };
-  const fillReader = async (p) => {
-    const [problem, pictures] = await Promise.all([chunk(p), served.block || document.getElementById(`pictures-${p}`) ? unpack(`pictures-${p}`).then(JSON.parse) : []]);
-    if (state.problem !== index.ids[p]) return; // already elsewhere
+  const here = (p) => {
     const at = found.indexOf(p);
-    find("#reader-h").replaceChildren("Problem ", element("code", {}, index.ids[p]));
     find("#reader-place").textContent = [at < 0 ? "not in the list" : `${at + 1} of ${found.length} in the list`, kind(p)].filter(Boolean).join("; ");
     find("[name=previous]").disabled = at < 1;
     find("[name=next]").disabled = at < 0 || at + 1 >= found.length;
-    inside.replaceChildren(
-      ...pictures.map((words, i) => words.startsWith("data:")
-        ? element("img", { class: "shown", src: words, alt: `Picture ${i + 1} of the problem` })
-        : element("p", { class: "note" }, words)),
-      ...problem.prompt.flatMap(([role, text]) => [...(role ? [element("div", { class: "role" }, role)] : []), block(text)]),
-      element("div", { class: "role" }, "What the verifier holds against answers"), block(problem.answer),
-      element("div", { class: "answers" }, ...problem.models.map((samples, m) => answers(p, m, samples))),
-    );
-    if (!reader.open) reader.showModal();
-    reader.scrollTop = 0;
-    find("#reader-h").focus({ preventScroll: true });
-    reader.dataset.shown = index.ids[p];
+  };
+  const fillReader = async (p) => {
+    const wanted = state;
+    const [problem, pictures] = await Promise.all([
+      problemAt(p),
+      served.block || document.getElementById(`pictures-${p}`) ? unpack(`pictures-${p}`).then(JSON.parse) : [],
+      state.raw || rendering.load(),
+    ]);
+    if (state !== wanted) return; // already elsewhere
+    find("#reader-h").replaceChildren("Problem ", element("code", {}, index.ids[p]));
+    find("[name=raw]").setAttribute("aria-pressed", String(Boolean(state.raw)));
+    here(p);
+    const left = problem.models.map((samples, m) => index.n[m][p] + index.unscored[m][p] - samples.length);
+    await reader.show({ p, id: index.ids[p], problem, pictures, raw: Boolean(state.raw), counts: index.models.map((_, m) => counts(p, m)), left });
   };
   const step = (by) => {
     const at = found.indexOf(index.ids.indexOf(state.problem)) + by;
@@ -201,10 +230,29 @@
     index ??= await unpack("index").then(JSON.parse).then((read) => {
       read.surely = read.surely.map(({ gained, lost }) => ({ gained: new Set(gained), lost: new Set(lost) }));
       read.doubts = read.doubts.map((found) => new Set(found));
+      answers = makeAnswers({ index: read, chunk: (at) => chunk(at) });
       read.texts = read.ids.map((id, p) => `${id}\n${read.asked[p]}`.toLowerCase());
       return read;
     });
+    if (reader) return;
+    const fits = (p, m, i, sample) => !answers.filters(state) || (answers.fits(state, p, m, i, sample) && answers.has(sample[3].toLowerCase(), answers.words(state.a)));
+    reader = makeReader({ section, swatches, names: index.models, matches: fits, words: () => answers.words(state.a) });
+    offer();
+    listen();
   };
+  // The form's choices that depend on what the answers have.
+  const offer = () => {
+    const groups = index.fields.map(({ name, values }) => element("optgroup", { label: name }, ...values.map((value) => element("option", { value: `${name}:${value}` }, value))));
+    form.elements.group.append(...groups);
+    const offers = { ...answers.offers(), group: groups };
+    for (const [name, choices] of Object.entries(offers)) {
+      const field = form.elements[name];
+      if (name !== "group") field.append(...choices.map(([value, words]) => element("option", { value }, words)));
+      field.parentElement.hidden = !choices.length;
+    }
+    find(".more-filters").hidden = Object.values(offers).every((choices) => !choices.length);
+  };
+  let filled = false;
   const show = async (wanted) => {
     const before = state;
     state = wanted;
@@ -214,19 +262,31 @@
       const field = form.elements[name];
       if (field && field.value !== (wanted[name] ?? "")) field.value = wanted[name] ?? "";
     }
-    const same = list.childElementCount && FILTERS.every((name) => (before[name] ?? "") === (wanted[name] ?? ""));
-    if (!same) fill();
+    if (MORE.some((name) => wanted[name])) find(".more-filters").open = true;
     const range = bar(wanted);
     find("#problems-bar").hidden = !range;
     find("#problems-bar").textContent = range ? `${wanted.of}: ${range.words} ✕` : "";
+    const same = filled && FILTERS.every((name) => (before[name] ?? "") === (wanted[name] ?? ""));
+    if (!same) fill();
+    filled = true;
     const p = index.ids.indexOf(wanted.problem);
     if (p >= 0) await fillReader(p);
-    else if (reader.open) reader.close();
+    else if (reader.dialog.open) reader.dialog.close();
   };
 
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", () => go({ ...state, ...Object.fromEntries(new FormData(form)), problem: "" }));
+  const filter = () => go({ ...Object.fromEntries(new FormData(form)), problem: "", raw: state.raw });
+  let typing;
+  form.addEventListener("input", (event) => {
+    clearTimeout(typing); // answers are many: their words are looked for when the typing pauses
+    if (event.target.name === "a") typing = setTimeout(filter, 250);
+    else filter();
+  });
   find("#problems-bar").addEventListener("click", () => go({ ...state, of: "", from: "", to: "" }));
+  find("[name=clear]").addEventListener("click", () => {
+    go({ sort: state.sort, raw: state.raw });
+    form.elements.q.focus();
+  });
   more.addEventListener("click", () => {
     const at = list.childElementCount;
     extend();
@@ -240,25 +300,29 @@
     const at = [...links()].indexOf(document.activeElement);
     focus(by === Infinity ? found.length - 1 : Math.max(0, at + by));
   });
-  reader.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "j" || event.key === "ArrowRight") step(1);
-    if (event.key === "k" || event.key === "ArrowLeft") step(-1);
-  });
-  find("[name=previous]").addEventListener("click", () => step(-1));
-  find("[name=next]").addEventListener("click", () => step(1));
-  find("[name=close]").addEventListener("click", () => reader.close());
-  reader.addEventListener("click", (event) => event.target === reader && reader.close());
-  reader.addEventListener("close", () => {
-    const at = found.indexOf(index.ids.indexOf(state.problem || reader.dataset.shown));
-    go({ ...state, problem: "" });
-    if (at >= 0) focus(at);
-  });
+  const listen = () => {
+    const { dialog } = reader;
+    dialog.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.target.scrollWidth > event.target.clientWidth + 1) return;
+      if (event.key === "j" || event.key === "ArrowRight") step(1);
+      if (event.key === "k" || event.key === "ArrowLeft") step(-1);
+    });
+    find("[name=previous]").addEventListener("click", () => step(-1));
+    find("[name=next]").addEventListener("click", () => step(1));
+    find("[name=raw]").addEventListener("click", () => go({ ...state, raw: state.raw ? "" : "1" }));
+    find("[name=close]").addEventListener("click", () => dialog.close());
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+    dialog.addEventListener("close", () => {
+      const at = found.indexOf(index.ids.indexOf(state.problem || dialog.dataset.shown));
+      go({ ...state, problem: "" });
+      if (at >= 0) focus(at);
+    });
+  };
   addEventListener("hashchange", () => {
     const wanted = read();
     if (wanted && !wanted.problem) section.scrollIntoView();
     if (wanted) show(wanted);
-    else if (reader.open) reader.close();
+    else if (reader?.dialog.open) reader.dialog.close();
   });
 
   // A served page has new samples (live.js): the list is read again, and who reads a problem goes on reading it.
