@@ -189,4 +189,4 @@ def test_times_are_kept_over_a_failure_and_a_second_start(log: Path, tmp_path: P
     run_stages(stages, 1, times)
     assert [len(times.sittings[name]) for name in ("base", "rl")] == [1, 2]
     assert times.words("rl").endswith(" s in 2 sittings")
-    assert min(times.sittings["rl"]) > 0.1
+    assert min(times.sittings["rl"]) > 0
