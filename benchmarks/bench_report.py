@@ -72,7 +72,8 @@ def make_run(folder: Path, rate_P: np.ndarray, samples: int, characters: tuple[i
     run.claim("sample", {"task": "countdown,numbers=4", "samples": samples, "decoding": {"temperature": 1.0}})
     store = SampleStore(run)
     ids = [f"p{i:03d}" for i in range(len(rate_P))]
-    prompts = [f"Use {rng.integers(1, 99, 4).tolist()} once each to make {rng.integers(10, 999)}." for _ in ids]
+    ask = np.random.default_rng(0)  # every model the same
+    prompts = [f"Use {ask.integers(1, 99, 4).tolist()} once each to make {ask.integers(10, 999)}." for _ in ids]
     store.write_problems(
         [Problem(id=i, prompt=p, answer={"target": p[-4:-1]}) for i, p in zip(ids, prompts, strict=True)]
     )

@@ -67,6 +67,7 @@ def paint(address: str) -> float:
 def measure(address: str, process: int, began: float) -> None:
     print(f"  address printed              {time.perf_counter() - began:8.2f} s")
     while not (state := json.loads(ask(f"{address}state")))["version"].endswith("-1"):
+        assert not state["said"], state["said"]
         time.sleep(0.2)
     print(f"  compared, page ready         {time.perf_counter() - began:8.2f} s")
     print(f"  memory by then, at most      {memory(process):8.2f} GiB")

@@ -26,6 +26,7 @@ def until(there: Callable[[], Any]) -> None:
     raise AssertionError("it never came")
 
 
+@pytest.mark.slow
 def test_runs_are_followed_from_nothing_to_their_end(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     later, train = runs / "later", str(runs / "train")
     follower = Follower([f"base={later}", f"rl={runs / 'rl'}", train], comparing(), "Title")
@@ -97,8 +98,24 @@ def test_a_mistake_of_ours_is_said_and_the_server_stays(runs: Path, capsys: pyte
     follower.start()
     until(lambda: follower.state()["said"])
     assert follower.stop(30)
-    assert follower.state()["said"] == ["An error inside Reachlab, which its terminal shows: ZeroDivisionError"]
+    (said,) = follower.state()["said"]
+    assert said == "An error inside Reachlab, which its terminal shows: ZeroDivisionError"
+    assert said in follower.newest.html
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_away_is_said_until_it_is_back(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower = Follower([str(runs / "train")], comparing(), "Title")
+    with monkeypatch.context() as patch:
+
+        def away(*_: object) -> None:
+            raise OSError("no device")
+
+        patch.setattr(following.Looker, "look", away)
+        follower.start()
+        until(lambda: follower.state()["said"] == ["The runs cannot be looked at: no device"])
+    until(lambda: not follower.state()["said"])
+    assert follower.stop(30)
 
 
 def test_no_run_is_refused() -> None:

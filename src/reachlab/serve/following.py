@@ -19,7 +19,7 @@ from reachlab.errors import ReachlabError
 from reachlab.pairing.compared import Given, parse_model
 from reachlab.serve.looking import Looker, RunStanding
 from reachlab.serve.rows import RowsReader
-from reachlab.serve.states import Compare, ServedState, of_samples, of_training_runs
+from reachlab.serve.states import Compare, Learners, ServedState, of_samples, of_training_runs
 
 LOOK_S = 2.0
 """Seconds between two looks."""
@@ -82,6 +82,7 @@ class Follower:
         self._composed = ""
         self._comparing: float | None = None
         self._failed: list[str] = []
+        self._blind: list[str] = []
         self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=work, name=name, daemon=True)
@@ -123,7 +124,7 @@ class Follower:
         return {
             "version": newest.version,
             "comparing": self._comparing,
-            "said": [*self._failed, *self._gone(look), *look.said()],
+            "said": [*self._blind, *self._failed, *self._gone(look), *look.said()],
             "runs": [run.to_dict() | {"name": name} for name, run in look.every],
         }
 
@@ -136,7 +137,11 @@ class Follower:
 
     def _keep_looking(self) -> None:
         while not self._stopped.wait(LOOK_S):
-            look = self._look_now()
+            try:
+                look, self._blind = self._look_now(), []
+            except (ReachlabError, OSError) as error:  # such as a disk that is away for a while
+                self._blind = [f"The runs cannot be looked at: {' '.join(str(error).split())}"]
+                continue
             with self._changed:
                 self._look = look
                 self._changed.notify_all()
@@ -165,10 +170,12 @@ class Follower:
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
             self._failed = [f"An error inside Reachlab, which its terminal shows: {type(error).__name__}"]
+        if self._failed and not self.newest.models:
+            self._publish(of_training_runs(self._version(), self._title, self._learners(look), self._failed))
         self._composed = look.mark
 
     def _snapshot(self, look: Glance) -> ServedState:
-        learners = [(name, run.folder) for name, run in look.every if run.kind == "training"]
+        learners = self._learners(look)
         # A run that was taken away leaves what was shown of it.
         if not look.ready or (self.newest.models and self._gone(look)):
             if self.newest.models:
@@ -176,6 +183,9 @@ class Follower:
             return of_training_runs(self._version(), self._title, learners, look.said())
         stamps = {part: stamp for _, run in look.every for part, stamp in run.stamps.items()}
         return of_samples(self._version(), self._title, self._compare, look.ready, learners, self._reader, stamps)
+
+    def _learners(self, look: Glance) -> Learners:
+        return [(name, run.folder) for name, run in look.every if run.kind == "training"]
 
     def _publish(self, snapshot: ServedState) -> None:
         if not self._snapshots or snapshot is not self.newest:
