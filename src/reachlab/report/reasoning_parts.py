@@ -20,13 +20,15 @@ def reasoning_in(text: str) -> tuple[int, int, int] | None:
     The answer begins where the text ends if the reasoning never does.
     """
     region = after_reasoning(text)
-    start = _begin(text)
     if region.reason:
-        return start, len(text), len(text)
+        return _begin(text), len(text), len(text)
+    if region.start == 0:
+        return None
     marks = [*(close for _, close in REASONING), *([BARE[1]] if text.startswith(BARE[0]) else [])]
     end = max(text.rfind(close, 0, region.start) for close in marks)
     if end < 0:
         return None
+    start = _begin(text)
     closed = CLOSED.search(text, max(start, end - 40), max(start, end))
     return start, max(start, closed.start() if closed else end), region.start
 
