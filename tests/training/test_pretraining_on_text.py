@@ -247,8 +247,8 @@ def test_one_document_cannot_be_measured_on(tmp_path: Path) -> None:
         (lambda: TextConfig(held_out=-0.1), "held_out=-0.1 is a share of the documents"),
         (lambda: TextConfig(eval_every=-1), "eval_every=-1 and eval_tokens=100000 must be 0 or more"),
         (lambda: TextConfig(held_out=0, eval_every=1), "give --held-out a share above 0"),
-        (lambda: pretraining(Path(), Path(), accumulate=0), "accumulate=0 must be 1 to batch=8"),
-        (lambda: pretraining(Path(), Path(), accumulate=9), "accumulate=9 must be 1 to batch=8"),
+        (lambda: pretraining(Path(), Path(), accumulate=0), "gradient_accumulation=0 must be 1 to batch=8"),
+        (lambda: pretraining(Path(), Path(), accumulate=9), "gradient_accumulation=9 must be 1 to batch=8"),
     ],
 )
 def test_settings_that_cannot_be(make: Callable[[], object], says: str) -> None:

@@ -627,10 +627,10 @@ def test_bad_input_writes_nothing(settings: dict[str, Any], checkpoint: Path, tm
     [
         ({"prompts": -1}, "prompts=-1 must be 1 or more"),
         ({"rollouts": -1}, "rollouts=-1 and wave=0 must be 0"),
-        ({"pass_tokens": 0}, "pass_tokens=0 must be 1 or more"),
+        ({"pass_tokens": 0}, "micro_batch_tokens=0 must be 1 or more"),
         ({"epochs": 0}, "epochs=0 must be 1 or more"),
-        ({"kl": -1.0}, "kl=-1.0 must be 0 or more"),
-        ({"overlong": 1.5}, "overlong=1.5 is a share of max_tokens"),
+        ({"kl": -1.0}, "kl_coef=-1.0 must be 0 or more"),
+        ({"overlong": 1.5}, "overlong_buffer=1.5 is a share of max_tokens"),
         ({"gamma": 1.1}, "gamma=1.1 must lie in 0 to 1"),
         ({"wave": 9}, r"wave=9 must be 0 \(chosen for you\) to rollouts=8"),
         ({"band": (0.5, 0.2)}, "band=.* must be two mean rewards"),
@@ -657,7 +657,7 @@ def test_bad_input_writes_nothing(settings: dict[str, Any], checkpoint: Path, tm
         ({"temperature": 0.0}, "temperature=0.0 must be above 0"),
         ({"temperature": math.nan}, "temperature=nan is no number"),
         ({"verify_timeout": 0.0}, "verify_timeout=0.0 must be above 0"),
-        ({"updates": 3}, "prompts=4 must be a multiple of updates=3"),
+        ({"updates": 3}, "prompts=4 must be a multiple of minibatches=3"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], change: dict[str, Any], says: str) -> None:
