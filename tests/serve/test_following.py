@@ -10,6 +10,7 @@ from tests.serve.conftest import comparing, more
 from reachlab.errors import ReachlabError
 from reachlab.serve import following
 from reachlab.serve.following import Follower
+from reachlab.serve.looking import Looker
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +112,7 @@ def test_a_disk_that_is_away_is_said_until_it_is_back(runs: Path, monkeypatch: p
         def away(*_: object) -> None:
             raise OSError("no device")
 
-        patch.setattr(following.Looker, "look", away)
+        patch.setattr(Looker, "look", away)
         follower.start()
         until(lambda: follower.state()["said"] == ["The runs cannot be looked at: no device"])
     until(lambda: not follower.state()["said"])

@@ -36,9 +36,9 @@ def serve(config: Flat[ServeCommand]) -> None:
     Takes what `report` takes, and training runs, whose curves grow while it is open. A run that is still being drawn is
     compared again as samples come; one that is not there yet is waited for. Nothing is written. Ctrl-C ends it.
 
-    Example: reachlab serve runs/demo/base-samples runs/demo/pods-samples --open
+    Example: reachlab serve runs/demo/samples/base runs/demo/samples/pods --open
 
-    Example: reachlab serve base=runs/base-samples rl=runs/rl-samples runs/rl --port 0
+    Example: reachlab serve base=runs/demo/samples/base rl=runs/demo/samples/grpo runs/demo/grpo --port 0
     """
     from reachlab.serve.hosts import is_loopback
     from reachlab.serve.serving import serve

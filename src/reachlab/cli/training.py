@@ -88,7 +88,7 @@ class MergeConfig:
 def merge(config: Flat[MergeConfig]) -> None:
     """Put a LoRA, or another adapter of PEFT, into its base: a checkpoint that every command and every engine loads.
 
-    Example: reachlab merge adapters/mine --base models/base --out models/mine
+    Example: reachlab merge adapters/mine --out models/mine
     """
     from reachlab.models.merging import merge_adapter
 

@@ -89,15 +89,13 @@ class ModelRows:
         for at, run in enumerate(self.runs):
             doubtful = self.doubtful.get(problem_id, -1) if at == 0 else -1
             rows = run.of_problem(problem_id, doubtful)
-            while start < len(rows.row_N) and len(found) < most and room > 0:
-                # A few at a time: one may be as long as all the others.
-                end = min(len(rows.row_N), start + min(4, most - len(found)))
-                for one in run.read(rows, start, end, LONGEST, problem_id):
-                    if found and one.text.length > room:
-                        return found
-                    found.append(replace(one, doubtful=one.sample == doubtful))
-                    room -= one.text.length
-                start = end
+            end = min(len(rows.row_N), start + most - len(found))
+            # All in one pass: what takes long is to get at a row of a part, and not how many are taken from it.
+            for one in run.read(rows, start, end, LONGEST, problem_id) if start < end else ():
+                if found and one.text.length > room:
+                    return found
+                found.append(replace(one, doubtful=one.sample == doubtful))
+                room -= one.text.length
             start = max(0, start - len(rows.row_N))
         return found
 
