@@ -6,6 +6,7 @@ A field qualifies with a short value (text, number, yes or no) at most problems 
 from collections.abc import Sequence
 from typing import Any
 
+from reachlab.tasks.groups import NAMES
 from reachlab.types import Problem
 
 MOST = 4
@@ -14,18 +15,17 @@ VALUES = 40
 """Different values of a field."""
 LONGEST = 60
 """Characters of a value."""
-NAMED = ("cluster", "level", "subject", "category", "topic", "type", "kind", "domain", "difficulty", "source")
 
 
 def group_fields(problems: Sequence[Problem]) -> list[dict[str, Any]]:
     """Fields as `name`, `values`, and `of`, each problem's place among the values, -1 where it has none."""
     names = {name for problem in problems for name in problem.metadata}
     found = []
-    for name in sorted(names, key=lambda n: (NAMED.index(n) if n in NAMED else len(NAMED), n)):
+    for name in sorted(names, key=lambda n: (NAMES.index(n) if n in NAMES else len(NAMES), n)):
         texts = [_text(problem.metadata.get(name)) for problem in problems]
         values = sorted({text for text in texts if text}, key=_order)
         known = sum(text is not None for text in texts)
-        few = 2 <= len(values) <= (VALUES if name in NAMED else min(VALUES, len(problems) // 2))
+        few = 2 <= len(values) <= (VALUES if name in NAMES else min(VALUES, len(problems) // 2))
         if few and 2 * known > len(problems):
             place = {value: at for at, value in enumerate(values)}
             found.append({"name": name, "values": values, "of": [place.get(text or "", -1) for text in texts]})

@@ -18,6 +18,7 @@ from reachlab.tasks.answers.kinds.choice import options_in
 from reachlab.tasks.answers.reasoning import REASONING, Marks
 from reachlab.tasks.base import FiniteTask, Split
 from reachlab.tasks.choice_rows import choice_of, unlisted
+from reachlab.tasks.groups import groups_of
 from reachlab.tasks.rows import Once, read_rows, shape
 from reachlab.tasks.templates import BOXED, CHOICE
 from reachlab.types import Problem, Verdict
@@ -135,11 +136,11 @@ def read_problems(path: str) -> list[Problem]:
         identity = str(number if id_field is None else row[id_field])
         once.check(f"{id_field} {identity!r}", place)
         if (choice := choice_of(row, question, place)) is not None:
-            about = {"question": choice.question, "choices": list(choice.options)}
+            about = groups_of(row) | {"question": choice.question, "choices": list(choice.options)}
             problems.append(Problem(id=identity, prompt=choice.question, answer=choice.letter, metadata=about))
             continue
         gold, solution = gold_and_solution(row, place)
-        metadata = {"question": question} | ({} if solution is None else {"solution": solution})
+        metadata = groups_of(row) | {"question": question} | ({} if solution is None else {"solution": solution})
         problems.append(Problem(id=identity, prompt=question, answer=gold, metadata=metadata))
     return problems
 
