@@ -675,7 +675,7 @@ def test_figures_lead_to_problems(chromium: Any, report: Path, demo: Any) -> Non
             if scheme == "dark":
                 opened.repainted(before)
             click("strip", 0.001)
-            page.locator("dialog[open] pre").first.wait_for()
+            page.locator("dialog[open][data-shown]").wait_for()
             easiest = opened.query()["problem"]
             assert right[easiest] == max(right.values())
             place = page.evaluate("scrollY")
@@ -687,7 +687,7 @@ def test_figures_lead_to_problems(chromium: Any, report: Path, demo: Any) -> Non
         hardest = opened.all(".walk a", "all[0].textContent").removeprefix("Read ")
         assert right[hardest] == 0
         page.keyboard.press("Enter")
-        page.locator("dialog[open] pre").first.wait_for()
+        page.locator("dialog[open][data-shown]").wait_for()
         assert opened.query() == {"problem": hardest}
         page.keyboard.press("Escape")
         opened.until("!document.querySelector('dialog[open]')")

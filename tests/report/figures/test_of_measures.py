@@ -46,7 +46,7 @@ def test_sections_that_runs_have_data_for(seen: Seen) -> None:
     assert {"all-right", "distinct-correct"} <= shown
     assert not {"chain", "votes", "best-of-logprob-per-token"} & shown
     assert "No CoT-pass@k: its task checks no steps." in found["beside"].lead
-    assert "No maj@k: no text comes down to a final answer." in found["beside"].lead
+    assert "No maj@k: no text states a final answer that could be counted" in found["beside"].lead
 
 
 def test_extrapolation_shows_its_back_test(seen: Seen) -> None:
