@@ -433,7 +433,7 @@ def test_advice_writes_nothing(
     assert code == 0, err
     assert "one more rollout" in out
     assert "PODS 8 → 2" in out
-    assert re.search(r"the better of GRPO \d and GRPO 8", " ".join(out.split()))
+    assert re.search(r"the better of GRPO \d+ and GRPO \d+", " ".join(out.split()))
     assert not list(tmp_path.iterdir())
 
 
