@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reachlab.boundary.histogram import bins
+from reachlab.boundary.stopping import Stopping
 from reachlab.imports.result import MOST_LISTED
 from reachlab.pictures.drawn_scenes import scene
 from reachlab.report import problem_browser
@@ -199,7 +201,39 @@ def test_reasoning_is_found_in_a_text_that_is_cut() -> None:
     start, end, answer = known["reasoning"]
     assert shown[start:].startswith("a" * 13 + "\n… (25 characters left out) …\n")
     assert (shown[:end], shown[answer:]) == (shown[: len(shown) - 10], "b" * 10)
-    assert problem_browser._sample(one, 100)[2]["reasoning"] == [7, 27, 35]
+    assert problem_browser._sample(replace(one, text=Excerpt.of(text, 100)), 100)[2]["reasoning"] == [7, 27, 35]
+
+
+def test_places_are_counted_as_a_browser_does() -> None:
+    """JavaScript counts an emoji twice."""
+    text = "<think>Let me see 🎉🔍 x is 7.</think>The answer is 7."
+    at = (7, text.index("</think>"), text.index("The answer"))
+    one = SampleExcerpt(
+        sample=0, status="correct", text=Excerpt.of(text, 6000), tokens=0, finish="stop", reason="", steps=None, final=None,
+        reasoning=at,
+    )  # fmt: skip
+    units = text.encode("utf-16-le")
+    start, end, answer = problem_browser._sample(one, 6000)[2]["reasoning"]
+    assert units[2 * start : 2 * end].decode("utf-16-le") == "Let me see 🎉🔍 x is 7."
+    assert units[2 * answer :].decode("utf-16-le") == "The answer is 7."
+
+
+def test_bars_of_runs_that_stopped_when_they_were_right(demo: Any) -> None:
+    """A bar's problems are those that the histogram counted there, which is not c / n."""
+    comparison, runs = demo
+    entries = read_entries(comparison, runs)
+    index, _ = opened(shelve(entries))
+    assert [np.bincount(bars, minlength=12).tolist() for bars in index["bars"]] == [
+        list(e.model.histogram.counts) for e in entries
+    ]
+    outcomes = entries[0].outcomes
+    before_P = np.where(outcomes.c_P > 0, outcomes.n_P // 2, -1)
+    stopped = replace(outcomes, stopping=Stopping(enough=1, before_P=before_P))
+    adaptive = [replace(entries[0], outcomes=stopped), *entries[1:]]
+    index, _ = opened(shelve(adaptive))
+    bars_P = bins(*stopped.fractions())
+    assert index["bars"][0] == bars_P.tolist()
+    assert bars_P.tolist() != bins(stopped.n_P, stopped.c_P).tolist()
 
 
 def test_answers_have_the_number_of_their_kind(tmp_path: Path, make: SimpleNamespace) -> None:

@@ -160,7 +160,7 @@ def _model(used: Recipe, curve: Curve, given: Recipe, common: Recipe, ks: Ints, 
         runs=tuple(run.name for run in used.runs),
         curve=curve,
         posterior=posterior_pass_at_k(pooled, ks, level) if few else None,
-        histogram=accuracy_histogram(*_accuracies(pooled)),
+        histogram=accuracy_histogram(*pooled.fractions()),
         solved=tuple(p for p, c in zip(pooled.problem_ids, pooled.c_P, strict=True) if c),
         mean_n=float(pooled.n_P.mean()),
         least_n=int(pooled.n_P.min()),
@@ -170,19 +170,6 @@ def _model(used: Recipe, curve: Curve, given: Recipe, common: Recipe, ks: Ints, 
         not_shared=len(given.problem_ids) - len(common.problem_ids),
         not_scored=int((~common.scored).sum()),
     )
-
-
-def _accuracies(outcomes: Outcomes) -> tuple[Ints, Ints]:
-    """Accuracies as fractions (n, c). Of problems that stopped when they were solved c / n is too high; pass@1 is not.
-
-    A solved problem is never counted as never solved, though its first samples, which are all that pass@1 looks at,
-    may all be wrong.
-    """
-    if outcomes.stopping is None:
-        return outcomes.n_P, outcomes.c_P
-    parts = 10**6
-    c_P = (parts * outcomes.pass_at_k([1])[:, 0]).round().astype(np.int64)
-    return np.full(len(c_P), parts), np.where(outcomes.c_P > 0, np.maximum(c_P, 1), 0)
 
 
 def _grid(kept: Sequence[Recipe], ks: Sequence[int] | None) -> Ints:

@@ -29,6 +29,10 @@ class Histogram:
 
 
 def accuracy_histogram(n_P: Ints, c_P: Ints) -> Histogram:
-    """Count problems by accuracy c/n (n > 0), in whole numbers, so that no edge depends on rounding."""
-    bin_P = np.where(c_P == n_P, BINS + 1, -(-BINS * c_P // n_P))
-    return Histogram(LABELS, tuple(np.bincount(bin_P, minlength=len(LABELS)).tolist()))
+    """Count problems by accuracy c/n (n > 0)."""
+    return Histogram(LABELS, tuple(np.bincount(bins(n_P, c_P), minlength=len(LABELS)).tolist()))
+
+
+def bins(n_P: Ints, c_P: Ints) -> Ints:
+    """Each problem's bin, its place among `LABELS`; in whole numbers, so that no edge depends on rounding."""
+    return np.where(c_P == n_P, BINS + 1, -(-BINS * c_P // n_P))

@@ -71,6 +71,19 @@ class Outcomes:
             return passk.pass_at_k(self.n_P, self.c_P, ks)
         return stopping.pass_at_k(self.n_P, self.c_P, self.stopping, ks)
 
+    def fractions(self) -> tuple[Ints, Ints]:
+        """Accuracies as fractions (n, c). Of problems that stopped when they were solved c / n is too high; pass@1 is
+        not.
+
+        A solved problem is never counted as never solved, though its first samples, which are all that pass@1 looks at,
+        may all be wrong.
+        """
+        if self.stopping is None:
+            return self.n_P, self.c_P
+        parts = 10**6
+        c_P = (parts * self.pass_at_k([1])[:, 0]).round().astype(np.int64)
+        return np.full(len(c_P), parts), np.where(self.c_P > 0, np.maximum(c_P, 1), 0)
+
     def select(self, problem_ids: Sequence[str]) -> "Outcomes":
         """The outcomes on these problems, in this order.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from reachlab.boundary.histogram import bins
 from reachlab.imports.result import MOST_LISTED
 from reachlab.report.answer_keys import Key, answer_keys
 from reachlab.report.answer_kinds import answer_kinds
@@ -237,8 +238,14 @@ def _sample(excerpt: SampleExcerpt, longest: int) -> list[Any]:
     if excerpt.label is not None:
         known["label"] = int(excerpt.label)
     if excerpt.reasoning is not None:
-        known["reasoning"] = [excerpt.text.place(at, longest) for at in excerpt.reasoning]
+        shown = excerpt.text.cut(longest)
+        known["reasoning"] = [_in_utf16(shown, excerpt.text.place(at, longest)) for at in excerpt.reasoning]
     return [excerpt.sample, excerpt.status, known, excerpt.text.cut(longest)]
+
+
+def _in_utf16(text: str, at: int) -> int:
+    """A place in a text as a browser counts: an emoji is two."""
+    return len(text[:at].encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _answers(kept: Shelves, models: int) -> dict[str, Any]:
@@ -260,6 +267,7 @@ def _index(
         "starts": starts,
         "doubts": [[at for at, p in enumerate(problems) if p.id in found] for found in doubtful],
         "surely": [_told_apart(e, {p.id: at for at, p in enumerate(problems)}) for e in entries],
+        "bars": [bins(*e.outcomes.fractions()).tolist() for e in entries],
         "accuracy": [e.accuracy.round(5).tolist() for e in entries],
         **{key: [getattr(e.outcomes, f"{key}_P").tolist() for e in entries] for key in ("n", "c", "unscored")},
     }

@@ -27,7 +27,10 @@
     document.head.append(script);
     return Plotly;
   };
-  const plotly = () => (library ??= load());
+  const plotly = () => (library ??= load().catch((error) => {
+    library = undefined; // to be asked for again
+    throw error;
+  }));
 
   // "var(--name)" becomes the colour that the name has now; "-band" and "-faint" behind it the same colour, see-through.
   const SEEN = { band: 0.13, faint: 0.07 };
@@ -101,6 +104,20 @@
     input.setAttribute("aria-valuetext", names(plot)[at]);
     input.nextElementSibling.replaceChildren(link(leads(plot)[at], `Read ${names(plot)[at]}`), ` · ${at + 1} of ${leads(plot).length}`);
   };
+  const listBars = (plot, list) => list.replaceChildren(...leads(plot).map((address, at) => {
+    const item = document.createElement("li"), name = names(plot)[at];
+    item.append(name.startsWith("0 ") ? name : link(address, name));
+    return item;
+  }));
+  // Another state of the runs has other problems.
+  const offerAnew = (plot) => {
+    const input = plot.parentElement.querySelector(".walk input"), list = plot.parentElement.querySelector(".leads ul");
+    if (input) {
+      input.max = leads(plot).length;
+      walk(input, input.value - 1);
+    }
+    if (list) listBars(plot, list);
+  };
   // The same without a pointer: a slider over many columns, a list of few bars.
   const offer = (plot, tools) => {
     if (plot.dataset.figure === "strip") {
@@ -117,11 +134,7 @@
       const fold = document.createElement("details"), head = document.createElement("summary"), list = document.createElement("ul");
       fold.className = "leads";
       head.textContent = "List the problems of a bar";
-      leads(plot).forEach((address, at) => {
-        const item = document.createElement("li");
-        item.append(names(plot)[at].startsWith("0 ") ? names(plot)[at] : link(address, names(plot)[at]));
-        list.append(item);
-      });
+      listBars(plot, list);
       fold.append(head, list);
       tools.after(fold);
     }
@@ -179,6 +192,7 @@
       near.observe(plot);
       addTools(plot);
     }
+    for (const plot of plots) if (plot.isConnected && "leads" in plot.dataset && changed.includes(plot.dataset.figure)) offerAnew(plot);
     const old = [...drawn].filter((plot) => plot.isConnected && changed.includes(plot.dataset.figure));
     if (old.length) plotly().then((library) => redraw(library, old));
   });
@@ -259,7 +273,10 @@
   let data;
   const WAYS = {
     CSV: async (plot) => {
-      data ??= unpack("data").then(JSON.parse);
+      data ??= unpack("data").then(JSON.parse).catch((error) => {
+        data = undefined;
+        throw error;
+      });
       const name = plot.dataset.figure;
       save(`${name}.csv`, [(await data)[name]], "text/csv;charset=utf-8");
     },

@@ -68,13 +68,13 @@
   const bar = ({ of, from = "", to = "" }) => {
     const m = index.models.indexOf(of);
     if (m < 0 || (!from && !to)) return undefined;
-    const right = (p) => 100 * index.c[m][p], part = (p, share) => share * index.n[m][p];
-    if (to === "0") return { words: "never right", test: (p) => !right(p) };
-    if (from === "100") return { words: "always right", test: (p) => right(p) === part(p, 100) };
+    const bin = (p) => index.bars[m][p], last = 11; // 0 never, 1 to 10 a tenth each, 11 always: as the histogram counts
+    if (to === "0") return { words: "never right", test: (p) => bin(p) === 0 };
+    if (from === "100") return { words: "always right", test: (p) => bin(p) === last };
     const low = Number(from) || 0, high = Number(to) || 100;
     return {
       words: `right in more than ${low}%, ${high < 100 ? "at most" : "less than"} ${high}%`,
-      test: (p) => right(p) > part(p, low) && right(p) <= part(p, high) && right(p) < part(p, 100),
+      test: (p) => bin(p) > 0 && bin(p) < last && 10 * (bin(p) - 1) >= low && 10 * bin(p) <= high,
     };
   };
   const grouped = (group = "") => {
@@ -162,7 +162,9 @@
     nothing.hidden = found.length > 0 || words.endsWith("…");
     list.parentElement.hidden = !nothing.hidden;
   };
+  let searching = 0; // a newer list ends an older search
   const fill = () => {
+    searching += 1;
     const wanted = state, candidates = choose(state);
     const filtered = answers.filters(state);
     found = answers.toSearch(state) ? [] : candidates;
@@ -170,14 +172,15 @@
     count(filtered ? (found === candidates ? answers.looked() : "Looking at answers …") : "");
     if (found === candidates) return;
     const place = new Map(candidates.map((p, at) => [p, at]));
-    const same = () => FILTERS.every((name) => (state[name] ?? "") === (wanted[name] ?? ""));
+    const mine = (searching += 1);
+    const same = () => mine === searching && FILTERS.every((name) => (state[name] ?? "") === (wanted[name] ?? ""));
     answers.search(wanted, candidates, same, (hits, read, done) => {
       const before = found.length;
       found = [...hits].sort((a, b) => place.get(a) - place.get(b));
       if (found.length !== before) put();
       count(done ? answers.looked(read) : `${read.toLocaleString("en")} answers looked at …`);
       if (state.problem) here(index.ids.indexOf(state.problem));
-    });
+    }).catch((error) => same() && count(`The answers cannot be read: ${error.message}.`));
   };
   const focus = (at) => {
     while (at >= list.childElementCount && list.childElementCount < found.length) extend();
@@ -190,10 +193,15 @@
   // -- the reader ---------------------------------------------------------------------------------------------------
 
   // Blocks of neighbouring problems. Every text of the browser comes from here.
-  const opened = new Map();
+  let opened = new Map();
   const chunk = (at) => {
-    if (!opened.has(at)) opened.set(at, unpack(`chunk-${at}`).then(JSON.parse));
-    return opened.get(at);
+    const mine = opened;
+    if (!mine.has(at)) {
+      const read = unpack(`chunk-${at}`).then(JSON.parse);
+      mine.set(at, read);
+      read.catch(() => mine.delete(at)); // to be asked for again
+    }
+    return mine.get(at);
   };
   const problemAt = (p) => {
     const at = index.starts.findLastIndex((start) => start <= p);
@@ -226,14 +234,24 @@
 
   // -- what the page does -------------------------------------------------------------------------------------------
 
+  const readIndex = () => unpack("index").then(JSON.parse).then((read) => {
+    read.surely = read.surely.map(({ gained, lost }) => ({ gained: new Set(gained), lost: new Set(lost) }));
+    read.doubts = read.doubts.map((found) => new Set(found));
+    read.texts = read.ids.map((id, p) => `${id}\n${read.asked[p]}`.toLowerCase());
+    return read;
+  });
+  // The list and what belongs to it, all at once: nothing is without it meanwhile.
+  const take = (read) => {
+    index = read;
+    opened = new Map();
+    answers = makeAnswers({ index: read, chunk: (at) => chunk(at) });
+  };
+  let opening;
   const open = async () => {
-    index ??= await unpack("index").then(JSON.parse).then((read) => {
-      read.surely = read.surely.map(({ gained, lost }) => ({ gained: new Set(gained), lost: new Set(lost) }));
-      read.doubts = read.doubts.map((found) => new Set(found));
-      answers = makeAnswers({ index: read, chunk: (at) => chunk(at) });
-      read.texts = read.ids.map((id, p) => `${id}\n${read.asked[p]}`.toLowerCase());
-      return read;
-    });
+    if (!index) {
+      const read = await (opening ??= readIndex().finally(() => { opening = undefined; }));
+      if (!index) take(read);
+    }
     if (reader) return;
     const fits = (p, m, i, sample) => !answers.filters(state) || (answers.fits(state, p, m, i, sample) && answers.has(sample[3].toLowerCase(), answers.words(state.a)));
     reader = makeReader({ section, swatches, names: index.models, matches: fits, words: () => answers.words(state.a) });
@@ -329,9 +347,7 @@
   addEventListener("renewed", async () => {
     if (!index) return;
     const shown = list.childElementCount, at = document.activeElement.closest?.(".rows") && document.activeElement.hash;
-    index = undefined;
-    opened.clear();
-    await open();
+    take(await readIndex());
     fill();
     while (list.childElementCount < Math.min(shown, found.length)) extend();
     if (at) focus([...links()].findIndex((link) => link.hash === at));

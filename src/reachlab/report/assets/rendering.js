@@ -313,6 +313,9 @@ const rendering = (() => {
     const script = document.createElement("script"); // the page's policy names its hash
     script.textContent = code;
     document.head.append(script);
+  }).catch((error) => {
+    library = undefined; // to be asked for again
+    throw error;
   }));
   return { element, load, pieces, plain, line, isPlain: (text) => text.length > LONGEST || isCode(text) };
 })();
