@@ -209,8 +209,8 @@ def test_places_are_counted_as_a_browser_does() -> None:
     text = "<think>Let me see 🎉🔍 x is 7.</think>The answer is 7."
     at = (7, text.index("</think>"), text.index("The answer"))
     one = SampleExcerpt(
-        sample=0, status="correct", text=Excerpt.of(text, 6000), tokens=0, finish="stop", reason="", steps=None, final=None,
-        reasoning=at,
+        sample=0, status="correct", text=Excerpt.of(text, 6000), tokens=0, finish="stop", reason="", steps=None,
+        final=None, reasoning=at,
     )  # fmt: skip
     units = text.encode("utf-16-le")
     start, end, answer = problem_browser._sample(one, 6000)[2]["reasoning"]
