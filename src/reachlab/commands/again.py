@@ -74,15 +74,15 @@ def run_again(document: Mapping[str, Any], out: str, known: Known | None = None)
     known = known or Known()
     try:
         config = configuration(document, out)
-        why = [_newer(document)]
+        notes = [_newer(document)]
         if known.model and isinstance(getattr(config, "model", None), str):
             config = replace(config, model=known.model)
         if isinstance(config, SampleConfig):
             config, note = _drawn_by(config, known.drawn)
-            why.append(note)
+            notes.append(note)
         elif known.kept:
             config = replace(config, loop=replace(config.loop, keep_every=gcd(*known.kept)))
-        return Again(words=words_of(config), why=" ".join(filter(None, why)), config=config)
+        return Again(words=words_of(config), why=" ".join(filter(None, notes)), config=config)
     except UnsayableError as error:
         return Again(why=str(error))
     except (ReachlabError, ValueError, TypeError, AttributeError, KeyError) as error:

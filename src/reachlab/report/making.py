@@ -71,10 +71,10 @@ def _trainings(lines: Sequence[_Line]) -> Iterator[MadeBy]:
         kept.setdefault(training.folder.path, set()).update([training.until] if training.until else [])
     seen = set[str]()
     for line in lines:
-        for training, parent in reversed([*pairwise([*line.trainings, None])]):
-            if training and training.folder.path not in seen:
-                seen.add(training.folder.path)
-                yield _training(training, parent, kept[training.folder.path])
+        for made, parent in reversed([*pairwise([*line.trainings, None])]):
+            if made and made.folder.path not in seen:
+                seen.add(made.folder.path)
+                yield _training(made, parent, kept[made.folder.path])
 
 
 def _training(training: Training, parent: Training | None, kept: set[int]) -> MadeBy:
