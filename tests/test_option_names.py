@@ -15,6 +15,18 @@ def test_an_old_name_is_the_new_one_and_is_said() -> None:
     assert present_words("sample", words, said.append) == words
 
 
+def test_an_old_name_may_have_underscores() -> None:
+    said: list[str] = []
+    assert present_words("rl", ["--pass_tokens", "5", "--pass_tokens=6_4"], said.append) == [
+        *("--micro-batch-tokens", "5", "--micro-batch-tokens=6_4")
+    ]
+    assert said[0] == "--pass_tokens is called --micro-batch-tokens now; the old name goes with the next version"
+    assert present_words("study", ["own", "--rl_words=--pass_tokens 5"], said.append)[1] == "--rl_words=--pass_tokens 5"
+    assert len(said) == 3
+    taken = with_words(RLConfig(model="m", task="t"), "--pass_tokens 5", "--rl-words")
+    assert taken.pass_tokens == 5
+
+
 def test_words_for_another_command_are_looked_at_and_left() -> None:
     said: list[str] = []
     words = ["rollouts", "--select", "--lot 2 --normalise all"]

@@ -28,17 +28,22 @@ GOES = "the old name goes with the next version"
 
 def present_words(command: str, words: Sequence[str], tell: Callable[[str], None] = lambda _: None) -> list[str]:
     """The words of a command with today's names of its options; `tell` hears of each old one, words for other commands
-    among them, which stay as they are: who reads them asks here too."""
+    among them, which stay as they are: who reads them asks here too. An option may have underscores for its dashes, as
+    tyro takes either."""
     found = list(words)
     for at, word in enumerate(found):
         option, equals, value = word.partition("=")
-        if (other := WORDS_INSIDE.get(command, {}).get(option)) is not None:
+        if (other := WORDS_INSIDE.get(command, {}).get(_dashed(option))) is not None:
             inside = value if equals else "".join(found[at + 1 : at + 2])
             with contextlib.suppress(ValueError):  # a quotation mark without its other; whoever reads the words says so
                 present_words(other, shlex.split(inside), tell)
     for at, word in enumerate(found):
         option, equals, value = word.partition("=")
-        if (new := RENAMED_OPTIONS.get(command, {}).get(option)) is not None:
+        if (new := RENAMED_OPTIONS.get(command, {}).get(_dashed(option))) is not None:
             tell(f"{option} is called {new} now; {GOES}")
             found[at] = f"{new}{equals}{value}"
     return found
+
+
+def _dashed(option: str) -> str:
+    return option.replace("_", "-")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.commands.test_words import CONFIGS
 from tests.tiny import TASK
 
-from reachlab.commands.again import configuration, run_again, usual_settings
+from reachlab.commands.again import Known, configuration, run_again, usual_settings
 from reachlab.models.origin import Origin
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig
@@ -86,6 +86,40 @@ def test_a_run_of_samples_is_what_its_command_says() -> None:
     asked = found.config
     assert (asked.model, asked.task, asked.out, asked.problem_seed) == ("runs/rl", "countdown", "runs/s", 3)
     assert (asked.decoding.stop, asked.samples, asked.split) == (("\n\n", "a b"), 8, "test")
+
+
+OPTIONS_OF_VLLM = "Whether --vllm-args, --no-request-seeds or --no-logprobs were given is not kept."
+
+
+@pytest.mark.parametrize(
+    ("drawn", "engine", "why"),
+    [
+        ({}, "transformers", ""),
+        ({"transformers": 8}, "transformers", ""),
+        ({"vllm": 8}, "vllm", OPTIONS_OF_VLLM),
+        (
+            {"vllm": 1600, "transformers": 8}, "vllm",
+            "The samples were drawn by transformers (8) and vllm (1,600); the command draws all with vllm. "
+            + OPTIONS_OF_VLLM,
+        ),
+        (
+            {"openai:vllm": 1600, "transformers": 8}, "transformers",
+            "The samples were drawn by openai:vllm (1,600) and transformers (8); "
+            "the command draws all with transformers.",
+        ),
+        (
+            {"openai:vllm": 8}, "",
+            "its samples were drawn by openai:vllm (8), whose address is not kept (`--engine openai`)",
+        ),
+        ({"abacus": 8}, "", "its samples were drawn by abacus (8)"),
+    ],
+)  # fmt: skip
+def test_who_drew_is_said(drawn: dict[str, int], engine: str, why: str) -> None:
+    found = run_again(SAMPLED, "o", Known(drawn=drawn))
+    assert found.why == why
+    assert bool(found.words) == bool(engine)
+    if engine:
+        assert parsed(found.words).engine == found.config.engine == engine
 
 
 def test_adaptive_looks_are_said() -> None:

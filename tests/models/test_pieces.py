@@ -19,4 +19,10 @@ def test_what_a_tokenizer_reads_otherwise_is_left() -> None:
     tokenizer = tiny_tokenizer()
     special = tokenizer.eos_token
     assert isinstance(special, str)
-    assert known_pieces(tokenizer, [f"1{special}"]) in ([None], [encode_answers(tokenizer, [f"1{special}"])[0]])
+    # A special token is no piece of a text, and the tokenizer of characters has none for "<".
+    assert known_pieces(tokenizer, ["1", f"1{special}", special]) == [encode_answers(tokenizer, ["1"])[0], None, None]
+    # Of bytes it has a token "Ġ", which is read as a space.
+    of_bytes = train_tokenizer("bpe", ["3+4 = 7"], 300)
+    space = of_bytes.get_vocab()["Ġ"]
+    assert decode_answers(of_bytes, [[space]]) == [" "]
+    assert known_pieces(of_bytes, ["3+4", "Ġ", "3Ġ4"]) == [encode_answers(of_bytes, ["3+4"])[0], None, None]

@@ -34,6 +34,7 @@ ASK = {"template": "boxed", "system": "Be brief.", "shots": 4}
         ({"ask": {**ASK, "system": ""}}, {}, "worked examples", ["none", "4"]),
         ({"task": "math:rows.jsonl,reasoning_end=DONE"}, {}, "task settings", ["none", "reasoning_end=DONE"]),
         ({"task": "math,blind=true"}, {}, "task settings", ["none", "blind=true"]),
+        ({"task": "livecodebench,release=release_v5"}, {}, "task settings", ["none", "release=v5"]),
         ({"split": "test"}, {}, "split", ["all", "test"]),
         ({}, {"problem_seed": 3}, "problem seed", ["0", "3"]),
         ({"dtype": "bfloat16"}, {}, "drawn by", ["transformers, float32", "transformers, bfloat16"]),
@@ -51,6 +52,14 @@ def test_one_condition(
     found = rows(base, other)
     assert found.pop(what) == values
     assert not set(found) - {"system text", "worked examples"}
+
+
+def test_releases_of_a_benchmark_are_told_apart(tmp_path: Path) -> None:
+    specs = ["livecodebench,release=v5", "livecodebench,release=v6", "livecodebench", "livecodebench,release=v4"]
+    old, new, unsaid, older = (stored(tmp_path / str(n), asked(), config={"task": s}) for n, s in enumerate(specs))
+    assert rows(old, new) == rows(old, unsaid) == {"task settings": ["release=v5", "none"]}
+    assert rows(older, old)["task settings"] == ["release=v4", "release=v5"]
+    assert rows(new, unsaid) == {}
 
 
 def test_the_model_and_its_seed_are_no_conditions(tmp_path: Path) -> None:

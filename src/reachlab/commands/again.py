@@ -1,16 +1,18 @@
 """A run that was made before, as the configuration and the command that make it again.
 
 `run.json` holds all that a result depends on, settled: what was left open stands there as what was taken. So the
-command is longer than the one that was typed, and means the same wherever it runs. What does not change the result
-(how often to save, which trackers) is not in it.
+command is longer than the one that was typed, and means the same wherever its files are. What does not change the
+result (how often to save, which trackers) is not in it, but for what the caller knows to be needed (`Known`).
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
+from math import gcd
 from typing import Any
 
 from reachlab.commands.words import default_of, words_of
+from reachlab.engines import ENGINES
 from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
@@ -55,11 +57,32 @@ class Again:
     """What the command says."""
 
 
-def run_again(document: Mapping[str, Any], out: str) -> Again:
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known of a run beside its `run.json`."""
+
+    model: str = ""
+    """Where the model lies that it began with; empty: where `run.json` says."""
+    drawn: Mapping[str, int] = field(default_factory=dict)
+    """How many of its samples each engine drew, by the names that the samples have."""
+    kept: Collection[int] = ()
+    """Steps of a training run whose checkpoints others use."""
+
+
+def run_again(document: Mapping[str, Any], out: str, known: Known | None = None) -> Again:
     """How to make the run of a `run.json` again, in the folder `out`."""
+    known = known or Known()
     try:
         config = configuration(document, out)
-        return Again(words=words_of(config), why=_newer(document), config=config)
+        notes = [_newer(document)]
+        if known.model and isinstance(getattr(config, "model", None), str):
+            config = replace(config, model=known.model)
+        if isinstance(config, SampleConfig):
+            config, note = _drawn_by(config, known.drawn)
+            notes.append(note)
+        elif known.kept:
+            config = replace(config, loop=replace(config.loop, keep_every=gcd(*known.kept)))
+        return Again(words=words_of(config), why=" ".join(filter(None, notes)), config=config)
     except UnsayableError as error:
         return Again(why=str(error))
     except (ReachlabError, ValueError, TypeError, AttributeError, KeyError) as error:
@@ -91,6 +114,30 @@ def configuration(document: Mapping[str, Any], out: str) -> Any:
     if kind in SETTLE:
         SETTLE[kind](settings, facts)
     return _read(KINDS[kind], settings)
+
+
+def _drawn_by(config: SampleConfig, drawn: Mapping[str, int]) -> tuple[SampleConfig, str]:
+    """With the engine that drew the samples, the most where several did; and what of it no run keeps, in words.
+
+    Raises:
+        UnsayableError: none that this process has.
+    """
+    here = [name for name in drawn if name in ENGINES and not ENGINES[name].served]
+    if drawn and not here:
+        served = {name.partition(":")[0] for name in drawn} <= {name for name, kind in ENGINES.items() if kind.served}
+        why = ", whose address is not kept (`--engine openai`)" if served else ""
+        raise UnsayableError(f"its samples were drawn by {_in_numbers(drawn)}{why}")
+    engine = max(here, key=lambda name: drawn[name], default=config.engine)
+    notes = []
+    if len(drawn) > 1:
+        notes.append(f"The samples were drawn by {_in_numbers(drawn)}; the command draws all with {engine}.")
+    if ENGINES[engine].vllm_args:
+        notes.append("Whether --vllm-args, --no-request-seeds or --no-logprobs were given is not kept.")
+    return replace(config, engine=engine), " ".join(notes)
+
+
+def _in_numbers(drawn: Mapping[str, int]) -> str:
+    return " and ".join(f"{name} ({count:,})" for name, count in sorted(drawn.items()))
 
 
 def usual_settings(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -132,7 +132,7 @@ class RunFacts:
         spec = next(
             (one.get("task") for one in reversed(self.judged or ()) if one.get("task")), self.config.get("task")
         )
-        settings = unusual(str(self.config.get("task") or "")) | unusual(str(spec or ""))
+        settings = _settings(str(self.config.get("task") or "")) | _settings(str(spec or ""))
         return ", ".join(f"{name}={_in_words(value)}" for name, value in sorted(settings.items())) or "none"
 
     @property
@@ -227,6 +227,18 @@ def _verifier(one: Judgement) -> str:
     family = BENCHMARKS[family].family if family in BENCHMARKS else family
     packages = [f"{name} {version}" for name, version in verifier.items() if name != "code"]
     return ", ".join([f"{family} {verifier.get('code')}", *packages])
+
+
+def _settings(spec: str) -> dict[str, Any]:
+    """The settings of a task that are not as usual, and the release of its data where that is not the last."""
+    try:
+        family, _, said = parse_spec(spec)
+    except ReachlabError:
+        return {}
+    release = str(said.get("release", "")).removeprefix("release_")
+    releases = BENCHMARKS[family].releases if family in BENCHMARKS else {}
+    of_data = {"release": release} if release in [*releases][:-1] else {}
+    return unusual(spec) | of_data
 
 
 def _object(value: Any) -> Mapping[str, Any]:

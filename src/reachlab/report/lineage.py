@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reachlab.errors import ReachlabError
-from reachlab.runs import SITTING, RunFolder, sittings, training_step
+from reachlab.runs import SITTING, RunFolder, kept_at, sittings, training_step
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,13 @@ class Training:
     document: dict[str, Any]
     until: int | None = None
     """The step of the checkpoint that the model is, where it was kept on the way; what came later is not its own."""
+    inside: str = ""
+    """The model's folder in the run's, where it was named; empty where the run was."""
+
+    @property
+    def model(self) -> str:
+        """The model, as a command takes it, where the run was found."""
+        return f"{self.folder.url}/{self.inside}" if self.inside else self.folder.url
 
     @property
     def kind(self) -> str:
@@ -79,27 +86,28 @@ def _training(document: dict[str, Any], beside: RunFolder) -> Training | None:
     named = facts.get("model_path") if isinstance(facts, dict) else None
     if not isinstance(named, str):
         return None
-    for path in _candidates(named, beside):
+    for path, inside in _candidates(named, beside):
         folder = RunFolder(path)
         if folder.exists("run.json") and folder.exists("metrics.jsonl"):
             try:
-                return Training(folder, folder.read_json("run.json"), training_step(named))
+                return Training(folder, folder.read_json("run.json"), training_step(named), inside)
             except ReachlabError:
                 return None
     return None
 
 
-def _candidates(named: str, beside: RunFolder) -> Iterator[str]:
-    """Where a checkpoint's run may lie: as named, around it, or (if moved together) beside the naming run."""
-    path = Path(named)
-    if training_step(path) is not None:
-        path = path.parent.parent  # RUN/checkpoints/step-000050
+def _candidates(named: str, beside: RunFolder) -> Iterator[tuple[str, str]]:
+    """Where a checkpoint's run may lie: as named, around it, or (if moved together) beside the naming run. With each
+    the checkpoint's folder in it."""
+    path, kept = Path(named), ""
+    if (step := training_step(path)) is not None:
+        path, kept = path.parent.parent, kept_at(step)
         named = str(path)
-    yield named
-    yield str(path.parent)
+    yield named, kept
+    yield str(path.parent), kept or path.name
     around = beside.path.rstrip("/").rpartition("/")[0]
-    yield f"{around}/{path.name}"
-    yield f"{around}/{path.parent.name}"
+    yield f"{around}/{path.name}", kept
+    yield f"{around}/{path.parent.name}", kept or path.name
 
 
 def _number(value: object) -> bool:

@@ -3,10 +3,13 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from reachlab.commands.again import run_again
+from reachlab.commands.again import Known, run_again
 from reachlab.report.entries import Entry
+from reachlab.report.lineage import Training, ancestors
 from reachlab.runs import RunFolder
+from reachlab.store.samples import SampleStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,26 +45,55 @@ def stages(entries: Sequence[Entry], report: Sequence[str] = ()) -> list[MadeBy]
 
     `report` is the command that writes the page, in words; where it is not given, it is the plain one.
     """
-    return [*_trainings(entries), *_samplings(entries), _page(report or _plain(entries))]
+    lines = [_Line(entry, store) for entry in entries for store in entry.stores]
+    return [*_trainings(lines), *_samplings(lines), _page(report or _plain(entries))]
 
 
-def _trainings(entries: Sequence[Entry]) -> Iterator[MadeBy]:
+def drawn_by(store: SampleStore) -> dict[str, int]:
+    """How many samples of a run each engine drew, by name."""
+    counts = store.read_encoded(["engine"])["engine"].value_counts().to_pylist()
+    return dict(sorted((str(found["values"]), int(found["counts"])) for found in counts))
+
+
+class _Line:
+    """A run of samples and the training runs behind its model, the latest first."""
+
+    def __init__(self, entry: Entry, store: SampleStore):
+        self.entry, self.store = entry, store
+        first = store is entry.store
+        self.document = entry.document if first else store.folder.read_json("run.json")
+        self.trainings = entry.trainings if first else ancestors(self.document, store.folder)
+
+
+def _trainings(lines: Sequence[_Line]) -> Iterator[MadeBy]:
+    kept: dict[str, set[int]] = {}
+    for training in (t for line in lines for t in line.trainings):
+        kept.setdefault(training.folder.path, set()).update([training.until] if training.until else [])
     seen = set[str]()
-    for training in (t for e in entries for t in reversed(e.trainings)):
-        if training.folder.path not in seen:
-            seen.add(training.folder.path)
-            found = run_again(training.document, training.folder.url)
-            yield MadeBy(title=f"{training.kind}: {training.folder.name}", words=found.words, note=found.why)
+    for line in lines:
+        for made, parent in reversed([*pairwise([*line.trainings, None])]):
+            if made and made.folder.path not in seen:
+                seen.add(made.folder.path)
+                yield _training(made, parent, kept[made.folder.path])
 
 
-def _samplings(entries: Sequence[Entry]) -> Iterator[MadeBy]:
-    for entry in entries:
-        for store in entry.stores:
-            document = entry.document if store is entry.store else store.folder.read_json("run.json")
-            found = run_again(document, store.folder.url)
-            several = f" ({store.folder.name})" if len(entry.stores) > 1 else ""
-            kind = str(document.get("kind", "samples"))
-            yield MadeBy(title=f"{kind}: {entry.name}{several}", words=found.words, note=found.why)
+def _training(training: Training, parent: Training | None, kept: set[int]) -> MadeBy:
+    known = Known(model=parent.model if parent else "", kept=kept)
+    found = run_again(training.document, training.folder.url, known)
+    why = found.why
+    if kept and not found.words:
+        why += f"; of it the checkpoints of steps {', '.join(map(str, sorted(kept)))} are used below"
+    return MadeBy(title=f"{training.kind}: {training.folder.name}", words=found.words, note=why)
+
+
+def _samplings(lines: Sequence[_Line]) -> Iterator[MadeBy]:
+    for line in lines:
+        model = line.trainings[0].model if line.trainings else ""
+        url = line.store.folder.url
+        found = run_again(line.document, url, Known(model=model, drawn=drawn_by(line.store)))
+        several = f" ({line.store.folder.name})" if len(line.entry.stores) > 1 else ""
+        kind = str(line.document.get("kind", "samples"))
+        yield MadeBy(title=f"{kind}: {line.entry.name}{several}", words=found.words, note=found.why)
 
 
 def _page(words: Sequence[str]) -> MadeBy:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from reachlab.measures.table import Table
 from reachlab.report.entries import Entry
 from reachlab.report.first_prompts import FirstPrompt, first_prompts
-from reachlab.report.making import Extra, MadeBy, stages
+from reachlab.report.making import Extra, MadeBy, drawn_by, stages
 from reachlab.report.setting_tables import Settings, settings_of, side_by_side
 
 
@@ -50,5 +50,4 @@ def _training(entries: Sequence[Entry]) -> Settings:
 
 def _engines(entry: Entry) -> str:
     """Which samples came from where: every engine of the run, and how many it drew."""
-    counts = entry.store.read_encoded(["engine"])["engine"].value_counts().to_pylist()
-    return " · ".join(sorted(f"{found['values']} {found['counts']:,}" for found in counts))
+    return " · ".join(f"{name} {count:,}" for name, count in drawn_by(entry.store).items())
