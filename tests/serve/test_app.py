@@ -52,7 +52,7 @@ def test_the_page_has_the_policy_of_the_file_and_asks_its_own_server_alone(clien
     assert "connect-src &#39;self&#39;" in page.text
     assert 'data-served="v1"' in page.text
     assert "application/octet-stream" not in page.text
-    assert "All 1,560 samples of these problems" in page.text
+    assert "Of the 1,560 samples of these problems, a problem opens with some; the rest come on request." in page.text
 
 
 def test_blocks(client: TestClient, snapshot: ServedState) -> None:
@@ -173,3 +173,18 @@ def test_a_recipe_shows_the_samples_of_all_its_runs(tmp_path: Path) -> None:
     assert [model.count("p1") for model in shown.models] == [8, 16]
     # By turns right and wrong, as they were drawn; then the other run's.
     assert [one.sample for one in shown.models[1].samples("p1", 6)] == [6, 7, *range(8)]
+
+
+def test_a_find_is_shown_whole_from_its_own_run(tmp_path: Path) -> None:
+    right_PN = np.tile([True, False], (3, 4))
+    for name in ("base", "rl-0", "rl-1"):
+        samples(tmp_path / name, right_PN, text=lambda p, n, right, name=name: f"of {name}: {n}")
+    named = (str(tmp_path / "base"), f"rl={tmp_path / 'rl-0'},{tmp_path / 'rl-1'}")
+    shown = of_samples("v", "T", comparing(), named, [], RowsReader(), {})
+    found = [hit for hit in search(shown, "of rl-1: 5") if "sample" in hit]
+    assert [(hit["model"], hit["run"], hit["sample"]) for hit in found] == [(1, 1, 5)] * 3
+    for run, text in enumerate(("of rl-0: 5", "of rl-1: 5")):
+        answer = shown.samples(1, found[0]["p"], 0, only=5, run=run)
+        assert answer is not None
+        assert [row[3] for row in answer["samples"]] == [text]
+    assert shown.samples(1, 0, 0, only=5, run=2) == {"samples": [], "left": 0}

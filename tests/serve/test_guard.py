@@ -4,7 +4,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from reachlab.serve.guard import ALWAYS, COOKIE, Rules, guarded
+from reachlab.serve.guard import ALWAYS, Rules, guarded
 
 HERE = Rules("127.0.0.1")
 
@@ -62,15 +62,24 @@ def test_only_get_is_answered(method: str) -> None:
 
 
 def test_off_the_loopback_a_token_is_asked_for_once() -> None:
-    rules = Rules("0.0.0.0", "secret")
+    rules = Rules("0.0.0.0", "secret", 8765)
     page = client(rules, "http://192.0.2.7:8765")
     assert page.get("/").status_code == 403
     assert page.get("/?token=secrets").status_code == 403
-    assert page.get("/", headers={"cookie": f"{COOKIE}=wrong"}).status_code == 403
+    assert page.get("/", headers={"cookie": f"{rules.cookie}=wrong"}).status_code == 403
     taken = page.get("/?token=secret")
     assert (taken.status_code, taken.headers["location"]) == (303, "/")
     assert "HttpOnly" in taken.headers["set-cookie"]
-    assert "samesite=strict" in taken.headers["set-cookie"].lower()
+    assert taken.headers["set-cookie"].startswith("reachlab-token-8765=secret;")
+    assert "samesite=lax" in taken.headers["set-cookie"].lower()  # a link in a web terminal is followed to the page
     assert page.get("/").text == "the page"
     # A name that only resolves here is no way in, whoever knows the token.
     assert page.get("/?token=secret", headers={"host": "evil.example"}).status_code == 421
+
+
+@pytest.mark.parametrize("stray", ["a/b=1", 'x={"a":1}', "a[b]=1", "path=/foo", "é=1", "reachlab-token-1=other", ""])
+def test_cookies_of_other_ports_lock_nobody_out(stray: str) -> None:
+    asked = Rules("0.0.0.0", "secret", 8765)
+    assert HERE.knows_token(stray)
+    assert asked.knows_token(f"{stray}; reachlab-token-8765=secret; {stray}")
+    assert not asked.knows_token(f"{stray}; reachlab-token-8766=secret; reachlab-token-8765=é")

@@ -138,7 +138,9 @@ DOUBTS = ("doubts", "verdicts to look at")
 
 def stored(shelf: Shelf) -> str:
     """Which samples the page holds, and where the others are."""
-    if shelf.stored == shelf.drawn:
+    if shelf.stored and not shelf.most:  # a server has them
+        what = f"Of the {shelf.drawn:,} samples of these problems, a problem opens with some; the rest come on request"
+    elif shelf.stored == shelf.drawn:
         what = f"All {shelf.drawn:,} samples of these problems are in this page"
     else:
         each = "the first one" if shelf.most == 1 else f"up to {shelf.most}, the first right ones and the first others"

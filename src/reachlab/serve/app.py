@@ -81,14 +81,14 @@ class ServedPages:
     async def samples(self, request: Request) -> Response:
         """More samples of a model and problem, from a place on."""
         snapshot, asked = self._snapshot(request), request.path_params
-        start, only = (_number(request.query_params.get(name, "0")) for name in ("start", "only"))
+        start, only, run = (_number(request.query_params.get(name, "0")) for name in ("start", "only", "run"))
         if snapshot is None:
             return _error(410, OLD)
-        if start is None or only is None:
-            return _error(400, "start and only are whole numbers")
+        if start is None or only is None or run is None:
+            return _error(400, "start, only and run are whole numbers")
         one = only if "only" in request.query_params else None
         try:
-            found = await run_in_threadpool(snapshot.samples, asked["model"], asked["problem"], start, one)
+            found = await run_in_threadpool(snapshot.samples, asked["model"], asked["problem"], start, one, run)
         except ReachlabError as error:
             return _error(409, str(error))
         if found is None:

@@ -8,7 +8,8 @@ A server on the loopback is reached by every page that a browser has open. Three
   Sec-Fetch-Site), and no answer carries a CORS header;
 - only GET is answered, and nothing that is asked changes anything.
 
-Off the loopback there is a token too, once in the address and from then on in a cookie that only this site is sent.
+Off the loopback there is a token too, once in the address and from then on in a cookie that other sites' requests do
+not carry, but for a link that is followed here. Ports of a host share their cookies, so the name has the port in it.
 """
 
 import hmac
@@ -16,7 +17,6 @@ import ipaddress
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -25,7 +25,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reachlab.serve.hosts import is_loopback
 
-COOKIE = "reachlab-token"
 ALWAYS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -39,10 +38,16 @@ ALWAYS = {
 
 @dataclass(frozen=True)
 class Rules:
-    """Of a server on `host`; `token` is empty where none is asked for."""
+    """Of a server on `host` that listens on `port`; `token` is empty where none is asked for."""
 
     host: str
     token: str = ""
+    port: int = 0
+
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie that has the token."""
+        return f"reachlab-token-{self.port}"
 
     def refuse(self, method: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
         """Status and words for a request that gets no answer; the token is another matter."""
@@ -75,12 +80,14 @@ class Rules:
         return True
 
     def knows_token(self, cookies: str) -> bool:
-        """Whether a Cookie header has the token."""
-        try:
-            found = SimpleCookie(cookies).get(COOKIE)
-        except CookieError:
-            return False
-        return not self.token or (found is not None and self._is_token(found.value))
+        """Whether a Cookie header has the token, or none is asked for.
+
+        Other servers of this host set cookies too, which need not be well-formed and are passed over.
+        """
+        if not self.token:
+            return True
+        pairs = (one.partition("=") for one in cookies.split(";"))
+        return any(name.strip() == self.cookie and self._is_token(value.strip()) for name, _, value in pairs)
 
     def brings_token(self, query: str) -> bool:
         """Whether an address has the token."""
@@ -119,7 +126,8 @@ def _first_answer(rules: Rules, scope: Scope, headers: Mapping[str, str]) -> Res
         return PlainTextResponse(refused[1], refused[0], {"Allow": "GET"} if refused[0] == 405 else None)
     if rules.brings_token(scope["query_string"].decode("latin-1")):
         taken = RedirectResponse("/", 303)  # so that the token does not stay in the address
-        taken.set_cookie(COOKIE, rules.token, httponly=True, samesite="strict")
+        # Not strict: a redirect that follows a link of another site, such as a terminal in the browser, lacks those.
+        taken.set_cookie(rules.cookie, rules.token, httponly=True, samesite="lax")
         return taken
     if not rules.knows_token(headers.get("cookie", "")):
         return PlainTextResponse("Open the address that `reachlab serve` printed: it has a token in it.", 403)

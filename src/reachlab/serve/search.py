@@ -58,11 +58,11 @@ def search(snapshot: ServedState, text: str, verdict: str = "", start: RowMark |
         ReachlabError: a part that cannot be read.
     """
     start = start or RowMark()
-    runs = [(at, run) for at, model in enumerate(snapshot.models) for run in model.runs]
-    every = [(number, part) for number, (_, run) in enumerate(runs) for part in range(len(run.parts))]
+    runs = [(at, place, run) for at, model in enumerate(snapshot.models) for place, run in enumerate(model.runs)]
+    every = [(number, part) for number, (*_, run) in enumerate(runs) for part in range(len(run.parts))]
     found = 0
     for done, (number, part) in enumerate(every):
-        model, run = runs[number]
+        model, place, run = runs[number]
         if (number, part) < (start.run, start.part):
             continue
         first = start.row if (number, part) == (start.run, start.part) else 0
@@ -75,7 +75,7 @@ def search(snapshot: ServedState, text: str, verdict: str = "", start: RowMark |
             at = snapshot.positions.get(name)
             if at is None:
                 continue
-            whose = {"model": model, "p": at, "problem": name, "sample": sample, "status": status}
+            whose = {"model": model, "run": place, "p": at, "problem": name, "sample": sample, "status": status}
             yield whose | _around(whole, text)
             found += 1
             if found == MOST:

@@ -42,12 +42,13 @@ def serve(
     token = "" if is_loopback(host) else secrets.token_urlsafe(16)
     listening = listen(host, port)
     follower = Follower(texts, compare, title)
-    app = make_app(follower, Rules(host, token))
+    bound = listening.getsockname()[1]
+    app = make_app(follower, Rules(host, token, bound))
     # Its own log would say at every start what is printed here, and at every request what was asked.
     config = uvicorn.Config(
         app, log_level="error", access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=GRACE_S
     )
-    address = f"{url(host, listening.getsockname()[1])}{f'?token={token}' if token else ''}"
+    address = f"{url(host, bound)}{f'?token={token}' if token else ''}"
     say(address)
     follower.start()
     if opens:

@@ -67,16 +67,17 @@ class ModelRows:
         """How many samples of a problem there are."""
         return sum(len(run.of_problem(problem_id).row_N) for run in self.runs)
 
-    def one(self, problem_id: str, sample: int) -> list[SampleExcerpt]:
-        """The sample of a number, of the first run that has it; nothing where none does.
+    def one(self, problem_id: str, sample: int, run: int) -> list[SampleExcerpt]:
+        """The sample of a number, of the run at this place: several of a recipe have one of that number. Nothing where
+        there is none.
 
         Raises:
             ReachlabError: a part that cannot be read.
         """
-        for run in self.runs:
-            rows = run.of_problem(problem_id)
+        for one in self.runs[run : run + 1]:
+            rows = one.of_problem(problem_id)
             for at in np.flatnonzero(rows.sample_N == sample).tolist():
-                return run.read(rows, at, at + 1, LONGEST, problem_id)
+                return one.read(rows, at, at + 1, LONGEST, problem_id)
         return []
 
     def samples(self, problem_id: str, start: int, most: int = PAGE, room: int = ROOM) -> list[SampleExcerpt]:
@@ -142,9 +143,11 @@ class ServedState:
         room = max(1, ROOM // len(self.models))
         return chunk_of(posed, [model.samples(problem.id, 0, 8, room) for model in self.models], LONGEST)
 
-    def samples(self, model: int, problem: int, start: int, only: int | None = None) -> dict[str, Any] | None:
-        """More samples of a problem, and how many come after these; or `only` the one of this number. None: no such
-        model or problem.
+    def samples(
+        self, model: int, problem: int, start: int, only: int | None = None, run: int = 0
+    ) -> dict[str, Any] | None:
+        """More samples of a problem, and how many come after these; or `only` the one of this number, of the `run` at
+        this place among the model's. None: no such model or problem.
 
         Raises:
             ReachlabError: a run that cannot be read.
@@ -153,7 +156,7 @@ class ServedState:
             return None
         rows, problem_id = self.models[model], self.problems[problem].problem.id
         if only is not None:
-            return {"samples": rows_of(rows.one(problem_id, only), LONGEST), "left": 0}
+            return {"samples": rows_of(rows.one(problem_id, only, run), LONGEST), "left": 0}
         found = rows.samples(problem_id, start)
         return {"samples": rows_of(found, LONGEST), "left": max(0, rows.count(problem_id) - start - len(found))}
 

@@ -14,19 +14,23 @@ const makeAnswers = ({ index, chunk }) => {
   // Whether answer i of a model fits, words aside: from the list, or from the answer itself where the list has none.
   const fits = (state, p, m, i, sample) => {
     if (state.who && index.models[m] !== state.who) return false;
-    const [verdict, end, reason, label] = index.held ? index.kinds[index.held[m][p][i]]
+    const [verdict, end, place, label] = index.held ? index.kinds[index.held[m][p][i]]
       : [STATUSES.indexOf(sample[1]), sample[2].finish ?? "stop", -1, Number(sample[2].label !== undefined)];
+    const reason = index.held ? index.reasons?.[place] : sample[2].reason;
     return (!state.verdict || VERDICTS[verdict] === state.verdict) && (!state.end || end === state.end)
-      && (!state.reason || index.reasons?.[reason] === state.reason) && (!state.label || label === 1);
+      && (!state.reason || reason === state.reason) && (!state.label || label === 1);
   };
   const any = (state, p) => !index.held || index.models.some((_, m) => index.held[m][p].some((_, i) => fits(state, p, m, i)));
   const toSearch = (state) => Boolean(state.a) || (!index.held && filters(state));
 
+  // Of the problems that are searched on a served page: answers that their blocks hold, and that were drawn.
+  const reach = { opened: 0, drawn: 0 };
   const at = (p) => index.starts.findLastIndex((start) => start <= p);
   // Search the texts of these problems, block by block; `tell` hears what was found, and how many answers were read.
   const search = async (state, candidates, going, tell) => {
     const wanted = words(state.a), groups = new Map(), found = [];
     for (const p of candidates) groups.get(at(p))?.push(p) ?? groups.set(at(p), [p]);
+    Object.assign(reach, { opened: 0, drawn: 0 });
     let answers = 0, told = performance.now();
     for (const [number, problems] of groups) {
       const read = await chunk(number);
@@ -34,11 +38,17 @@ const makeAnswers = ({ index, chunk }) => {
       if (!going()) return;
       for (const p of problems) {
         let hit = false;
-        read[p - index.starts[number]].models.forEach((samples, m) => samples.forEach((sample, i) => {
-          if (!fits(state, p, m, i, sample)) return;
-          answers += 1;
-          hit ||= has(sample[3].toLowerCase(), wanted);
-        }));
+        read[p - index.starts[number]].models.forEach((samples, m) => {
+          if (!state.who || index.models[m] === state.who) {
+            reach.opened += samples.length;
+            reach.drawn += index.n[m][p] + index.unscored[m][p];
+          }
+          samples.forEach((sample, i) => {
+            if (!fits(state, p, m, i, sample)) return;
+            answers += 1;
+            hit ||= has(sample[3].toLowerCase(), wanted);
+          });
+        });
         if (hit) found.push(p);
       }
       if (performance.now() - told < 250) continue;
@@ -53,6 +63,8 @@ const makeAnswers = ({ index, chunk }) => {
   // What a person is told of the answers that were looked at.
   const counted = (n) => `${n.toLocaleString("en")} ${n === 1 ? "answer" : "answers"}`;
   const looked = (read) => {
+    if (held === undefined && read !== undefined && reach.opened < reach.drawn)
+      return `${counted(read)} looked at, the first of each problem, of ${reach.drawn.toLocaleString("en")} drawn; “Search every answer in the runs” below finds the rest.`;
     if (held === undefined || held === drawn) return `${counted(read ?? drawn)} looked at.`;
     return `${counted(read ?? held)} looked at, of the ${held.toLocaleString("en")} in this page; the runs have ${drawn.toLocaleString("en")}.`;
   };

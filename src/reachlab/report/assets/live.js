@@ -207,7 +207,7 @@
   const count = element("p", { class: "note", role: "status" }), hits = element("ol"), onward = element("button", { type: "button", hidden: "" }, "Go on");
   problems.querySelector("form").after(element("details", { class: "everywhere" }, element("summary", {}, "Search every answer in the runs"), form, count, hits, onward));
 
-  const hit = (asked, { model, p, problem, sample, status, before, hit: found, behind }) => {
+  const hit = (asked, { model, run, p, problem, sample, status, before, hit: found, behind }) => {
     const models = [...problems.querySelectorAll(".head [role=columnheader]")].slice(1).map((head) => head.title || head.textContent);
     const whole = element("button", { type: "button" }, "Whole answer");
     const item = element("li", {},
@@ -217,7 +217,7 @@
     whole.addEventListener("click", async () => {
       whole.disabled = true;
       try {
-        const { samples } = await (await ask(`samples/${asked}/${model}/${p}?only=${sample}`)).json();
+        const { samples } = await (await ask(`samples/${asked}/${model}/${p}?only=${sample}&run=${run}`)).json();
         whole.replaceWith(...samples.map((one) => element("pre", { tabindex: "0" }, one[3])));
       } catch (error) {
         whole.replaceWith(element("p", { class: "note" }, error instanceof Old ? "The runs have gone on since: search again." : error.message));
