@@ -69,9 +69,9 @@ def test_what_comes_is_seen(chromium: Any, runs: Path) -> None:
         # A reader has opened a problem, and looks at the second half of it.
         page.evaluate("location.hash = '#problems?problem=p1'")
         tab.until("document.querySelector('dialog[open] .rest button')")
-        before = page.locator("dialog pre").count()
+        before = page.locator("dialog article").count()
         page.locator(".rest button").first.click()
-        tab.until(f"document.querySelectorAll('dialog pre').length === {before + 20}")
+        tab.until(f"document.querySelectorAll('dialog article').length === {before + 20}")
         assert "Show 2 more of 2" in tab.text(".rest button")
         page.locator("dialog [name=next]").focus()
         page.evaluate("document.querySelector('dialog').scrollTop = 300")
