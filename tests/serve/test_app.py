@@ -178,7 +178,11 @@ def test_a_recipe_shows_the_samples_of_all_its_runs(tmp_path: Path) -> None:
 def test_a_find_is_shown_whole_from_its_own_run(tmp_path: Path) -> None:
     right_PN = np.tile([True, False], (3, 4))
     for name in ("base", "rl-0", "rl-1"):
-        samples(tmp_path / name, right_PN, text=lambda p, n, right, name=name: f"of {name}: {n}")
+
+        def text(p: int, n: int, right: bool, name: str = name) -> str:
+            return f"of {name}: {n}"
+
+        samples(tmp_path / name, right_PN, text=text)
     named = (str(tmp_path / "base"), f"rl={tmp_path / 'rl-0'},{tmp_path / 'rl-1'}")
     shown = of_samples("v", "T", comparing(), named, [], RowsReader(), {})
     found = [hit for hit in search(shown, "of rl-1: 5") if "sample" in hit]
