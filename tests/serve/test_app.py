@@ -187,8 +187,8 @@ def test_a_find_is_shown_whole_from_its_own_run(tmp_path: Path) -> None:
     shown = of_samples("v", "T", comparing(), named, [], RowsReader(), {})
     found = [hit for hit in search(shown, "of rl-1: 5") if "sample" in hit]
     assert [(hit["model"], hit["run"], hit["sample"]) for hit in found] == [(1, 1, 5)] * 3
-    for run, text in enumerate(("of rl-0: 5", "of rl-1: 5")):
+    for run, said in enumerate(("of rl-0: 5", "of rl-1: 5")):
         answer = shown.samples(1, found[0]["p"], 0, only=5, run=run)
         assert answer is not None
-        assert [row[3] for row in answer["samples"]] == [text]
+        assert [row[3] for row in answer["samples"]] == [said]
     assert shown.samples(1, 0, 0, only=5, run=2) == {"samples": [], "left": 0}
