@@ -35,6 +35,7 @@ from reachlab.studies.config import DemoConfig
 from reachlab.studies.demo import demo_recipe
 from reachlab.studies.recipe import run_recipe
 from reachlab.studies.stages import Stage
+from reachlab.studies.times import StageTimes
 
 STEPS = {"base": 192, "pods": 2, "distilled": 60, "grpo": 2}
 """Enough for a base that is right now and then."""
@@ -78,7 +79,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def one_after_the_other(stages: Sequence[Stage], cores: int) -> dict[str, float]:
+def one_after_the_other(stages: Sequence[Stage], cores: int, times: StageTimes | None = None) -> dict[str, float]:
     """What `run_stages` does, in this process: most of a short stage's time is a process's start."""
     seconds = {}
     for stage in stages:
@@ -87,6 +88,9 @@ def one_after_the_other(stages: Sequence[Stage], cores: int) -> dict[str, float]
             patch.setattr(sys, "argv", ["reachlab", *stage.command])
             main()  # what fails exits, and so does the study
         seconds[stage.name] = time.monotonic() - began
+        if times is not None:
+            times.begin(stage.name)
+            times.end(stage.name, seconds[stage.name], worked=True)
     return seconds
 
 

@@ -10,6 +10,7 @@ from reachlab.store.samples import SampleStore
 from reachlab.studies import demo, recipe
 from reachlab.studies.config import DemoConfig
 from reachlab.studies.stages import Stage
+from reachlab.studies.times import StageTimes
 
 
 @pytest.fixture
@@ -26,13 +27,15 @@ def test_from_nothing_to_a_report_and_again(
 ) -> None:
     """Every command of the demo, with next to no training, in this process."""
 
-    def one_after_the_other(stages: Sequence[Stage], cores: int) -> dict[str, float]:
+    def one_after_the_other(stages: Sequence[Stage], cores: int, times: StageTimes) -> dict[str, float]:
         finished: set[str] = set()
         for stage in stages:
             assert set(stage.needs) <= finished
             code, _, err = command(*stage.command)
             assert code == 0, err
             finished.add(stage.name)
+            times.begin(stage.name)
+            times.end(stage.name, 1.0, worked=True)
         return dict.fromkeys(finished, 1.0)
 
     monkeypatch.setattr(recipe, "run_stages", one_after_the_other)

@@ -26,7 +26,7 @@ SHELL = "shell.js"
 SCRIPTS = ("blocks.js", "figures.js", "rendering.js", "answers.js", "reader.js", "problems.js")
 FIGURES_ONLY = ("blocks.js", "figures.js")
 """Scripts of a page without samples."""
-BREAKS = re.compile(r"([,/=])")
+BREAKS = re.compile(r"([/=]|,(?!\d))")
 
 
 def served(names: Iterable[str] = SCRIPTS) -> tuple[str, ...]:
