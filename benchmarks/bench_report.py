@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 
 from reachlab.boundary.compare import compare
-from reachlab.report.page import write_report
+from reachlab.reporting.page import write_report
 from reachlab.runs import RunFolder
 from reachlab.store.columns import LATER, SCHEMA
 from reachlab.store.parts import write_parquet

@@ -145,9 +145,25 @@ def formats() -> str:
     from reachlab.imports.formats import FORMATS
 
     head = ("`--format`", "who writes it", "a sample", "right answer", "label")
-    return table(head, ([f"`{kind.name}`", *kind.row] for kind in FORMATS))
+    return table(head, ([f"`{kind.name}`", *kind.row] for kind in FORMATS.values()))
 
 
+def in_full(name: str) -> Callable[[], str]:
+    """A part of `reference.py`, which is read when it is asked for."""
+
+    def part() -> str:
+        sys.path.insert(0, str(ROOT))
+        from docs import reference
+
+        return str(getattr(reference, name)())
+
+    return part
+
+
+LONG = (
+    "algorithms_in_full", "rules_in_full", "budgets_in_full", "routing_in_full", "statistics_in_full", "commands",
+    "public",
+)  # fmt: skip
 PARTS: dict[str, Callable[[], str]] = {
     "rooms": rooms,
     "tree": tree,
@@ -157,6 +173,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "rules": rules,
     "formats": formats,
     "measures": measures,
+    **{name: in_full(name) for name in LONG},
 }
 
 

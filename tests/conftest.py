@@ -6,10 +6,11 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"  # no test asks a hub, nor waits for one
 
 import random
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -36,6 +37,28 @@ def _same_chance() -> None:
         numpy.random.seed(0)
     if torch := sys.modules.get("torch"):
         torch.manual_seed(0)
+
+
+@pytest.fixture
+def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test registers or imports as a plugin is forgotten after it, and so are the packages it makes."""
+    from reachlab.choices import installed
+    from reachlab.plugins import ENVIRONMENT, FILES
+    from reachlab.registering import LISTS, list_of
+
+    lists = [list_of(kind) for kind in LISTS]
+    before, modules = [dict(one.registered) for one in lists], set(sys.modules)
+    monkeypatch.setenv(ENVIRONMENT, "")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    installed.cache_clear()
+    yield
+    for one, registered in zip(lists, before, strict=True):
+        one.registered.clear()
+        one.registered.update(registered)
+    for name in set(sys.modules) - modules:
+        if name.startswith(FILES):
+            del sys.modules[name]
+    installed.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -130,3 +153,14 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         return code, out, err
 
     return run
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Debian's browser, for the tests with the marker `browser`."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here")
+    with playwright.sync_playwright() as started:
+        program = shutil.which("chromium")
+        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()

@@ -20,7 +20,7 @@ from tests.pairing.matching_runs import SAMPLING, asked, stored
 from tests.tiny import ENVIRONMENT, TASK, reachlab, rows_of
 
 from reachlab.cli.headings import CLASSES
-from reachlab.cli.options import options_of
+from reachlab.commands.options import options_of
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
 from reachlab.training.rl_config import RLConfig

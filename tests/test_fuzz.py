@@ -18,11 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 from tests.conftest import Command
 
-from reachlab.cli.comparing import CompareConfig, PowerCommand
-from reachlab.cli.measures import MeasuresCommand, PerplexityCommand
 from reachlab.cli.samples import TasksConfig
+from reachlab.comparing.config import CompareConfig, PowerConfig
 from reachlab.errors import ReachlabError
-from reachlab.measures.config import ChanceConfig, EntropyConfig, ScoreConfig
+from reachlab.measures.config import ChanceConfig, EntropyConfig, MeasuresConfig, PerplexityConfig, ScoreConfig
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import ReferenceConfig, SampleConfig, VerifyConfig
 from reachlab.store.samples import SampleStore
@@ -139,13 +138,13 @@ WORDS: dict[str, tuple[Any, Callable[[Path], tuple[str | Path, ...]]]] = {
     "entropy": (EntropyConfig, lambda w: (w / "none", "--task", TASK)),
     "verify": (VerifyConfig, lambda w: (w / "base",)),
     "chance": (ChanceConfig, lambda w: (w / "base",)),
-    "measures": (MeasuresCommand, lambda w: (w / "base",)),
+    "measures": (MeasuresConfig, lambda w: (w / "base",)),
     "reference": (ReferenceConfig, lambda w: ("--task", TASK, "--out", w / "new")),
     "score": (ScoreConfig, lambda w: (w / "base", "--model", w / "none")),
-    "perplexity": (PerplexityCommand, lambda w: (w / "base",)),
+    "perplexity": (PerplexityConfig, lambda w: (w / "base",)),
     "compare": (CompareConfig, lambda w: (w / "base", w / "other")),
     "report": (CompareConfig, lambda w: (w / "base", w / "other", "--out", w / "new.html")),
-    "power": (PowerCommand, lambda w: (w / "base", w / "other")),
+    "power": (PowerConfig, lambda w: (w / "base", w / "other")),
     "pretrain": (PretrainConfig, lambda w: ("--data", "nothing", "--out", w / "new")),
     "distill": (
         DistillConfig,

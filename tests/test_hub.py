@@ -11,7 +11,8 @@ from tests.small_hub import NEW, OLD, Repo, SmallHub
 
 from reachlab.errors import ReachlabError
 from reachlab.hub import HubName, fetch, parse
-from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
+from reachlab.models.checkpoint import load_model
+from reachlab.models.checkpoint_files import find_checkpoint, hash_model
 from reachlab.tasks.registry import load_task
 from reachlab.tasks.rows import read_rows
 

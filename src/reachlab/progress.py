@@ -1,4 +1,4 @@
-"""Progress with an ETA: a bar on a terminal, a line now and then in a log, or events for a parent process.
+"""Progress with an ETA: a bar on a terminal or in a notebook, a line now and then in a log, or events for a parent.
 
 A parent that draws several stages at once (the demo) sets `EVENTS` in a child's environment to an inherited file
 descriptor, or to the path of a pipe where a launcher stands between them; the child then writes one JSON object a line
@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from html import escape
 from typing import Any
 
 from rich.console import Console
@@ -27,6 +28,7 @@ from rich.text import Text
 
 EVENTS = "REACHLAB_PROGRESS_FD"
 LOG_EVERY_S = 15.0
+NOTEBOOK_EVERY_S = 0.5
 
 Advance = Callable[..., None]
 """advance(n, **info): n more are done; info (numbers or short strings) is shown behind the bar. `eta`, a string, is
@@ -39,6 +41,8 @@ def track(label: str, total: int, done: int = 0) -> Iterator[Advance]:
     descriptor = os.environ.get(EVENTS)
     if descriptor is not None:
         yield _events(_audience(descriptor), label, total, done)
+    elif (shown := _cell_of_a_notebook()) is not None:
+        yield _notebook(shown, label, total, done)
     elif sys.stderr.isatty():
         with bars() as progress:
             task = progress.add_task(label, total=total, completed=done, info="", eta="")
@@ -146,6 +150,38 @@ def log_line(label: str, done: int, total: int, seconds: float, since: int, info
     """Progress as a line: `since` units took `seconds`. No ETA before the first is done, but where it is told."""
     eta = eta or (duration(seconds / since * (total - done)) if since else "")
     return f"{label}: {done}/{total}  {duration(seconds)}{f'  eta {eta}' if eta else ''}  {info}".rstrip()
+
+
+def _cell_of_a_notebook() -> Callable[[dict[str, str]], None] | None:
+    """What shows a text and its HTML in the cell that runs, each time in place of the last; None outside of a kernel.
+
+    A kernel has imported IPython; who has not is not made to wait for it.
+    """
+    inside = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if type(inside).__name__ != "ZMQInteractiveShell":
+        return None
+    from IPython.display import display
+
+    handle = display({"text/plain": ""}, raw=True, display_id=True)
+    return lambda said: handle.update(said, raw=True)
+
+
+def _notebook(show: Callable[[dict[str, str]], None], label: str, total: int, done: int) -> Advance:
+    """A bar that moves in one place; nothing of it needs a widget."""
+    began, last, first = time.monotonic(), 0.0, done
+
+    def advance(n: int = 1, eta: str = "", **info: Any) -> None:
+        nonlocal last, done
+        done += n
+        now = time.monotonic()
+        if now - last >= NOTEBOOK_EVERY_S or done >= total:
+            last = now
+            line = log_line(label, done, total, now - began, done - first, describe(info), eta)
+            bar = f'<progress value="{done}" max="{max(total, 1)}"></progress> <code>{escape(line)}</code>'
+            show({"text/plain": line, "text/html": bar})
+
+    advance(0)
+    return advance
 
 
 def _log(label: str, total: int, done: int) -> Advance:

@@ -35,11 +35,15 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
-        **_git(Path(__file__).parent),
+        **commit_of(Path(__file__)),
     }
 
 
-def _git(folder: Path) -> dict[str, Any]:
+def commit_of(file: Path) -> dict[str, Any]:
+    """The commit that a file of the code is of, and whether its tree was dirty; nulls where it is in no checkout of its
+    own. An environment inside somebody's repository is none: there git knows nothing of the file."""
+    folder = file.parent
+
     def ask(*words: str) -> str | None:
         try:
             done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
@@ -47,7 +51,7 @@ def _git(folder: Path) -> dict[str, Any]:
             return None
         return done.stdout.strip()
 
-    commit = ask("rev-parse", "HEAD")
+    commit = ask("rev-parse", "HEAD") if ask("ls-files", "--error-unmatch", file.name) else None
     return {
         "commit": commit,
         "dirty": bool(ask("status", "--porcelain", "--untracked-files=no")) if commit else None,

@@ -209,8 +209,10 @@ class RunFolder:
             theirs = self.read_json("run.json")
             changed = list(differences({k: theirs.get(k) for k in mine}, mine))
             if changed:
+                own = any(change.startswith("plugins.") for change in changed)
                 raise ReachlabError(
-                    f"{self.url} holds a run with another configuration: {'; '.join(changed)}. "
+                    f"{self.url} holds a run with another configuration: {'; '.join(changed)}"
+                    f"{' (the code behind --plugin, or of that package, has changed)' if own else ''}. "
                     "Give the same settings to go on with it, or another --out; or start afresh: "
                     f"{'rm -r ' + shlex.quote(self.url) if self.is_local else 'delete the folder'}"
                 )

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from reachlab.boundary.compare import compare
-from reachlab.boundary.comparison import Comparison
+from reachlab.boundary.comparison import Findings
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.posterior import posterior_pass_at_k
 from reachlab.boundary.power import power_analysis
@@ -44,12 +44,12 @@ def outcomes(name: str, p_P: Floats, n: int, rng: np.random.Generator) -> Outcom
     return Outcomes(name, ids, np.full(len(p_P), n), rng.binomial(n, p_P), np.zeros(len(p_P), np.int64))
 
 
-def told(found: Comparison) -> bool:
+def told(found: Findings) -> bool:
     """Whether any pair got a word."""
     return any(pair.verdict.label != "undecided" for pair in (*found.pairs, *found.others))
 
 
-def compared(models: Sequence[Outcomes | Recipe], rng: np.random.Generator, **options: Any) -> Comparison:
+def compared(models: Sequence[Outcomes | Recipe], rng: np.random.Generator, **options: Any) -> Findings:
     """With few resamples."""
     return compare(models, resamples=RESAMPLES, seed=int(rng.integers(2**31)), **options)
 

@@ -52,6 +52,14 @@ def test_no_difference_is_as_wide_as_what_may_differ_unseen() -> None:
     assert low_K == pytest.approx(-high_K)
 
 
+def test_alike_differences_are_no_surer_than_what_may_be_unseen() -> None:
+    low_K, high_K = band(np.ones((10, 3)), 50)
+    assert high_K == pytest.approx([1.0] * 3)
+    assert low_K == pytest.approx([1 - 2 * 0.3085] * 3, abs=1e-4)  # as if all that may be unseen differed by −1
+    low_K, high_K = band(np.full((10, 1), 0.5), 50)
+    assert (low_K[0], high_K[0]) == pytest.approx((0.5 - 1.5 * 0.3085, 0.5 + 0.5 * 0.3085), abs=1e-4)
+
+
 def test_fixed_problems_leave_nothing_unseen() -> None:
     found = Band(np.zeros(3), np.zeros(3, np.int64), 50, None)
     for rows, means_KB in resampled_means(np.zeros((10, 3)), resampling_weights(10, 50)):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from reachlab.boundary.compare import compare
-from reachlab.boundary.comparison import Comparison
+from reachlab.boundary.comparison import Findings
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.boundary.passk import pass_at_k
 from reachlab.boundary.recipe import Recipe
@@ -25,11 +25,11 @@ WIDE = outcomes("wide", [0.5] * 120, seed=2)
 
 
 @pytest.fixture(scope="module")
-def three() -> Comparison:
+def three() -> Findings:
     return compare([SHARP, BASE, WIDE], base=1, resamples=500)
 
 
-def test_curves_are_means_of_pass_at_k(three: Comparison) -> None:
+def test_curves_are_means_of_pass_at_k(three: Findings) -> None:
     assert three.ks.tolist() == list(range(1, 65))
     assert [m.name for m in three.models] == ["sharp", "base", "wide"]
     for model, given in zip(three.models, (SHARP, BASE, WIDE), strict=True):
@@ -40,7 +40,7 @@ def test_curves_are_means_of_pass_at_k(three: Comparison) -> None:
         assert sum(model.histogram.counts) == 120
 
 
-def test_pairs_are_held_against_the_base(three: Comparison) -> None:
+def test_pairs_are_held_against_the_base(three: Findings) -> None:
     sharp, wide = three.pairs
     assert (three.base, sharp.name, wide.name) == ("base", "sharp", "wide")
     assert sharp.difference.values == pytest.approx(three.models[0].curve.values - three.models[1].curve.values)
@@ -85,7 +85,7 @@ def test_only_shared_and_scored_problems_count() -> None:
     assert (second.not_shared, second.not_scored, second.unscored, second.mean_n) == (0, 0, 1, 7.5)
 
 
-def test_json(three: Comparison) -> None:
+def test_json(three: Findings) -> None:
     found = json.loads(json.dumps(three.to_dict(), allow_nan=False))
     assert found["ks"] == three.ks.tolist()
     assert found["models"][1]["solved"] == list(three.models[1].solved)
@@ -98,7 +98,7 @@ def test_json(three: Comparison) -> None:
     assert found["pairs"][0]["verdict"]["label"] == "narrower"
 
 
-def test_the_gap_is_the_bases_reach_less_a_single_answer(three: Comparison) -> None:
+def test_the_gap_is_the_bases_reach_less_a_single_answer(three: Findings) -> None:
     sharp, _ = three.pairs
     base, other = three.models[1].curve.values, three.models[0].curve.values
     assert sharp.gap.k == 64

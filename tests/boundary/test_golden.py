@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Command
 
 import reachlab
-from reachlab.boundary.comparison import Comparison
+from reachlab.boundary.comparison import Findings
 
 CRUXEVAL = (
     "0a1a000aa0aa050a70000000aa057aa00000aa0aa0080500aa0300409a0aaa0a000a0000a040000a0000030002aa30aa9910"
@@ -43,7 +43,7 @@ def table(counts: list[int], n: int) -> np.ndarray:
     return np.arange(n) < np.array(counts)[:, None]
 
 
-def game_of_24(*order: str) -> Comparison:
+def game_of_24(*order: str) -> Findings:
     counts = {name: [int(c) for c in text.split()] for name, text in (("standard", STANDARD), ("chain", CHAIN))}
     return reachlab.compare_matrices({name: table(counts[name], 100) for name in order}, resamples=500)
 

@@ -9,7 +9,7 @@ from reachlab.boundary.curve import Curve
 from reachlab.checks.contract import ContractError
 from reachlab.checks.made_runs import MadeRuns
 from reachlab.checks.measure import check_measure
-from reachlab.measures import MEASURES, load_measure
+from reachlab.measures import MEASURES
 from reachlab.measures.all_right import ALL_RIGHT
 from reachlab.measures.answer_variety import ANSWER_ENTROPY
 from reachlab.measures.measure import Against, Computed, Measure, Missing, Result
@@ -24,7 +24,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> MadeRuns:
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_every_measure_keeps_its_promises(name: str, made: MadeRuns) -> None:
-    check_measure(load_measure(name), made)
+    check_measure(MEASURES[name], made)
 
 
 def test_it_makes_its_runs_by_itself() -> None:

@@ -1,4 +1,5 @@
 import contextlib
+import inspect
 import io
 import re
 import shlex
@@ -14,8 +15,9 @@ from tests.docs.test_parsed import ALL, parse, silent
 
 from reachlab.cli import COMMANDS, help_for, moe
 from reachlab.cli.headings import CLASSES, EVERYDAY, FAMILIES, HEADINGS, LAST, ORDER
-from reachlab.cli.help import first_sentence, help_of, sections
-from reachlab.cli.options import configuration, options_of
+from reachlab.cli.help import docstrings, first_sentence
+from reachlab.cli.pages import help_of, sections
+from reachlab.commands.options import configuration, options_of
 from reachlab.studies import STUDIES
 
 PLAIN = {name: command for name, command in ALL.items() if name != "study"}
@@ -35,7 +37,7 @@ def of_tyro(command: Callable[..., None]) -> set[str]:
 
 def configurations() -> dict[str, type]:
     found = {name: configuration(command) for name, command in PLAIN.items()}
-    return found | {f"study {study.name}": study.config for study in STUDIES}
+    return found | {f"study {study.name}": study.config for study in STUDIES.values()}
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -48,7 +50,7 @@ def test_help_has_every_option_and_no_other(name: str) -> None:
     assert all(option.says for option in options_of(configuration(PLAIN[name])))
 
 
-@pytest.mark.parametrize("name", [*PLAIN, *(f"study {study.name}" for study in STUDIES)])
+@pytest.mark.parametrize("name", [*PLAIN, *(f"study {study.name}" for study in STUDIES.values())])
 def test_help_reads_as_plain_words(name: str) -> None:
     said = help_for([*name.split(), "-h"])
     assert said is not None
@@ -94,7 +96,7 @@ def test_values_and_defaults_are_said_shortly() -> None:
 def test_every_command_has_an_example() -> None:
     shown = {name for name, _ in every_example()}
     assert shown >= {*COMMANDS, *(f"moe {name}" for name in moe.COMMANDS)}
-    assert {name for name in shown if name.startswith("study ")} <= {f"study {study.name}" for study in STUDIES}
+    assert {name for name in shown if name.startswith("study ")} <= {f"study {name}" for name in STUDIES}
 
 
 @pytest.mark.parametrize(("name", "line"), every_example())
@@ -141,3 +143,22 @@ def test_help_waits_for_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_what_is_read_off_the_source_is_what_the_commands_say() -> None:
+    assert docstrings(COMMANDS.places) == {name: inspect.getdoc(command) for name, command in COMMANDS.items()}
+
+
+def test_the_overview_imports_no_command() -> None:
+    code = (
+        "import sys; from reachlab.cli import help_for; help_for(['--help']); "
+        "print(sorted({'tyro', 'rich', 'fsspec', 'numpy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_command_line_is_read_by_its_own_command_alone(command: Command) -> None:
+    assert "Perhaps you meant" in command("compare", "--resamplez", "3")[2]
+    assert "serve, power, study, doctor, moe" in " ".join(command("compar")[2].replace("│", " ").split())
+    assert "Missing value" in command("entropy", "--model", "x")[2]

@@ -15,7 +15,7 @@ from reachlab.cli.studies import EXAMPLES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-MARKDOWN = [*PAGES, ROOT / "LOG.md"]
+MARKDOWN = [*PAGES, ROOT / "LOG.md", ROOT / "CHANGELOG.md"]
 NEEDS = re.compile(r"# needs (.*\bGPUs?\b.*|\.venv-vllm: make vllm|your own .*|.*\bthe hub\b.*|pytest|make)")
 REACHLAB = re.compile(
     r"(?:[A-Z_]+=\S+ )*(?:reachlab |accelerate launch .*-m reachlab |\.venv-vllm/bin/python -m reachlab )"

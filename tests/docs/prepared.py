@@ -33,5 +33,5 @@ def mixture() -> dict[str, Any]:
     }
 
 
-NAMES: dict[str, Callable[[], dict[str, Any]]] = {"moe.md": mixture, "tour.md": mixture}
+NAMES: dict[str, Callable[[], dict[str, Any]]] = {"mixtures.md": mixture, "moe.md": mixture, "tour.md": mixture}
 """By the name of the page."""

@@ -1,4 +1,5 @@
-"""No document names a file, an option or a command that is not there. LOG may: it names what there was."""
+"""No document names a file, an option or a command that is not there. LOG and CHANGELOG may: they name what
+there was."""
 
 import contextlib
 import functools
@@ -24,7 +25,7 @@ OURS = re.compile(r"(?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|html|js|css|csv|svg|png)(
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]*")
 ELSEWHERE = {"baselines/", "data/", "models/", "openai/", "lcb_runner/evaluation/testing_util.py"}
 MADE = re.compile(
-    r"(report\.html$|my_rewards\.py$|runs|OUT|RUN|checkpoints|tokens|tensorboard|wandb|state|samples|model|step-\d+|base|logs)(/|$)"
+    r"(report\.html$|my_rewards\.py$|(reachlab_backwards|mine)\.py$|runs|OUT|RUN|checkpoints|tokens|tensorboard|wandb|state|samples|model|step-\d+|base|logs)(/|$)"
 )
 """What a command makes, and is therefore not in the repository."""
 WRITTEN = re.compile(r"`((?:src|tests)/\S+\.py)`:\n\n```python")
@@ -89,7 +90,7 @@ def options() -> frozenset[str]:
 @functools.cache
 def help_of(command: str) -> str:
     """What `--help` says, of all of a command's subcommands."""
-    subcommands = [()] if command != "study" else [(study.name,) for study in STUDIES]
+    subcommands = [()] if command != "study" else [(study.name,) for study in STUDIES.values()]
     said = io.StringIO()
     for words in subcommands:
         line = ["reachlab", *command.split(), *words, "--help"]
@@ -102,6 +103,7 @@ FOREIGN = {
     "--hypothesis-profile": "pytest", "--no-deps": "pip", "--simulations": "tests/boundary/situations.py",
     "--rows": "benchmarks/bench_import_memory.py", "--log_samples": "lm-evaluation-harness",
     "--enable-deterministic-inference": "SGLang",
+    "--no-enable-chunked-prefill": "vLLM",
 }  # fmt: skip
 """Options of other programs that documents speak of."""
 
@@ -114,7 +116,7 @@ def launchers() -> Iterator[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_options_that_are_named_are_there(page: Path) -> None:
-    known = options() | set(launchers()) | FOREIGN.keys()
+    known = options() | set(launchers()) | FOREIGN.keys() | {"--version"}
     options_here = {option for code in named(page) for option in OPTION.findall(code)}
     assert not options_here - known, f"no command has {sorted(options_here - known)}"
 
@@ -126,6 +128,6 @@ def test_commands_that_are_named_are_there(page: Path) -> None:
             continue
         assert said[1] in ALL or said[1] == "moe", code
         if said[1] == "study" and said[2]:
-            assert said[2] in {study.name for study in STUDIES}, code
+            assert said[2] in {study.name for study in STUDIES.values()}, code
         if said[1] == "moe" and said[2]:
             assert f"moe {said[2]}" in ALL, code

@@ -20,6 +20,7 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 SHOWN = [(block, command) for block in BLOCKS for command in block.commands]
 OTHERS = (
     "make ",
+    "pip install ",
     "python -c ",
     ".venv/bin/python -m pytest ",
     "transformers serve ",
@@ -54,8 +55,8 @@ def parse(words: list[str]) -> None:
 @pytest.mark.parametrize(("block", "command"), SHOWN, ids=lambda x: x.place if isinstance(x, Block) else "")
 def test_it_is_a_command(block: Block, command: str) -> None:
     words = words_of(command)
-    if words and block.page.name == "CONTRIBUTING.md":
-        pytest.skip("it names what its recipes add, and is run with them by test_contributing.py")
+    if words and block.page.name in ("CONTRIBUTING.md", "extend.md"):
+        pytest.skip("it names what its recipes add, and is run with them by test_contributing.py or test_run.py")
     if words:
         parse(words)
     else:
@@ -83,7 +84,7 @@ def out_of(words: list[str]) -> str:
         return words[words.index("--out") + 1]
     if words[:2] == ["study", "checkpoints"]:
         return f"{words[words.index('--run') + 1]}-checkpoints"
-    studies = {study.name: study.config for study in STUDIES}
+    studies = {study.name: study.config for study in STUDIES.values()}
     usual = (
         {f.name: f.default for f in fields(studies[words[1]])} if words[0] == "study" and words[1] in studies else {}
     )
@@ -117,7 +118,7 @@ def test_what_a_command_reads_was_made_before(page: Path) -> None:
 
 
 def test_documents_have_only_languages_we_check() -> None:
-    assert {block.language for block in BLOCKS} <= {"", "python", "json", "text"}
+    assert {block.language for block in BLOCKS} <= {"", "python", "json", "text", "math", "toml"}
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "json"], ids=lambda b: b.place)

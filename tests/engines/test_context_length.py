@@ -1,6 +1,8 @@
 import json
+import sys
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -49,7 +51,8 @@ def test_vllm_in_this_process(arguments: str, found: int | None, tmp_path: Path)
     assert held(config(tmp_path, "vllm", vllm_args=arguments)) == found
 
 
-def test_vllms_limit_counts_where_it_is_less(tmp_path: Path, checkpoint: Path) -> None:
+def test_vllms_limit_counts_where_it_is_less(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", ModuleType("vllm"))  # it is there, and not asked
     asked = config(
         tmp_path, "vllm", model=str(checkpoint), vllm_args='{"max_model_len": 20}',
         decoding=DecodingChoice(max_tokens=16),

@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from reachlab.code_hash import hash_of_modules
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
 from reachlab.imports.importing import import_samples
@@ -180,6 +182,28 @@ def test_a_task_whose_questions_are_told_apart_by_their_pictures(tmp_path: Path)
         import_samples(ImportConfig(file=(file,), task=task, text="response", out=str(tmp_path / "b"), workers=1))
 
 
+@pytest.mark.usefixtures("nothing_registered")
+def test_the_code_of_a_task_of_ones_own_is_part_of_the_run(tmp_path: Path) -> None:
+    plugin = tmp_path / "own_chain.py"
+    text = "from reachlab.tasks.chain import Chain\n\nclass Mine(Chain):\n    'Mine.'\n"
+    plugin.write_text(text)
+    (problem,) = load_task(f"{plugin}:Mine,length=2").problems("test", 1)
+    file = write(tmp_path / "x.jsonl", {"prompt": problem.prompt, "completion": "no"})
+    config = ImportConfig(file=(file,), out=str(tmp_path / "run"), task=f"{plugin}:Mine,length=2", problems=1)
+    import_samples(config)
+    import_samples(config)
+    document = RunFolder(tmp_path / "run").read_json("run.json")
+    assert document["config"]["plugins"] == {"task": hash_of_modules(["reachlab_plugin_own_chain"])}
+    assert document["facts"]["plugins"] == {"task": {"file": str(plugin)}}
+    plugin.write_text(f"{text}    X = 1\n")
+    del sys.modules["reachlab_plugin_own_chain"]
+    with pytest.raises(ReachlabError, match=r"plugins\.task was"):
+        import_samples(config)
+    ours = ImportConfig(file=(file,), out=str(tmp_path / "ours"), task="chain,length=2", problems=1)
+    import_samples(ours)
+    assert "plugins" not in RunFolder(tmp_path / "ours").read_json("run.json")["config"]
+
+
 def test_any_task_judges(tmp_path: Path) -> None:
     import random
 
@@ -229,7 +253,7 @@ GOOD = {**ROW, "text": "4"}
         ([{**GOOD, "ok": True}, GOOD], {"label": "ok"}, r"x\.jsonl:2: no field 'ok'"),
         ([{**GOOD, "ok": "perhaps"}], {"label": "ok"}, r"x\.jsonl: row 1: field 'ok': right or wrong wanted"),
         ([{**GOOD, "ok": True}], {"verdicts": "file"}, "--verdicts file, and no labels are found"),
-        ([GOOD, GOOD], {"format": "nope"}, "--format nope: there are reachlab, "),
+        ([GOOD, GOOD], {"format": "nope"}, "--format: there is no format 'nope'; choose one of reachlab, "),
         ([{**GOOD, "text": ["4", "5"], "is_correct": [True]}], {}, "1 labels for 2 answers"),
         (
             [{"a": {"s": "1"}, "b": {"s": "2"}, **ROW}, {"a": {"s": "1"}, **ROW}],

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.measures.small_runs import drawn, stored
-from tests.report.conftest import measure
+from tests.reporting.conftest import measure
 
 from reachlab.boundary.answer_entropy import answer_entropy
 from reachlab.boundary.voting import Ballots
@@ -12,11 +12,11 @@ from reachlab.measures.answer_variety import entropy_difference
 from reachlab.measures.answers import Answers, read_answers
 from reachlab.measures.measured_run import Intervals, MeasuredRun
 from reachlab.measures.results import measure_run
-from reachlab.report.entries import measure_entries, read_entries
-from reachlab.report.figures.of_measures import sections
-from reachlab.report.figures.section import Section
-from reachlab.report.page import write_report
-from reachlab.report.run_table import print_measures
+from reachlab.reporting.entries import measure_entries, read_entries
+from reachlab.reporting.figures.of_measures import sections
+from reachlab.reporting.figures.section import Section
+from reachlab.reporting.page import write_report
+from reachlab.reporting.run_table import print_measures
 from reachlab.runs import RunFolder
 from reachlab.types import Sample, Verdict
 

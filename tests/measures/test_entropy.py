@@ -14,6 +14,7 @@ from tests.conftest import Command
 from tests.tiny import TASK, loud, tiny_config
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from reachlab.code_hash import hash_of_modules
 from reachlab.engines.config import Decoding
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
@@ -47,6 +48,18 @@ def settings(checkpoint: Path) -> EntropyConfig:
 def reading(temperature: float, nats: float) -> Entropy:
     """Three problems of two tokens each with the same entropy."""
     return Entropy(temperature, np.full(3, 2 * nats), np.full(3, 2))
+
+
+@pytest.mark.usefixtures("nothing_registered")
+def test_the_code_of_a_task_of_ones_own_is_part_of_it(settings: EntropyConfig, tmp_path: Path) -> None:
+    (tmp_path / "own_chain.py").write_text(
+        "from reachlab.tasks.chain import Chain\n\nclass Mine(Chain):\n    'Mine.'\n"
+    )
+    mine = f"{tmp_path / 'own_chain.py'}:Mine"
+    problems = load_task(mine).problems("test", 1)
+    found = {task: module._identity(replace(settings, task=task), "test", problems, {}) for task in (TASK, mine)}
+    assert "plugins" not in found[TASK]
+    assert found[mine]["plugins"] == {"task": hash_of_modules(["reachlab_plugin_own_chain"])}
 
 
 # -- the measurement ----------------------------------------------------------------------------------------------

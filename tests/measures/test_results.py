@@ -10,6 +10,7 @@ from rich.console import Console
 from tests.conftest import Command
 from tests.measures.small_runs import drawn, stored
 
+import reachlab as rl
 from reachlab.boundary.bestof import best_of_k
 from reachlab.boundary.curve import Curve
 from reachlab.boundary.passk import pass_at_k
@@ -21,7 +22,7 @@ from reachlab.measures.measure import Result, result_of
 from reachlab.measures.measured_run import Intervals, MeasuredRun
 from reachlab.measures.results import RunResults, measure_run
 from reachlab.measures.table import Table
-from reachlab.report.run_table import print_measures
+from reachlab.reporting.run_table import print_measures
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 from reachlab.types import Problem, Sample, StepCheck, Verdict
@@ -239,3 +240,13 @@ def test_a_table_of_ones_own_stands_below_and_in_json(tmp_path: Path) -> None:
     print_measures(replace(measure_run(run), of={"all_right": result}), 0.95, console)
     assert isinstance(console.file, io.StringIO)
     assert "Mine" in console.file.getvalue()
+
+
+def test_a_measure_that_is_not_ours_and_raises_is_missing(tmp_path: Path, nothing_registered: None) -> None:
+    @rl.register.measure("mine", title="Mine", caption="Raises.", source="ours")
+    def mine(run: MeasuredRun) -> Curve:
+        raise KeyError("x")
+
+    found = read(stored(tmp_path / "run", two_problems()))
+    assert "mine" not in found.of
+    assert found.notes["mine"].endswith("test_results.py raises KeyError: 'x'")

@@ -27,7 +27,8 @@ from reachlab.measures.config import ScoreConfig
 from reachlab.measures.scorer import Scorer
 from reachlab.measures.scoring import ScoredRun, judge_name, score
 from reachlab.models.build import build_model
-from reachlab.models.checkpoint import hash_model, load_model, save_model
+from reachlab.models.checkpoint import load_model, save_model
+from reachlab.models.checkpoint_files import hash_model
 from reachlab.models.pack import Pack
 from reachlab.models.tokenizer import encode, encode_answers, encode_prompts
 from reachlab.runs import RunFolder

@@ -11,15 +11,8 @@ from tests.tiny import names
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import (
-    find_checkpoint,
-    hash_model,
-    load_model,
-    load_tokenizer,
-    restore_folder,
-    save_folder,
-    save_model,
-)
+from reachlab.models.checkpoint import load_model, load_tokenizer, restore_folder, save_folder, save_model
+from reachlab.models.checkpoint_files import find_checkpoint, hash_model
 from reachlab.models.tokenizer import encode_prompts
 from reachlab.training.text import Document, document_batches
 from reachlab.types import Chat

@@ -10,7 +10,8 @@ from tests.tiny import tiny_model, tiny_tokenizer
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import find_checkpoint, load_model, save_model
+from reachlab.models.checkpoint import load_model, save_model
+from reachlab.models.checkpoint_files import find_checkpoint
 from reachlab.models.merging import merge_adapter
 
 

@@ -11,7 +11,7 @@ from tests.tiny import TASK, reachlab, rows_of
 from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
 from reachlab.measures.scoring import judge_name
-from reachlab.models.checkpoint import hash_model
+from reachlab.models.checkpoint_files import hash_model
 from reachlab.models.pinning import locate
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig

@@ -14,7 +14,8 @@ from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImagePr
 from reachlab.engines.config import Decoding
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import hash_model, load_model, load_tokenizer, save_model
+from reachlab.models.checkpoint import load_model, load_tokenizer, save_model
+from reachlab.models.checkpoint_files import hash_model
 from reachlab.models.config import ModelConfig
 from reachlab.models.pack_building import PackBudget, padded
 from reachlab.models.packing import Packer

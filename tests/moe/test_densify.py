@@ -29,9 +29,15 @@ def test_it_is_found_again_and_goes_away() -> None:
 def test_twice_is_refused_even_from_inside() -> None:
     model = TINY["olmoe"].build()
     densify(model)
-    with pytest.raises(ReachlabError, match=re.escape("densified already: call undensify(model) first")):
+    with pytest.raises(ReachlabError, match=re.escape("densified already: call reachlab.moe.undensify(model) first")):
         densify(model)
     assert len(densified(model).layers) == 2  # type: ignore[union-attr]
+
+
+def test_it_wants_a_model() -> None:
+    folder: Any = "runs/mixture"
+    with pytest.raises(ReachlabError, match=r"densify takes a loaded model, .* and this is a str"):
+        densify(folder)
 
 
 def test_undensify_wants_a_densified_model() -> None:

@@ -86,5 +86,9 @@ def test_what_is_no_run_of_samples_is_named(tmp_path: Path) -> None:
         read_compared([str(tmp_path / "many")])
     with pytest.raises(ReachlabError, match="a table and no run; put it behind --matrix"):
         read_compared([str(tmp_path / "right.npz")])
+    (tmp_path / "trained" / "model").mkdir(parents=True)
+    (tmp_path / "trained" / "model" / "config.json").write_text("{}")
+    with pytest.raises(ReachlabError, match=r"trained: a model and no run of samples; draw some: reachlab sample"):
+        read_compared([str(tmp_path / "trained")])
     with pytest.raises(ReachlabError, match=r"not a run of samples \(no problems.jsonl\)"):
         read_compared([str(tmp_path / "nothing")])

@@ -183,7 +183,7 @@ def test_refuses() -> None:
 @pytest.fixture
 def config(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RLConfig:
     """PODS 8 → 4 on a task that a tiny model gets right now and then."""
-    monkeypatch.setitem(FAMILIES, "letters", ("tests.training.letters:Letters", "begin with an odd digit"))
+    monkeypatch.setitem(FAMILIES.places, "letters", "tests.training.letters:Letters")
     return RLConfig(
         model=str(checkpoint),
         task="letters",

@@ -20,7 +20,8 @@ from reachlab.engines.concurrent import ConcurrentEngine
 from reachlab.engines.config import Decoding, DecodingChoice
 from reachlab.engines.engine import EngineAnswer
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import hash_model, save_model
+from reachlab.models.checkpoint import save_model
+from reachlab.models.checkpoint_files import hash_model
 from reachlab.runs import RunFolder
 from reachlab.sampling import work
 from reachlab.sampling.config import SampleConfig, VerifyConfig
@@ -94,7 +95,7 @@ def test_a_finished_run_draws_nothing(settings: dict[str, Any]) -> None:
 def test_verdicts_to_look_at_are_said(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
-    monkeypatch.setitem(FAMILIES, "said", ("tests.training.letters:Said", "final answers that say nothing"))
+    monkeypatch.setitem(FAMILIES.places, "said", "tests.training.letters:Said")
     result = sample(SampleConfig(**{**settings, "task": "said", "decoding": Decoding(max_tokens=2)}))
     rows = rows_of(settings["out"])
     cut_right = [r for r in rows if r["finish"] == "length" and r["verdict"] == "correct"]

@@ -12,7 +12,7 @@ from tests.store.test_samples import PROBLEMS, sample
 from tests.tiny import in_a_fork
 
 from reachlab.errors import ReachlabError
-from reachlab.report.excerpts import read_excerpts
+from reachlab.reporting.excerpts import read_excerpts
 from reachlab.runs import RunFolder
 from reachlab.store.parts import opened, read_schema, write_parquet
 from reachlab.store.samples import SampleStore

@@ -1,5 +1,6 @@
 import json
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from reachlab.errors import ReachlabError
 from reachlab.tasks.base import Task
-from reachlab.tasks.registry import FAMILIES, bare_task, load_task, parse_spec
+from reachlab.tasks.registry import FAMILIES, bare_task, judging_task, load_task, parse_spec
 from reachlab.types import Problem
 
 
@@ -109,3 +110,24 @@ def test_gold_is_in_the_form_of_a_final_answer(spec: str) -> None:
         solution = task.solve(problem, Random(0))
         assert solution is not None
         assert task.final_answer(problem, solution) == task.gold(problem)
+
+
+def test_a_task_that_only_judges_keeps_what_decides_verdicts() -> None:
+    for spec in (
+        "code,tolerance=0.5,seconds=60,UNSANDBOXED=true",
+        "humaneval,tolerance=0.5,seconds=60,UNSANDBOXED=true",
+    ):
+        judge: Any = judging_task(spec).task  # type: ignore[attr-defined]
+        assert (judge.tolerance, judge.test_s, judge.walls, judge.all_problems) == (0.5, 60, False, [])
+    marked: Any = judging_task("gsm8k,reasoning_end=</end>").task  # type: ignore[attr-defined]
+    assert marked.marks[-1] == ("", "</end>")
+    released: Any = judging_task("livecodebench,release=v5,UNSANDBOXED=true").task  # type: ignore[attr-defined]
+    assert released.all_problems == []
+    for spec, message in (
+        ("math,nonsense=3", "no setting 'nonsense'"),
+        ("gsm8k,nonsense=3", "no setting 'nonsense'"),
+        ("livecodebench,release=v99", "no release 'v99'"),
+        ("gsm8k,release=v1", "it has no releases"),
+    ):
+        with pytest.raises(ReachlabError, match=message):
+            judging_task(spec)

@@ -9,7 +9,8 @@ from tests.tiny import names
 from tests.training.runs import run_of
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import hash_model, load_model
+from reachlab.models.checkpoint import load_model
+from reachlab.models.checkpoint_files import hash_model
 from reachlab.runs import SITTING, RunFolder, sittings
 from reachlab.training.beginning import Claim
 from reachlab.training.config import LoopConfig, OptimizerConfig

@@ -192,5 +192,5 @@ def test_nothing_to_adapt_is_refused() -> None:
 
 def test_a_missing_package_is_named(qwen3: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(ReachlabError, match="--lora-rank needs peft: pip install"):
+    with pytest.raises(ReachlabError, match=r"--lora-rank needs peft, which is in reachlab\[lora\]"):
         add_lora(deepcopy(qwen3), RANK, ALPHA)

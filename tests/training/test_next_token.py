@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import hash_model, load_model
+from reachlab.models.checkpoint import load_model
+from reachlab.models.checkpoint_files import hash_model
 from reachlab.moe import densified, undensify
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig

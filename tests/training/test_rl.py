@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from tests.tiny import TASK, kill_again_and_again, same_run, timeless, touches
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from reachlab.choices import OneOf
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
 from reachlab.measures.contradictions import count_contradictions
@@ -34,8 +35,8 @@ LOOP = LoopConfig(steps=3, save_every=2, seed=0, device="cpu", threads=1)
 @pytest.fixture(autouse=True)
 def letters(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tasks `letters` and `said`."""
-    monkeypatch.setitem(FAMILIES, "letters", ("tests.training.letters:Letters", "begin with an odd digit"))
-    monkeypatch.setitem(FAMILIES, "said", ("tests.training.letters:Said", "the same, with final answers"))
+    monkeypatch.setitem(FAMILIES.places, "letters", "tests.training.letters:Letters")
+    monkeypatch.setitem(FAMILIES.places, "said", "tests.training.letters:Said")
 
 
 @pytest.fixture
@@ -408,8 +409,8 @@ def test_partial_credit_is_counted_and_not_blown_up(settings: dict[str, Any]) ->
 def test_of_a_reward_of_ones_own_only_its_owner_knows_what_is_full() -> None:
     common = {"model": "m", "task": "t", "out": "o"}
     assert rl_config(**common).full_credit == 1
-    assert rl_config(**common, reward="my:reward").full_credit == 0
-    assert rl_config(**common, reward="my:reward", full_credit=10.0).full_credit == 10
+    assert rl_config(**common, reward="json:dumps").full_credit == 0
+    assert rl_config(**common, reward="json:dumps", full_credit=10.0).full_credit == 10
 
 
 def test_an_overlong_answer_costs(settings: dict[str, Any]) -> None:
@@ -421,6 +422,11 @@ def test_an_overlong_answer_costs(settings: dict[str, Any]) -> None:
 
 REWARDS = """
 import time
+
+def some(problem, answer):
+    if len(answer) > 1:
+        raise KeyError("too long")
+    return 0.5
 
 def digits(problem, answer):
     return sum(c.isdigit() for c in answer) - 1.5
@@ -464,15 +470,29 @@ def test_a_users_own_reward(settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("broken", "not one of 32 rollouts could be scored; the last: KeyError: 'no such thing'"),
+        ("broken", "not one of 32 rollouts could be scored; the last: no reward my_rewards:broken: KeyError: 'no such"),
         ("huge", "my_rewards:huge: the reward of .* is -1e\\+20; return a number between -1e\\+12 and 1e\\+12"),
-        ("undefined", "my_rewards:undefined: the reward of .* for problem '\\d+' is nan"),
+        ("undefined", "not one of 32 rollouts could be scored; the last: the reward my_rewards:undefined says NaN"),
     ],
 )
 def test_a_reward_that_is_none_stops_with_a_state(settings: dict[str, Any], name: str, says: str) -> None:
     with pytest.raises(ReachlabError, match=says):
         train(settings, "rl", reward=f"my_rewards:{name}")
     assert (Path(settings["out"]) / "state" / "trainer.pt").is_file()
+
+
+@pytest.mark.usefixtures("rewards")
+def test_an_answer_without_a_reward_keeps_its_verdict(settings: dict[str, Any], tmp_path: Path) -> None:
+    """What is right is the task's to say, whether there is a reward or not."""
+    loop = replace(LOOP, steps=1)
+    plain, some = (
+        metrics(train(settings, name, reward=reward, loop=loop, prompts=8))[0]
+        for name, reward in (("plain", ""), ("some", "my_rewards:some"))
+    )
+    assert plain["accuracy"] == some["accuracy"]
+    assert 0 < some["unscored"] < 1
+    assert plain["unscored"] == 0
+    assert some["reward"] == 0.5
 
 
 @pytest.mark.slow
@@ -504,13 +524,37 @@ def test_another_reward_under_the_same_name_is_another_run(settings: dict[str, A
         train(settings, "rl", **common)
 
 
+@pytest.mark.usefixtures("rewards", "nothing_registered")
+def test_a_reward_of_a_file_is_known_by_its_code(settings: dict[str, Any], tmp_path: Path) -> None:
+    common = {"reward": "my_rewards.py:digits", "loop": replace(LOOP, steps=1)}
+    train(settings, "rl", **common)
+    document = json.loads((Path(settings["out"]).with_name("rl") / "run.json").read_text())
+    assert set(document["config"]["plugins"]) == {"reward"}
+    assert "reward_source" not in document["config"]
+    (tmp_path / "my_rewards.py").write_text(REWARDS + "# changed")
+    train(settings, "rl", **common)  # a comment
+    (tmp_path / "my_rewards.py").write_text(REWARDS + "\nX = 1\n")
+    sys.modules.pop("reachlab_plugin_my_rewards")
+    with pytest.raises(ReachlabError, match=r"plugins\.reward was"):
+        train(settings, "rl", **common)
+
+
+def test_what_is_drawn_without_kernels_trains_another_run(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(settings, "rl", loop=replace(LOOP, steps=1))
+    monkeypatch.setattr("reachlab.training.rl.lacking", lambda _: "numba is not installed")
+    with pytest.raises(ReachlabError, match='kernels was null, now "of torch alone'):
+        train(settings, "rl", loop=replace(LOOP, steps=1))
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
         ("nothing", "must be MODULE:FUNCTION"),
         ("no_such_module:f", "reward 'no_such_module:f' cannot be imported: ModuleNotFoundError"),
         ("json:nothing", "cannot be imported: AttributeError"),
-        ("json:__name__", "is not a function"),
+        ("json:__name__", "a function is wanted"),
     ],
 )
 def test_a_reward_that_is_not_there(settings: dict[str, Any], name: str, says: str) -> None:
@@ -666,7 +710,9 @@ def test_settings_that_cannot_be(settings: dict[str, Any], change: dict[str, Any
 
 
 def test_the_command_line_names_every_algorithm() -> None:
-    assert get_args(get_type_hints(ObjectiveConfig)["algorithm"]) == tuple(ALGORITHMS)
+    notes = get_args(get_type_hints(ObjectiveConfig, include_extras=True)["algorithm"])
+    (named,) = (note for note in notes if isinstance(note, OneOf))
+    assert named.names() == tuple(ALGORITHMS)
 
 
 def test_what_is_not_said_is_the_algorithms_own() -> None:

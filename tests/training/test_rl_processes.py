@@ -119,4 +119,4 @@ def test_an_error_of_one_process_ends_both(words: list[str], tmp_path: Path) -> 
     (tmp_path / "my_rewards.py").write_text("def digits(problem, answer):\n    return float('nan')\n")
     done = launch(tmp_path, ["--multi_gpu"], words, "two")
     assert done.returncode != 0
-    assert "is nan; return a number" in done.stderr
+    assert "error: not one of 40 rollouts" in " ".join(done.stderr.split())

@@ -64,7 +64,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
 
 @pytest.fixture(autouse=True)
 def letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(FAMILIES, "letters", ("tests.training.letters:Letters", "begin with an odd digit"))
+    monkeypatch.setitem(FAMILIES.places, "letters", "tests.training.letters:Letters")
 
 
 def config(model: Path, out: Path, method: str, **changes: Any) -> RLConfig:

@@ -143,13 +143,17 @@ class Band:
 
     def _ends(self, z: float, level: float) -> tuple[Floats, Floats]:
         """The ends of a difference at the normal z's tail: within ±1, and no nearer to 0 than what may differ unseen
-        where few problems do."""
+        where few problems do. Where all problems came out the same, they are as far off as others' may be unseen."""
         half_K = self._half(np.full(len(self._mean_K), z))
         low_K, high_K = np.maximum(self._mean_K - half_K, -1), np.minimum(self._mean_K + half_K, 1)
         if self._drawn is not None:
             for at in np.flatnonzero(self._differing_K < FEW):
                 unknown = unseen(self._drawn, level, int(self._differing_K[at]))
                 low_K[at], high_K[at] = min(low_K[at], -unknown), max(high_K[at], unknown)
+            alike_K = (half_K <= TINY) & (self._differing_K >= FEW)
+            unknown_K = np.where(alike_K, unseen(self._drawn, level), 0.0)
+            low_K -= unknown_K * (low_K + 1)
+            high_K += unknown_K * (1 - high_K)
         return low_K, high_K
 
 

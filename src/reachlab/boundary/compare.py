@@ -13,7 +13,7 @@ import numpy as np
 
 from reachlab.boundary import gap
 from reachlab.boundary.cluster_mean import Clusters
-from reachlab.boundary.comparison import Comparison, Model
+from reachlab.boundary.comparison import Findings, Model
 from reachlab.boundary.curve import Curve
 from reachlab.boundary.family import Family
 from reachlab.boundary.histogram import accuracy_histogram
@@ -87,7 +87,7 @@ class CompareSettings:
             )
 
 
-def compare(models: Sequence[Outcomes | Recipe], **settings: Any) -> Comparison:
+def compare(models: Sequence[Outcomes | Recipe], **settings: Any) -> Findings:
     """Compare models with a base among them.
 
     Args:
@@ -112,7 +112,7 @@ def compare(models: Sequence[Outcomes | Recipe], **settings: Any) -> Comparison:
         (i, j) for j in range(len(kept)) for i in range(j + 1, len(kept)) if how.pairs == "all" and base not in (i, j)
     ]
     curves, found = family.compare([*against_base, *others], how.gap_k, how.same_within)
-    return Comparison(
+    return Findings(
         base=recipes[base].name,
         problem_ids=problem_ids,
         clusters=None if how.clusters is None else of_problems.count,

@@ -53,7 +53,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Comparison:
+class Findings:
     """Everything that the samples say.
 
     ``pairs`` holds the models other than the base, in their order, each against it; ``others`` all further pairs, where

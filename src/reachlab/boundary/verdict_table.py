@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reachlab.boundary.compare import compare
-from reachlab.boundary.comparison import Comparison
+from reachlab.boundary.comparison import Findings
 from reachlab.boundary.outcomes import Ints, Outcomes
 from reachlab.errors import ReachlabError
 
@@ -96,7 +96,7 @@ def compare_matrices(
     *,
     problem_ids: Sequence[Any] | Mapping[str, Sequence[Any]] | None = None,
     **options: Any,
-) -> Comparison:
+) -> Findings:
     """Compare models by their tables; the first is the base.
 
     Args:
@@ -125,11 +125,11 @@ def compare_matrices(
     tables = []
     for name, table in right.items():
         ids = ids_of(name)
-        tables.append(count_table(str(name), table, _index(table) if ids is None else ids))
+        tables.append(count_table(str(name), table, index_of(table) if ids is None else ids))
     return compare(paired(tables), **options)
 
 
-def _index(table: Any) -> list[Any] | None:
+def index_of(table: Any) -> list[Any] | None:
     """The ids that a pandas frame's index is; None where it only counts rows, or there is none."""
     index = getattr(table, "index", None)
     if index is None or not hasattr(table, "columns"):

@@ -93,9 +93,9 @@ HEADINGS: dict[str, dict[str, str]] = {
         "memory": "Reach or memory",
         "matrix": "Tables in place of runs (reachlab compare)",
     },
-    "MeasuresCommand": dict.fromkeys(("level", "resamples", "seed"), INTERVALS),
-    "PerplexityCommand": dict.fromkeys(("level", "resamples", "seed"), INTERVALS),
-    "PowerCommand": {"level": "The verdict", "power": "The verdict", "match": "How problems are paired"},
+    "MeasuresConfig": dict.fromkeys(("level", "resamples", "seed"), INTERVALS),
+    "PerplexityConfig": dict.fromkeys(("level", "resamples", "seed"), INTERVALS),
+    "PowerConfig": {"level": "The verdict", "power": "The verdict", "match": "How problems are paired"},
     "RLConfig": {
         **dict.fromkeys(("updates", "epochs", "pass_tokens", "guard"), LEARNING),
         "verify_timeout": VERDICTS,
@@ -142,5 +142,9 @@ FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Compare", ("compare", "report", "serve", "power")),
     ("Measure", ("measures", "chance", "entropy", "score", "perplexity", "moe")),
     ("All of it in one command", ("study",)),
+    ("This installation", ("doctor",)),
 )
 """The commands, as `reachlab --help` groups them."""
+
+MOE = "Mixtures of experts: what their routers do.\n\nExample: reachlab moe families"
+"""What `reachlab moe` says of itself, which is several commands."""

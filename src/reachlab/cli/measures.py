@@ -2,32 +2,19 @@
 
 from dataclasses import dataclass
 
-import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
 from reachlab.cli.output import print_json, print_meaning, print_table, remark
-from reachlab.errors import ReachlabError
-from reachlab.limits import RESAMPLING, check_numbers
-from reachlab.measures.config import ChanceConfig
+from reachlab.measures.config import ChanceConfig, MeasuresConfig, PerplexityConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerplexityCommand:
     """Perplexity of every run's answers under every model that has scored them."""
 
-    runs: tyro.conf.Positional[tuple[str, ...]]
-    """Run folders that `reachlab score` has been at; each is a writer."""
-    resamples: int = 10_000
-    """Bootstrap resamples of the problems."""
-    level: float = 0.95
-    """Level of the intervals."""
-    seed: int = 0
-    """Of the bootstrap."""
+    perplexity: Flat[PerplexityConfig]
     json: bool = False
     """Print everything as JSON."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self, counts=("resamples",), most=RESAMPLING)
 
 
 def perplexity(config: Flat[PerplexityCommand]) -> None:
@@ -36,22 +23,16 @@ def perplexity(config: Flat[PerplexityCommand]) -> None:
 
     Example: reachlab perplexity runs/demo/samples/base runs/demo/samples/grpo
     """
-    from reachlab.measures.surprise import NOTE_OTHER_TOKENS, READING, perplexity_rows, read_perplexities
-    from reachlab.pairing.matching import remarks_on
-    from reachlab.runs import RunFolder
-    from reachlab.store.samples import SampleStore
+    from reachlab.comparing.perplexities import compare_perplexities
+    from reachlab.measures.surprise import NOTE_OTHER_TOKENS, READING, perplexity_rows
 
-    if not config.runs:
-        raise ReachlabError("name at least one run folder")
-    stores = [SampleStore(RunFolder(run)) for run in config.runs]
-    matrix = read_perplexities(stores, resamples=config.resamples, level=config.level, seed=config.seed)
-    for said in remarks_on(stores, matrix.writers):
-        remark(said)
+    matrix = compare_perplexities(config.perplexity, remark)
     if config.json:
         print_json(matrix.to_dict())
         return
+    level = f"{100 * config.perplexity.level:g}%"
     for title, correct in (("all answers", False), ("right answers", True)):
-        print(f"perplexity of {title}: over all tokens ({100 * config.level:g}% interval) [of the median answer]")
+        print(f"perplexity of {title}: over all tokens ({level} interval) [of the median answer]")
         print_table(perplexity_rows(matrix, correct))
         print()
     print(READING)
@@ -92,21 +73,9 @@ def chance(config: Flat[ChanceCommand]) -> None:
 class MeasuresCommand:
     """What samples say beyond pass@k."""
 
-    runs: tyro.conf.Positional[tuple[str, ...]]
-    """Run folders."""
-    resamples: int = 10_000
-    """Bootstrap resamples of the problems."""
-    level: float = 0.95
-    """Level of the intervals."""
-    k: tuple[int, ...] = ()
-    """Values of k; default powers of two and the largest."""
-    seed: int = 0
-    """Of the bootstrap, and of the subsets drawn for votes."""
+    measures: Flat[MeasuresConfig]
     json: bool = False
     """Print JSON."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self, counts=("resamples", "k"), most=RESAMPLING)
 
 
 def measures(config: Flat[MeasuresCommand]) -> None:
@@ -115,22 +84,12 @@ def measures(config: Flat[MeasuresCommand]) -> None:
 
     Example: reachlab measures runs/demo/samples/base runs/demo/samples/distilled
     """
-    from reachlab.measures.measured_run import Intervals, MeasuredRun
-    from reachlab.measures.results import measure_run
-    from reachlab.report.run_table import print_measures
-    from reachlab.runs import RunFolder
-    from reachlab.store.samples import SampleStore
+    from reachlab.measures.results import measure_folders
+    from reachlab.reporting.run_table import print_measures
 
-    if not config.runs:
-        raise ReachlabError("name at least one run folder")
-    if bad := [k for k in config.k if k < 1]:
-        raise ReachlabError(f"k={bad[0]} must be 1 or more")
-    intervals = Intervals(config.resamples, config.level, config.seed)
-    results = [
-        measure_run(MeasuredRun(SampleStore(RunFolder(run)), intervals, config.k or None)) for run in config.runs
-    ]
+    results = measure_folders(config.measures)
     if config.json:
         print_json([run.to_dict() for run in results])
         return
     for run in results:
-        print_measures(run, config.level)
+        print_measures(run, config.measures.level)

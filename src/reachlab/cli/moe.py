@@ -8,12 +8,9 @@ import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
 from reachlab.cli.output import print_json, print_table
-from reachlab.studies.config import (
-    InspectConfig,
-)
+from reachlab.studies.config import InspectConfig
 
 moe = tyro.extras.SubcommandApp()
-HELP = "Mixtures of experts: what their routers do.\n\nExample: reachlab moe families"
 
 
 @moe.command(name="inspect")

@@ -10,6 +10,7 @@ from tyro.conf import OmitArgPrefixes as Flat
 from reachlab.cli.output import plain, print_json, print_meaning, print_table, remark
 from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
+from reachlab.extras import need
 from reachlab.imports.config import ImportConfig
 from reachlab.limits import check_numbers
 from reachlab.measures.config import EntropyConfig, ScoreConfig
@@ -54,6 +55,7 @@ def tasks(config: Flat[TasksConfig]) -> None:
 
     asked = (config.task, config.split, config.problems, config.seed, config.pictures, config.ask)
     if config.task and config.model:
+        need("transformers", what="`reachlab tasks --model`")
         from reachlab.prompting.rendered import show_prompts
 
         shown = show_prompts(*asked, config.model)

@@ -1,36 +1,16 @@
 """The command that shows runs in a browser while they go on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.comparing import CompareConfig, compare_models, read_completions
 from reachlab.cli.output import remark
+from reachlab.comparing.config import ServeConfig
 from reachlab.errors import ReachlabError
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServeCommand:
-    """Show runs in a browser."""
-
-    compare: Flat[CompareConfig]
-    port: int = 8765
-    """Where it listens; 0 takes a port that is free."""
-    host: str = "127.0.0.1"
-    """Who reaches it: by default this machine alone. With any other address whoever knows the printed one with its
-    token, unencrypted; from another machine, `ssh -L 8765:localhost:8765 HOST` is safer."""
-    open: bool = False
-    """Open a browser."""
-    title: str = ""
-    """The page's heading; default the models and the task, as of `report`."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.port < 65_536:
-            raise ReachlabError(f"port={self.port} must be 0 to 65535")
-
-
-def serve(config: Flat[ServeCommand]) -> None:
+def serve(config: Flat[ServeConfig]) -> None:
     """Show the page of `reachlab report` with every sample in the runs, and follow runs that go on.
 
     Takes what `report` takes, and training runs, whose curves grow while it is open. A run that is still being drawn is
@@ -40,9 +20,10 @@ def serve(config: Flat[ServeCommand]) -> None:
 
     Example: reachlab serve base=runs/demo/samples/base rl=runs/demo/samples/grpo runs/demo/grpo --port 0
     """
-    from reachlab.serve.hosts import is_loopback
-    from reachlab.serve.serving import serve
-    from reachlab.serve.still import StillFolder
+    from reachlab.comparing.models import compare_models, read_completions
+    from reachlab.serving.hosts import is_loopback
+    from reachlab.serving.serving import serve
+    from reachlab.serving.still import StillFolder
 
     if config.compare.matrix:
         raise ReachlabError("serve: a page shows samples, which tables do not hold; `reachlab compare --matrix` does")

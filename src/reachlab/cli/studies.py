@@ -1,18 +1,32 @@
 """The command that runs a whole study."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
-from reachlab.cli.help import help_of_group, help_of_study
+from reachlab.cli.help import help_of_group
 from reachlab.cli.output import remark
-from reachlab.studies import STUDIES
+from reachlab.cli.pages import help_of_study
+from reachlab.studies import OWN_STUDIES, STUDIES
 
 if TYPE_CHECKING:
     StudyConfig = Any
 else:
-    StudyConfig = Union[tuple(Annotated[study.config, tyro.conf.subcommand(study.name)] for study in STUDIES)]  # noqa: UP007
+    StudyConfig = Union[tuple(Annotated[study.config, tyro.conf.subcommand(study.name)] for study in OWN_STUDIES)]  # noqa: UP007
+
+
+_asked: list[str] = []
+"""The study that the command line names: two of them may take the same configuration."""
+
+
+def take_in_others(words: Sequence[str]) -> None:
+    """Have tyro know the studies that are not ours, before it reads the command line: what stands behind ``study``."""
+    _asked[:] = words[:1]
+    kinds = [Annotated[one.config, tyro.conf.subcommand(name)] for name, one in STUDIES.working()]
+    flat: Any = Flat
+    study.__annotations__["config"] = flat[Union[tuple(kinds)]]  # noqa: UP007
 
 
 def study(config: Flat[StudyConfig]) -> None:
@@ -20,7 +34,7 @@ def study(config: Flat[StudyConfig]) -> None:
 
     Example: reachlab study own --model runs/demo/base --task countdown --hours 0.3 --out runs/own
     """
-    chosen = next(study for study in STUDIES if study.config is type(config))
+    chosen = STUDIES[_asked[0]]
     written = chosen.run(config, remark)
     if chosen.says:
         print(chosen.says.format(written))
@@ -50,7 +64,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 def help_of(name: str) -> str:
     """What `reachlab study NAME --help` says; without a name, or with another one, which studies there are."""
-    chosen = next((one for one in STUDIES if one.name == name), None)
+    studies = dict(STUDIES.working())
+    chosen = studies.get(name)
     if chosen is None:
-        return help_of_group("study", study.__doc__ or "", {one.name: one.config.__doc__ or "" for one in STUDIES})
+        return help_of_group(
+            "study", study.__doc__ or "", {one: kind.config.__doc__ or "" for one, kind in studies.items()}
+        )
     return help_of_study(name, chosen.config, [f"reachlab {line}" for line in EXAMPLES.get(name, ())])

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-import tyro
 from tyro.conf import OmitArgPrefixes as Flat
 
 from reachlab.cli.output import print_meaning, remark
 from reachlab.errors import ReachlabError
+from reachlab.models.config import MergeConfig
 from reachlab.training.config import DistillConfig, PretrainConfig
 from reachlab.training.rl_config import RLConfig
 
@@ -71,18 +71,6 @@ def rl(config: Flat[RLCommand]) -> None:
 
     if train_rl(config.rl, remark):
         print(f"model in {config.rl.out}/model")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MergeConfig:
-    """An adapter, and where the merged checkpoint goes."""
-
-    adapter: tyro.conf.Positional[str]
-    """Folder of an adapter, as PEFT saves it."""
-    base: str = ""
-    """The model under it, a folder or ORG/NAME of the hub; nothing: the one that the adapter names."""
-    out: str
-    """Folder of the merged checkpoint, e.g. models/merged."""
 
 
 def merge(config: Flat[MergeConfig]) -> None:

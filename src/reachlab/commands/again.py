@@ -16,6 +16,7 @@ from reachlab.engines import ENGINES
 from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
+from reachlab.plugins import IDENTITY, words_for
 from reachlab.sampling.config import ReferenceConfig, SampleConfig
 from reachlab.store.adaptive import choose_looks
 from reachlab.tasks.asking import AskConfig
@@ -32,8 +33,9 @@ KINDS: dict[str, type] = {
 """What each kind of run is a configuration of."""
 OTHERS: dict[str, type] = {"import": ImportConfig, "reference": ReferenceConfig}
 """The same of those that no command makes again from what is kept."""
-HASHES = ("task_hash", "data_hash", "reward_source")
-"""What a run's identity holds beside its configuration: of the files that it read."""
+HASHES = ("task_hash", "data_hash", "reward_source", "kernels", IDENTITY)
+"""What a run's identity holds beside its configuration: of the files that it read, of how tokens were drawn, and of
+others' code."""
 UNTOLD = frozenset(
     ("out", "rehash", "tokens_of", "text.cache", "loop.save_every", "loop.keep_every", "loop.track")
     + tuple(f"ask.{field.name}" for field in fields(AskConfig))
@@ -82,7 +84,8 @@ def run_again(document: Mapping[str, Any], out: str, known: Known | None = None)
             notes.append(note)
         elif known.kept:
             config = replace(config, loop=replace(config.loop, keep_every=gcd(*known.kept)))
-        return Again(words=words_of(config), why=" ".join(filter(None, notes)), config=config)
+        words = (*words_of(config), *words_for(_part(document, "facts")))
+        return Again(words=words, why=" ".join(filter(None, notes)), config=config)
     except UnsayableError as error:
         return Again(why=str(error))
     except (ReachlabError, ValueError, TypeError, AttributeError, KeyError) as error:

@@ -1,18 +1,24 @@
 """Engines that answer: an engine a file, an entry here; its module is imported when asked for. No torch: the command
 line reads this."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from reachlab.choices import Choices, one_of
 from reachlab.engines.config import EngineChoice
 from reachlab.engines.engine import Engine
 from reachlab.engines.kind import EngineKind
-from reachlab.errors import ReachlabError
 
 KINDS = (
-    EngineKind(name="transformers", place="reachlab.engines.local:open_engine", embedded=True),
+    EngineKind(
+        name="transformers",
+        place="reachlab.engines.local:open_engine",
+        packages=("torch", "transformers"),
+        embedded=True,
+    ),
     EngineKind(
         name="vllm",
         place="reachlab.engines.vllm:open_engine",
+        packages=("vllm",),
         held="reachlab.engines.context_length:vllm_positions",
         vllm_args=True,
         requests=True,
@@ -22,19 +28,22 @@ KINDS = (
     EngineKind(
         name="openai",
         place="reachlab.engines.openai:open_engine",
+        packages=("openai",),
         held="reachlab.engines.context_length:servers_positions",
         served=True,
         requests=True,
     ),
 )
-ENGINES = {kind.name: kind for kind in KINDS}
+ENGINES: Choices[EngineKind] = Choices(
+    "engine", {kind.name: kind for kind in KINDS}, adopt="reachlab.engines.kind:adopted"
+)
 
 if TYPE_CHECKING:
     EngineName = str
     UnservedName = str
 else:
-    EngineName = Literal[tuple(ENGINES)]
-    UnservedName = Literal[tuple(name for name, kind in ENGINES.items() if not kind.served)]
+    EngineName = one_of(ENGINES)
+    UnservedName = one_of(ENGINES, where=lambda kind: not kind.served)
 
 
 def engine_kind(config: EngineChoice) -> EngineKind:
@@ -43,10 +52,8 @@ def engine_kind(config: EngineChoice) -> EngineKind:
     Raises:
         ReachlabError: an unknown engine; options that are for another one.
     """
-    if config.engine not in ENGINES:
-        raise ReachlabError(f"there is no engine {config.engine!r}; choose one of {', '.join(ENGINES)}")
     kind = ENGINES[config.engine]
-    kind.check(config, ENGINES.values())
+    kind.check(config, (kind for _, kind in ENGINES.working()))
     return kind
 
 

@@ -1,13 +1,14 @@
 """What is known of an engine before it is opened. No torch: the command line reads this."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from reachlab.choices import imported
 from reachlab.engines.config import EngineChoice
 from reachlab.engines.engine import Engine
 from reachlab.errors import ReachlabError
+from reachlab.extras import need
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +16,10 @@ class EngineKind:
     """An engine by name: where it is, and which options are for it. `checks.check_engine` asks one that is open."""
 
     name: str
-    place: str
-    """``module:open_engine``, imported when it is opened."""
+    place: str | Callable[[EngineChoice], Engine]
+    """``module:open_engine``, imported when it is opened; or what opens it."""
+    packages: tuple[str, ...] = ()
+    """What it is made of, of what a plain install goes without: asked for before a model is looked at."""
     served: bool = False
     """Whether servers answer (`--base-url`), and not this process. What it computes in is then their business, and
     `--model` may be a name."""
@@ -33,13 +36,23 @@ class EngineKind:
     """``module:function`` of an `EngineChoice`: how many tokens it holds, prompt and answer; None where nobody can
     say. Without it, what the checkpoint holds."""
 
+    def need(self) -> None:
+        """See that its packages are here.
+
+        Raises:
+            MissingPackageError: one is not.
+        """
+        need(*self.packages, what=f"--engine {self.name}")
+
     def open(self, config: EngineChoice) -> Engine:
         """Start it with the model.
 
         Raises:
             ReachlabError: a model it cannot use, a package that is not installed, a server that does not answer.
         """
-        return cast(Callable[[EngineChoice], Engine], imported(self.place))(config)
+        self.need()
+        place = self.place
+        return cast(Callable[[EngineChoice], Engine], imported(place) if isinstance(place, str) else place)(config)
 
     def holds(self, config: EngineChoice) -> int | None:
         """Tokens that it holds, or None where it says nothing."""
@@ -63,3 +76,16 @@ class EngineKind:
             raise ReachlabError(
                 f"--no-request-seeds and --no-logprobs are for --engine {those(lambda kind: kind.requests)}"
             )
+
+
+def adopted(name: str, found: Any) -> EngineKind:
+    """An engine as others give it, under the name that they give it: an `EngineKind`, or the function that opens one.
+
+    Raises:
+        ReachlabError: it is neither.
+    """
+    if isinstance(found, EngineKind):
+        return replace(found, name=name)
+    if not callable(found):
+        raise ReachlabError(f"engine {name!r} is a {type(found).__name__}; a function that opens one is wanted")
+    return EngineKind(name=name, place=found)

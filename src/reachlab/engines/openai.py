@@ -27,7 +27,7 @@ from reachlab.engines.engine import EngineAnswer
 from reachlab.engines.server_answers import CutError, filtered, read_answer
 from reachlab.engines.wire import FailedError, UnusableError, Wire
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import find_checkpoint, hash_model
+from reachlab.models.checkpoint_files import find_checkpoint, hash_model
 from reachlab.pictures.reference import data_url
 from reachlab.types import FILTERED, Chat, Illustrated, Prompt
 

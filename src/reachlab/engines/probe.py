@@ -35,8 +35,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import PreTrainedModel
 
-from reachlab.engines.fused_cpu import FusedCpuDecoder
 from reachlab.engines.fused_cpu_weights import FusedCpuWeights, unread
+from reachlab.engines.kernels import compiled
 from reachlab.engines.shared_prefix import AttentionSettings, PrefixCache, shared_prefix_attention
 from reachlab.errors import ReachlabError
 from reachlab.models.vision import Places
@@ -179,6 +179,8 @@ class Probe:
     @torch.no_grad()
     def fused_cpu(self) -> FusedCpuWeights | None:
         """The weights as a `FusedCpuDecoder` reads them, if it computes what the model does; after `error`."""
+        if not compiled():
+            return None
         if self.model.device.type != "cpu" or self.model.dtype != torch.float32 or _answers_otherwise(self.model):
             return None
         try:
@@ -193,6 +195,8 @@ class Probe:
 
     def _same(self, weights: FusedCpuWeights) -> bool:
         """Whether the last step is the fused CPU decoder's, near and far."""
+        from reachlab.engines.fused_cpu import FusedCpuDecoder  # with its kernels
+
         fused = deepcopy(self.cache)
         logits_BV = self._step(STEPS)
         fused.begin(self.watch)

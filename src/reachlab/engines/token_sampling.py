@@ -11,8 +11,8 @@ Axes. B: rows, V: entries of the vocabulary, K: the likeliest of them that are k
 import numpy as np
 import torch
 
-from reachlab.engines import token_sampling_kernels as kernels
 from reachlab.engines.config import Decoding
+from reachlab.engines.kernels import compiled
 from reachlab.errors import ReachlabError
 
 
@@ -34,7 +34,7 @@ def sample_tokens(
     Raises:
         ReachlabError: logits that are not numbers.
     """
-    if logits_BV.device.type == "cpu":
+    if logits_BV.device.type == "cpu" and compiled():
         return _sample_by_rows(logits_BV.float().contiguous(), uniforms_B, decoding, places_B)
     return sample_at_once(logits_BV if places_B is None else logits_BV[places_B], uniforms_B, decoding)
 
@@ -43,6 +43,8 @@ def _sample_by_rows(
     logits_BV: torch.Tensor, uniforms_B: torch.Tensor, decoding: Decoding, places_B: np.ndarray | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """On a CPU: one kernel, a row at a time."""
+    from reachlab.engines import token_sampling_kernels as kernels  # with numba, which an extra brings
+
     tokens_B, logprobs_B = np.empty(len(uniforms_B), np.int64), np.empty(len(uniforms_B), np.float32)
     logits = logits_BV.numpy()
     if not kernels.draw(
@@ -56,7 +58,7 @@ def _sample_by_rows(
 def sample_at_once(
     logits_BV: torch.Tensor, uniforms_B: torch.Tensor, decoding: Decoding
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same in operations over all rows, as an accelerator wants it.
+    """The same in operations over all rows, as an accelerator wants it, and a CPU without kernels has it.
 
     Args:
         logits_BV: (B, V), of any floating dtype.

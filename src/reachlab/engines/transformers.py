@@ -16,6 +16,7 @@ of the vocabulary.
 
 from collections import deque
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,7 +27,6 @@ from reachlab.engines.cuda_graph import CudaGraphSteps
 from reachlab.engines.decoder import Completion
 from reachlab.engines.decoding_rows import DecodingRows, PromptJob, first_alike, shares_of
 from reachlab.engines.engine import Progress
-from reachlab.engines.fused_cpu import FusedCpuDecoder
 from reachlab.engines.fused_cpu_weights import FusedCpuWeights
 from reachlab.engines.probe import probe_decoding
 from reachlab.engines.rng import uniforms
@@ -38,6 +38,9 @@ from reachlab.models.positions import refuse_unsteady
 from reachlab.models.tokenizer import decode_answers
 from reachlab.models.vision import Places, pixels
 from reachlab.threads import side_by_side
+
+if TYPE_CHECKING:
+    from reachlab.engines.fused_cpu import FusedCpuDecoder
 
 BLOCK_ROWS = 16
 """Rows that share a prompt's keys. More rows share better; fewer leave fewer of them idle when a prompt runs out."""
@@ -139,6 +142,12 @@ class TransformersDecoder:
         return completed
 
 
+def _fused_cpu(weights: FusedCpuWeights, tokens: int, rows: int) -> "FusedCpuDecoder":
+    from reachlab.engines.fused_cpu import FusedCpuDecoder  # with its kernels, which an extra brings
+
+    return FusedCpuDecoder(weights, torch.arange(tokens), rows)
+
+
 class _Batch:
     """One call of `generate`."""
 
@@ -177,7 +186,7 @@ class _Batch:
             sample_B=np.full(B, -1, np.int64),
         )
         self.first_logits_GV: torch.Tensor | None = None
-        self.fused_cpu = FusedCpuDecoder(weights, torch.arange(longest + T), B) if weights is not None else None
+        self.fused_cpu = _fused_cpu(weights, longest + T, B) if weights is not None else None
         self.cuda_graph = CudaGraphSteps(self.model, self.cache) if self.device.type == "cuda" else None
         self.places = Places(self.model)
         self.stop = StopStrings(engine.tokenizer, decoding.stop) if decoding.stop else None
@@ -305,7 +314,7 @@ class _Batch:
         ).logits[:, -1]
         self._take(logits_BV, B)
 
-    def _fused_cpu_step(self, decoder: FusedCpuDecoder) -> None:
+    def _fused_cpu_step(self, decoder: "FusedCpuDecoder") -> None:
         """One forward pass, in which no idle row rides along, and of samples that have the same tokens so far one, the
         leader, is computed for all. Where they part, a new leader gets a copy of the keys and values."""
         R, B = self.rows, len(self.blocks) * self.R

@@ -19,7 +19,8 @@ from reachlab.engines.config import Decoding, EngineChoice
 from reachlab.engines.context_length import vllm_arguments
 from reachlab.engines.engine import EngineAnswer
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
+from reachlab.models.checkpoint import load_tokenizer
+from reachlab.models.checkpoint_files import find_checkpoint
 from reachlab.models.dtypes import own_dtype
 from reachlab.models.tokenizer import encode_prompts
 from reachlab.models.vision import written
@@ -62,12 +63,14 @@ class VllmEngine(ConcurrentEngine):
             from vllm.sampling_params import RequestOutputKind
         except ImportError as error:
             raise ReachlabError(
-                f"vLLM is not installed here ({error}); it wants an environment of its own, see docs/engines.md"
+                f"vLLM cannot be imported here ({error}); it wants an environment of its own, see docs/engines.md"
             ) from error
         self._vllm, self._final = vllm, RequestOutputKind.FINAL_ONLY
         if not request_seeds:
             arguments = {**arguments, "seed": secrets.randbits(31)}
             _check_ranks(arguments.get("data_parallel_size", 1))
+        elif _on_cpu():
+            arguments = _whole_prompts(arguments)
         try:
             given = vllm.AsyncEngineArgs(
                 model=str(folder),
@@ -184,6 +187,25 @@ def open_engine(config: EngineChoice) -> VllmEngine:
             raise ReachlabError(f"--vllm-args: {name} is said with {option}")
     dtype = own_dtype(config.model) if config.dtype == "auto" else config.dtype
     return VllmEngine(config.model, dtype, arguments, request_seeds=config.request_seeds, logprobs=config.logprobs)
+
+
+def _on_cpu() -> bool:
+    from vllm.platforms import current_platform
+
+    return bool(current_platform.is_cpu())
+
+
+def _whole_prompts(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments under which no step reads a part of a prompt. vLLM draws a token after a part too and then winds the
+    request's random numbers back, which a CPU's generator cannot: its engine ends with "CPU Generator does not use
+    offset" as soon as the prompts under way are longer together than a step.
+    """
+    if arguments.get("enable_chunked_prefill"):
+        raise ReachlabError(
+            "--vllm-args enable_chunked_prefill: on a CPU vLLM cannot cut the prompts of requests with seeds; leave it "
+            "away, or add --no-request-seeds"
+        )
+    return {**arguments, "enable_chunked_prefill": False}
 
 
 def _check_ranks(copies: int) -> None:

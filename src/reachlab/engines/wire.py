@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from reachlab.engines.config import Servers
 from reachlab.errors import ReachlabError
+from reachlab.extras import need
 from reachlab.storable import storable
 
 LEAST_BYTES, TOKEN_BYTES = 4 << 20, 1 << 10
@@ -68,10 +69,9 @@ class Wire:
     """
 
     def __init__(self, url: str, servers: Servers):
-        try:
-            import openai
-        except ImportError as error:
-            raise ReachlabError("--engine openai needs the package openai: pip install 'reachlab[openai]'") from error
+        need("openai", what="--engine openai")
+        import openai
+
         check_address(url, servers.api_key_env)
         self._openai, self._key = openai, os.environ.get(servers.api_key_env) or ""
         if not (self._key.isascii() and self._key.isprintable()):

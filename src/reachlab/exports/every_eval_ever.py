@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import reachlab
-from reachlab.engines import ENGINES
+from reachlab.engines import KINDS
 from reachlab.errors import ReachlabError
 from reachlab.exports.config import ExportConfig
 from reachlab.exports.jsonl import as_line
@@ -35,7 +35,7 @@ VERSION = "0.3.0"
 RESULT = "pass@1"
 OURS = "reachlab"
 """The name in a line's `metadata`, and in the record's details, of what is ours."""
-HERE = frozenset(name for name, kind in ENGINES.items() if not kind.served)
+HERE = frozenset(kind.name for kind in KINDS if not kind.served)
 """Engines that run a model on the machine that asks."""
 UNFIT = re.compile(r"[^\w.-]+")
 

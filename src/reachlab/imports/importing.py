@@ -17,6 +17,7 @@ from reachlab.imports.further import add_further
 from reachlab.imports.log import Log, NumberedAnswer, Progress, Scan
 from reachlab.imports.names import folder_name, run_name
 from reachlab.imports.result import ImportedRun, Tally
+from reachlab.plugins import facts_of
 from reachlab.runs import RunFolder
 from reachlab.store.judged import note_judged
 from reachlab.store.samples import SampleStore
@@ -63,7 +64,7 @@ def _import(log: Log, config: ImportConfig, progress: Progress | None, reading: 
     facts = {"file": log.paths if len(log.paths) > 1 else log.paths[0], "verify_timeout": config.verify_timeout}
     facts |= {"labels_of": log.format.tool} if config.verdicts == "file" and not log.exported else {}
     facts |= {"skipped": log.skipped.count} if log.skipped.count else {}
-    facts = {**log.exported.get("facts", {}), **facts}
+    facts = {**log.exported.get("facts", {}), **facts, **facts_of(log.makers)}
     for run in runs:
         run.folder.claim("import", as_begun(run.folder, log.identity(run.scan)), facts)
         run.folder.write_lines("problems.jsonl", run.scan.written())

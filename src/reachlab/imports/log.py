@@ -23,10 +23,12 @@ from reachlab.imports.log_problems import OwnProblems, TaskProblems, digest
 from reachlab.imports.overrides import Overrides
 from reachlab.imports.record import LoggedAnswer, Record
 from reachlab.imports.result import MOST_LISTED
+from reachlab.origins import Maker
+from reachlab.plugins import identity_of
 from reachlab.store.samples import problem_line
 from reachlab.tasks.base import Task
 from reachlab.tasks.math import Math
-from reachlab.tasks.registry import load_task
+from reachlab.tasks.registry import load_task, maker_of
 from reachlab.tasks.visual import pictures_of
 from reachlab.types import Problem
 
@@ -250,4 +252,11 @@ class Log:
             "skip_bad": config.skip_bad,
             "task": self.exported["config"].get("task") if self.exported else self.task.spec,
             "problems_hash": scan.hash.hexdigest(),
+            **identity_of(self.makers),
         }
+
+    @property
+    def makers(self) -> dict[str, Maker]:
+        """Who made the task whose code this import asks, where that is not ours."""
+        by = None if self.exported else maker_of(self.task.spec)
+        return {} if by is None else {"task": by}

@@ -26,13 +26,18 @@ def read_matrices(paths: Sequence[str]) -> list[Outcomes]:
     Raises:
         ReachlabError: a file that is not there or not such a table, or tables that cannot be paired.
     """
-    tables = [table for path in paths for table in _tables(str(path))]
+    tables = [table for path in paths for table in read_tables(str(path))]
     names = [table.name for table in tables]
     # Tables of one name in different places: the places tell them apart.
     return paired([replace(t, name=t.place) if names.count(t.name) > 1 else t for t in tables])
 
 
-def _tables(path: str) -> Iterator[VerdictTable]:
+def read_tables(path: str) -> Iterator[VerdictTable]:
+    """The tables of a file, counted.
+
+    Raises:
+        ReachlabError: it is not there, or none.
+    """
     if path.lower().endswith(CSV):
         yield read_csv(path, _stem(path))
     elif path.lower().endswith(".npy"):

@@ -23,7 +23,7 @@ from reachlab.storable import encoded
 from reachlab.store.samples import SampleStore, hash_problems
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
-from reachlab.tasks.registry import load_task
+from reachlab.tasks.registry import check_known, load_task
 from reachlab.types import FILTERED, Problem
 
 Ints = NDArray[np.int64]
@@ -127,6 +127,7 @@ def measure_chance(config: ChanceConfig) -> ChanceRate:
     store.folder.sweep()
     if kept is not None and kept[0] == depends:
         return kept[1]
+    check_known(spec, store.folder.read_json("run.json").get("facts", {}))
     found = _judge(store, load_task(spec), problems, config)
     document = {
         "depends": depends,

@@ -6,7 +6,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from reachlab.errors import ReachlabError
-from reachlab.limits import check_numbers
+from reachlab.limits import RESAMPLING, check_numbers
 from reachlab.tasks.asking import AskConfig
 
 
@@ -129,3 +129,43 @@ class EntropyConfig:
             raise ReachlabError(f"at={self.at} must lie within low={self.low} to high={self.high}")
         if not 0 < self.tolerance < self.high - self.low:
             raise ReachlabError(f"tolerance={self.tolerance} must be above 0, and less than from low to high")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerplexityConfig:
+    """Perplexity of every run's answers under every model that has scored them."""
+
+    runs: Positional[tuple[str, ...]]
+    """Run folders that `reachlab score` has been at; each is a writer."""
+    resamples: int = 10_000
+    """Bootstrap resamples of the problems."""
+    level: float = 0.95
+    """Level of the intervals."""
+    seed: int = 0
+    """Of the bootstrap."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, counts=("resamples",), most=RESAMPLING)
+        if not self.runs:
+            raise ReachlabError("name at least one run folder")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuresConfig:
+    """What samples say beyond pass@k."""
+
+    runs: Positional[tuple[str, ...]]
+    """Run folders."""
+    resamples: int = 10_000
+    """Bootstrap resamples of the problems."""
+    level: float = 0.95
+    """Level of the intervals."""
+    k: tuple[int, ...] = ()
+    """Values of k; default powers of two and the largest."""
+    seed: int = 0
+    """Of the bootstrap, and of the subsets drawn for votes."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, counts=("resamples", "k"), most=RESAMPLING)
+        if not self.runs:
+            raise ReachlabError("name at least one run folder")

@@ -24,17 +24,21 @@ from scipy.stats import norm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.engines.config import Decoding
+from reachlab.engines.kernels import lacking
 from reachlab.engines.rng import sample_seed
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.errors import ReachlabError
 from reachlab.measures.config import EntropyConfig
-from reachlab.models.checkpoint import hash_model, load_model, load_tokenizer
+from reachlab.models.checkpoint import load_model, load_tokenizer
+from reachlab.models.checkpoint_files import hash_model
 from reachlab.models.devices import choose_device
 from reachlab.models.pack import Pack
 from reachlab.models.packing import Packer
 from reachlab.models.pinning import Located, locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_prompts, prompt_ids
+from reachlab.origins import Maker
+from reachlab.plugins import facts_of, identity_of
 from reachlab.progress import track
 from reachlab.prompting.prompted_task import PromptedTask, prompted_task
 from reachlab.prompting.prompts import check_prompts, fit_answers
@@ -42,6 +46,7 @@ from reachlab.runs import RunFolder
 from reachlab.store.samples import hash_problems
 from reachlab.tasks.base import empty_split, split_meant
 from reachlab.tasks.identity import as_begun
+from reachlab.tasks.registry import maker_of
 from reachlab.threads import side_by_side
 from reachlab.types import Problem
 
@@ -304,7 +309,10 @@ class _Measured:
             self.tell(f"{self.path}: {self.asked.remark}")
         for remark in check_prompts(config.task, self.problems, prompts, tokenizer.unk_token_id):
             self.tell(remark)
-        model.to(choose_device(config.device))
+        device = choose_device(config.device)
+        model.to(device)
+        if slow := lacking(device):
+            self.tell(slow)
         stop = tuple(self.asked.task.decoding.get("stop", ()))
         return EntropyMeter(model, tokenizer, self.problems, config.samples, config.max_tokens, config.seed, stop)
 
@@ -342,7 +350,7 @@ def measure_entropy(config: EntropyConfig, tell: Callable[[str], None] = lambda 
     names = config.model, config.match
     config = replace(config, model=model.folder, match=match.folder if match else "")
     if folder is not None:
-        facts = {**model.facts, **(match.facts if match else {"match": ""})}
+        facts = {**model.facts, **(match.facts if match else {"match": ""}), **facts_of(_makers(config))}
         folder.claim("entropy", as_begun(folder, _identity(config, split, problems, asked)), facts)
     notes = _Notes(folder)
     target = None
@@ -391,4 +399,11 @@ def _identity(
         "split": split,
         "problems": len(problems),
         "task_hash": hash_problems(problems),
+        **identity_of(_makers(config)),
     }
+
+
+def _makers(config: EntropyConfig) -> dict[str, Maker]:
+    """Who made the task, where that is not ours."""
+    by = maker_of(config.task)
+    return {} if by is None else {"task": by}

@@ -6,7 +6,7 @@ grown + shrunk). Source: Wu et al. 2025, *The Invisible Leash* (arXiv 2507.14843
 
 from collections.abc import Iterator, Sequence
 
-from reachlab.boundary.comparison import Comparison
+from reachlab.boundary.comparison import Findings
 from reachlab.boundary.support import Share, Support, support
 from reachlab.measures.measure import Computed, Measure, Missing, PagePart, Result
 from reachlab.measures.measured_run import MeasuredRun
@@ -15,7 +15,7 @@ from reachlab.measures.table import Table
 COLUMNS = ("kept", "grown", "shrunk", "out of both", "SRR", "NDR", "SDS", "NSCR")
 
 
-def supports_of(comparison: Comparison) -> tuple[Support, ...]:
+def supports_of(comparison: Findings) -> tuple[Support, ...]:
     """The support of every model but the base."""
     return tuple(support(pair.name, pair.coverage, comparison.level) for pair in comparison.pairs)
 

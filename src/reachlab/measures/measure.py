@@ -6,11 +6,12 @@ name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from reachlab.boundary.curve import Curve
 from reachlab.boundary.perplexity import Perplexity
+from reachlab.errors import ReachlabError
 from reachlab.measures.measured_run import MeasuredRun
 from reachlab.measures.table import Table
 
@@ -81,11 +82,17 @@ Computed = Curve | Table | Result | Missing
 
 
 def result_of(computed: Computed) -> Result | Missing:
-    """A curve or a table alone as a result."""
+    """A curve or a table alone as a result.
+
+    Raises:
+        TypeError: it is nothing that a measure says.
+    """
     if isinstance(computed, Curve):
         return Result(curve=computed)
     if isinstance(computed, Table):
         return Result(tables=(computed,), document=computed.to_dict())
+    if not isinstance(computed, Result | Missing):
+        raise TypeError(f"it gives a {type(computed).__name__}; a Curve, a Table, a Result or Missing is wanted")
     return computed
 
 
@@ -160,3 +167,17 @@ class JointMeasure(AnyMeasure):
 
     compute: Callable[[Sequence[MeasuredRun]], Computed]
     compared: bool = True
+
+
+def adopted(name: str, found: Any) -> Measure | JointMeasure:
+    """A measure as others give it, under the name that they give it.
+
+    Raises:
+        ReachlabError: it is none.
+    """
+    if not isinstance(found, Measure | JointMeasure):
+        raise ReachlabError(
+            f"measure {name!r} is a {type(found).__name__}; a Measure or JointMeasure of "
+            "reachlab.measures.measure is wanted"
+        )
+    return replace(found, name=name)

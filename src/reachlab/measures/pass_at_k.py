@@ -1,7 +1,7 @@
 """pass@k = 1 − C(n−c, k) / C(n, k): the chance that at least one of k samples is right, the mean over problems.
 
 Source: Chen et al. 2021, *Evaluating Large Language Models Trained on Code* (arXiv 2107.03374); of samples drawn
-adaptively `boundary/stopping.py`. The page has it first and by itself (`report/figures/of_samples.py`).
+adaptively `boundary/stopping.py`. The page has it first and by itself (`reporting/figures/of_samples.py`).
 """
 
 from reachlab.boundary.curve import Curve

@@ -1,12 +1,16 @@
 """All measures of a run, and of all runs of a comparison, computed once for the page, the terminal and `--json`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reachlab.measures import load_measures
-from reachlab.measures.measure import JointMeasure, Measure, Missing, Result, result_of
-from reachlab.measures.measured_run import MeasuredRun
+from reachlab.errors import ReachlabError
+from reachlab.measures import MEASURES, load_measures
+from reachlab.measures.config import MeasuresConfig
+from reachlab.measures.measure import AnyMeasure, Computed, JointMeasure, Measure, Missing, Result, result_of
+from reachlab.measures.measured_run import Intervals, MeasuredRun
+from reachlab.runs import RunFolder
+from reachlab.store.samples import SampleStore
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -76,6 +80,17 @@ def each_measure() -> Iterator[Measure]:
     return (measure for measure in load_measures() if isinstance(measure, Measure))
 
 
+def measure_folders(config: MeasuresConfig) -> list[RunResults]:
+    """Every measure of each of the runs, by itself.
+
+    Raises:
+        ReachlabError: a run that cannot be read.
+    """
+    intervals = Intervals(config.resamples, config.level, config.seed)
+    stores = [SampleStore(RunFolder(run)) for run in config.runs]
+    return [measure_run(MeasuredRun(store, intervals, config.k or None)) for store in stores]
+
+
 def measure_run(run: MeasuredRun) -> RunResults:
     """Compute every measure of a run.
 
@@ -89,7 +104,7 @@ def measure_run(run: MeasuredRun) -> RunResults:
     for measure in each_measure():
         if measure.compared and run.shared is None:
             continue
-        result = result_of(measure.compute(run))
+        result = computed(measure, measure.compute, run)
         if isinstance(result, Result):
             of[measure.name] = result
             notes |= result.notes
@@ -114,16 +129,26 @@ def measure_runs(runs: Sequence[MeasuredRun]) -> Results:
     """
     base, *others = runs
     against = {
-        measure.name: (None, *(_found(result_of(measure.against.compute(base, other))) for other in others))
+        measure.name: (None, *(_found(computed(measure, measure.against.compute, base, other)) for other in others))
         for measure in each_measure()
         if measure.against is not None
     }
-    together = {m.name: result_of(m.compute(runs)) for m in load_measures() if isinstance(m, JointMeasure)}
+    together = {m.name: computed(m, m.compute, runs) for m in load_measures() if isinstance(m, JointMeasure)}
     notes = {name: found.why for name, found in together.items() if isinstance(found, Missing) and found.why}
     for found in together.values():
         notes |= found.notes if isinstance(found, Result) else {}
     joint = {name: _found(found) for name, found in together.items()}
     return Results(runs=tuple(map(measure_run, runs)), against=against, joint=joint, notes=notes)
+
+
+def computed(measure: AnyMeasure, compute: Callable[..., Computed], *of: Any) -> Result | Missing:
+    """What a measure says. One that is not ours and raises is missing, with the reason; ours passes its error on."""
+    try:
+        return result_of(compute(*of))
+    except Exception as error:
+        if (origin := MEASURES.origin(measure.name)) is None or isinstance(error, ReachlabError):
+            raise
+        return Missing(f"{measure.name} of {origin} raises {type(error).__name__}: {error}")
 
 
 def _found(result: Result | Missing) -> Result | None:

@@ -29,7 +29,8 @@ from reachlab.measures.config import ScoreConfig
 from reachlab.measures.scorer import Scorer
 from reachlab.measures.surprise import LOGPROB, RETOKENISED, TOKENS, Identity, writer_of
 from reachlab.models.chat import is_chat
-from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model
+from reachlab.models.checkpoint import load_model
+from reachlab.models.checkpoint_files import find_checkpoint, hash_model
 from reachlab.models.devices import choose_device
 from reachlab.models.pack import Pack
 from reachlab.models.pinning import locate

@@ -20,12 +20,13 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from reachlab.errors import ReachlabError
 from reachlab.types import Chat, Illustrated, Prompt
+
+if TYPE_CHECKING:  # of a model behind a server only the name is looked at
+    from transformers import PreTrainedTokenizerBase
 
 TURN_END = re.compile(r"im_end|eot|eom|end_of_turn|END_OF_TURN|turn_end|end_turn|<\|end\|>|<\|return\|>|<turn\|>")
 """Marks that end a turn and no other text."""
@@ -44,7 +45,7 @@ class ModelKind:
     why: str
 
 
-def kind_of_model(tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> ModelKind:
+def kind_of_model(tokenizer: "PreTrainedTokenizerBase", folder: str | Path) -> ModelKind:
     """Whether the checkpoint in a folder is an instruct model."""
     if not has_template(tokenizer):
         return ModelKind(False, NO_TEMPLATE)
@@ -81,7 +82,7 @@ def names_of(folder: str | Path) -> list[str]:
     return [here.name, cached, Path(str(_json(path / "config.json").get("_name_or_path") or "")).name]
 
 
-def end_tokens(tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> set[int]:
+def end_tokens(tokenizer: "PreTrainedTokenizerBase", folder: str | Path) -> set[int]:
     """The tokens that end the model's answers."""
     path = Path(folder)
     config, generation = (_json(path / name) for name in ("config.json", "generation_config.json"))
@@ -102,17 +103,17 @@ def _json(path: Path) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def has_template(tokenizer: PreTrainedTokenizerBase) -> bool:
+def has_template(tokenizer: "PreTrainedTokenizerBase") -> bool:
     """Whether the tokenizer, or the processor that belongs to it, has a chat template."""
     return _holder(tokenizer) is not None
 
 
-def _holder(tokenizer: PreTrainedTokenizerBase) -> Any:
+def _holder(tokenizer: "PreTrainedTokenizerBase") -> Any:
     processor = getattr(tokenizer, "processor", None)
     return next((h for h in (tokenizer, processor) if getattr(h, "chat_template", None)), None)
 
 
-def template_text(tokenizer: PreTrainedTokenizerBase) -> str:
+def template_text(tokenizer: "PreTrainedTokenizerBase") -> str:
     """The chat template itself; of several, the one that is used without tools."""
     template = getattr(_holder(tokenizer), "chat_template", "")
     return (
@@ -120,7 +121,7 @@ def template_text(tokenizer: PreTrainedTokenizerBase) -> str:
     )
 
 
-def write_chat(tokenizer: PreTrainedTokenizerBase, chat: Chat, *, answer: bool = True) -> str:
+def write_chat(tokenizer: "PreTrainedTokenizerBase", chat: Chat, *, answer: bool = True) -> str:
     """A chat as the checkpoint's template writes it, up to where the answer begins.
 
     Raises:
@@ -154,7 +155,7 @@ def written_by(
         ) from error
 
 
-def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
+def turn_end(tokenizer: "PreTrainedTokenizerBase") -> int | None:
     """The token with which the chat template ends an assistant's turn; None where it writes nothing there."""
     messages = ({"role": "user", "content": "?"}, {"role": "assistant", "content": PROBE})
     try:
@@ -166,7 +167,7 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
     return int(ids[0]) if ids else None
 
 
-def answer_end(tokenizer: PreTrainedTokenizerBase, ends: Collection[int]) -> int:
+def answer_end(tokenizer: "PreTrainedTokenizerBase", ends: Collection[int]) -> int:
     """The token that ends an answer in a chat: the one that ends a turn, if it is among the model's `ends`."""
     mark = turn_end(tokenizer) if ends and has_template(tokenizer) else None
     return mark if mark is not None and mark in ends else int(tokenizer.eos_token_id)
@@ -177,7 +178,7 @@ def is_chat(prompt: Prompt) -> bool:
     return isinstance(prompt.prompt if isinstance(prompt, Illustrated) else prompt, Chat)
 
 
-def check_chat(tokenizer: PreTrainedTokenizerBase, system: str, options: Mapping[str, Any]) -> str:
+def check_chat(tokenizer: "PreTrainedTokenizerBase", system: str, options: Mapping[str, Any]) -> str:
     """What of an answer the chat template begins itself, ``<think>`` or nothing.
 
     Raises:

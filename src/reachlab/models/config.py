@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tyro.conf import Positional
+
 from reachlab.errors import ReachlabError
 from reachlab.limits import check_numbers
 
@@ -62,3 +64,15 @@ class ModelConfig:
             raise ReachlabError(f"image_size={self.image_size} must be a multiple of patch={self.patch}")
         if self.kv_heads < 0 or self.intermediate < 0:
             raise ReachlabError("kv_heads and intermediate must be 0 (chosen for you) or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeConfig:
+    """An adapter, and where the merged checkpoint goes."""
+
+    adapter: Positional[str]
+    """Folder of an adapter, as PEFT saves it."""
+    base: str = ""
+    """The model under it, a folder or ORG/NAME of the hub; nothing: the one that the adapter names."""
+    out: str
+    """Folder of the merged checkpoint, e.g. models/merged."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import Dtype, find_checkpoint
+from reachlab.models.checkpoint_files import Dtype, find_checkpoint
 
 DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16", "float16")
 _STORED = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import TOKENIZER_FILES, load_model, save_model
+from reachlab.errors import NotFoundError, ReachlabError
+from reachlab.extras import need
+from reachlab.models.checkpoint import load_model, save_model
+from reachlab.models.checkpoint_files import TOKENIZER_FILES
 from reachlab.models.dtypes import own_dtype
 
 CONFIG = "adapter_config.json"
@@ -35,10 +37,9 @@ def merge_adapter(adapter: str | Path, out: str | Path, base: str = "") -> Path:
     named = _base_of(folder)
     if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
         raise ReachlabError(f"{target}: already there; name another folder, or delete it")
-    try:
-        import peft
-    except ImportError as error:
-        raise ReachlabError("merging needs peft: pip install 'reachlab[lora]'") from error
+    need("peft", what="merging")
+    import peft
+
     base = base or named
     try:
         model, tokenizer = load_model(base, own_dtype(base))
@@ -61,7 +62,7 @@ def merge_adapter(adapter: str | Path, out: str | Path, base: str = "") -> Path:
 
 def _base_of(folder: Path) -> str:
     if not (folder / CONFIG).is_file():
-        raise ReachlabError(f"{folder}: no adapter of PEFT here ({CONFIG} is missing)")
+        raise NotFoundError(f"{folder}: no adapter of PEFT here ({CONFIG} is missing)")
     if not (folder / WEIGHTS).is_file():
         raise ReachlabError(f"{folder}: an adapter without weights ({WEIGHTS} is missing)")
     try:

@@ -19,7 +19,7 @@ from typing import Any
 from transformers import AutoConfig
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import find_checkpoint
+from reachlab.models.checkpoint_files import find_checkpoint
 
 
 def positions(path: str | Path, *, elsewhere: bool = False) -> int | None:

@@ -30,7 +30,6 @@ from reachlab.types import Chat, Illustrated, Text
 PLACEHOLDER = "<image>"
 PER_TOKEN = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 """What a processor returns a token, and not a picture."""
-PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 CROSSED = {"cross_attention_mask", "aspect_ratio_ids"}
 """What only processors of families with cross-attention return (Mllama)."""
 REFUSALS = (ValueError, TypeError, RuntimeError, IndexError, KeyError, ZeroDivisionError)

@@ -41,8 +41,12 @@ def densify(model: nn.Module, method: str = "default", **options: Any) -> "Densi
         ReachlabError: a dense model, a family or router that cannot be densified (with the reason), one that already
             is, an unknown method or option.
     """
+    if not isinstance(model, nn.Module):
+        raise ReachlabError(
+            f"densify takes a loaded model, such as transformers gives, and this is a {type(model).__name__}"
+        )
     if densified(model) is not None:
-        raise ReachlabError("this model has been densified already: call undensify(model) first")
+        raise ReachlabError("this model has been densified already: call reachlab.moe.undensify(model) first")
     model = _unwrapped(model)
     layers = find_layers(model)
     for site in layers:

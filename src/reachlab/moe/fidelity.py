@@ -45,9 +45,9 @@ Candidate = tuple[str, dict[str, Any]]
 
 CANDIDATES: dict[str, Candidate] = {
     "topk": ("topk", {}),
-    **{f"default/{name}": ("default", {"estimator": name}) for name in ESTIMATORS},
+    **{f"default/{name}": ("default", {"estimator": name}) for name in ESTIMATORS.places},
 }
-"""What `compare` compares unless told: plain top-k, and every estimator of default vectors."""
+"""What `compare` compares unless told: plain top-k, and every estimator of ours of default vectors."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reachlab.choices import a_class
 from reachlab.moe.signals import Layer, Routing, Shape, Slots
 from reachlab.moe.sites import LayerSite
 
@@ -124,3 +125,12 @@ def _move(held: Any, device: torch.device) -> Any:
 @dataclass(kw_only=True)
 class TopK(Method):
     """The model's own router."""
+
+
+def adopted(name: str, found: Any) -> type[Method]:
+    """A method as others give it.
+
+    Raises:
+        ReachlabError: it is none.
+    """
+    return a_class(name, found, Method, of="method")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reachlab.boundary.recipe import Recipe
-from reachlab.errors import ReachlabError
+from reachlab.errors import NotFoundError, ReachlabError
 from reachlab.measures.completions import check_same_part
 from reachlab.pairing.matching import Match, Matched, match_runs
 from reachlab.runs import RunFolder
@@ -80,7 +80,12 @@ def _check_run(folder: RunFolder) -> None:
     if inner:
         named = ", ".join(inner[:SHOWN]) + (" ..." if len(inner) > SHOWN else "")
         raise ReachlabError(f"{folder.url}: holds {len(inner)} runs of samples and is none itself; name these: {named}")
-    raise ReachlabError(f"{folder.url}: not a run of samples (no problems.jsonl)")
+    if folder.exists("config.json") or folder.exists("model/config.json"):
+        raise ReachlabError(
+            f"{folder.url}: a model and no run of samples; draw some: reachlab sample --model {folder.url} --task ..."
+        )
+    missing = ReachlabError if folder.exists() else NotFoundError
+    raise missing(f"{folder.url}: not a run of samples (no problems.jsonl)")
 
 
 def read_compared(
@@ -89,11 +94,19 @@ def read_compared(
     """Read all models' runs; `folder` opens one.
 
     Raises:
+        ReachlabError: as of `parse_model` and `read_given`.
+    """
+    return read_given([parse_model(text, folder) for text in texts], match)
+
+
+def read_given(models: Sequence[Given], match: Match = "id") -> Compared:
+    """Read all models' runs.
+
+    Raises:
         ReachlabError: no model, a run under two models, or as of `match_runs`.
     """
-    if not texts:
+    if not models:
         raise ReachlabError("name at least one run folder")
-    models = [parse_model(text, folder) for text in texts]
     folders = [run for model in models for run in model.runs]
     urls = [run.url.rstrip("/") for run in folders]
     if twice := next((url for url in urls if urls.count(url) > 1), None):

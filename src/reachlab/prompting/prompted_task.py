@@ -10,18 +10,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from reachlab.errors import ReachlabError
 from reachlab.models.chat import NO_TEMPLATE, ModelKind, check_chat, end_tokens, kind_of_model, name_says, turn_end
-from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
+from reachlab.models.checkpoint_files import find_checkpoint
 from reachlab.runs import RunFolder
 from reachlab.tasks.asked import Asked
 from reachlab.tasks.asking import AskConfig, Asking
 from reachlab.tasks.registry import chosen_template, load_task, own_template, prefix_of
 from reachlab.tasks.templates import TEMPLATES, template_named
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 TRAINED = ("rl", "distill")
 """Runs whose models were trained on a task's questions."""
@@ -60,8 +61,7 @@ def prompted_task(spec: str, config: AskConfig, model: str) -> PromptedTask:
     if (share := prefix_of(spec)) is not None:
         how = f"shown the first {100 * share:g} % of each question in plain text, and asked for the rest"
         return PromptedTask(load_task(spec, config.settled(chosen)), how, True)
-    served = not Path(model).is_dir()
-    tokenizer = None if served else load_tokenizer(model)
+    tokenizer = _own_tokenizer(model) if Path(model).is_dir() else None
     asking = config.settled(chosen) if chosen else _auto(config, model, tokenizer)
     task = load_task(spec, _checked(asking, tokenizer))
     plain = asking.why == NO_TEMPLATE and not (asking.shots or asking.examples)
@@ -71,7 +71,13 @@ def prompted_task(spec: str, config: AskConfig, model: str) -> PromptedTask:
     return PromptedTask(task, how, not plain)
 
 
-def _auto(config: AskConfig, model: str, tokenizer: PreTrainedTokenizerBase | None) -> Asking:
+def _own_tokenizer(model: str) -> "PreTrainedTokenizerBase":
+    from reachlab.models.checkpoint import load_tokenizer  # transformers, which a model behind a server does without
+
+    return load_tokenizer(model)
+
+
+def _auto(config: AskConfig, model: str, tokenizer: "PreTrainedTokenizerBase | None") -> Asking:
     """The user leaves the template to us."""
     if tokenizer is None:
         kind = _kind_by_name(model)
@@ -129,7 +135,7 @@ def _as_trained(config: AskConfig, trained: Mapping[str, Any], folder: Path) -> 
     )
 
 
-def _checked(asking: Asking, tokenizer: PreTrainedTokenizerBase | None) -> Asking:
+def _checked(asking: Asking, tokenizer: "PreTrainedTokenizerBase | None") -> Asking:
     """The same, with what the chat template begins of an answer.
 
     Raises:
@@ -142,7 +148,7 @@ def _checked(asking: Asking, tokenizer: PreTrainedTokenizerBase | None) -> Askin
     return replace(asking, opens=opens)
 
 
-def _endless(tokenizer: PreTrainedTokenizerBase, folder: Path) -> str:
+def _endless(tokenizer: "PreTrainedTokenizerBase", folder: Path) -> str:
     """A warning where the model does not stop at the end of its turn."""
     mark = turn_end(tokenizer)
     if mark is None or mark in end_tokens(tokenizer, folder):

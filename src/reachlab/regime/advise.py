@@ -24,7 +24,7 @@ from rich.table import Table
 from torch import Tensor
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import find_checkpoint
+from reachlab.models.checkpoint_files import find_checkpoint
 from reachlab.models.origin import origin_of
 from reachlab.progress import track
 from reachlab.regime.cost_model import (

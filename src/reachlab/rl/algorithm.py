@@ -7,8 +7,8 @@ The rows are in `algorithms/`, one short file each with its equation and source.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -125,3 +125,15 @@ class Algorithm:
     def critic(self) -> bool:
         """Whether a value of each token is learned."""
         return self.critic_targets is not None
+
+
+def adopted(name: str, found: Any) -> Algorithm:
+    """An algorithm as others give it, under the name that they give it.
+
+    Raises:
+        ReachlabError: it is none.
+    """
+    if not isinstance(found, Algorithm):
+        what = type(found).__name__
+        raise ReachlabError(f"algorithm {name!r} is a {what}; a reachlab.rl.algorithm.Algorithm is wanted")
+    return replace(found, name=name)

@@ -12,8 +12,6 @@ import pyarrow as pa
 
 from reachlab.errors import ReachlabError
 from reachlab.measures.completions import ANSWERED
-from reachlab.models.checkpoint import load_tokenizer
-from reachlab.models.tokenizer import encode_answers
 from reachlab.progress import track
 from reachlab.sampling.config import SampleConfig
 from reachlab.store.samples import SampleStore
@@ -64,6 +62,9 @@ def longest_rest(config: SampleConfig, problems: Sequence[Problem], served: bool
     rests = [str(problem.answer["rest"]) for problem in problems]
     if served:
         return max(map(len, rests)) // 2
+    from reachlab.models.checkpoint import load_tokenizer
+    from reachlab.models.tokenizer import encode_answers
+
     return max(map(len, encode_answers(load_tokenizer(config.model), rests)))
 
 

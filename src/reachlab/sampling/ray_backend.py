@@ -18,7 +18,9 @@ from reachlab.engines import engine_kind, open_engine
 from reachlab.engines.config import Decoding
 from reachlab.engines.engine import Progress
 from reachlab.errors import ReachlabError
+from reachlab.extras import need
 from reachlab.models.dtypes import DTYPES
+from reachlab.plugins import ENVIRONMENT
 from reachlab.sampling.backend import Finished, pieces_of
 from reachlab.sampling.config import Cluster, SampleConfig
 from reachlab.sampling.drawing import Drawer, Key
@@ -84,10 +86,9 @@ class RayBackend:
         problems: Sequence[Problem],
         notify: Callable[[str], None],
     ):
-        try:
-            import ray
-        except ImportError as error:
-            raise ReachlabError("--ray needs the package ray: pip install 'reachlab[ray]'") from error
+        need("ray", what="--ray")
+        import ray
+
         self._ray: Any = ray
         _join(ray, config.cluster.ray)
         self.whole_parts = engine_kind(config).embedded
@@ -225,10 +226,14 @@ def _join(ray: Any, address: str) -> None:
         host, _, port = address.removeprefix("ray://").rpartition(":")
         if host and port.isdigit():  # Ray itself would try for minutes
             socket.create_connection((host, int(port)), timeout=10).close()
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if named := os.environ.get(ENVIRONMENT):  # files and modules of one's own, which lie there at the same place
+            setup = "reachlab.plugins.load_plugins"
+            options["runtime_env"] = {"env_vars": {ENVIRONMENT: named}, "worker_process_setup_hook": setup}
         if address == "local":
-            ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+            ray.init(address="local", include_dashboard=False, **options)
         else:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=address, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise ReachlabError(
             f"--ray {address}: {' '.join(str(error).split())[:300]}; --ray local starts a cluster on this machine"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 
 from reachlab.errors import ReachlabError
+from reachlab.plugins import facts_of, identity_of
 from reachlab.progress import track
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import ReferenceConfig
@@ -20,7 +21,7 @@ from reachlab.store.samples import SampleStore, hash_problems
 from reachlab.tasks.base import Task, empty_split, split_meant
 from reachlab.tasks.identity import as_begun
 from reachlab.tasks.judging import Judge
-from reachlab.tasks.registry import load_task
+from reachlab.tasks.registry import load_task, maker_of
 from reachlab.types import Problem, Sample
 
 PART_SIZE = 8192
@@ -73,7 +74,10 @@ def write_reference(config: ReferenceConfig) -> ReferenceRun:
         "problems": len(problems),
         "solutions_hash": hashlib.blake2b(json.dumps(texts, sort_keys=True).encode(), digest_size=16).hexdigest(),
     }
-    folder.claim("reference", as_begun(folder, identity), {"problem_seed": config.problem_seed})
+    by = maker_of(config.task)
+    makers = {} if by is None else {"task": by}
+    facts = {"problem_seed": config.problem_seed, **facts_of(makers)}
+    folder.claim("reference", as_begun(folder, identity | identity_of(makers)), facts)
     store = SampleStore(folder)
     if not folder.exists("problems.jsonl"):
         store.write_problems(problems)

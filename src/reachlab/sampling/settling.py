@@ -8,16 +8,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from reachlab.engines import engine_kind
+from reachlab.engines import ENGINES, engine_kind
 from reachlab.engines.config import Decoding
 from reachlab.engines.context_length import served_prompts
 from reachlab.errors import ReachlabError
 from reachlab.limits import MOST_SAMPLES
-from reachlab.models.checkpoint import hash_model, load_tokenizer
+from reachlab.models.checkpoint_files import hash_model
 from reachlab.models.dtypes import DTYPES
 from reachlab.models.pinning import locate
-from reachlab.models.positions import positions
-from reachlab.models.tokenizer import prompt_ids
+from reachlab.plugins import facts_of, identity_of
 from reachlab.prompting.prompted_task import prompted_task
 from reachlab.prompting.prompts import check_prompts, fit_answers
 from reachlab.runs import RunFolder
@@ -36,6 +35,7 @@ from reachlab.store.samples import hash_problems
 from reachlab.tasks.asked import Asked
 from reachlab.tasks.base import Split, empty_split, split_meant
 from reachlab.tasks.prefixed import Prefixed
+from reachlab.tasks.registry import maker_of
 from reachlab.types import Problem
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -56,7 +56,7 @@ class SettledRun:
     """Tokens of the longest prompt (characters, where nobody can say)."""
     identity: dict[str, Any]
     """What the samples depend on, but for the dtype, which a backend says."""
-    facts: dict[str, str]
+    facts: dict[str, Any]
     plan: AdaptivePlan | None
     """How an adaptive run is drawn."""
     remarks: list[str]
@@ -68,9 +68,11 @@ def settle_run(config: SampleConfig, folder: RunFolder) -> SettledRun:
     Raises:
         ReachlabError: a model or task that cannot be used.
     """
+    if not config.cluster.ray:  # there the workers' machines are asked
+        engine_kind(config).need()
     config = settled(config)
     remarks: list[str] = []
-    facts = {"model_path": config.model}
+    facts: dict[str, Any] = {"model_path": config.model}
     if not is_served(config):
         model = locate(config.model, [folder], remarks.append)
         config, facts = replace(config, model=model.folder), model.facts
@@ -99,10 +101,16 @@ def settle_run(config: SampleConfig, folder: RunFolder) -> SettledRun:
         "decoding": asdict(decoding),
         "seed": config.seed,
     }
+    makers = {
+        role: by for role, by in (("task", maker_of(config.task)), ("engine", ENGINES.origin(config.engine))) if by
+    }
+    # A run may be continued with another engine.
+    identity |= identity_of({role: by for role, by in makers.items() if role != "engine"})
+    facts |= facts_of(makers)
     plan = make_plan(config.adaptive, config.answers)
     if plan is not None:
         identity["adaptive"] = plan.to_dict()
-    remarks += lost_with_options(config)
+    remarks += [*lost_with_options(config), *_lost_without_kernels(config)]
     return SettledRun(config, decoding, prompted.task, problems, cut, seen.longest, identity, facts, plan, remarks)
 
 
@@ -159,6 +167,10 @@ def _look_at(config: SampleConfig, name: str, problems: Sequence[Problem], notif
         counted = None if held is None else served_prompts(config.servers, config.model, posed)
         longest = max(len(str(p.prompt)) for p in problems) if counted is None else counted
         return ModelFacts(name, f"served: {config.model}", longest, counted is not None, held)
+    from reachlab.models.checkpoint import load_tokenizer
+    from reachlab.models.positions import positions
+    from reachlab.models.tokenizer import prompt_ids
+
     weights, tokenizer = hash_model(config.model, rehash=config.rehash), load_tokenizer(config.model)
     prompts = prompt_ids(tokenizer, posed)
     for remark in check_prompts(config.task, problems, prompts, tokenizer.unk_token_id):
@@ -196,6 +208,16 @@ def _fit(
     for remark in remarks:
         notify(remark)
     return replace(decoding, max_tokens=most)
+
+
+def _lost_without_kernels(config: SampleConfig) -> Iterator[str]:
+    """A remark where this machine draws, and could draw faster."""
+    if engine_kind(config).embedded and not config.cluster.ray:
+        from reachlab.engines.kernels import lacking
+        from reachlab.models.devices import choose_device
+
+        if said := lacking(choose_device(config.device)):
+            yield said
 
 
 def _begun_in(folder: RunFolder, dtype: Dtype) -> Dtype:

@@ -16,7 +16,7 @@ from reachlab.sampling.config import VerifyConfig
 from reachlab.store.judged import note_judged
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.judging import Judge
-from reachlab.tasks.registry import load_task, prefix_of
+from reachlab.tasks.registry import check_known, load_task, prefix_of
 from reachlab.types import Judged, Problem, Sample
 
 
@@ -27,7 +27,8 @@ def verify(config: VerifyConfig) -> dict[str, int]:
         ReachlabError: not a run of samples, or its task is not known.
     """
     folder = RunFolder(config.run)
-    about = folder.read_json("run.json").get("config", {})
+    document = folder.read_json("run.json")
+    about = document.get("config", {})
     if about.get("verdicts") == "file":
         raise ReachlabError(
             f"{config.run}: its verdicts are the log's own, which judging again would destroy; import the log again "
@@ -39,6 +40,8 @@ def verify(config: VerifyConfig) -> dict[str, int]:
     if not spec:
         raise ReachlabError(f"{config.run}: the run does not say its task; give --task")
     _check_problems(config.run, str(about.get("task") or ""), str(spec))
+    if not config.task:
+        check_known(str(spec), document.get("facts", {}))
     task = load_task(str(spec))
     store = SampleStore(folder)
     folder.sweep()

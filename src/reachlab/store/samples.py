@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from reachlab.boundary.outcomes import Outcomes
-from reachlab.errors import ReachlabError
+from reachlab.errors import NotFoundError, ReachlabError
 from reachlab.runs import RunFolder
 from reachlab.storable import encoded, parse_json
 from reachlab.store.adaptive import AdaptivePlan, Ledger, read_plan
@@ -71,7 +71,8 @@ class SampleStore:
             ReachlabError: no run of samples, or a list that is damaged.
         """
         if not self.folder.exists("problems.jsonl"):
-            raise ReachlabError(f"{self.folder.url}: not a run of samples (no problems.jsonl)")
+            missing = ReachlabError if self.folder.exists() else NotFoundError
+            raise missing(f"{self.folder.url}: not a run of samples (no problems.jsonl)")
         written = self.folder.read("problems.jsonl")
         if self._listed[0] != written:  # to read the file is little beside making problems of it
             listed = [read_problem(line, place) for place, line in self._lines()]

@@ -1,9 +1,10 @@
 """Studies: a claim a file, an entry here, in the order of `reachlab study --help`."""
 
+from reachlab.choices import Choices
 from reachlab.studies.study import Study
 
 CONFIG = "reachlab.studies.config:"
-STUDIES = (
+OWN_STUDIES = (
     Study(name="own", place="reachlab.studies.own.run:run_own", takes="reachlab.studies.own.config:OwnConfig"),
     Study(name="demo", place="reachlab.studies.demo:run_demo", takes=f"{CONFIG}DemoConfig", says=""),
     Study(name="visual", place="reachlab.studies.visual:run_visual", takes=f"{CONFIG}VisualConfig", says=""),
@@ -18,4 +19,7 @@ STUDIES = (
         takes=f"{CONFIG}RegimeConfig",
         says="the map is {}",
     ),
+)
+STUDIES: Choices[Study] = Choices(
+    "study", {study.name: study for study in OWN_STUDIES}, adopt="reachlab.studies.study:adopted"
 )

@@ -18,12 +18,13 @@ from rich.console import Console
 
 from reachlab.engines.config import Decoding
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import hash_model
+from reachlab.models.checkpoint_files import hash_model
 from reachlab.runs import RunFolder, kept_at, write_atomically
 from reachlab.studies.config import CheckpointsConfig
 from reachlab.studies.curves import label, measure_curves, print_curves
 from reachlab.studies.stages import Stage, at_once, check_study, pinned, run_stages, sampling_stage
 from reachlab.tasks.asking import AskConfig
+from reachlab.tasks.registry import check_known
 from reachlab.training.corpus.sources import is_text
 
 AROUND = 10
@@ -93,6 +94,8 @@ def resolve(config: CheckpointsConfig, folder: RunFolder) -> tuple[CheckpointsCo
     data = str(trained.get("task") or trained.get("data"))
     if not config.task and is_text(data):
         raise ReachlabError(f"{folder.url} was trained on {data}, which asks nothing: give a --task")
+    if not config.task:
+        check_known(data, document.get("facts", {}))
     decoding = Decoding()
     base = config.base or document.get("facts", {}).get("model_path", "")
     if base and not config.base:

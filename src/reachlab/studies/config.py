@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional, UseAppendAction
 
+from reachlab.choices import one_of
 from reachlab.errors import ReachlabError
 from reachlab.limits import check_numbers
 from reachlab.moe.methods import METHODS
@@ -14,7 +15,7 @@ from reachlab.tasks.asking import AskConfig
 if TYPE_CHECKING:
     BaseName = str
 else:
-    BaseName = Literal[("dense", *METHODS)]
+    BaseName = one_of(METHODS, "dense")
 
 
 @dataclass(frozen=True, kw_only=True)

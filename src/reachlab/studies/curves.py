@@ -15,7 +15,7 @@ from reachlab.boundary.compare import compare
 from reachlab.boundary.curve import Curve
 from reachlab.boundary.outcomes import Outcomes
 from reachlab.hub import parse
-from reachlab.report.page import write_report
+from reachlab.reporting.page import write_report
 from reachlab.runs import RunFolder, training_step
 from reachlab.store.samples import SampleStore
 

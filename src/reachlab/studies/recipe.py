@@ -13,9 +13,9 @@ from rich.console import Console
 
 from reachlab.boundary.compare import compare
 from reachlab.engines.config import DecodingChoice
-from reachlab.report.making import Extra
-from reachlab.report.page import write_report
-from reachlab.report.tables import print_comparison
+from reachlab.reporting.making import Extra
+from reachlab.reporting.page import write_report
+from reachlab.reporting.tables import print_comparison
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig
 from reachlab.store.samples import SampleStore

@@ -16,8 +16,8 @@ from rich.console import Console
 
 from reachlab.errors import ReachlabError
 from reachlab.regime.cost_model import Costs, Plan, RegimeMap, Schedule, World, race, regime_map
-from reachlab.report import assets, page
-from reachlab.report.figures.plots import plain
+from reachlab.reporting import assets, page
+from reachlab.reporting.figures.plots import plain
 from reachlab.runs import write_atomically
 from reachlab.studies.config import RegimeConfig
 from reachlab.studies.stages import check_study

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from reachlab.models.checkpoint import find_checkpoint, load_model
+from reachlab.models.checkpoint import load_model
+from reachlab.models.checkpoint_files import find_checkpoint
 from reachlab.models.devices import choose_device
 from reachlab.models.pinning import locate
 from reachlab.models.positions import positions
@@ -20,7 +21,7 @@ from reachlab.moe import densified, restore, saved
 from reachlab.moe.fidelity import CANDIDATES, Batch, Fidelity, compare
 from reachlab.moe.instruments import Reading, Recorder, unused_warnings
 from reachlab.progress import track
-from reachlab.report.router_page import labels, write_routers
+from reachlab.reporting.router_page import labels, write_routers
 from reachlab.runs import check_page
 from reachlab.studies.config import InspectConfig
 from reachlab.tasks.registry import load_task

@@ -22,6 +22,7 @@ from reachlab.commands.words import words_of
 from reachlab.engines.config import DecodingChoice
 from reachlab.errors import ReachlabError
 from reachlab.models.pinning import locate
+from reachlab.plugins import ENVIRONMENT
 from reachlab.progress import EVENTS, LOG_EVERY_S, bars, log_line
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig
@@ -245,6 +246,8 @@ def _start(stage: Stage) -> _Running:
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
     }
+    if os.environ.get(ENVIRONMENT):  # modules that a stage imports first, from where this process has them
+        environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     log = tempfile.NamedTemporaryFile(prefix=f"reachlab-{stage.name.replace(' ', '-')}-", suffix=".log")  # noqa: SIM115
     process = subprocess.Popen(
         stage.words,

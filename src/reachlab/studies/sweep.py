@@ -28,7 +28,7 @@ from reachlab.boundary.outcomes import Outcomes
 from reachlab.commands.words import with_words
 from reachlab.engines.config import DecodingChoice
 from reachlab.errors import ReachlabError
-from reachlab.report.page import write_report
+from reachlab.reporting.page import write_report
 from reachlab.runs import RunFolder, write_atomically
 from reachlab.sampling.config import SampleConfig
 from reachlab.store.samples import SampleStore

@@ -7,7 +7,6 @@ from typing import Any
 
 from reachlab.errors import ReachlabError
 from reachlab.limits import check_numbers
-from reachlab.tasks.rows import read_jsonl
 from reachlab.tasks.templates import TEMPLATES, Template
 
 RESERVED = frozenset(
@@ -131,6 +130,8 @@ def read_examples(path: str, n: int) -> tuple[tuple[str, str], ...]:
     Raises:
         ReachlabError: a line without question and answer, or fewer of them than `n`.
     """
+    from reachlab.tasks.rows import read_jsonl  # with what opens files everywhere, which a command line does without
+
     found = []
     for place, row in read_jsonl(path, storable=True):
         for name in ("question", "answer"):

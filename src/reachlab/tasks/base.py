@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
+from reachlab.choices import a_class
 from reachlab.errors import ReachlabError
 from reachlab.storable import encoded
 from reachlab.types import Problem, StepCheck, Verdict
@@ -230,3 +231,12 @@ class FiniteTask(Task):
             order = random.Random(f"{seed} {epoch}").sample(chosen, len(chosen))
             yield from order[position:]
             epoch, position = epoch + 1, 0
+
+
+def adopted(name: str, found: Any) -> type[Task]:
+    """A task as others give it.
+
+    Raises:
+        ReachlabError: it is none.
+    """
+    return a_class(name, found, Task, of="task")  # type: ignore[type-abstract]

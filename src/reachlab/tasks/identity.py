@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reachlab.errors import ReachlabError
+from reachlab.plugins import is_file
 from reachlab.runs import RunFolder
 from reachlab.tasks.benchmarks import BENCHMARKS
 from reachlab.tasks.registry import class_of, own_template, parse_spec
@@ -41,6 +42,8 @@ def canonical(spec: str, *, template: bool = False) -> str:
         argument, differing = _differing(family, argument, settings)
     except (ReachlabError, ImportError, TypeError, ValueError):
         return spec
+    file, _, name = family.rpartition(":")
+    family = f"{_place(file)}:{name}" if is_file(file) else family
     head = family if argument is None else f"{family}:{argument}"
     return ",".join([head, *(f"{name}={_written(value)}" for name, value in sorted(differing.items()))])
 

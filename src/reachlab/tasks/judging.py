@@ -7,11 +7,12 @@ does it depend on other answers, but for what a verifier itself keeps in its pro
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from reachlab.errors import ReachlabError
+from reachlab.plugins import travels
 from reachlab.tasks.base import Task
 from reachlab.tasks.lanes import Item, Lanes
 from reachlab.tasks.overseer import Overseer
@@ -53,6 +54,11 @@ class Judge:
             raise ReachlabError(f"workers={workers} must be 1 or more")
         if not 0 < timeout_s < float("inf"):
             raise ReachlabError(f"timeout={timeout_s} must be above 0: CPU seconds for one answer")
+        if task.isolated and not all(map(travels, _parts(task))):
+            raise ReachlabError(
+                f"task {task.spec!r} is judged in other processes, which cannot have what a notebook or a function "
+                "defines; put it into a file, and import that (docs/extend.md)"
+            )
         self.task = task
         cpu_s = max(timeout_s, task.verify_limit_s)
         wall = max(WALL_FACTOR * cpu_s, LEAST_WALL_S) if wall_s is None else wall_s
@@ -135,6 +141,16 @@ class Judge:
                     found[question][told - 1] = _ask_here(self.task, question, problem, text)
                 tell(told)
         return list(found.values())
+
+
+def _parts(task: Task) -> Iterator[Any]:
+    """The classes of a task and of those that it wraps, and the reward that it is scored by."""
+    inner: Any = task
+    while isinstance(inner, Task):
+        yield type(inner)
+        if (reward := getattr(inner, "reward", None)) is not None:
+            yield reward.function
+        inner = getattr(inner, "task", None)
 
 
 def _items(asked: Sequence[Pair], questions: tuple[Question, ...]) -> list[Item]:

@@ -2,38 +2,49 @@
 
 import inspect
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
+from warnings import warn
 
 from reachlab.errors import ReachlabError
+from reachlab.extras import MissingPackageError, is_installed
+from reachlab.origins import PluginError, PluginWarning
 from reachlab.pictures.reference import png
 from reachlab.runs import write_atomically
 from reachlab.tasks.asking import AskConfig
 from reachlab.tasks.base import SplitChoice, Task, empty_split, split_meant
 from reachlab.tasks.benchmarks import BENCHMARKS
-from reachlab.tasks.registry import FAMILIES, chosen_template, load_task
+from reachlab.tasks.registry import FAMILIES, chosen_template, class_of, load_task
 from reachlab.tasks.rows import DATASETS as PREFIX
 from reachlab.types import Problem, written_prompt
 
 
 def list_tasks() -> list[dict[str, Any]]:
-    """Every family with its settings and their defaults, benchmarks by name, and every dataset of reasoning-gym."""
+    """Every family with its settings and their defaults, benchmarks by name, and every dataset of reasoning-gym; of a
+    family whose packages are not installed, what it needs."""
     rows = []
-    for family, (path, what) in FAMILIES.items():
-        module, _, name = path.partition(":")
-        parameters = inspect.signature(getattr(import_module(module), name)).parameters.values()
+    for family in FAMILIES:
+        try:
+            parameters = inspect.signature(class_of(family)).parameters.values()
+        except MissingPackageError as error:
+            rows.append({"task": family, "what": f"{FAMILIES.about(family)} ({error})", "settings": ""})
+            continue
+        except PluginError as error:
+            warn(str(error), PluginWarning, stacklevel=2)
+            continue
         settings = ", ".join(
             f"{p.name}={p.default}"
             for p in parameters
             if p.name != "argument" and p.default is not p.empty and p.kind is not p.VAR_KEYWORD
         )
-        rows.append({"task": family, "what": what, "settings": settings})
+        rows.append({"task": family, "what": FAMILIES.about(family), "settings": settings})
     rows += [
         {"task": name, "what": b.what, "settings": f"{b.family}:{PREFIX}{b.hub},template={b.template}"}
         for name, b in BENCHMARKS.items()
     ]
+    if not is_installed("reasoning_gym"):
+        return rows
     from reasoning_gym.factory import DATASETS
 
     rows += [{"task": f"gym:{name}", "what": "reasoning-gym", "settings": ""} for name in sorted(DATASETS)]

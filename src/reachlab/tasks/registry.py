@@ -1,34 +1,36 @@
 """From a task's spec to the task: ``countdown,numbers=3``, ``gym:gsm_symbolic``, ``math:FILE``, ``math500``.
 
-A family is one line in `FAMILIES`; its module is imported only when asked for.
+A family of ours is one line in `OWN_FAMILIES`; its module is imported only when asked for. One of somebody else's is
+registered (`registering.py`), or named by its file: ``my_tasks.py:Reverse,length=6``.
 """
 
 import inspect
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
+from reachlab.choices import Choices
 from reachlab.errors import ReachlabError
+from reachlab.extras import naming_extras
+from reachlab.origins import Maker
+from reachlab.plugins import is_file, is_loaded, loaded_from, told
 from reachlab.tasks.asked import Asked
 from reachlab.tasks.asking import AskConfig, Asking
-from reachlab.tasks.base import Task
+from reachlab.tasks.base import Task, adopted
 from reachlab.tasks.benchmarks import BENCHMARKS
 from reachlab.tasks.blind import Blinded
 from reachlab.tasks.prefixed import Prefixed
 from reachlab.tasks.templates import TEMPLATES, Template, template_named
 
-FAMILIES: dict[str, tuple[str, str]] = {
+OWN_FAMILIES = {
     "countdown": ("reachlab.tasks.countdown:Countdown", "reach a target from four numbers, in steps"),
     "chain": ("reachlab.tasks.chain:Chain", "evaluate a chain of + - * from left to right, in steps"),
     "programs": ("reachlab.tasks.programs:Programs", "the Python expression behind examples of input and output"),
     "scenes": ("reachlab.tasks.scenes:Scenes", "read small drawn pictures and compute: count, chart, length, area"),
     "gym": ("reachlab.tasks.gym:Gym", "any dataset of reasoning-gym: gym:NAME"),
-    "code": (
-        "reachlab.tasks.code:CodeTask",
-        "programs judged by unit tests (HumanEval, MBPP ...): code:FILE",
-    ),
+    "code": ("reachlab.tasks.code:CodeTask", "programs judged by unit tests (HumanEval, MBPP ...): code:FILE"),
     "visual": ("reachlab.tasks.visual:Visual", "math questions with pictures, free-form: visual:FILE"),
     "math": ("reachlab.tasks.math:Math", "math benchmarks from JSONL (GSM8K, MATH, AIME shapes): math:FILE"),
     "logged": (
@@ -36,16 +38,28 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "questions of which no right answer is known; judges nothing: logged:FILE",
     ),
 }
+FAMILIES: Choices[type[Task]] = Choices(
+    "task",
+    {name: place for name, (place, _) in OWN_FAMILIES.items()},
+    about={name: about for name, (_, about) in OWN_FAMILIES.items()},
+    adopt="reachlab.tasks.base:adopted",
+    reserved=BENCHMARKS,
+)
 POINTED = re.compile(r"[+-]?(\d+\.\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 """Numbers that are none in JSON: ``.2``, ``2.``, ``+0.2``."""
+SETTING = re.compile(r",\s*(?=\w+\s*=)")
+"""A comma ends a setting only before the next "key=": lists, and paths with commas in them, stay whole."""
 
 
 def parse_spec(spec: str) -> tuple[str, str | None, dict[str, Any]]:
     """Split ``family[:argument][,key=value...]`` into (family, argument, settings); values are JSON where they can be,
-    and numbers as Python writes them too (``.2``). Space around a name or a value says nothing."""
-    # A comma ends a setting only before the next "key=": lists, and paths with commas in them, stay whole.
-    head, *pairs = re.split(r",\s*(?=\w+\s*=)", spec.strip())
+    and numbers as Python writes them too (``.2``). Space around a name or a value says nothing. The family of a file is
+    ``FILE.py:NAME``."""
+    head, *pairs = SETTING.split(spec.strip())
     family, _, argument = (part.strip() for part in head.partition(":"))
+    if is_file(family):
+        name, _, argument = (part.strip() for part in argument.partition(":"))
+        family = f"{family}:{name}"
     if "," in family:
         raise ReachlabError(f"task {spec!r}: {family.partition(',')[2]!r} is not key=value")
     settings: dict[str, Any] = {}
@@ -93,7 +107,7 @@ def load_task(spec: str, asking: Asking | None = None) -> Asked:
             raise ReachlabError(f"task {spec!r}: a file is named, so there is no release to choose")
         settings = benchmark.settings(family, release) | settings
         family = benchmark.family
-    factory = class_of(family)
+    factory = class_of(family, load=True)
     if argument is not None:
         settings = {**settings, "argument": argument}
     known = inspect.signature(factory).parameters
@@ -106,7 +120,7 @@ def load_task(spec: str, asking: Asking | None = None) -> Asked:
         if key in known and known[key].annotation is int and type(settings[key]) is not int:
             raise ReachlabError(f"task {spec!r}: {key}={settings[key]} is not a whole number")
     if "argument" in known and "argument" not in settings and known["argument"].default is inspect.Parameter.empty:
-        raise ReachlabError(f"task {spec!r}: {family} needs an argument, as in: {FAMILIES[family][1]}")
+        raise ReachlabError(f"task {spec!r}: {family} needs an argument, as in: {FAMILIES.about(family)}")
     try:
         task: Task = factory(**settings)
     except TypeError as error:
@@ -202,14 +216,68 @@ def bare_task(spec: str) -> Task:
     return Prefixed(bare, settings["prefix"]) if "prefix" in settings else bare
 
 
-def class_of(family: str) -> Any:
+def judging_task(spec: str) -> Task:
+    """The task as far as a verdict needs it: of a benchmark its verifier without a file, with every other setting.
+
+    Raises:
+        ReachlabError: as of `load_task`.
+    """
+    family, argument, settings = parse_spec(spec)
+    benchmark = BENCHMARKS.get(family)
+    if benchmark is None or argument is not None or "argument" in settings:
+        return load_task(spec)
+    parameter = inspect.signature(class_of(benchmark.family)).parameters.get("argument")
+    if parameter is None or parameter.default != "":
+        return load_task(spec)
+    if "release" in settings:
+        benchmark.settings(family, settings["release"])
+    kept = [pair for pair in SETTING.split(spec.strip())[1:] if pair.partition("=")[0].strip() != "release"]
+    return load_task(",".join([benchmark.family, *kept]))
+
+
+def class_of(family: str, *, load: bool = False) -> Any:
     """The class of a family.
+
+    Args:
+        family: its name, or ``FILE.py:NAME``.
+        load: whether that file may be imported. A run's own word is no reason to run the code of a file.
 
     Raises:
         ReachlabError: there is none of that name.
     """
-    if family not in FAMILIES:
-        known_names = ", ".join([*FAMILIES, *BENCHMARKS])
-        raise ReachlabError(f"unknown task family {family!r}; there are: {known_names} (see `reachlab tasks`)")
-    module, _, name = FAMILIES[family][0].partition(":")
-    return getattr(import_module(module), name)
+    if family in FAMILIES:
+        with naming_extras(f"the task {family}"):
+            return FAMILIES[family]
+    file, _, _ = family.rpartition(":")
+    if is_file(file):
+        if not load and not is_loaded(file):
+            raise ReachlabError(f"task {family!r}: {file} is not imported; give it with --plugin {file}")
+        return adopted(family, loaded_from(family))
+    known_names = ", ".join([*FAMILIES, *BENCHMARKS])
+    raise ReachlabError(f"unknown task family {family!r}; there are: {known_names} (see `reachlab tasks`)")
+
+
+def maker_of(spec: str) -> Maker | None:
+    """Who made a task that is not ours; None of ours, and of what names no task."""
+    try:
+        family, _, _ = parse_spec(spec)
+    except ReachlabError:
+        return None
+    file, _, _ = family.rpartition(":")
+    if is_file(file):
+        return Maker(module=class_of(family, load=True).__module__)
+    return None if family in BENCHMARKS else FAMILIES.origin(family)
+
+
+def check_known(spec: str, facts: Mapping[str, Any]) -> None:
+    """See that the task that a run names is here; of one that is not, say whose it is.
+
+    Raises:
+        ReachlabError: it is not here.
+    """
+    family, _, _ = parse_spec(spec)
+    try:
+        class_of(BENCHMARKS[family].family if family in BENCHMARKS else family)
+    except ReachlabError as error:
+        whose = told(facts, "task")
+        raise ReachlabError(f"the run's task {spec!r} is not here: {whose}" if whose else str(error)) from error

@@ -1,74 +1,35 @@
-"""A user's own reward in place of a task's score: ``module:function``, called as function(problem, answer) -> float.
+"""A task whose answers are scored by a reward of one's own (`rewards.py`).
 
 The task's verdict stays what decides right and wrong; only the score is replaced. The function runs in worker processes
-with a time limit, like every verifier that is not ours.
+with a time limit, like every verifier that is not ours; one that no other process can have (of a notebook) runs here,
+without.
 """
 
-import hashlib
-import inspect
-import sys
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
-from pathlib import Path
-from typing import Any
 
-from reachlab.errors import ReachlabError
+from reachlab.plugins import travels
 from reachlab.tasks.base import Split, Task
+from reachlab.tasks.rewards import load_reward
+from reachlab.tasks.saying import words
 from reachlab.types import Problem, Verdict
-
-RewardFunction = Callable[[Problem, str], float]
-
-
-def load_reward(name: str) -> RewardFunction:
-    """The function that ``module:function`` names; modules in the current folder are found too.
-
-    Raises:
-        ReachlabError: no such module or function, or an error while importing it.
-    """
-    module, _, function = name.partition(":")
-    if not module or not function:
-        raise ReachlabError(f"reward {name!r} must be MODULE:FUNCTION, e.g. my_rewards:brevity")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = getattr(import_module(module), function)
-    except (Exception, SystemExit) as error:  # importing it runs the user's code
-        raise ReachlabError(f"reward {name!r} cannot be imported: {type(error).__name__}: {error}") from error
-    if not callable(found):
-        raise ReachlabError(f"reward {name!r} is not a function")
-    reward: RewardFunction = found
-    return reward
-
-
-def hash_reward(name: str) -> str:
-    """A hash of the source file that a reward function lies in; of its name where it has none."""
-    function = load_reward(name)
-    try:
-        source = Path(inspect.getfile(function)).read_bytes()
-    except (TypeError, OSError):
-        source = name.encode()
-    return hashlib.blake2b(source, digest_size=16).hexdigest()
 
 
 class Rewarded(Task):
-    """`task`, judged by itself and scored by the function `name`. A score may be any number.
+    """`task`, judged by itself and scored by the reward `name`. A score may be any number, and NaN where there is none.
 
     What the task itself cannot judge stays unscored.
     """
 
-    isolated = True
     bounded_score = False
 
     def __init__(self, task: Task, name: str):
-        load_reward(name)  # what cannot be imported is found before any work begins
-        self.task, self.name = task, name
+        self.reward = load_reward(name)  # what cannot be imported is found before any work begins
+        self.task = task
+        self.isolated = task.isolated or travels(self.reward.function)
         self.spec, self.finite, self.answer_decides = task.spec, task.finite, task.answer_decides
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # In a worker: importing the function must not be on the clock of the first answer.
-        self.__dict__.update(state)
-        load_reward(self.name)
+        self.decoding, self.verify_limit_s = dict(task.decoding), task.verify_limit_s
 
     def problems(self, split: Split, n: int | None = None, seed: int = 0) -> list[Problem]:
         """The task's."""
@@ -83,9 +44,19 @@ class Rewarded(Task):
         return self.task.key(problem)
 
     def verify(self, problem: Problem, text: str) -> Verdict:
-        """The task's verdict, with the function's value as its score."""
-        score = float(load_reward(self.name)(problem, text))
-        return replace(self.task.verify(problem, text), score=score)
+        """The task's verdict, with the reward as its score. Where it raises, the verdict stays and the score is NaN."""
+        verdict = self.task.verify(problem, text)
+        if verdict.status == "unscored":
+            return verdict
+        try:
+            score = self.reward(problem, text)
+        except MemoryError:
+            raise
+        except Exception as error:
+            return replace(verdict, score=math.nan, reason=f"no reward {self.reward.name}: {words(error)}")
+        if math.isnan(score):
+            return replace(verdict, score=score, reason=f"the reward {self.reward.name} says NaN: there is none")
+        return replace(verdict, score=score)
 
     def final_answer(self, problem: Problem, text: str) -> str | None:
         """The task's."""

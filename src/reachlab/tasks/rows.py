@@ -14,6 +14,7 @@ from typing import Any
 import fsspec
 
 from reachlab.errors import ReachlabError
+from reachlab.extras import need
 from reachlab.hub import fetch_file
 from reachlab.storable import storable
 
@@ -50,12 +51,9 @@ def read_rows(path: str) -> Iterator[Row]:
 
 
 def _dataset(name: str) -> Iterator[Row]:
-    try:
-        import datasets
-    except ImportError as error:
-        raise ReachlabError(
-            f"{name}: data sets need the package datasets: pip install 'reachlab[data]'; or name a file"
-        ) from error
+    need("datasets", what=f"{DATASETS}{name} (a file of its rows would do, too)")
+    import datasets
+
     rest, _, split = name.partition("#")
     identity, _, subset = rest.partition("@")
     try:

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from reachlab.plugins import load_plugins
 from reachlab.tasks.base import Task
 from reachlab.tasks.saying import Question, Said, ask, failed, words
 from reachlab.types import Problem
@@ -52,6 +53,7 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_PROF, cpu_s)
 
     try:
+        load_plugins()
         task: Task = pickle.loads(connection.recv_bytes())
         connection.send_bytes(b"ready")
         begun = _size()

@@ -9,9 +9,19 @@ from torch import nn
 
 from reachlab.errors import ReachlabError
 from reachlab.moe import densified
+from reachlab.moe.estimators import ESTIMATORS
+from reachlab.moe.methods import METHODS
+from reachlab.origins import Maker
+from reachlab.plugins import identity_of
+from reachlab.rl.algorithms import ALGORITHMS
+from reachlab.rl.budgets import BUDGETS
+from reachlab.rl.rules import RULES
 from reachlab.runs import RunFolder
 from reachlab.tasks.identity import as_begun
+from reachlab.tasks.registry import maker_of
+from reachlab.tasks.rewards import maker_of_reward
 from reachlab.training.config import DistillConfig, LoopConfig, OptimizerConfig, PretrainConfig
+from reachlab.training.corpus.sources import is_text
 from reachlab.training.rl_config import RLConfig
 from reachlab.training.saved import not_finite
 from reachlab.training.trackers import check_trackers
@@ -19,8 +29,25 @@ from reachlab.training.trackers import check_trackers
 Model = TypeVar("Model", bound=nn.Module)
 
 
+def makers_of(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Maker]:
+    """Who made what a run chose that is not ours: its task, its reward, its rule ..."""
+    routing, data = config.routing, config.data if isinstance(config, PretrainConfig) else config.task
+    found = {
+        "task": None if is_text(data) else maker_of(data),
+        "method": METHODS.origin(routing.routing),
+        "estimator": ESTIMATORS.origin(routing.estimator),
+    }
+    if isinstance(config, RLConfig):
+        found["rule"] = RULES.origin(config.selection.rule)
+        found["algorithm"] = ALGORITHMS.origin(config.objective.algorithm)
+        found["budget"] = BUDGETS.origin(config.budget.budget)
+        found["reward"] = maker_of_reward(config.reward)
+    return {role: origin for role, origin in found.items() if origin is not None}
+
+
 def config_identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[str, Any]:
-    """What the weights depend on: everything but where they go, how often they are saved and kept, and who is told."""
+    """What the weights depend on: everything but where they go, how often they are saved and kept, and who is told. Of
+    choices that are not ours also their code."""
     settings = asdict(config)
     del settings["out"], settings["loop"]["save_every"], settings["loop"]["keep_every"], settings["loop"]["track"]
     settings.pop("rehash", None)
@@ -28,7 +55,7 @@ def config_identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[s
         # As in the run.json of runs that were begun before the field had this name.
         settings["selection"]["lot"] = settings["selection"].pop("random_keep")
     settings["loop"]["threads"] = config.loop.threads or torch.get_num_threads()
-    return settings
+    return settings | identity_of(makers_of(config))
 
 
 def run_folder(out: str) -> RunFolder:

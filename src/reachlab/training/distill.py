@@ -6,16 +6,18 @@ from itertools import count
 
 from reachlab.errors import ReachlabError
 from reachlab.models.chat import end_tokens
-from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model, load_tokenizer
+from reachlab.models.checkpoint import load_model, load_tokenizer
+from reachlab.models.checkpoint_files import find_checkpoint, hash_model
 from reachlab.models.origin import origin_of
 from reachlab.models.pinning import locate
+from reachlab.plugins import facts_of
 from reachlab.prompting.prompted_task import prompted_task
 from reachlab.runs import RunFolder
 from reachlab.store.samples import SampleStore
-from reachlab.training.beginning import Claim, Trained, config_identity, placed, run_folder, settle
+from reachlab.training.beginning import Claim, Trained, config_identity, makers_of, placed, run_folder, settle
 from reachlab.training.config import DistillConfig
 from reachlab.training.loop import TrainingRun
-from reachlab.training.lora import adapt
+from reachlab.training.lora import adapt, check_adapters
 from reachlab.training.next_token import NextTokenTrainer, launched
 from reachlab.training.recipes import say, settle_distill, settled_optimizer
 from reachlab.training.routing import route, settled_balance
@@ -25,6 +27,7 @@ from reachlab.training.text import (
     solutions,
     teacher_samples,
 )
+from reachlab.training.trackers import check_trackers
 
 
 def distill(config: DistillConfig, notify: Callable[[str], None] = lambda _: None) -> bool:
@@ -36,6 +39,8 @@ def distill(config: DistillConfig, notify: Callable[[str], None] = lambda _: Non
     Raises:
         ReachlabError: no checkpoint, no teacher, nothing right to learn from, a folder that holds another run.
     """
+    check_adapters(config.weights)
+    check_trackers(config.loop.track)
     folder, remarks = run_folder(config.out), list[str]()
     located = locate(config.model, [folder], remarks.append)
     config = replace(config, model=located.folder)
@@ -57,7 +62,8 @@ def distill(config: DistillConfig, notify: Callable[[str], None] = lambda _: Non
         "model": hash_model(config.model, rehash=config.rehash),
     }
     del run_identity["tokens_of"]  # the steps say it
-    claim = Claim(folder, "distill", run_identity, {**located.facts, "teacher": config.teacher})
+    facts = {**located.facts, "teacher": config.teacher, **facts_of(makers_of(config))}
+    claim = Claim(folder, "distill", run_identity, facts)
     with launched(config) as processes:
         settle(config.loop)
         model, tokenizer = load_model(config.model)

@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from reachlab.errors import ReachlabError
+from reachlab.extras import need
 from reachlab.training.config import WeightsConfig
 from reachlab.training.processes import Processes
 
@@ -29,16 +30,25 @@ def adapt(model: PreTrainedModel, weights: WeightsConfig, processes: Processes) 
         add_lora(model, weights.lora_rank, weights.lora_alpha)
 
 
+def check_adapters(weights: WeightsConfig) -> None:
+    """Refuse adapters that cannot be made, before a model is fetched or loaded.
+
+    Raises:
+        MissingPackageError: peft is not installed.
+    """
+    if weights.lora_rank:
+        need("peft", what="--lora-rank")
+
+
 def add_lora(model: PreTrainedModel, rank: int, alpha: int) -> None:
     """Freeze the model and put adapters on its linear layers, the output layer left out; they begin as zero.
 
     Raises:
         ReachlabError: peft is not installed, or the model has no linear layer for it.
     """
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise ReachlabError("--lora-rank needs peft: pip install 'reachlab[lora]'") from error
+    need("peft", what="--lora-rank")
+    from peft import LoraConfig, inject_adapter_in_model
+
     head = model.get_output_embeddings()
     targets = [name for name, m in model.named_modules() if isinstance(m, nn.Linear) and m is not head]
     if not targets:

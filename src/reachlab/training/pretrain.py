@@ -10,9 +10,10 @@ from typing import Any
 from reachlab.errors import ReachlabError
 from reachlab.models.build import build_model, give_sight
 from reachlab.models.tokenizer import Kind, train_tokenizer
+from reachlab.plugins import facts_of
 from reachlab.runs import RunFolder
 from reachlab.tasks.registry import load_task
-from reachlab.training.beginning import Claim, Trained, config_identity, placed, run_folder, settle
+from reachlab.training.beginning import Claim, Trained, config_identity, makers_of, placed, run_folder, settle
 from reachlab.training.config import PretrainConfig
 from reachlab.training.corpus.packed import check_room, open_packed, pack
 from reachlab.training.corpus.sources import is_text
@@ -116,5 +117,5 @@ def _new_model(
     run_identity = {**config_identity(replace(config, model=shape)), **facts}
     # Where the tokens lie changes nothing.
     run_identity["text"] = {name: value for name, value in run_identity["text"].items() if name != "cache"}
-    claim = Claim(RunFolder(config.out), "pretrain", run_identity, {"data": config.data})
+    claim = Claim(RunFolder(config.out), "pretrain", run_identity, {"data": config.data, **facts_of(makers_of(config))})
     return TrainingRun(claim, config.loop, trained, tokenizer, processes)

@@ -12,13 +12,16 @@ from itertools import islice
 from typing import Any
 
 from reachlab.engines.config import Decoding
+from reachlab.engines.kernels import IDENTITY, lacking
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import find_checkpoint, hash_model, load_model, load_tokenizer
+from reachlab.models.checkpoint import load_model, load_tokenizer
+from reachlab.models.checkpoint_files import find_checkpoint, hash_model
 from reachlab.models.devices import choose_device
 from reachlab.models.origin import origin_of
 from reachlab.models.pinning import locate
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import prompt_ids
+from reachlab.plugins import facts_of, is_file
 from reachlab.prompting.prompted_task import prompted_task
 from reachlab.prompting.prompts import fit_answers
 from reachlab.rl.algorithm import Algorithm
@@ -28,19 +31,21 @@ from reachlab.runs import RunFolder
 from reachlab.store.samples import hash_problems
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
-from reachlab.tasks.reward import Rewarded, hash_reward
-from reachlab.training.beginning import Claim, Trained, config_identity, placed, run_folder, settle
+from reachlab.tasks.reward import Rewarded
+from reachlab.tasks.rewards import RANDOM, hash_reward
+from reachlab.training.beginning import Claim, Trained, config_identity, makers_of, placed, run_folder, settle
 from reachlab.training.critic import Critic
 from reachlab.training.loop import TrainingRun
-from reachlab.training.lora import adapt
+from reachlab.training.lora import adapt, check_adapters
 from reachlab.training.passes import Passes
 from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 from reachlab.training.recipes import say, settle_rl, settled_optimizer
-from reachlab.training.rl_config import RANDOM, ObjectiveConfig, RLConfig
+from reachlab.training.rl_config import BudgetConfig, ObjectiveConfig, RLConfig
 from reachlab.training.rl_step import RLTrainer
 from reachlab.training.rollouts import PhaseClock, RolloutSource
 from reachlab.training.routing import route
+from reachlab.training.trackers import check_trackers
 
 LOOKED_AT = 1024
 """Training problems whose prompts are measured before a run begins, where the longest answer is ours to choose."""
@@ -90,6 +95,8 @@ def learner(config: RLConfig) -> Iterator[RLTrainer]:
 
 
 def _plan(config: RLConfig) -> RLPlan:
+    check_adapters(config.weights)
+    check_trackers(config.loop.track)
     folder, remarks = run_folder(config.out) if config.out else RunFolder(""), list[str]()
     model = locate(config.model, [folder] if config.out else (), remarks.append)
     config = replace(config, model=model.folder)
@@ -99,6 +106,8 @@ def _plan(config: RLConfig) -> RLPlan:
     remarks += filter(None, (prompted.remark, say(given, config, origin)))
     task: Task = prompted.task
     own_reward = config.reward not in ("", RANDOM)
+    if (reward := config.own_reward) is not None and reward.range is not None:
+        config = _within(config, reward.range)
     if own_reward:
         task = Rewarded(task, config.reward)
     next(task.stream("train", config.loop.seed))
@@ -108,11 +117,26 @@ def _plan(config: RLConfig) -> RLPlan:
         "ask": prompted.identity,
         "model": hash_model(config.model, rehash=config.rehash),
     }
-    if own_reward:
+    if slow := lacking(choose_device(config.loop.device)):
+        run_identity |= IDENTITY
+        remarks.append(slow)
+    if own_reward and ":" in config.reward and not is_file(config.reward.rpartition(":")[0]):
         run_identity["reward_source"] = hash_reward(config.reward)
     if task.finite:
         run_identity["task_hash"] = hash_problems(task.problems("all"))
-    return RLPlan(config=config, task=task, claim=Claim(folder, "rl", run_identity, model.facts), remarks=remarks)
+    claim = Claim(folder, "rl", run_identity, {**model.facts, **facts_of(makers_of(config))})
+    return RLPlan(config=config, task=task, claim=claim, remarks=remarks)
+
+
+def _within(config: RLConfig, range: tuple[float, float]) -> RLConfig:
+    """With the range that a reward says of itself, where the user says none.
+
+    Raises:
+        ReachlabError: a budget for which that is no range.
+    """
+    if config.budget.reward_range != BudgetConfig().reward_range:
+        return config
+    return replace(config, budget=replace(config.budget, reward_range=range))
 
 
 def _trainer(plan: RLPlan, judge: Judge, processes: Processes) -> RLTrainer:

@@ -11,10 +11,8 @@ from reachlab.rl.algorithms import AlgorithmName
 from reachlab.rl.budgets import BUDGETS, BudgetName
 from reachlab.rl.rules import RULES, RuleName
 from reachlab.tasks.asking import AskConfig
+from reachlab.tasks.rewards import RANDOM, Reward, load_reward
 from reachlab.training.config import LoopConfig, OptimizerChoice, RoutingConfig, WeightsConfig
-
-RANDOM = "random"
-"""The reward that is a coin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +38,8 @@ class ObjectiveConfig:
     """Share of max_tokens over which long answers are punished softly, down to -1 (DAPO's 0.2); 0 does not."""
     full_credit: float | None = None
     """What a right answer earns (grpo, dapo): smaller differences, partial credit, are not blown up to that size by the
-    division by their deviation. Default 1, and 0 with --reward; 0 divides by any deviation, as the papers do."""
+    division by their deviation. Default 1, and with --reward what that one says, else 0; 0 divides
+    by any deviation, as the papers do."""
     gamma: float = 1.0
     """Discount of later rewards (PPO, REINFORCE++)."""
     lam: Annotated[float, arg(name="gae-lambda")] = 1.0
@@ -149,8 +148,9 @@ class RLConfig:
     out: str = ""
     """Run folder; the model ends up in its model/. Only --advise does without."""
     reward: str = ""
-    """MODULE:FUNCTION of your own, called as function(problem, answer) -> float in place of the task's score. random: a
-    fair coin a rollout, whatever it says; a control (arXiv 2506.10947)."""
+    """A reward of your own in place of the task's score: the name of one that is registered (docs/extend.md), or
+    MODULE:FUNCTION or FILE.py:FUNCTION, called as function(problem, answer) -> float. random: a fair coin a rollout,
+    whatever it says; a control (arXiv 2506.10947)."""
     ask: AskConfig = AskConfig()
     prompts: int = 0
     """Problems a step, over all processes; 0 takes the recipe's."""
@@ -221,7 +221,18 @@ class RLConfig:
     def full_credit(self) -> float:
         """What a right answer earns; 0 where only the user knows."""
         said = self.objective.full_credit
+        if said is None and (reward := self.own_reward) is not None:
+            said = reward.full_credit
         return said if said is not None else float(self.reward in ("", RANDOM))
+
+    @property
+    def own_reward(self) -> Reward | None:
+        """The reward, where it is neither the task's own nor a coin.
+
+        Raises:
+            ReachlabError: there is none of that name.
+        """
+        return load_reward(self.reward) if self.reward not in ("", RANDOM) else None
 
     @property
     def keep(self) -> int:

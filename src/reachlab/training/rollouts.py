@@ -37,9 +37,10 @@ from reachlab.rl.budgets.budget import Budget
 from reachlab.rl.rules import RULES
 from reachlab.tasks.base import Task
 from reachlab.tasks.judging import Judge
+from reachlab.tasks.rewards import RANDOM
 from reachlab.training.loop import Metrics
 from reachlab.training.processes import Processes
-from reachlab.training.rl_config import RANDOM, RLConfig
+from reachlab.training.rl_config import RLConfig
 from reachlab.types import Problem, Status, Verdict
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class PhaseClock:
 
 @dataclass(frozen=True, kw_only=True)
 class Rollouts:
-    """Answers to P problems, up to N each. Scores and rewards are NaN where one was not drawn or could not be scored.
+    """Answers to P problems, up to N each. Scores and rewards are NaN where one was not drawn or could not be scored; a
+    reward of one's own may also give none to what is judged.
 
     `places` are the problems' places in the whole step, over all processes; the first `first` rollouts of every problem
     were drawn whatever came out, so statistics over them are those of the policy.
@@ -115,7 +117,7 @@ class Rollouts:
 
     def last_reason(self) -> str:
         """Why the last unscored rollout of this process is."""
-        reasons = [v.reason for row in self.verdicts for v in row if v.status == "unscored"]
+        reasons = [v.reason for row in self.verdicts for v in row if not has_reward(v)]
         return f"the last: {reasons[-1]}" if reasons else "see the other processes' reasons"
 
     def counts(self) -> Metrics:
@@ -273,10 +275,10 @@ class RolloutSource:
             coins = [coin(seed) for row in seeds for seed in row]
             verdicts = [replace(v, score=score) for v, score in zip(verdicts, coins, strict=True)]
         for (problem, text), verdict in zip(pairs, verdicts, strict=True):
-            if not abs(verdict.score) < LARGEST:
+            if not math.isnan(verdict.score) and not abs(verdict.score) < LARGEST:
                 raise ReachlabError(
                     f"{self.config.reward or self.task.spec}: the reward of {text[:80]!r} for problem {problem.id!r} "
-                    f"is {verdict.score}; return a number between -{LARGEST:g} and {LARGEST:g}, or raise an exception "
+                    f"is {verdict.score}; return a number between -{LARGEST:g} and {LARGEST:g}, or NaN "
                     "for what has none"
                 )
         rest = iter(verdicts)
@@ -308,6 +310,11 @@ class RolloutSource:
         return scores_PN + overlong_penalty(lengths_PN, self.config.max_tokens, self.algorithm.overlong)
 
 
+def has_reward(verdict: Verdict) -> bool:
+    """Whether an answer has a reward: it is judged, and a reward of one's own gave it a number."""
+    return verdict.status != "unscored" and not math.isnan(verdict.score)
+
+
 def coin(seed: int) -> float:
     """0 or 1 by the seed of a rollout, and by nothing that it says; not by what draws its tokens either."""
     return float(sample_seed(seed, "reward", 0) & 1)
@@ -316,11 +323,12 @@ def coin(seed: int) -> float:
 def describe(sums: Metrics) -> Metrics:
     """What a step's rollouts say, from sums over all processes: reward, accuracy, lengths, and the policy's entropy."""
     scored, problems, first = sums["scored"] or math.nan, sums["problems"] or math.nan, sums["first"] or math.nan
+    verdicts = sums["verdicts"] or math.nan  # a right answer without a reward is right all the same
     watched: Metrics = {name: sums[name] / sums["watched"] for name in ("entropy", "kl_start") if name in sums}
     return {
         **watched,
         "reward": sums["reward"] / scored,
-        "accuracy": sums["right"] / scored,
+        "accuracy": sums["right"] / verdicts,
         "unscored": sums["unscored"] / first,
         "groups_without_signal": sums["dull"] / problems,
         "groups_partial": sums["partial"] / problems,
@@ -341,7 +349,8 @@ def _sums(rollouts: Rollouts) -> Metrics:
         "scored": float((~rewards_PN.isnan()).sum()),
         "reward": float(rewards_PN.nansum()),
         "right": float(sum(v.status == "correct" for v in verdicts)),
-        "unscored": float(sum(v.status == "unscored" for v in verdicts)),
+        "verdicts": float(sum(v.status != "unscored" for v in verdicts)),
+        "unscored": float(sum(not has_reward(v) for v in verdicts)),
         "dull": float((~informative(rollouts.scores_PN)).sum()),
         "tokens": float(sum(len(a.tokens) for a in answers)),
         "truncated": float(sum(a.finish == "length" for a in answers)),

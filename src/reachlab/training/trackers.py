@@ -16,11 +16,11 @@ import sys
 import uuid
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from reachlab.errors import ReachlabError
+from reachlab.extras import need
 from reachlab.runs import RunFolder
 
 PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio"}
@@ -120,8 +120,7 @@ def check_trackers(names: tuple[str, ...]) -> None:
     for name in names:
         if name not in PACKAGES:
             raise ReachlabError(f"no tracker is called {name!r}: choose of {', '.join(PACKAGES)}")
-        if find_spec(PACKAGES[name]) is None:
-            raise ReachlabError(f"tracker {name} is not installed: pip install {PACKAGES[name]}")
+        need(PACKAGES[name], what=f"--track {name}")
 
 
 def group(name: str) -> str:

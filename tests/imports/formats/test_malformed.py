@@ -202,13 +202,14 @@ GOOD: dict[str, list[dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind.name in GOOD], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS.values() if kind.name in GOOD], ids=lambda kind: kind.name)
 def test_a_malformed_row_is_one_line(kind: type[Format]) -> None:
     check_log_format(kind, GOOD[kind.name])
 
 
 def test_every_format_is_checked() -> None:
     """Here, or in its own test, as CONTRIBUTING.md has it."""
-    own = {kind.name: Path(__file__).with_name(f"test_{kind.__module__.rpartition('.')[2]}.py") for kind in FORMATS}
+    files = {name: f"test_{kind.__module__.rpartition('.')[2]}.py" for name, kind in FORMATS.items()}
+    own = {name: Path(__file__).with_name(file) for name, file in files.items()}
     checked = {name for name, file in own.items() if file.exists() and "check_log_format(" in file.read_text()}
     assert checked | set(GOOD) == set(own)

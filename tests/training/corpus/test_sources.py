@@ -128,7 +128,7 @@ def test_the_library_of_this_python() -> None:
 
 def test_without_the_datasets_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ReachlabError, match=r"datasets:x needs the `datasets` library: pip install 'reachlab\[data\]'"):
+    with pytest.raises(ReachlabError, match=r"datasets:x needs datasets, which is in reachlab\[data\]"):
         open_text("datasets:x")
 
 

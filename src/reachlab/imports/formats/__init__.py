@@ -4,45 +4,51 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from reachlab.choices import imported
+from reachlab.choices import Choices
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
 from reachlab.imports.formats.base import Format, Placed
 from reachlab.imports.formats.inspect_archive import read_archive
 from reachlab.imports.log_files import Broken, LogFile
 
-PLACES = (
-    "reachlab:Reachlab",
-    "every_eval_ever:EveryEvalEver",
-    "lm_eval:LmEval",
-    "inspect_ai:InspectAI",
-    "lighteval:Lighteval",
-    "lighteval:LightevalOld",
-    "evalplus:EvalPlus",
-    "livecodebench:LiveCodeBench",
-    "openai_batch:OpenAIBatch",
-    "openai_evals:OpenAIEvals",
-    "helm:Helm",
-    "opencompass:OpenCompass",
-    "evalscope:EvalScope",
-    "cruxeval:CruxEval",
-    "tree_of_thought:TreeOfThought",
-    "bigcode:BigCode",
-    "open_r1:OpenR1",
-    "nemo_skills:NemoSkills",
-    "verl:Verl",
-    "skyrl:SkyRL",
-    "trl:TRL",
-    "chat:ChatLog",
-    "fields:Fields",
+FORMATS: Choices[type[Format]] = Choices(
+    "log_format",
+    {
+        "reachlab": "reachlab.imports.formats.reachlab:Reachlab",
+        "every-eval-ever": "reachlab.imports.formats.every_eval_ever:EveryEvalEver",
+        "lm-eval": "reachlab.imports.formats.lm_eval:LmEval",
+        "inspect": "reachlab.imports.formats.inspect_ai:InspectAI",
+        "lighteval": "reachlab.imports.formats.lighteval:Lighteval",
+        "lighteval-old": "reachlab.imports.formats.lighteval:LightevalOld",
+        "evalplus": "reachlab.imports.formats.evalplus:EvalPlus",
+        "livecodebench": "reachlab.imports.formats.livecodebench:LiveCodeBench",
+        "openai-batch": "reachlab.imports.formats.openai_batch:OpenAIBatch",
+        "openai-evals": "reachlab.imports.formats.openai_evals:OpenAIEvals",
+        "helm": "reachlab.imports.formats.helm:Helm",
+        "opencompass": "reachlab.imports.formats.opencompass:OpenCompass",
+        "evalscope": "reachlab.imports.formats.evalscope:EvalScope",
+        "cruxeval": "reachlab.imports.formats.cruxeval:CruxEval",
+        "tree-of-thought": "reachlab.imports.formats.tree_of_thought:TreeOfThought",
+        "bigcode": "reachlab.imports.formats.bigcode:BigCode",
+        "open-r1": "reachlab.imports.formats.open_r1:OpenR1",
+        "nemo-skills": "reachlab.imports.formats.nemo_skills:NemoSkills",
+        "verl": "reachlab.imports.formats.verl:Verl",
+        "skyrl": "reachlab.imports.formats.skyrl:SkyRL",
+        "trl": "reachlab.imports.formats.trl:TRL",
+        "chat": "reachlab.imports.formats.chat:ChatLog",
+        "fields": "reachlab.imports.formats.fields:Fields",
+    },
+    unknown="--format: there is no format",
+    adopt="reachlab.imports.formats.base:adopted",
 )
-"""A file of this folder, and the class in it."""
-FORMATS: tuple[type[Format], ...] = tuple(
-    sorted((imported(f"reachlab.imports.formats.{place}") for place in PLACES), key=lambda kind: not kind.narrow)
-)
-"""Those that take any object come last."""
+"""The names as in --format."""
 FIRST = 16
 """Rows that all have to be of a format for it to be recognised."""
+
+
+def in_order() -> list[type[Format]]:
+    """The formats as they are tried: those that take any object come last."""
+    return sorted((kind for _, kind in FORMATS.working()), key=lambda kind: not kind.narrow)
 
 
 def read_rows(file: LogFile, format: Format) -> Iterator[Placed]:
@@ -66,12 +72,9 @@ def recognise(config: ImportConfig, file: LogFile) -> Format:
     Raises:
         ReachlabError: no such format, or a document in which no rows are found.
     """
-    formats = [each(config) for each in FORMATS]
     if config.format:
-        chosen = next((f for f in formats if f.name == config.format), None)
-        if chosen is None:
-            raise ReachlabError(f"--format {config.format}: there are {', '.join(f.name for f in formats)}")
-        return chosen
+        return FORMATS[config.format](config)
+    formats = [each(config) for each in in_order()]
     if file.kind == "archive":
         return next(each for each in formats if each.archives)
     # A document is read once and each format looks at it.

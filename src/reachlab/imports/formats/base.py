@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from reachlab.choices import a_class
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
 from reachlab.imports.record import Record, checked_record
@@ -112,3 +113,12 @@ def named(rows: dict[str, Any], place: str, key: str) -> Iterator[Placed]:
 def objects(value: Any) -> bool:
     """Whether a value is a list of objects that is not empty."""
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def adopted(name: str, found: Any) -> type[Format]:
+    """A format as others give it.
+
+    Raises:
+        ReachlabError: it is none.
+    """
+    return a_class(name, found, Format, of="log format", named=True)  # type: ignore[type-abstract]

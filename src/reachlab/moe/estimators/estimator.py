@@ -1,11 +1,12 @@
 """What every estimator offers: it hears answers, keeps averages, and says what stands in for the inactive experts."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
+from reachlab.choices import a_class
 from reachlab.moe.signals import Layer, Routing, Shape, Slots
 
 
@@ -89,3 +90,12 @@ class Estimator(ABC):
         """Forget the problem."""
         for memory in self.memories().values():
             memory.poisoned.zero_()
+
+
+def adopted(name: str, found: Any) -> type[Estimator]:
+    """An estimator as others give it.
+
+    Raises:
+        ReachlabError: it is none.
+    """
+    return a_class(name, found, Estimator, of="estimator")  # type: ignore[type-abstract]

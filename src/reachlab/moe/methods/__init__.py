@@ -1,14 +1,14 @@
 """How a router learns: a method a file, a line here. No torch: the command line reads this."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from reachlab.choices import Choices
+from reachlab.choices import Choices, one_of
 
 if TYPE_CHECKING:
     from reachlab.moe.method import Method
 
 METHODS: "Choices[type[Method]]" = Choices(
-    "there is no method",
+    "method",
     {
         "topk": "reachlab.moe.method:TopK",
         "default": "reachlab.moe.methods.default:Default",
@@ -16,9 +16,10 @@ METHODS: "Choices[type[Method]]" = Choices(
         "densemixer": "reachlab.moe.methods.densemixer:DenseMixer",
         "lossfree": "reachlab.moe.methods.lossfree:LossFree",
     },
+    adopt="reachlab.moe.method:adopted",
 )
 
 if TYPE_CHECKING:
     MethodName = str
 else:
-    MethodName = Literal[tuple(METHODS)]
+    MethodName = one_of(METHODS)

@@ -1,14 +1,14 @@
 """Algorithms by name, each a row of choices: a file each, a line here. No torch: the command line reads this."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from reachlab.choices import Choices
+from reachlab.choices import Choices, one_of
 
 if TYPE_CHECKING:
     from reachlab.rl.algorithm import Algorithm
 
 ALGORITHMS: "Choices[Algorithm]" = Choices(
-    "there is no algorithm",
+    "algorithm",
     {
         "grpo": "reachlab.rl.algorithms.grpo:GRPO",
         "dr_grpo": "reachlab.rl.algorithms.dr_grpo:DR_GRPO",
@@ -18,9 +18,10 @@ ALGORITHMS: "Choices[Algorithm]" = Choices(
         "dapo": "reachlab.rl.algorithms.dapo:DAPO",
         "ppo": "reachlab.rl.algorithms.ppo:PPO",
     },
+    adopt="reachlab.rl.algorithm:adopted",
 )
 
 if TYPE_CHECKING:
     AlgorithmName = str
 else:
-    AlgorithmName = Literal[tuple(ALGORITHMS)]
+    AlgorithmName = one_of(ALGORITHMS)

@@ -7,10 +7,11 @@ short.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
+from reachlab.choices import a_class
 from reachlab.rl.rules.rule import Rule
 
 
@@ -71,3 +72,12 @@ class Budget(ABC):
             rewards_PN: rewards so far. drawn_P: how many are drawn, int64. m: how many will be kept. n: how many may be
                 drawn.
         """
+
+
+def adopted(name: str, found: Any) -> type[Budget]:
+    """A budget as others give it.
+
+    Raises:
+        ReachlabError: it is none.
+    """
+    return a_class(name, found, Budget, of="budget", named=True)  # type: ignore[type-abstract]

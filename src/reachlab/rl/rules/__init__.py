@@ -1,14 +1,14 @@
 """Which of a prompt's rollouts are learned from: a rule a file, a line here. No torch: the command line reads this."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from reachlab.choices import Choices
+from reachlab.choices import Choices, one_of
 
 if TYPE_CHECKING:
     from reachlab.rl.rules.rule import Rule
 
 RULES: "Choices[Rule]" = Choices(
-    "down-sampling: no rule",
+    "rule",
     {
         "none": "reachlab.rl.rules.none:NONE",
         "max_variance": "reachlab.rl.rules.max_variance:MAX_VARIANCE",
@@ -16,9 +16,11 @@ RULES: "Choices[Rule]" = Choices(
         "random": "reachlab.rl.rules.random:RANDOM",
         "percentile": "reachlab.rl.rules.percentile:PERCENTILE",
     },
+    unknown="down-sampling: no rule",
+    adopt="reachlab.rl.rules.rule:adopted",
 )
 
 if TYPE_CHECKING:
     RuleName = str
 else:
-    RuleName = Literal[tuple(RULES)]
+    RuleName = one_of(RULES)

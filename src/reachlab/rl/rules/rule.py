@@ -8,11 +8,13 @@ Source: *Not All Rollouts are Useful: Down-Sampling Rollouts in LLM Reinforcemen
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from reachlab.errors import ReachlabError
 from reachlab.rl.rules.ordering import in_float32
 
 Keep = Callable[[Tensor, int, torch.Generator | None], Tensor]
@@ -69,3 +71,16 @@ class Rule:
     """(rewards_PN, kept_PA) → q (P, N): the probability that each rollout was to be kept, given the rewards."""
     keeps_all: bool = False
     """Whether it is no selection: M must be N."""
+
+
+def adopted(name: str, found: Any) -> Rule:
+    """A rule as others give it, under the name that they give it: a `Rule`, or the function that keeps.
+
+    Raises:
+        ReachlabError: it is neither.
+    """
+    if isinstance(found, Rule):
+        return replace(found, name=name)
+    if not callable(found) or isinstance(found, type):
+        raise ReachlabError(f"rule {name!r} is neither a Rule nor a function (rewards_PN, m, generator)")
+    return Rule(name=name, keep=found)

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import find_checkpoint, load_tokenizer
+from reachlab.models.checkpoint import load_tokenizer
+from reachlab.models.checkpoint_files import find_checkpoint
 from reachlab.models.positions import positions
 from reachlab.models.tokenizer import encode_answers, prompt_ids
 from reachlab.prompting.prompted_task import prompted_task

@@ -19,10 +19,10 @@ from rich.console import Console
 
 from reachlab.boundary.compare import compare
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import find_checkpoint, hash_model
-from reachlab.report.making import Extra
-from reachlab.report.page import write_report
-from reachlab.report.tables import print_comparison
+from reachlab.models.checkpoint_files import find_checkpoint, hash_model
+from reachlab.reporting.making import Extra
+from reachlab.reporting.page import write_report
+from reachlab.reporting.tables import print_comparison
 from reachlab.runs import RunFolder, write_atomically
 from reachlab.store.samples import SampleStore
 from reachlab.studies.own.config import OwnConfig

@@ -15,8 +15,9 @@ from reachlab.sampling.config import SampleConfig
 from reachlab.studies.own.config import OwnConfig
 from reachlab.studies.own.plan import BATCH, MODELS, WIDER, StudyPlan
 from reachlab.studies.stages import Stage
+from reachlab.tasks.rewards import RANDOM
 from reachlab.training.config import DistillConfig, LoopConfig, WeightsConfig
-from reachlab.training.rl_config import RANDOM, BudgetConfig, RLConfig, SelectionConfig
+from reachlab.training.rl_config import BudgetConfig, RLConfig, SelectionConfig
 
 MADE_BY = {
     "grpo": "RL, GRPO",

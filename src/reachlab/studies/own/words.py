@@ -8,7 +8,7 @@ control explains a gain as far as the two cannot be told apart.
 from collections.abc import Iterator, Mapping, Sequence
 
 from reachlab.boundary.compare import compare
-from reachlab.boundary.comparison import Comparison, Pair
+from reachlab.boundary.comparison import Findings, Pair
 from reachlab.boundary.outcomes import Outcomes
 
 NAMES = {
@@ -22,12 +22,12 @@ CONTROLS = {"grpo": "random", "pods": "random", "distilled": "continued"}
 CAUSES = {"grpo": "the reward", "pods": "the reward", "distilled": "what the teacher wrote"}
 
 
-def verdicts(comparison: Comparison) -> list[str]:
+def verdicts(comparison: Findings) -> list[str]:
     """A sentence a model."""
     return [f"{NAMES[pair.name]}: {pair.verdict.sentence}" for pair in comparison.pairs]
 
 
-def controlled(comparison: Comparison, outcomes: Mapping[str, Outcomes]) -> list[str]:
+def controlled(comparison: Findings, outcomes: Mapping[str, Outcomes]) -> list[str]:
     """Whether the controls explain what each model gained over the base, at k = 1 and at the largest k."""
     pairs, ks = {pair.name: pair for pair in comparison.pairs}, comparison.ks.tolist()
     found = []

@@ -13,7 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from reachlab.errors import ReachlabError
+from reachlab.errors import NotFoundError, ReachlabError
+from reachlab.extras import need
 from reachlab.tasks.rows import read_jsonl, shape
 
 Skip = Callable[[str], None]
@@ -53,7 +54,7 @@ def open_text(spec: str, pattern: str = "*") -> Reader:
         return _dataset(argument)
     path = Path(argument)
     if not argument or not path.exists():
-        raise ReachlabError(f"{argument or spec}: No such file or folder")
+        raise NotFoundError(f"{argument or spec}: No such file or folder")
     if path.is_dir():
         return _folder(path, pattern)
     return partial(_file, path, FILE_BLOCK)
@@ -141,12 +142,8 @@ def _dataset(argument: str) -> Reader:
     column = column or "text"
     if not name or any(rest):
         raise ReachlabError(f"datasets:{argument}: write it as datasets:ID_OR_PATH[:SPLIT[:COLUMN]]")
-    try:
-        library = import_module("datasets")
-    except ImportError as error:
-        raise ReachlabError(
-            f"datasets:{argument} needs the `datasets` library: pip install 'reachlab[data]'"
-        ) from error
+    need("datasets", what=f"datasets:{argument}")
+    library = import_module("datasets")
     try:
         table = _load(library, name, split)
     except ReachlabError:

@@ -1,0 +1,1 @@
+"""What holds models against each other: read runs or tables, compare them, gather all that is said of them"""
