@@ -41,6 +41,7 @@ FLOORS = {
     "comparing": 4.4,
     **dict.fromkeys(("regime", "serving"), 4.5),
     "studies": 5,
+    "integrations": 5.1,
     "installation": 5.25,
     "checks": 5.5,
     **dict.fromkeys(("cli", "library"), 6),

@@ -24,6 +24,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "openai": ("openai",),
     "ray": ("ray",),
     "lora": ("peft",),
+    "trl": ("trl",),
     "track": ("tensorboard", "wandb", "trackio"),
     "vision": ("torchvision", "num2words"),
 }
