@@ -27,6 +27,7 @@ from reachlab.runs import RunFolder
 from reachlab.sampling.backend import LocalBackend
 from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.drawing import Drawer
+from reachlab.sampling.settling import SettledRun
 from reachlab.sampling.work import SamplingWork
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
@@ -99,7 +100,11 @@ class Side:
         config = SampleConfig(model="m", task="countdown", out=folder.url, engine="vllm", part=2048)
         folder.claim("sample", {"task": config.task})
         store = SampleStore(folder)
-        work = SamplingWork(config, self.decoding, store, self.task, self.problems, 0, lambda remark: None)
+        run = SettledRun(
+            config=config, decoding=self.decoding, task=self.task, problems=list(self.problems), prefixed=None,
+            longest=0, identity={}, facts={}, plan=None, remarks=[],
+        )  # fmt: skip
+        work = SamplingWork(run, store, lambda remark: None)
         vars(work)["backend"] = LocalBackend(drawer)
         keys = [(p, s) for p in range(len(self.problems)) for s in range(N)]
         found = self.timed(lambda: sum(s.tokens for _, drawn in work.draw([keys], nothing) for s in drawn))

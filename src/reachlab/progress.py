@@ -58,6 +58,12 @@ def track(label: str, total: int, done: int = 0) -> Iterator[Advance]:
 
 
 @contextmanager
+def unseen() -> Iterator[Advance]:
+    """As `track`, of work that nobody is to see."""
+    yield lambda *_, **__: None
+
+
+@contextmanager
 def track_count(label: str) -> Iterator[Callable[[int, int], None]]:
     """Like `track`, for work that tells how much is done and how much there is as it goes: tell(done, total)."""
     with ExitStack() as stack:

@@ -105,6 +105,13 @@ def configuration(document: Mapping[str, Any], out: str) -> Any:
         raise UnsayableError(f"its samples were drawn elsewhere, and imported from {_files(facts)}")
     if kind == "reference":
         raise UnsayableError("its answers are the task's own solutions (`reachlab reference`)")
+    if kind == "watch":
+        raise UnsayableError(f"it was trained by another tool ({facts.get('trainer')}), and watched")
+    if isinstance(live := facts.get("live"), Mapping):
+        raise UnsayableError(
+            f"its samples were drawn from a model while {live.get('trainer')} trained it (step {live.get('step')}), "
+            "whose weights are kept nowhere, unless the trainer saved them"
+        )
     if not isinstance(kind, str) or kind not in KINDS:
         raise UnsayableError("its run.json does not say which command made it")
     settings = {name: value for name, value in _part(document, "config").items() if name not in HASHES}

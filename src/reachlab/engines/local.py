@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedTokenizerBase
 
 from reachlab.engines.config import Decoding, EngineChoice
+from reachlab.engines.decoder import Decoder
 from reachlab.engines.engine import EngineAnswer, Progress
 from reachlab.engines.transformers import STEP_FLOPS, TransformersDecoder
 from reachlab.models.checkpoint import load_model
@@ -29,8 +30,17 @@ class LocalEngine:
 
     lanes, piece, seeded = 1, 0, True
 
-    def __init__(self, decoder: TransformersDecoder, tokenizer: PreTrainedTokenizerBase):
-        self.decoder, self.tokenizer = decoder, tokenizer
+    def __init__(
+        self, decoder: TransformersDecoder, tokenizer: PreTrainedTokenizerBase, drawn_by: Decoder | None = None
+    ):
+        """A model that is here.
+
+        Args:
+            decoder: which knows how much goes into a batch.
+            tokenizer: the model's.
+            drawn_by: what is asked for answers, where something stands around the decoder.
+        """
+        self.decoder, self.tokenizer, self.drawn_by = decoder, tokenizer, drawn_by or decoder
         self.name, self.dtype = decoder.name, str(decoder.model.dtype).removeprefix("torch.")
 
     def part_size(self, decoding: Decoding, longest: int) -> int:
@@ -55,7 +65,7 @@ class LocalEngine:
         progress: Progress | None = None,
     ) -> list[list[EngineAnswer]]:
         """See `Engine.answer`."""
-        completions = self.decoder.generate(encode_prompts(self.tokenizer, prompts), seeds, decoding, progress)
+        completions = self.drawn_by.generate(encode_prompts(self.tokenizer, prompts), seeds, decoding, progress)
         return [
             [EngineAnswer(c.text, len(c.tokens), c.finish, c.logprob, hash_tokens(c.tokens)) for c in row]
             for row in completions

@@ -258,7 +258,8 @@ def _lies_at(runs: Sequence[MeasuredRun], model: str | None) -> str:
         if model and writer_of(run.store) == model:
             facts = run.store.folder.read_json("run.json").get("facts")
             found = facts.get("model_path") if isinstance(facts, dict) else None
-            return found if isinstance(found, str) else ""
+            # One that was drawn from in its training lies nowhere.
+            return found if isinstance(found, str) and "live" not in facts else ""
     return ""
 
 

@@ -139,7 +139,7 @@ def save_folder(folder: str | Path, fill: Callable[[Path], None]) -> None:
     try:
         temporary.mkdir(parents=True)
         fill(temporary)
-        for file in temporary.iterdir():
+        for file in filter(Path.is_file, temporary.rglob("*")):
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
         sync_folder(temporary)

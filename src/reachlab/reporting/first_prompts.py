@@ -61,7 +61,8 @@ def _written(entry: Entry, prompt: Text) -> tuple[tuple[tuple[str, str], ...], s
         return spoken(prompt), note
     if not isinstance(prompt, Chat):
         return spoken(prompt), "This text is what the model got."
-    folder = entry.part("facts").get("model_path")
+    facts = entry.part("facts")
+    folder = facts.get("tokenizer_path", facts.get("model_path"))
     if not isinstance(folder, str) or not Path(folder).is_dir():
         return spoken(prompt), "These messages went through the model's own chat template, which is not here to show."
     try:

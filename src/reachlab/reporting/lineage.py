@@ -71,7 +71,8 @@ class Ancestor:
 def ancestors(document: dict[str, Any], beside: RunFolder) -> list[Ancestor]:
     """The training runs that led to the model of `document`, the latest first.
 
-    `facts.model_path` names the checkpoint a run used: a training run's folder, or the checkpoint inside it.
+    `facts.model_path` names the checkpoint a run used: a training run's folder, or the checkpoint inside it. Of samples
+    that were drawn from a model while it was trained (`facts.live`) it is the run around them.
     A run that started from nothing, or from a checkpoint that no training run here wrote, ends the line.
     """
     found: list[Ancestor] = []
@@ -84,6 +85,11 @@ def ancestors(document: dict[str, Any], beside: RunFolder) -> list[Ancestor]:
 def _training(document: dict[str, Any], beside: RunFolder) -> Ancestor | None:
     facts = document.get("facts")
     named = facts.get("model_path") if isinstance(facts, dict) else None
+    live = facts.get("live") if isinstance(facts, dict) else None
+    if isinstance(live, dict):
+        if live.get("step"):
+            return _around(beside, live["step"])
+        named = live.get("start") or None  # before the first step it is the model that the training began with
     if not isinstance(named, str):
         return None
     for path, inside in _candidates(named, beside):
@@ -94,6 +100,14 @@ def _training(document: dict[str, Any], beside: RunFolder) -> Ancestor | None:
             except ReachlabError:
                 return None
     return None
+
+
+def _around(beside: RunFolder, step: Any) -> Ancestor | None:
+    """The watched training whose folder a run of samples lies in, up to a step."""
+    folder = RunFolder(beside.path.rstrip("/").rpartition("/")[0] or ".")
+    if not folder.exists("run.json") or not isinstance(step, int):
+        return None
+    return Ancestor(folder, folder.read_json("run.json"), step)
 
 
 def _candidates(named: str, beside: RunFolder) -> Iterator[tuple[str, str]]:

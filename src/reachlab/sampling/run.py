@@ -20,12 +20,12 @@ from reachlab.engines import engine_kind
 from reachlab.errors import ReachlabError
 from reachlab.measures.completions import Completions, read_completions
 from reachlab.measures.doubts import Doubts, read_doubts
-from reachlab.progress import track
+from reachlab.progress import track, unseen
 from reachlab.runs import RunFolder
 from reachlab.sampling.completing import judge_answers
 from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.drawing import Key
-from reachlab.sampling.settling import is_served, settle_run
+from reachlab.sampling.settling import SettledRun, is_served, settle_run
 from reachlab.sampling.work import SamplingWork
 from reachlab.store.adaptive import AdaptivePlan, ending, say, sum_up
 from reachlab.store.samples import SampleStore
@@ -54,23 +54,7 @@ def sample(config: SampleConfig, notify: Callable[[str], None] = lambda remark: 
     folder.check_free()
     run = settle_run(config, folder)
     store = SampleStore(folder)
-    work = SamplingWork(run.config, run.decoding, store, run.task, run.problems, run.longest, notify)
-    try:
-        if not folder.exists("run.json"):
-            work.open()  # a model that cannot be used leaves nothing behind
-        identity = {**run.identity, "dtype": _dtype(run.config, work)}
-        for remark in run.remarks:
-            notify(remark)
-        folder.claim("sample", as_begun(folder, identity), {**run.facts, "problem_seed": config.problem_seed})
-        if not folder.exists("problems.jsonl"):
-            store.write_problems(run.problems)
-        if run.plan is not None:
-            drawn, ended = _sample_adaptively(run.plan, work, notify)
-        else:
-            drawn, ended = _sample_all(work), ""
-    finally:
-        work.close()
-    folder.check_there()
+    drawn, ended = draw_run(run, SamplingWork(run, store, notify))
     stored = len(store.read_encoded([]))
     if stored < drawn:
         raise ReachlabError(f"{folder.url}: holds {stored:,} samples, and {drawn:,} were drawn now: parts are gone")
@@ -78,6 +62,32 @@ def sample(config: SampleConfig, notify: Callable[[str], None] = lambda remark: 
         judge_answers(store, run.prefixed, timeout_s=config.verify_timeout)
         return SamplingResult(drawn, stored, completions=read_completions(store))
     return SamplingResult(drawn, stored, ended, read_doubts(store, run.task) if stored else None)
+
+
+def draw_run(run: SettledRun, work: SamplingWork) -> tuple[int, str]:
+    """Claim the run's folder, and draw what it lacks; how many samples that were, and how an adaptive run ended.
+
+    Raises:
+        ReachlabError: as `sample`.
+    """
+    folder, store = work.folder, work.store
+    try:
+        if not folder.exists("run.json"):
+            work.open()  # a model that cannot be used leaves nothing behind
+        identity = {**run.identity, "dtype": _dtype(run.config, work)}
+        for remark in run.remarks:
+            work.notify(remark)
+        folder.claim("sample", as_begun(folder, identity), {**run.facts, "problem_seed": run.config.problem_seed})
+        if not folder.exists("problems.jsonl"):
+            store.write_problems(run.problems)
+        if run.plan is not None:
+            drawn, ended = _sample_adaptively(run.plan, work, work.notify)
+        else:
+            drawn, ended = _sample_all(work), ""
+    finally:
+        work.close()
+    folder.check_there()
+    return drawn, ended
 
 
 def _dtype(config: SampleConfig, work: SamplingWork) -> str:
@@ -96,7 +106,7 @@ def _sample_all(work: SamplingWork) -> int:
     mine = [part for i, part in enumerate(parts) if i % workers == worker]
     missing = [[(p, s) for p, s in part if s not in done.get(problems[p].id, ())] for part in mine]
     total, left = sum(map(len, mine)), sum(map(len, missing))
-    with track("sample", total, total - left) as advance:
+    with track(work.label, total, total - left) if work.label else unseen() as advance:
         return sum(len(samples) for _, samples in work.draw([part for part in missing if part], advance))
 
 

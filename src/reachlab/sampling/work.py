@@ -5,19 +5,18 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 from reachlab.engines import open_engine
-from reachlab.engines.config import Decoding
+from reachlab.engines.engine import Engine
 from reachlab.errors import ReachlabError
 from reachlab.limits import MOST
 from reachlab.progress import Advance
 from reachlab.sampling.backend import Backend, Finished, LocalBackend
-from reachlab.sampling.config import SampleConfig
 from reachlab.sampling.drawing import Drawer, Key
 from reachlab.sampling.pace import Pace
 from reachlab.sampling.ray_backend import RayBackend
+from reachlab.sampling.settling import SettledRun
 from reachlab.store.judged import note_judged
 from reachlab.store.samples import SampleStore
-from reachlab.tasks.base import Task
-from reachlab.types import Problem, Sample
+from reachlab.types import Sample
 
 STORE_EVERY_S = 30.0
 """Where samples come a few at a time: about the longest that finished ones wait to be stored with others."""
@@ -28,16 +27,28 @@ class SamplingWork:
 
     def __init__(
         self,
-        config: SampleConfig,
-        decoding: Decoding,
+        run: SettledRun,
         store: SampleStore,
-        task: Task,
-        problems: Sequence[Problem],
-        longest: int,
         notify: Callable[[str], None],
+        *,
+        engine: Engine | None = None,
+        label: str = "sample",
+        verifiers: int | None = None,
     ):
-        self.config, self.folder, self.store, self.task, self.problems = config, store.folder, store, task, problems
-        self.decoding, self.longest, self.notify = decoding, longest, notify
+        """Nothing is opened yet.
+
+        Args:
+            run: what it is.
+            store: of its folder.
+            notify: hears remarks.
+            engine: what draws, where it is open already; else the one that the configuration names.
+            label: what progress is called; empty shows none.
+            verifiers: processes that judge; None is one a core.
+        """
+        self.config, self.task, self.problems = run.config, run.task, run.problems
+        self.decoding, self.longest = run.decoding, run.longest
+        self.folder, self.store, self.notify = store.folder, store, notify
+        self.engine, self.label, self.verifiers = engine, label, verifiers
 
     def open(self) -> None:
         """Open the backend now.
@@ -53,9 +64,10 @@ class SamplingWork:
         config, task, problems = self.config, self.task, self.problems
         if config.cluster.ray:
             return RayBackend(config, self.decoding, task, problems, self.notify)
-        engine = open_engine(config)
+        engine = self.engine or open_engine(config)
+        limit, judges = config.verify_timeout, self.verifiers
         return LocalBackend(
-            Drawer(engine, task, problems, self.decoding, config.seed, verify_timeout=config.verify_timeout)
+            Drawer(engine, task, problems, self.decoding, config.seed, verify_timeout=limit, verifiers=judges)
         )
 
     @cached_property

@@ -61,9 +61,10 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: int) -> None:
 def merged(model: nn.Module) -> Iterator[None]:
     """The model with plain linear layers whose weights hold the adapters' sum; unchanged for one without adapters.
 
-    The adapted layers come back afterwards, their weights bit for bit as they were.
+    The adapted layers come back afterwards, their weights bit for bit as they were. Adapters that others put on, and
+    whose sum is not this one (DoRA, on embeddings or quantised weights, merged or switched off), stay as they are.
     """
-    adapted = _adapted(model)
+    adapted = [(name, layer) for name, layer in _adapted(model) if _adds_up(layer)]
     try:
         for name, layer in adapted:
             plain = nn.Linear(layer.in_features, layer.out_features, bias=False, device="meta")
@@ -89,6 +90,17 @@ def without_adapters(model: nn.Module) -> Iterator[None]:
     finally:
         for _, layer in adapted:
             layer.enable_adapters(True)
+
+
+def _adds_up(layer: Any) -> bool:
+    """Whether a layer's function is that of W + (α / r) B A."""
+    base = layer.base_layer
+    plain = type(base) is nn.Linear and not getattr(layer, "fan_in_fan_out", False)
+    others = any(
+        getattr(layer, "lora_variant", {}).get(name) or getattr(layer, "lora_bias", {}).get(name)
+        for name in layer.active_adapters
+    )
+    return plain and not others and not layer.merged and not layer.disable_adapters
 
 
 def _adapted(model: nn.Module) -> list[tuple[str, Any]]:
