@@ -152,6 +152,15 @@ def test_no_text_gets_out_of_its_quotes(model: str, task: str, system: str, opti
             {"kind": "import", "facts": {"file": "a.jsonl"}},
             "its samples were drawn elsewhere, and imported from a.jsonl",
         ),
+        (
+            {"kind": "watch", "facts": {"trainer": "SFTTrainer"}},
+            "it was trained by another tool (SFTTrainer), and watched",
+        ),
+        (
+            {"kind": "sample", "facts": {"model_path": "m", "live": {"trainer": "SFTTrainer", "step": 8}}},
+            "its samples were drawn from a model while SFTTrainer trained it (step 8), whose weights are kept nowhere, "
+            "unless the trainer saved them",
+        ),
         ({"kind": "import", "facts": {"file": ["a", "b"]}}, "its samples were drawn elsewhere, and imported from a, b"),
         ({"kind": "reference"}, "its answers are the task's own solutions (`reachlab reference`)"),
         ({"kind": "dream"}, "its run.json does not say which command made it"),

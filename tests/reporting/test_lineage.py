@@ -29,6 +29,25 @@ def test_runs_that_moved_together_still_find_each_other(tmp_path: Path, make: Si
     assert [t.folder.path for t in ancestors(run.read_json("run.json"), run)] == [str(after / "base")]
 
 
+def test_a_model_that_was_drawn_from_in_its_training_came_out_of_the_run_around_it(
+    tmp_path: Path, make: SimpleNamespace
+) -> None:
+    start = make.training(tmp_path / "start", "pretrain", 3)
+    rows = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]
+    watch = training(tmp_path / "watch", *rows).folder
+    facts = {"live": {"step": 1, "start": str(start.path)}, "model_path": "said to a person"}
+    beside = RunFolder(tmp_path / "watch" / "step-000001")
+    assert ancestors({"facts": facts}, beside) == []  # no run.json
+    watch.write("run.json", json.dumps({"kind": "watch", "facts": {"model_path": str(start.path)}}))
+    found = ancestors({"facts": facts}, beside)
+    assert [(t.kind, t.folder.name, t.until) for t in found] == [("watch", "watch", 1), ("pretrain", "start", None)]
+    assert [row["loss"] for row in found[0].rows] == [2.0]
+    facts["live"] = {"step": 0, "start": str(start.path)}
+    assert [t.folder.name for t in ancestors({"facts": facts}, beside)] == ["start"]
+    facts["live"] = {"step": 0, "start": ""}
+    assert ancestors({"facts": facts}, beside) == []
+
+
 @pytest.mark.parametrize("facts", [None, {}, {"model_path": None}, {"model_path": "/no/such/folder"}, [], "x"])
 def test_no_training_run_is_no_error(facts: object, tmp_path: Path) -> None:
     assert ancestors({"facts": facts}, RunFolder(tmp_path / "run")) == []

@@ -105,9 +105,12 @@ def _training(document: dict[str, Any], beside: RunFolder) -> Ancestor | None:
 def _around(beside: RunFolder, step: Any) -> Ancestor | None:
     """The watched training whose folder a run of samples lies in, up to a step."""
     folder = RunFolder(beside.path.rstrip("/").rpartition("/")[0] or ".")
-    if not folder.exists("run.json") or not isinstance(step, int):
+    try:
+        document = folder.read_json("run.json")
+    except ReachlabError:
         return None
-    return Ancestor(folder, folder.read_json("run.json"), step)
+    known = document.get("kind") == "watch" and isinstance(step, int) and folder.exists("metrics.jsonl")
+    return Ancestor(folder, document, step) if known else None
 
 
 def _candidates(named: str, beside: RunFolder) -> Iterator[tuple[str, str]]:

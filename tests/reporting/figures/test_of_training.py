@@ -59,6 +59,14 @@ def test_what_training_measured_has_a_figure_each(entry: Entry) -> None:
     assert held_out.data.rows[0][3] is None
 
 
+def test_held_out_pass_at_the_largest_k_stands_behind_that_at_1(entry: Entry) -> None:
+    share = [0.2, 0.4]
+    section = trained(entry, steps(eval_pass8=share, eval_pass1=share, eval_pass16=share, loss=share))
+    titles = [figure.title for figure in section.figures]
+    assert titles == ["rl: held-out pass@1", "rl: held-out pass@16", "rl: loss"]
+    assert section.figures[1].caption == "Share of held-out problems that 16 samples solve."
+
+
 def test_equal_reward_and_accuracy_share_a_figure(entry: Entry) -> None:
     right = [0.1, 0.5, 0.3]
     titles = [f.title for f in trained(entry, steps(reward=right, accuracy=right)).figures]

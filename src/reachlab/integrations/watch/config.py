@@ -19,7 +19,7 @@ class WatchConfig:
     out: str
     """Folder on a local or shared disk; in it a run of samples for the base and one a checkpoint."""
     problems: int = 32
-    """How many problems; fewer where the task has fewer."""
+    """How many problems."""
     samples: int = 16
     """Answers a problem: the largest k."""
     every: int = 100

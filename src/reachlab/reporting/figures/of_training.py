@@ -1,5 +1,6 @@
 """The figures of what was measured while the models were trained, where runs of samples lead to training runs."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -73,6 +74,8 @@ MEASURED = {
 }  # fmt: skip
 """Training quantities worth a figure, in this order."""
 
+LARGER_K = re.compile(r"eval_pass(?!1$)(\d+)")
+"""Held-out pass@k for a k that the user chose."""
 ROUNDING = 1e-6
 """A loss that stays below is zero but for rounding: that of one update on advantages of mean 0."""
 SEEN = 0.005
@@ -99,9 +102,10 @@ def of_training(entries: Sequence[Entry]) -> Section | None:
     said: list[str] = []
     for kind in dict.fromkeys(t.kind for _, t in trained(entries)):
         same = [(e, t) for e, t in trained(entries) if t.kind == kind]
-        curves = {key: _series(same, key) for key in MEASURED}
+        known = quantities(same)
+        curves = {key: _series(same, key) for key in known}
         said += _left_out(kind, curves)
-        for key, quantity in MEASURED.items():
+        for key, quantity in known.items():
             if not curves[key] or _flat(key, curves[key]) or (key == "accuracy" and _equal(curves)):
                 continue
             found.append(_figure(f"training-{len(found)}", kind, key, quantity, curves[key], both=_equal(curves)))
@@ -119,6 +123,19 @@ def of_training(entries: Sequence[Entry]) -> Section | None:
         figures=found,
         smoothed=any("moving mean" in figure.caption for figure in found),
     )
+
+
+def quantities(same: Sequence[tuple[Entry, Ancestor]]) -> dict[str, Quantity]:
+    """What may have been measured in these runs; held-out pass@k at the largest k that any of them has stands behind
+    that at 1."""
+    found = {match[0]: int(match[1]) for _, t in same for key in t.measured() if (match := LARGER_K.fullmatch(key))}
+    key = max(found, key=lambda name: found[name], default="")
+    if not key:
+        return MEASURED
+    title, caption = f"held-out pass@{found[key]}", f"Share of held-out problems that {found[key]} samples solve."
+    quantity = Quantity(title=title, axis=f"pass@{found[key]}", caption=caption, share=True, smooth=False)
+    at = [*MEASURED].index("eval_pass1") + 1
+    return dict([*[*MEASURED.items()][:at], (key, quantity), *[*MEASURED.items()][at:]])
 
 
 def _series(same: Sequence[tuple[Entry, Ancestor]], key: str) -> Curves:
@@ -143,7 +160,7 @@ def _equal(curves: Mapping[str, Curves]) -> bool:
 def _left_out(kind: str, curves: Mapping[str, Curves]) -> Iterator[str]:
     """What has no figure because there is nothing in it to see."""
     flat = [key for key, found in curves.items() if found and _flat(key, found)]
-    zero = [MEASURED[key].title for key in flat if key != "loss"]
+    zero = [MEASURED[key].title for key in flat if key in MEASURED and key != "loss"]
     if zero:
         yield f"Of {kind}, zero at every step and not drawn: {', '.join(zero)}."
     if "loss" in flat:
