@@ -33,5 +33,26 @@ def mixture() -> dict[str, Any]:
     }
 
 
-NAMES: dict[str, Callable[[], dict[str, Any]]] = {"mixtures.md": mixture, "moe.md": mixture, "tour.md": mixture}
+def training() -> dict[str, Any]:
+    """What a Hugging Face `Trainer` takes: a tiny model, rows to learn, arguments of a short training."""
+    from tests.integrations.watch.trainings import arguments, rows
+    from tests.tiny import tiny_model, tiny_tokenizer
+    from transformers import Trainer, TrainingArguments
+
+    how = TrainingArguments(**arguments(Path("a-training")))
+    return {
+        "Trainer": Trainer,
+        "model": tiny_model(),
+        "arguments": how,
+        "rows": rows(),
+        "tokenizer": tiny_tokenizer(),
+    }
+
+
+NAMES: dict[str, Callable[[], dict[str, Any]]] = {
+    "mixtures.md": mixture,
+    "moe.md": mixture,
+    "tour.md": mixture,
+    "watch.md": training,
+}
 """By the name of the page."""

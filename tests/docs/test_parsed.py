@@ -109,6 +109,8 @@ def test_what_a_command_reads_was_made_before(page: Path) -> None:
     """By the demo, or by what stands above it on the page."""
     there = {"runs/demo"}
     for block in (block for block in blocks(page) if not block.needs):
+        if block.language == "python":
+            there |= set(re.findall(r'"(runs/[\w/.-]+)"', block.text))
         for words in filter(None, map(words_of, block.commands)):
             out = out_of(words)
             read = {path for word in words if word != out for path in RUN.findall(word)}

@@ -73,6 +73,15 @@ def densify_trainer(said: str) -> None:
     assert "checkpoint: runs/densify and beside it the running means: routers.safetensors" in said
 
 
+def watch_training(said: str) -> None:
+    shown = re.findall(r"^watch: step-000(?:200|400) against base: .*pass@16 60.0% -> ([\d.]+)%", said, re.MULTILINE)
+    losses = [float(loss) for loss in re.findall(r"'loss': '?([\d.]+)", said)]
+    assert len(shown) == 2
+    assert all(float(share) < 60 for share in shown)
+    assert losses[-1] < losses[0]
+    assert "reachlab report runs/watch-sums/base runs/watch-sums/step-000200 runs/watch-sums/step-000400" in said
+
+
 NEEDS: dict[str, tuple[str, Callable[[str], None]]] = {
     "own_samples": ("", own_samples),
     "matrix_statistics": ("", matrix_statistics),
@@ -80,5 +89,6 @@ NEEDS: dict[str, tuple[str, Callable[[str], None]]] = {
     "rl_pods": ("train", rl_pods),
     "own_task": ("train", own_task),
     "densify_trainer": ("train", densify_trainer),
+    "watch_training": ("train", watch_training),
 }
 """A script, the extra that it needs, and what is asked of what it prints."""

@@ -18,13 +18,14 @@ from transformers import Trainer, TrainerCallback
 from reachlab.boundary.compare import compare
 from reachlab.engines.config import DecodingChoice
 from reachlab.errors import ReachlabError
+from reachlab.integrations.watch import PassAtKCallback
 from reachlab.integrations.watch import checkpoints as module
 from reachlab.integrations.watch.host import watched_model
 from reachlab.models.checkpoint import save_model
 from reachlab.moe import densify
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig
-from reachlab.sampling.run import sample
+from reachlab.sampling.run import draw_run, sample
 from reachlab.store.samples import SampleStore
 from reachlab.tasks.registry import load_task
 
@@ -147,7 +148,9 @@ def test_a_run_a_checkpoint_with_the_same_seeds_and_its_own_weights(watched: Any
 
 
 def test_metrics_are_those_of_compare_and_stand_in_the_event_file(watched: Any) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+        EventAccumulator,
+    )
 
     out, found, _ = watched
     whole = compare([outcomes(out, name) for name in NAMES[::2]])
@@ -255,7 +258,7 @@ def test_another_question_or_another_start_is_refused_in_the_same_folder(tmp_pat
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").touch()
     with pytest.raises(ReachlabError, match="is no run's folder and not empty"):
-        trainer(tmp_path, [trainings.PassAtKCallback(PARITY, str(tmp_path / "mine"))]).train()
+        trainer(tmp_path, [PassAtKCallback(PARITY, str(tmp_path / "mine"))]).train()
 
 
 # -- what goes wrong ------------------------------------------------------------------------------------------------
@@ -273,7 +276,7 @@ def test_a_verifier_that_fails_leaves_answers_unscored(tmp_path: Path) -> None:
 def test_an_error_after_the_first_step_is_told_and_the_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], unwatched: Left
 ) -> None:
-    real = module.draw_run
+    real = draw_run
 
     def full(run: Any, work: Any) -> Any:
         if "step-000002" in work.folder.url:
@@ -306,7 +309,7 @@ def test_what_cannot_be_watched_is_refused_before_the_first_step(tmp_path: Path)
         watching(tmp_path, every=0)
     callback = watching(tmp_path)
     with pytest.raises(ReachlabError, match="no such one has called"):
-        callback.on_train_begin(*[None] * 3)  # type: ignore[arg-type]
+        callback.on_train_begin(*[None] * 3)
     without = trainer(tmp_path, [callback])
     without.processing_class = without.callback_handler.processing_class = None
     with pytest.raises(ReachlabError, match="this trainer has no processing_class"):
@@ -321,7 +324,7 @@ def test_what_cannot_be_watched_is_refused_before_the_first_step(tmp_path: Path)
     for mark in ("is_fsdp_enabled", "is_hyper_param_search"):
         marked = trainer(tmp_path, [callback])
         setattr(marked if "fsdp" in mark else marked.state, mark, True)
-        with pytest.raises(ReachlabError, match="whole weights|a search is many"):
+        with pytest.raises(ReachlabError, match=r"whole weights|a search is many"):
             watched_model(marked)
     peft = pytest.importorskip("peft")
     prompts = peft.get_peft_model(tiny_model(), peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2))
@@ -348,7 +351,7 @@ def of_trl(kind: str, out: Path, watch: bool, **settings: Any) -> Trainer:
     given = arguments(out, **settings)
     if kind == "sft":
         rows = [{"prompt": p.prompt, "completion": task.solve(p, Random(0))} for p in problems()]
-        return trl.SFTTrainer(  # type: ignore[no-any-return]
+        return trl.SFTTrainer(
             tiny_model(), args=trl.SFTConfig(**given), train_dataset=Dataset.from_list(rows),
             processing_class=tiny_tokenizer(), callbacks=callbacks,
         )  # fmt: skip
@@ -357,7 +360,7 @@ def of_trl(kind: str, out: Path, watch: bool, **settings: Any) -> Trainer:
         return [float(len(text) % 3) for text in completions]
 
     config = trl.GRPOConfig(num_generations=4, max_completion_length=10, **given)
-    return trl.GRPOTrainer(  # type: ignore[no-any-return]
+    return trl.GRPOTrainer(
         tiny_model(), reward_funcs=lengths, args=config, processing_class=tiny_tokenizer(), callbacks=callbacks,
         train_dataset=Dataset.from_list([{"prompt": p.prompt} for p in problems()]),
     )  # fmt: skip
@@ -409,7 +412,8 @@ def launched(out: Path, said: dict[str, Any], processes: int = 1) -> int:
 
 @pytest.mark.slow
 def test_two_processes_share_the_work_and_say_the_same_of_the_base(tmp_path: Path, watched: Any) -> None:
-    for watch in ({}, None):
+    both: tuple[dict[str, Any] | None, ...] = ({}, None)
+    for watch in both:
         assert launched(tmp_path / str(watch), {"watch": watch}, processes=2) == 0
     left = [json.loads((tmp_path / name / "left.json").read_text()) for name in ("{}", "None")]
     assert left[0] == left[1]

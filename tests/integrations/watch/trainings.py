@@ -108,7 +108,7 @@ class KilledAfter(PassAtKCallback):
                 os.kill(os.getpid(), signal.SIGKILL)
             return name
 
-        SampleStore.write_part = counted  # type: ignore[method-assign]
+        SampleStore.write_part = counted  # type: ignore[assignment, method-assign]
         super().on_train_begin(*given, **also)
 
 

@@ -24,7 +24,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from reachlab.engines.local import LocalEngine
 from reachlab.errors import ReachlabError
 from reachlab.integrations.watch.config import WatchConfig
-from reachlab.integrations.watch.findings import Finding, look
+from reachlab.integrations.watch.findings import CheckpointFindings, look
 from reachlab.models.checkpoint import load_tokenizer, save_folder
 from reachlab.models.checkpoint_files import hash_model
 from reachlab.models.tokenizer import hash_tokenizer
@@ -112,7 +112,7 @@ class WatchedTraining:
         """Forget what was logged after a step: the training is there once more."""
         self.processes.by_main(lambda: self._keep(lambda row: row["step"] <= step))
 
-    def draw(self, step: int, policy: PolicyEngine) -> Finding | None:
+    def draw(self, step: int, policy: PolicyEngine) -> CheckpointFindings | None:
         """Draw what the checkpoint of a step lacks, and look at it; None where nothing was lacking.
 
         Args:
@@ -202,7 +202,7 @@ class WatchedTraining:
             "live": {**self.about, "step": step},
         }
 
-    def _look(self, step: int, folder: RunFolder) -> Finding:
+    def _look(self, step: int, folder: RunFolder) -> CheckpointFindings:
         first = min(self.drawn())
         base = None if first == step else SampleStore(RunFolder(f"{self.config.out}/{name_of(first)}"))
         return look(SampleStore(folder), base)

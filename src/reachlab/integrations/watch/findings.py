@@ -14,7 +14,7 @@ from reachlab.store.samples import SampleStore
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class CheckpointFindings:
     """What one checkpoint's samples say.
 
     `metrics` are shares, tokens and points of 0 to 1, under names that trackers take; `words` a line for a person.
@@ -24,7 +24,7 @@ class Finding:
     words: str
 
 
-def look(here: SampleStore, base: SampleStore | None) -> Finding:
+def look(here: SampleStore, base: SampleStore | None) -> CheckpointFindings:
     """Read a checkpoint's samples, beside those of the base; without one, it is the base itself.
 
     Raises:
@@ -45,7 +45,7 @@ def look(here: SampleStore, base: SampleStore | None) -> Finding:
     name = here.folder.name
     if base is None:
         said = (f"pass@{found.ks[at]} {_percent(curve.values[at])}" for at in dict.fromkeys((0, last)))
-        return Finding(metrics=metrics, words=f"{name}: {', '.join(said)}")
+        return CheckpointFindings(metrics=metrics, words=f"{name}: {', '.join(said)}")
     difference, before = found.pairs[0].difference, found.models[0].curve
     words = []
     for at in dict.fromkeys((0, last)):
@@ -54,7 +54,7 @@ def look(here: SampleStore, base: SampleStore | None) -> Finding:
         values = f"{_percent(before.values[at])} -> {_percent(curve.values[at])}"
         words.append(f"pass@{k} {values}, {difference.words(at)}")
     report = shlex.join(["reachlab", "report", base.folder.url, here.folder.url])
-    return Finding(metrics=metrics, words=f"{name} against {base.folder.name}: {'; '.join(words)}; {report}")
+    return CheckpointFindings(metrics=metrics, words=f"{name} against {base.folder.name}: {'; '.join(words)}; {report}")
 
 
 def _at(curve: Curve, at: int, name: str) -> dict[str, float]:

@@ -60,7 +60,7 @@ def watched_model(trainer: Trainer) -> PreTrainedModel:
     ):
         raise ReachlabError(
             "PassAtKCallback draws from whole weights, and here each process holds a part of them (FSDP, ZeRO-3, "
-            "tensor parallel): take DDP or ZeRO-2, or sample the checkpoints that the trainer saves (`reachlab sample`)"
+            "tensor parallel): take DDP, or sample the checkpoints that the trainer saves (`reachlab sample`)"
         )
     if trainer.state.is_hyper_param_search:
         raise ReachlabError("PassAtKCallback keeps one training a folder, and a search is many: leave it out there")
