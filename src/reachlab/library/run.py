@@ -255,6 +255,6 @@ class Run:
 
         if not self._folder.exists("problems.jsonl"):
             kind = self._folder.read_json("run.json").get("kind", "another")
-            hint = "; Training(...) reads it" if kind in ("pretrain", "distill", "rl") else ""
+            hint = "; Training(...) reads it" if kind in ("pretrain", "distill", "rl", "watch") else ""
             raise InvalidArgumentError(f"{self._folder.url}: a run of kind {kind}, which holds no samples{hint}")
         return SampleStore(self._folder)

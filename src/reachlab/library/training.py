@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-KINDS = ("pretrain", "distill", "rl")
+KINDS = ("pretrain", "distill", "rl", "watch")
 CURVES = ("reward", "accuracy", "eval_pass1", "loss", "val_loss")
 """What is drawn of a training run where nothing is named, as far as it was measured."""
 
@@ -57,7 +57,7 @@ class Training:
 
     @property
     def kind(self) -> str:
-        """pretrain, distill or rl."""
+        """pretrain, distill, rl, or watch: another tool's, with our callback."""
         return str(self.document["kind"])
 
     @property

@@ -20,6 +20,7 @@ from reachlab.engines.config import DecodingChoice
 from reachlab.errors import ReachlabError
 from reachlab.integrations.watch import PassAtKCallback
 from reachlab.integrations.watch import checkpoints as module
+from reachlab.integrations.watch.callback import Session
 from reachlab.integrations.watch.host import watched_model
 from reachlab.models.checkpoint import save_model
 from reachlab.moe import densify
@@ -205,6 +206,18 @@ def test_report_and_compare_open_it(watched: Any, command: Any, tmp_path: Path) 
     assert "whose weights are kept nowhere" in page
 
 
+def test_the_library_reads_it(watched: Any) -> None:
+    import reachlab as rl
+
+    training = rl.Training(watched[0] / "watch")
+    assert [trace.name for trace in training.plot("eval_pass1", "eval_pass4").data] == ["eval_pass1", "eval_pass4"]
+    assert training.metrics["eval_pass1"].dropna().tolist() == [
+        pytest.approx(rl.Run(watched[0] / "watch" / name).pass_at_k(1)) for name in NAMES
+    ]
+    with pytest.raises(ReachlabError, match="Training"):
+        len(rl.Run(watched[0] / "watch"))
+
+
 # -- going on -------------------------------------------------------------------------------------------------------
 
 
@@ -245,6 +258,19 @@ def test_what_was_drawn_of_a_training_that_did_not_go_on_is_drawn_anew(
     after = files(tmp_path / "watch")
     assert {name for name in before if after[name] != before[name]} == {n for n in before if not n.startswith("base")}
     assert "step-000002: was drawn from other weights" in capsys.readouterr().out
+
+
+def test_what_lies_where_another_training_goes_on_is_drawn_anew_and_a_first_checkpoint_stands_for_a_base(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer(tmp_path, [], save_strategy="steps", save_steps=1, max_steps=3).train()
+    latest = str(tmp_path / "trainer" / "checkpoint-2")
+    trainer(tmp_path, [watching(tmp_path, every=1)]).train(resume_from_checkpoint=latest)
+    assert "step-000004 against step-000003: pass@1 " in capsys.readouterr().out
+    trainer(tmp_path / "other", [], save_strategy="steps", save_steps=1, learning_rate=1e-2).train()
+    other = str(tmp_path / "other" / "trainer" / "checkpoint-3")
+    trainer(tmp_path, [watching(tmp_path, every=1)]).train(resume_from_checkpoint=other)
+    assert capsys.readouterr().out.count("was drawn from other weights") == 2
 
 
 def test_another_question_or_another_start_is_refused_in_the_same_folder(tmp_path: Path) -> None:
@@ -289,6 +315,18 @@ def test_an_error_after_the_first_step_is_told_and_the_training_goes_on(
     assert outcomes(tmp_path, "step-000004").n_P.sum() == 32
     with pytest.raises(OSError, match="no space left"):  # before the first step somebody is there to mend it
         trained(tmp_path / "step-000002", [watching(tmp_path / "step-000002")])
+
+
+def test_a_log_that_cannot_be_written_is_told_and_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], unwatched: Left
+) -> None:
+    monkeypatch.setattr(module, "LOG", "no/such/folder")
+    assert trained(tmp_path / "begun", []) == unwatched
+    callback = watching(tmp_path)
+    monkeypatch.setattr(type(callback), "on_step_end", lambda *_, **__: None)
+    monkeypatch.setattr(Session, "draw", lambda *_, **__: None)
+    assert trained(tmp_path, [callback]) == unwatched
+    assert capsys.readouterr().err.count("no/such/folder: not written: No such file") == STEPS
 
 
 def test_watching_takes_no_more_than_its_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

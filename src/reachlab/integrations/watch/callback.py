@@ -11,6 +11,7 @@ later (a full disk, a GPU without room) is told, and the training goes on withou
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -61,7 +62,7 @@ class PassAtKCallback(TrainerCallback):  # type: ignore[misc]
         if state.global_step == 0:
             self.session.draw(0)
         else:
-            self.session.watched.goes_on(state.global_step)
+            self.session.go_on(state.global_step)
         self.session.begin()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -82,8 +83,7 @@ class PassAtKCallback(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         """Keep what the trainer measures."""
         if self.session is not None and state.is_world_process_zero:
-            known = {ours: logs[theirs] for theirs, ours in THEIRS.items() if theirs in (logs or {})}
-            self.session.watched.note(state.global_step, known)
+            self.session.keep(state.global_step, logs or {})
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -118,6 +118,25 @@ class Session:
     def begin(self) -> None:
         """The training's own time begins: what the base took is none of it."""
         self.spent, self.began = 0.0, time.monotonic()
+
+    def go_on(self, step: int) -> None:
+        """The training is at a step where it has been before. What was drawn there is of these weights, or of another
+        training.
+
+        Raises:
+            ReachlabError: a log that cannot be read.
+        """
+        self.watched.goes_on(step)
+        if step in self.processes.by_main(self.watched.drawn):
+            self.attempt(step, must=True)
+
+    def keep(self, step: int, logs: Mapping[str, Any]) -> None:
+        """Put what the trainer measures into our log; where that fails, only the log is without it."""
+        known = {ours: logs[theirs] for theirs, ours in THEIRS.items() if theirs in logs}
+        try:
+            self.watched.note(step, known)
+        except ReachlabError as error:
+            print(f"{self.config.name}: {error}", file=sys.stderr, flush=True)
 
     def attempt(self, step: int, *, must: bool) -> None:
         """Draw a checkpoint, unless it has been tried or takes too much; what fails is told.
