@@ -249,6 +249,25 @@ def test_a_training_that_goes_on_draws_what_is_missing(tmp_path: Path, watched: 
     assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3, 4]
 
 
+def test_a_draw_that_was_cut_short_is_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save: dict[str, Any] = {"save_strategy": "steps", "save_steps": 1}
+    trainer(tmp_path, [watching(tmp_path)], **save).train()
+    whole = rows_of(tmp_path / "watch" / "step-000002")
+    store = SampleStore(RunFolder(tmp_path / "watch" / "step-000002"))
+    (part,) = store.parts()
+    half = store.part(part)[:16]
+    Path(part).unlink()
+    store.write_part(half)
+    before = files(tmp_path / "watch")
+    capsys.readouterr()
+    trainer(tmp_path, [watching(tmp_path)], max_steps=3, **save).train(
+        resume_from_checkpoint=str(tmp_path / "trainer" / "checkpoint-2")
+    )
+    assert rows_of(tmp_path / "watch" / "step-000002") == whole
+    assert files(tmp_path / "watch").items() > before.items()
+    assert "watch step-000002: 32/32" in capsys.readouterr().err
+
+
 def test_what_was_drawn_of_a_training_that_did_not_go_on_is_drawn_anew(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

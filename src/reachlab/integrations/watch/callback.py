@@ -126,8 +126,7 @@ class Session:
         Raises:
             ReachlabError: a log that cannot be read.
         """
-        self.watched.goes_on(step)
-        if step in self.processes.by_main(self.watched.drawn):
+        if self.watched.goes_on(step):
             self.attempt(step, must=True)
 
     def keep(self, step: int, logs: Mapping[str, Any]) -> None:
@@ -182,7 +181,7 @@ class Session:
 
     def end(self, step: int) -> None:
         """Tell how all of it is looked at."""
-        drawn = self.processes.by_main(self.watched.drawn)
+        drawn = self.processes.by_main(lambda: list(self.watched.complete()))
         lasted = time.monotonic() - self.began
         if step != self.tried:
             self.say(f"step {step}, the last, was not drawn")

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -108,9 +108,10 @@ class WatchedTraining:
             tell=tell,
         )  # fmt: skip
 
-    def goes_on(self, step: int) -> None:
-        """Forget what was logged after a step: the training is there once more."""
+    def goes_on(self, step: int) -> bool:
+        """Forget what was logged after a step: the training is there once more. Returns whether it was drawn there."""
         self.processes.by_main(lambda: self._keep(lambda row: row["step"] <= step))
+        return self.processes.by_main(lambda: Path(self.config.out, name_of(step), "run.json").exists())
 
     def draw(self, step: int, policy: PolicyEngine) -> CheckpointFindings | None:
         """Draw what the checkpoint of a step lacks, and look at it; None where nothing was lacking.
@@ -176,8 +177,11 @@ class WatchedTraining:
             self.tell(f"{folder.url}: was drawn from other weights, of a training that did not go on; drawn anew")
             shutil.rmtree(folder.path)
             return False
-        store = SampleStore(folder)
-        drawn = store.drawn() if folder.exists("problems.jsonl") else {}
+        return self._whole(folder)
+
+    def _whole(self, folder: RunFolder) -> bool:
+        """Whether every answer is there."""
+        drawn = SampleStore(folder).drawn() if folder.exists("problems.jsonl") else {}
         return sum(map(len, drawn.values())) >= len(self.run.problems) * self.config.samples
 
     def _shared_out(self, engine: LocalEngine) -> SampleConfig:
@@ -203,15 +207,18 @@ class WatchedTraining:
         }
 
     def _look(self, step: int, folder: RunFolder) -> CheckpointFindings:
-        first = min(self.drawn())
+        first = next(self.complete())
         base = None if first == step else SampleStore(RunFolder(f"{self.config.out}/{name_of(first)}"))
         return look(SampleStore(folder), base)
 
-    def drawn(self) -> list[int]:
-        """The steps of the checkpoints that hold samples, in their order."""
-        names = {Path(path).parents[1].name for path in RunFolder(self.config.out).glob("*/samples/part-*.parquet")}
-        steps = [0 if name == BASE else training_step(name) for name in names]
-        return sorted(step for step in steps if step is not None)
+    def complete(self) -> Iterator[int]:
+        """The steps of the checkpoints whose answers are all there, in their order."""
+        root = RunFolder(self.config.out)
+        folders = [RunFolder(path.rpartition("/")[0]) for path in root.glob("*/run.json")]
+        steps = {0 if folder.name == BASE else training_step(folder.name): folder for folder in folders}
+        for step in sorted(step for step in steps if step is not None):
+            if self._whole(steps[step]):
+                yield step
 
     def _keep(self, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
         root = RunFolder(self.config.out)
