@@ -1,9 +1,11 @@
 """What is drawn of a training, who is told, and that the training does not notice."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,6 +34,14 @@ from reachlab.tasks.registry import load_task
 
 NAMES = ["base", "step-000002", "step-000004"]
 Left = tuple[str, str, list[float], float]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_is_imported_is_not_collected() -> Iterator[None]:
+    """A trainer collects garbage when it begins, which takes longer than its steps: let it look at what is new."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
