@@ -257,6 +257,13 @@ def test_a_training_that_goes_on_draws_what_is_missing(tmp_path: Path, watched: 
     assert texts[0] == texts[1]
     rows = RunFolder(tmp_path / "watch").metrics()
     assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3, 4]
+    assert [row["step"] for row in rows if "eval_pass1" in row] == [0, 2, 4]
+    # From the start once more: nothing is drawn, and a new tracker has all of it.
+    third = trainer(tmp_path, [watching(tmp_path)])
+    third.train()
+    assert files(tmp_path / "watch") == after
+    assert [row["step"] for row in third.state.log_history if "eval_watch_pass1" in row] == [0, 2, 4]
+    assert RunFolder(tmp_path / "watch").metrics()[-1]["step"] == 4
 
 
 def test_a_draw_that_was_cut_short_is_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,6 +60,7 @@ class PassAtKCallback(TrainerCallback):  # type: ignore[misc]
         """Settle what is asked, and draw the base."""
         self.session = Session(self.config, calling_trainer(), self.tokenizer)
         if state.global_step == 0:
+            self.session.watched.goes_on(-1)
             self.session.draw(0)
         else:
             self.session.go_on(state.global_step)
@@ -111,7 +112,7 @@ class Session:
         kept = self.watched.tokenizer
         self.policy = PolicyEngine(self.model, kept, self.processes, computes_in(trainer, self.model))
         self.spent, self.last, self.began = 0.0, 0.0, time.monotonic()
-        self.tried = -1
+        self.tried = self.known = -1
         if getattr(trainer.args, "use_vllm", False):
             self.say("TRL's vLLM is left alone: answers are drawn by reachlab's own engine, from the trainer's weights")
 
@@ -127,6 +128,7 @@ class Session:
             ReachlabError: a log that cannot be read.
         """
         if self.watched.goes_on(step):
+            self.known = step
             self.attempt(step, must=True)
 
     def keep(self, step: int, logs: Mapping[str, Any]) -> None:
@@ -159,7 +161,7 @@ class Session:
             self._failed(step, f"{type(error).__name__}: {error}".splitlines()[0])
 
     def draw(self, step: int) -> None:
-        """Draw a checkpoint and tell what it says; one that is there already is not told again.
+        """Draw a checkpoint, log it, and tell what it says; one that was there already is logged alone.
 
         Raises:
             ReachlabError: as `WatchedTraining.draw`.
@@ -167,17 +169,20 @@ class Session:
         self.tried = step
         began = time.monotonic()
         with undisturbed(self.model):
-            found = self.watched.draw(step, self.policy)
+            found, drawn = self.watched.draw(step, self.policy)
         taken = self.processes.same(time.monotonic() - began)
-        self.spent, self.last = self.spent + taken, taken
-        if found is None:
+        metrics = found.metrics
+        if drawn:
+            self.spent, self.last = self.spent + taken, taken
+            metrics = {**metrics, "seconds": taken}
+            self.say(f"{found.words} ({duration(taken)})")
+        if step == self.known and not drawn:
             return
-        metrics = {**found.metrics, "seconds": taken}
         self._log({f"eval_{self.config.name}_{name}": value for name, value in metrics.items()})
         if self.processes.main:
-            self.watched.note(step, {f"eval_{name}": value for name, value in found.metrics.items()})
-            self.watched.note(step, {"watch_seconds": taken})
-        self.say(f"{found.words} ({duration(taken)})")
+            # What begins with seconds is a phase of our own trainer's steps.
+            seconds = {"watch_seconds": taken} if drawn else {}
+            self.watched.note(step, {**{f"eval_{name}": value for name, value in found.metrics.items()}, **seconds})
 
     def end(self, step: int) -> None:
         """Tell how all of it is looked at."""

@@ -109,12 +109,13 @@ class WatchedTraining:
         )  # fmt: skip
 
     def goes_on(self, step: int) -> bool:
-        """Forget what was logged after a step: the training is there once more. Returns whether it was drawn there."""
+        """Forget what was logged after a step: the training is there once more. −1 forgets all. Returns whether it was
+        drawn there."""
         self.processes.by_main(lambda: self._keep(lambda row: row["step"] <= step))
         return self.processes.by_main(lambda: Path(self.config.out, name_of(step), "run.json").exists())
 
-    def draw(self, step: int, policy: PolicyEngine) -> CheckpointFindings | None:
-        """Draw what the checkpoint of a step lacks, and look at it; None where nothing was lacking.
+    def draw(self, step: int, policy: PolicyEngine) -> tuple[CheckpointFindings, bool]:
+        """Draw what the checkpoint of a step lacks, and look at it; and whether anything was lacking.
 
         Args:
             step: the training's.
@@ -127,7 +128,7 @@ class WatchedTraining:
         folder = RunFolder(f"{self.config.out}/{name_of(step)}")
         weights = self.processes.by_main(lambda: self._hash(policy.model))
         if self.processes.by_main(lambda: self._complete(step, folder, weights)):
-            return None
+            return self.processes.by_main(lambda: self._look(step, folder)), False
         facts = self._facts(step)
         identity = {**self.run.identity, "model": weights}
         with self.processes.agreed(), policy.ready():
@@ -141,7 +142,7 @@ class WatchedTraining:
                 run, SampleStore(folder), self.tell, engine=engine, label=label, verifiers=self._verifiers()
             )
             draw_run(run, work)
-        return self.processes.by_main(lambda: self._look(step, folder))
+        return self.processes.by_main(lambda: self._look(step, folder)), True
 
     def note(self, step: int, values: Mapping[str, Any]) -> None:
         """Put numbers of a step into the log; those that are none are left out. Of the main process alone."""
