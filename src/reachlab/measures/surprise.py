@@ -257,9 +257,10 @@ def _lies_at(runs: Sequence[MeasuredRun], model: str | None) -> str:
     for run in runs:
         if model and writer_of(run.store) == model:
             facts = run.store.folder.read_json("run.json").get("facts")
-            found = facts.get("model_path") if isinstance(facts, dict) else None
-            # One that was drawn from in its training lies nowhere.
-            return found if isinstance(found, str) and "live" not in facts else ""
+            if not isinstance(facts, dict) or "live" in facts:  # what was drawn from in its training lies nowhere
+                return ""
+            found = facts.get("model_path")
+            return found if isinstance(found, str) else ""
     return ""
 
 

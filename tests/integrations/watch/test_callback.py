@@ -14,6 +14,7 @@ import pytest
 import torch
 from tests.integrations.watch import trainings
 from tests.integrations.watch.trainings import PARITY, STEPS, left_of, problems, trained, trainer, watching
+from tests.models.vlm import idefics3
 from tests.tiny import ENVIRONMENT, TASK, rows_of, tiny_model, tiny_tokenizer
 from transformers import Trainer, TrainerCallback
 
@@ -25,6 +26,7 @@ from reachlab.integrations.watch import checkpoints as module
 from reachlab.integrations.watch.callback import Session
 from reachlab.integrations.watch.host import watched_model
 from reachlab.models.checkpoint import save_model
+from reachlab.models.vision import processor_of
 from reachlab.moe import densify
 from reachlab.runs import RunFolder
 from reachlab.sampling.config import SampleConfig
@@ -118,6 +120,23 @@ def test_adapters_are_drawn_with_and_stay_as_they_are(dora: bool, tmp_path: Path
     merged = tmp_path / "merged"
     save_model(merged, model.merge_and_unload(), tiny_tokenizer())
     assert_as_sampled(tmp_path, "step-000004", merged)
+
+
+def test_a_model_that_sees_is_asked_with_pictures_by_its_processor(tmp_path: Path) -> None:
+    left = []
+    for watch in (True, False):
+        torch.manual_seed(0)
+        model, tokenizer = idefics3()
+        found = trainer(tmp_path, [watching(tmp_path, task="scenes")] * watch, model=model)
+        found.processing_class = found.callback_handler.processing_class = processor_of(tokenizer)
+        found.train_dataset = [{"input_ids": [5 + i % 7] * 12, "labels": [5 + i % 7] * 12} for i in range(32)]
+        found.train()
+        left.append(left_of(found))
+    assert left[0] == left[1]
+    problem = json.loads((tmp_path / "watch" / "base" / "problems.jsonl").read_text().splitlines()[0])
+    assert problem["images"]
+    assert (tmp_path / "watch" / "asked" / "processor_config.json").exists()
+    assert outcomes(tmp_path, "step-000004").n_P.sum() == 32
 
 
 # -- what is drawn --------------------------------------------------------------------------------------------------

@@ -264,7 +264,8 @@ def _claim(
         facts = {**about, "every": config.every, "share": config.share}
         if about["start"]:
             facts["model_path"] = about["start"]
-        root.claim(KIND, {**identity, "tokenizer": hash_tokenizer(tokenizer)}, facts)
+        words = getattr(tokenizer, "tokenizer", tokenizer)  # a processor has one
+        root.claim(KIND, {**identity, "tokenizer": hash_tokenizer(words)}, facts)
     if not kept.exists():
         save_folder(kept, lambda folder: _describe(folder, model, tokenizer))
 
