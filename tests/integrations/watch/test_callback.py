@@ -384,6 +384,15 @@ def test_a_log_that_cannot_be_written_is_told_and_harms_nothing(
     assert capsys.readouterr().err.count("no/such/folder: not written: No such file") == STEPS
 
 
+def test_a_part_that_is_damaged_at_the_end_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Damages(TrainerCallback):  # type: ignore[misc]
+        def on_train_end(self, *given: Any, **also: Any) -> None:
+            next((tmp_path / "watch" / "base").rglob("part-*.parquet")).write_bytes(b"")
+
+    trainer(tmp_path, [Damages(), watching(tmp_path)], max_steps=1).train()
+    assert "watch: not all checkpoints can be read: " in capsys.readouterr().out
+
+
 def test_watching_takes_no_more_than_its_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trainer(tmp_path, [watching(tmp_path, every=1, share=1e-6)]).train()
     said = capsys.readouterr().out

@@ -57,9 +57,7 @@ def watching(out: Path, **settings: Any) -> PassAtKCallback:
     return PassAtKCallback(settings.pop("task", PARITY), str(out / "watch"), **{**WATCH, **settings})
 
 
-def trainer(
-    out: Path, callbacks: list[PassAtKCallback], model: PreTrainedModel | None = None, **settings: Any
-) -> Trainer:
+def trainer(out: Path, callbacks: list[Any], model: PreTrainedModel | None = None, **settings: Any) -> Trainer:
     """Hugging Face's, on a tiny model."""
     torch.manual_seed(0)
     return Trainer(
@@ -71,7 +69,7 @@ def trainer(
     )
 
 
-def trained(out: Path, callbacks: list[PassAtKCallback], **settings: Any) -> tuple[str, str, list[float], float]:
+def trained(out: Path, callbacks: list[Any], **settings: Any) -> tuple[str, str, list[float], float]:
     """What is left of a training: a hash of the weights and of the optimizer's state, the losses, the next number that
     torch draws."""
     found = trainer(out, callbacks, **settings)

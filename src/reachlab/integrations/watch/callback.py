@@ -186,14 +186,17 @@ class Session:
 
     def end(self, step: int) -> None:
         """Tell how all of it is looked at."""
-        drawn = self.processes.by_main(lambda: list(self.watched.complete()))
         lasted = time.monotonic() - self.began
         if step != self.tried:
             self.say(f"step {step}, the last, was not drawn")
+        share = self.spent / max(lasted, 1e-9)
+        self.say(f"{duration(self.spent)} of {duration(lasted)} ({share:.0%}) went into watching, the base apart")
+        try:
+            drawn = self.processes.by_main(lambda: list(self.watched.complete()))
+        except ReachlabError as error:  # what was trained is still to be saved
+            self.say(f"not all checkpoints can be read: {error}")
+            return
         runs = " ".join(f"{self.config.out}/{name_of(at)}" for at in drawn if at <= step)
-        self.say(
-            f"{duration(self.spent)} of {duration(lasted)} ({self.spent / max(lasted, 1e-9):.0%}) went into watching"
-        )
         self.say(f"all checkpoints: reachlab report {runs}")
 
     def say(self, words: str) -> None:
