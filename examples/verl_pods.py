@@ -1,7 +1,8 @@
 """What verl's trainer mode `down_sampling` does to a prompt's rollouts, without a GPU; docs/verl.md has the training.
 
-    VERL_USE_EXTERNAL_MODULES=reachlab.integrations.verl.plugin .venv-verl/bin/python examples/verl_pods.py
+VERL_USE_EXTERNAL_MODULES=reachlab.integrations.verl.plugin .venv-verl/bin/python examples/verl_pods.py
 """
+
 from verl.trainer.ppo.v1 import get_trainer_cls
 
 from reachlab.integrations.verl.selection import select_rows

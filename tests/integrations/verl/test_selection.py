@@ -72,7 +72,7 @@ def test_what_cannot_be_selected_from(keys: list[str], rewards: list[float], sai
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, r"keep: how many of the 8"),
+        ({}, r"keep: how many of 8"),
         ({"keep": 9}, "choose 1 to actor_rollout_ref.rollout.n=8"),
         ({"keep": 0}, "choose 1 to"),
         ({"keep": "4"}, "whole number"),
@@ -98,7 +98,7 @@ def test_pass_at_k_is_the_share_of_subsets() -> None:
 
 
 def test_pass_at_k_of_unscored_and_of_what_is_no_label() -> None:
-    infos = {"reward": [1.0, NAN, 0.3, 0.2], "acc": [1, None, None, None]}
+    infos: dict[str, list[Any]] = {"reward": [1.0, NAN, 0.3, 0.2], "acc": [1, None, None, None]}
     found = pass_at_k_metrics(["a", "a", "b", "b"], ["p", "p", "q", "q"], infos)
     assert {name.rsplit("/", 1)[0] for name in found} == {"val-core/a/acc/pass@1"}
 

@@ -4,8 +4,8 @@ verl names a row ``{uid}_{session}_{index}``: a session is one rollout of the pr
 in several pieces leaves several rows, the last of which holds the reward. A session is kept or left as a whole.
 
 An unscored rollout (reward NaN) is never kept here, where our own trainer keeps it with advantage 0 for want of others:
-verl fills a batch that is short with rows whose tokens are masked, which add nothing to the gradient and count in a mean
-over answers (not in one over tokens). So no NaN enters a statistic of verl's.
+verl fills a batch that is short with rows whose tokens are masked, which add nothing to the gradient and count in a
+mean over answers (not in one over tokens). So no NaN enters a statistic of verl's.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
+from reachlab.engines.rng import sample_seed
 from reachlab.errors import ReachlabError
 from reachlab.integrations.verl.settings import DownSampling
 from reachlab.rl.advantages import agree
@@ -53,8 +54,7 @@ def select_rows(keys: Sequence[str], rewards: Sequence[float], chosen: DownSampl
         rewards_PN[p, : len(sessions)] = torch.tensor([last[uid, session][1] for session in sessions])
     if rewards_PN.isnan().all():
         raise ReachlabError(f"down-sampling: step {step}: no rollout has a reward")
-    # torch looks at the last 32 bits of a seed alone: steps and seeds have to meet there.
-    generator = torch.Generator().manual_seed((chosen.seed * 1_000_003 + step) % 2**32)
+    generator = torch.Generator().manual_seed(sample_seed(chosen.seed, "select", step))
     kept_PM = RULES[chosen.rule].keep(rewards_PN, chosen.keep, generator)
     kept: set[int] = set()
     for p, (uid, sessions) in enumerate(prompts):
@@ -76,7 +76,7 @@ def _parts(key: str) -> tuple[str, str, int]:
 
 
 def _metrics(rewards_PN: torch.Tensor, kept_PM: torch.Tensor, sessions: int) -> dict[str, float]:
-    found = {"down_sampling/unscored": sessions - int((~rewards_PN.isnan()).sum())}
+    found: dict[str, float] = {"down_sampling/unscored": sessions - int((~rewards_PN.isnan()).sum())}
     for name, rewards in (("all", rewards_PN), ("kept", kept_PM)):
         scored = rewards[~rewards.isnan()]
         found[f"down_sampling/reward_{name}/mean"] = scored.mean().item()

@@ -40,7 +40,7 @@ class DownSampling:
         if unknown := [name for name in options if name not in known]:
             raise ReachlabError(f"{where}.{unknown[0]}: no such option; there are {', '.join(known)}")
         if "keep" not in options:
-            raise ReachlabError(f"{where}.keep: how many of the {n} rollouts of a prompt to learn from? +{where}.keep=M")
+            raise ReachlabError(f"{where}.keep: how many of {n} rollouts to learn from? Add +{where}.keep=M")
         for name in ("keep", "seed"):
             if name in options and (isinstance(options[name], bool) or not isinstance(options[name], int)):
                 raise ReachlabError(f"{where}.{name}={options[name]}: a whole number wanted")
