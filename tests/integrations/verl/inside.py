@@ -1,6 +1,7 @@
 """What runs in verl's own environment (`test_verl.py` starts it): verl's trainer, advantages, losses and metrics."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,15 +9,20 @@ import numpy as np
 import pytest
 import torch
 import transfer_queue as tq
+import verl
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from torch import Tensor
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.core_algos import get_policy_loss_fn
 from verl.trainer.ppo.metric_utils import process_validation_metrics
+from verl.trainer.ppo.reward import get_custom_reward_fn
 from verl.trainer.ppo.v1 import get_trainer_cls
+from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from verl.workers.config import FSDPActorConfig
 
+from reachlab.errors import ReachlabError
 from reachlab.integrations.verl.settings import DownSampling
 from reachlab.integrations.verl.trainer import DownSamplingTrainer
 from reachlab.integrations.verl.validation import pass_at_k_metrics
@@ -107,6 +113,25 @@ def trainer_of(estimator: str, by_std: bool, rule: str = "max_variance") -> Down
 
 def test_it_is_registered() -> None:
     assert get_trainer_cls("down_sampling") is DownSamplingTrainer
+
+
+def test_options_as_hydra_reads_them() -> None:
+    """verl's own configuration with the words of docs/verl.md; the trainer is built as far as its constructor goes."""
+    folder = str(Path(verl.__file__).parent / "trainer" / "config")
+    words = ["trainer.v1.trainer_mode=down_sampling", "+trainer.v1.down_sampling.keep=4"]
+    words += ["algorithm.adv_estimator=grpo", "actor_rollout_ref.rollout.n=16"]
+    reward = "reward.custom_reward_function"
+    words += [f"{reward}.path=pkg://reachlab.integrations.verl.reward", f"{reward}.name=compute_score"]
+    with initialize_config_dir(folder, version_base=None):
+        config = compose("ppo_trainer", words)
+    trainer = get_trainer_cls(config.trainer.v1.trainer_mode)(config)
+    assert trainer.chosen == DownSampling(keep=4)
+    assert type(trainer.replay_buffer) is ReplayBuffer  # the synchronous one
+    score = get_custom_reward_fn(config)(data_source="gsm8k", solution_str="It is 72.", ground_truth="72")
+    assert score == {"score": 1.0, "acc": 1.0}
+    config.trainer.v1.down_sampling.keep = 17
+    with pytest.raises(ReachlabError, match="choose 1 to"):
+        DownSamplingTrainer(config)
 
 
 ESTIMATORS: list[tuple[str, bool, Callable[[Scored], Tensor], float]] = [

@@ -32,7 +32,7 @@ def in_verl(*command: str | Path) -> str:
 def test_trainer_advantages_losses_and_metrics() -> None:
     # Options of this repository's pytest are for plugins that verl's environment lacks.
     said = in_verl("-m", "pytest", "-q", "--noconftest", "-o", "addopts=", Path(__file__).with_name("inside.py"))
-    assert "13 passed" in said
+    assert "14 passed" in said
 
 
 def test_the_example() -> None:
