@@ -1,10 +1,10 @@
 """A server as a decoder: token ids go in and come out, and its weights are replaced while it runs.
 
-The embedded engines read a trainer's weights from memory; a server reads them from a folder that both can see. vLLM does
-so under `VLLM_SERVER_DEV_MODE=1`: `/collective_rpc` calls a worker's `reload_weights` with the folder's path, and
-`/reset_prefix_cache` forgets what was computed with the older ones (vLLM 0.32,
-`entrypoints/serve/dev/`, `model_executor/model_loader/reload/inplace.py`). Prompts are sent as ids and answers are
-taken as ids (`return_token_ids`), so no text is tokenised twice.
+The embedded engines read a trainer's weights from memory; a server reads them from a folder that both can see. vLLM
+does so under `VLLM_SERVER_DEV_MODE=1`: `/collective_rpc` calls a worker's `reload_weights` with the folder's path, and
+`/reset_prefix_cache` forgets what was computed with the older ones (vLLM 0.32, `entrypoints/serve/dev/`,
+`model_executor/model_loader/reload/inplace.py`). Prompts are sent as ids and answers are taken as ids
+(`return_token_ids`), so no text is tokenised twice.
 
 A request that failed is asked again, twice as late each time, until `patience` is over; an answer that is none is asked
 for a few times.
@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 

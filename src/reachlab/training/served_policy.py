@@ -148,7 +148,7 @@ def _spoilt(model: PreTrainedModel) -> Iterator[None]:
     """The model with its output embedding's rows moved by one and larger; bit for bit as it was afterwards."""
     head = model.get_output_embeddings()
     assert isinstance(head, nn.Module)
-    weight: Tensor = head.weight
+    weight = head.get_parameter("weight")
     kept = weight.detach().clone()
     try:
         with torch.no_grad():
