@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.engines.config import Decoding, Servers
 from reachlab.errors import ReachlabError
-from reachlab.models.checkpoint import load_model
+from reachlab.models.checkpoint import load_model, save_model
 from reachlab.runs import RunFolder
 from reachlab.tasks.registry import FAMILIES
 from reachlab.training.beginning import config_identity
@@ -91,7 +91,7 @@ def test_answers_are_those_of_the_weights_as_they_are(
 
 
 @pytest.mark.parametrize(
-    ("deaf_after", "word"), [(0, "does not load them"), (1, "from the policy's"), (2, "from the policy's")]
+    ("deaf_after", "word"), [(0, "did not load all"), (1, "from the policy's"), (2, "from the policy's")]
 )
 def test_a_server_that_keeps_its_weights_stops_the_run(
     checkpoint: Path, tmp_path: Path, deaf_after: int, word: str
@@ -170,7 +170,7 @@ def test_the_identity_says_that_there_is_a_server_and_not_where(checkpoint: Path
 @pytest.mark.skipif(not (BIN / "vllm").exists(), reason="no .venv-vllm: make vllm")
 def test_vllm(tmp_path: Path) -> None:
     """vLLM's own server: its answers are those of the weights, and a run through it learns."""
-    checkpoint = vllm_checkpoint(tmp_path / "model")
+    checkpoint = untied(vllm_checkpoint(tmp_path / "tied"), tmp_path / "model")
     command: list[str | Path] = [BIN / "python", "-m", "vllm.entrypoints.openai.api_server", "--model", checkpoint]
     command += ["--port", "{port}", "--enforce-eager", "--max-model-len", "64", "--dtype", "float32"]
     command += ["--no-enable-chunked-prefill"]
@@ -199,6 +199,17 @@ def test_vllm(tmp_path: Path) -> None:
         train_rl(settings(checkpoint, tmp_path / "run", servers=servers, loop=loop, push=PushConfig(tolerance=1e-3)))
     rewards = [row["reward"] for row in RunFolder(str(tmp_path / "run")).metrics()]
     assert sum(rewards[-4:]) > sum(rewards[:4])
+
+
+def untied(folder: Path, to: Path) -> Path:
+    """The model with an output embedding of its own: of tied ones vLLM's CPU build reloads one half."""
+    model, tokenizer = load_model(folder)
+    config = deepcopy(model.config)
+    config.tie_word_embeddings = False
+    apart = type(model)(config)
+    apart.load_state_dict(model.state_dict())
+    save_model(to, apart, tokenizer)
+    return to
 
 
 def logprob(model: PreTrainedModel, prompt: list[int], answer: list[int]) -> float:

@@ -7,8 +7,8 @@ x_0 … x_n, and their gap
     gap = 1/n Σ_i |ℓ_server(x_i | x_<i) − ℓ_policy(x_i | x_<i)|      (nats)
 
 has to be within a tolerance, else the run stops. A step of training moves ℓ by less than a server in bfloat16 rounds,
-so a small gap alone does not show that a push has an effect. So a process's first push is of a model with its output
-embedding spoilt, and the server has to be far off with it; the true weights follow.
+and weights that a server never loads are right at first. So a process's first push is of a model whose matrices all
+have their rows moved by one, and the server has to say what that model does; the true weights follow.
 
 The gap is the mismatch of sampler and trainer (Yao et al., *Your Efficient RL Framework Secretly Brings You Off-Policy
 RL Training*, 2025), watched and bounded here, and not corrected by importance weights.
@@ -20,7 +20,7 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.engines.config import Decoding, Servers
@@ -36,8 +36,6 @@ from reachlab.training.rl_config import PushConfig
 
 LENGTH, STRIDE = 16, 7919
 """Tokens of the probe, and how far apart their ids are (a prime, so that small vocabularies give different ones)."""
-SPOIL = 8.0
-"""Factor of the spoilt output embedding: a new model's is so small that only a large change shows."""
 
 
 class ServedPolicy:
@@ -102,19 +100,15 @@ class ServedPolicy:
             if not self.takes_weights:
                 with _spoilt(self.model):
                     self._send()
-                if not self._gap(ids, expected) > self.push.tolerance:
+                    _, spoilt = self._probe()
+                if not float((spoilt - expected).abs().mean()) > 2 * self.push.tolerance:
                     raise ReachlabError(
-                        f"{self.server.shown}: its answers stayed the same when it was sent other weights; it does not "
-                        "load them, or is too like the policy to tell (lower --push-tolerance)"
+                        f"{self.server.shown}: weights and other weights differ too little in what they say to tell "
+                        "whether a push arrives; lower --push-tolerance"
                     )
+                self._check(ids, spoilt)
             self._send()
-        gap = self._gap(ids, expected)
-        if not gap <= self.push.tolerance:  # NaN too
-            raise ReachlabError(
-                f"{self.server.shown}: with the weights just pushed its log-probabilities are {gap:.3g} nats a token "
-                f"from the policy's, more than --push-tolerance {self.push.tolerance:g}: other weights, another model, "
-                "or a precision too low"
-            )
+        gap = self._check(ids, expected)
         self.takes_weights = True
         return {"server_gap": gap, "seconds_push": perf_counter() - began}
 
@@ -123,9 +117,17 @@ class ServedPolicy:
         save_model(folder, self.model, self.tokenizer)
         self.server.load(folder)
 
-    def _gap(self, ids: list[int], expected: Tensor) -> float:
+    def _check(self, ids: list[int], expected: Tensor) -> float:
+        """The server's gap to what is expected of the weights that were pushed."""
         served = torch.tensor(self.server.prompt_logprobs(ids), dtype=torch.float64)
-        return float((served - expected).abs().mean())
+        gap = float((served - expected).abs().mean())
+        if not gap <= self.push.tolerance:  # NaN too
+            raise ReachlabError(
+                f"{self.server.shown}: with the weights just pushed its log-probabilities are {gap:.3g} nats a token "
+                f"from the policy's, more than --push-tolerance {self.push.tolerance:g}: it did not load all of them, "
+                "serves another model, or computes too coarsely (docs/rl.md, Rollouts from a server)"
+            )
+        return gap
 
     def _probe(self) -> tuple[list[int], Tensor]:
         """The fixed sequence, and the policy's log-probabilities of all its tokens but the first."""
@@ -145,15 +147,14 @@ class ServedPolicy:
 
 @contextmanager
 def _spoilt(model: PreTrainedModel) -> Iterator[None]:
-    """The model with its output embedding's rows moved by one and larger; bit for bit as it was afterwards."""
-    head = model.get_output_embeddings()
-    assert isinstance(head, nn.Module)
-    weight = head.get_parameter("weight")
-    kept = weight.detach().clone()
+    """The model with the rows of all its matrices moved by one; bit for bit as it was afterwards."""
+    kept = [(p, p.detach().clone()) for p in model.parameters() if p.ndim > 1]
     try:
         with torch.no_grad():
-            weight.copy_(SPOIL * kept.roll(1, 0))
+            for parameter, value in kept:
+                parameter.copy_(value.roll(1, 0))
         yield
     finally:
         with torch.no_grad():
-            weight.copy_(kept)
+            for parameter, value in kept:
+                parameter.copy_(value)
