@@ -122,18 +122,18 @@ def test_a_run_through_a_server_is_the_run_without_one(checkpoint: Path, server:
 def test_a_killed_run_goes_on_at_a_server_with_other_weights(
     checkpoint: Path, server: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    servers = Servers(base_url=(server.url,))
-    train_rl(settings(checkpoint, tmp_path / "whole", servers=servers))
+    servers, loop = Servers(base_url=(server.url,)), LoopConfig(steps=2, save_every=1, device="cpu", threads=1)
+    train_rl(settings(checkpoint, tmp_path / "whole", servers=servers, loop=loop))
     ready, entered = ServedPolicy.ready, list[int]()
 
     def dying(self: ServedPolicy) -> Any:
         entered.append(1)
-        if len(entered) == 3:
+        if len(entered) == 2:
             raise KeyboardInterrupt
         return ready(self)
 
     monkeypatch.setattr(ServedPolicy, "ready", dying)
-    config = settings(checkpoint, tmp_path / "killed", servers=servers)
+    config = settings(checkpoint, tmp_path / "killed", servers=servers, loop=loop)
     with pytest.raises(KeyboardInterrupt):
         train_rl(config)
     monkeypatch.setattr(ServedPolicy, "ready", ready)
