@@ -85,7 +85,7 @@ def test_answers_are_those_of_the_weights_as_they_are(
                 p.add_(0.2 * torch.randn(p.shape, generator=torch.Generator().manual_seed(seed)))
     assert seen[0] != seen[1]
     assert engine.metrics["server_gap"] < 1e-5
-    assert server.pushes == 3  # the spoilt weights once
+    assert server.pushes == 3  # of the moved rows once
     assert server.calls.count("/reset_prefix_cache") == 3
     engine.server.close()
 
