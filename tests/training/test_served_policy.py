@@ -14,6 +14,7 @@ from tests.engines.test_vllm import checkpoint as vllm_checkpoint
 from tests.training.weights_server import WeightsServer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from reachlab.commands.again import run_again
 from reachlab.engines.config import Decoding, Servers
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import load_model, save_model
@@ -163,6 +164,7 @@ def test_the_identity_says_that_there_is_a_server_and_not_where(checkpoint: Path
     )
     assert one == other == {**plain, "rollouts_from": "server"}
     assert not {"servers", "push"} & plain.keys()
+    assert "from a server" in run_again({"kind": "rl", "config": one, "facts": {}}, "out").why
 
 
 @pytest.mark.slow
