@@ -33,7 +33,8 @@ EVERYDAY: dict[str, tuple[str, ...]] = {
 CLASSES = {
     "AskConfig": "How the model is asked",
     "DecodingChoice": "Decoding",
-    "Servers": "Servers (--engine openai)",
+    "Servers": "Servers that answer",
+    "PushConfig": "Servers that answer",
     "Cluster": "Cluster (Ray)",
     "Adaptive": "Adaptive sampling",
     "BudgetConfig": "Which rollouts are drawn",
@@ -132,7 +133,7 @@ ORDER = (
 """The headings that come first, in this order; then others in the order of the configuration."""
 LAST = (
     *("Adapters and precision", VERDICTS, STORE, "Adaptive sampling", "Mixture of experts", VLLM),
-    *("Servers (--engine openai)", "Cluster (Ray)", MACHINE),
+    *("Servers that answer", "Cluster (Ray)", MACHINE),
 )
 """The headings that come last."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from reachlab.commands.words import default_of, words_of
 from reachlab.engines import ENGINES
-from reachlab.engines.config import Decoding
+from reachlab.engines.config import Decoding, Servers
 from reachlab.errors import ReachlabError
 from reachlab.imports.config import ImportConfig
 from reachlab.plugins import IDENTITY, words_for
@@ -22,7 +22,7 @@ from reachlab.store.adaptive import choose_looks
 from reachlab.tasks.asking import AskConfig
 from reachlab.training.config import DistillConfig, PretrainConfig
 from reachlab.training.recipes import RECIPES
-from reachlab.training.rl_config import RLConfig
+from reachlab.training.rl_config import PushConfig, RLConfig
 
 KINDS: dict[str, type] = {
     "pretrain": PretrainConfig,
@@ -39,6 +39,8 @@ others' code."""
 UNTOLD = frozenset(
     ("out", "rehash", "tokens_of", "text.cache", "loop.save_every", "loop.keep_every", "loop.track")
     + tuple(f"ask.{field.name}" for field in fields(AskConfig))
+    + tuple(f"servers.{field.name}" for field in fields(Servers))
+    + tuple(f"push.{field.name}" for field in fields(PushConfig))
 )
 """Settings that are in no training run's identity, or under other names."""
 OLD_NAMES = {"random_keep": "lot"}
@@ -115,6 +117,8 @@ def configuration(document: Mapping[str, Any], out: str) -> Any:
     if not isinstance(kind, str) or kind not in KINDS:
         raise UnsayableError("its run.json does not say which command made it")
     settings = {name: value for name, value in _part(document, "config").items() if name not in HASHES}
+    if kind == "rl" and "rollouts_from" in settings:
+        raise UnsayableError("its rollouts came from a server, and where that was is in no run (rl --base-url)")
     settings["out"] = out
     if kind != "pretrain":
         settings["ask"] = _ask(settings.get("ask"))

@@ -68,7 +68,7 @@ class Decoding(DecodingChoice):
 
 @dataclass(frozen=True, kw_only=True)
 class Servers:
-    """Where --engine openai asks. Keys come from the environment and are stored nowhere."""
+    """Where --engine openai, and rl with --base-url, ask. Keys come from the environment and are stored nowhere."""
 
     base_url: tuple[str, ...] = ()
     """Servers that speak OpenAI's protocol, e.g. http://gpu1:8000/v1 http://gpu2:8000/v1; they share the work."""

@@ -52,6 +52,10 @@ def config_identity(config: PretrainConfig | DistillConfig | RLConfig) -> dict[s
     del settings["out"], settings["loop"]["save_every"], settings["loop"]["keep_every"], settings["loop"]["track"]
     settings.pop("rehash", None)
     if isinstance(config, RLConfig):
+        # Where the server is changes nothing; that there is one does.
+        del settings["servers"], settings["push"]
+        if config.servers.base_url:
+            settings["rollouts_from"] = "server"
         # As in the run.json of runs that were begun before the field had this name.
         settings["selection"]["lot"] = settings["selection"].pop("random_keep")
     settings["loop"]["threads"] = config.loop.threads or torch.get_num_threads()

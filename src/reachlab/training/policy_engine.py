@@ -1,18 +1,32 @@
 """The policy as an engine: answers are drawn straight from the weights in training, and nothing goes through a disk."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reachlab.engines.config import Decoding
-from reachlab.engines.decoder import Completion
+from reachlab.engines.decoder import Completion, Decoder
 from reachlab.engines.engine import Progress
 from reachlab.engines.transformers import TransformersDecoder
 from reachlab.models.devices import autocast
 from reachlab.training.lora import merged
 from reachlab.training.processes import Processes
+
+
+class DrawingPolicy(Decoder, Protocol):
+    """The policy as what draws its rollouts."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """What a step is to log of it."""
+        ...
+
+    def ready(self) -> AbstractContextManager[None]:
+        """The weights of the moment. All processes enter; what they generate inside is their own."""
+        ...
 
 
 class PolicyEngine:
@@ -25,6 +39,8 @@ class PolicyEngine:
     ):
         self.model, self.tokenizer, self.processes, self.dtype = model, tokenizer, processes, dtype
         self.engine: TransformersDecoder | None = None
+        self.metrics: Mapping[str, float] = {}
+        """Nothing: there is no way between this engine and the weights."""
 
     @contextmanager
     def ready(self) -> Iterator[None]:

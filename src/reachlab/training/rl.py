@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from reachlab.engines.config import Decoding
@@ -38,13 +39,14 @@ from reachlab.training.critic import Critic
 from reachlab.training.loop import TrainingRun
 from reachlab.training.lora import adapt, check_adapters
 from reachlab.training.passes import Passes
-from reachlab.training.policy_engine import PolicyEngine
+from reachlab.training.policy_engine import DrawingPolicy, PolicyEngine
 from reachlab.training.processes import Processes
 from reachlab.training.recipes import say, settle_rl, settled_optimizer
 from reachlab.training.rl_config import BudgetConfig, ObjectiveConfig, RLConfig
 from reachlab.training.rl_step import RLTrainer
 from reachlab.training.rollouts import PhaseClock, RolloutSource
 from reachlab.training.routing import route
+from reachlab.training.served_policy import ServedPolicy
 from reachlab.training.trackers import check_trackers
 
 LOOKED_AT = 1024
@@ -154,7 +156,7 @@ def _trainer(plan: RLPlan, judge: Judge, processes: Processes) -> RLTrainer:
     if critic is not None:
         trained["critic"] = Trained(critic, replace(optimizer, method="adamw", lr=config.objective.critic_lr))
     run = TrainingRun(plan.claim, config.loop, trained, tokenizer, processes)
-    engine = PolicyEngine(run.model, run.tokenizer, processes, passes.dtype)
+    engine = _drawing(config, run, passes, processes)
     source = RolloutSource(
         config=config,
         algorithm=algorithm,
@@ -176,6 +178,20 @@ def _trainer(plan: RLPlan, judge: Judge, processes: Processes) -> RLTrainer:
         clock=clock,
         noted=plan.remarks,
     )
+
+
+def _drawing(config: RLConfig, run: TrainingRun, passes: Passes, processes: Processes) -> DrawingPolicy:
+    """What draws the rollouts: a server, where one is named.
+
+    Raises:
+        ReachlabError: weights that cannot be pushed to one.
+    """
+    if not config.servers.base_url:
+        return PolicyEngine(run.model, run.tokenizer, processes, passes.dtype)
+    if config.routing.routing != "topk":
+        raise ReachlabError("--base-url: a server knows the model's own routing alone; leave --routing at topk")
+    push = replace(config.push, folder=config.push.folder or str(Path(config.out) / "pushed"))
+    return ServedPolicy(run.model, run.tokenizer, processes, passes.dtype, config.servers, push)
 
 
 def _fit(config: RLConfig, model: str, task: Task, notify: Callable[[str], None]) -> int:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
+from reachlab.engines.config import Servers
 from reachlab.errors import ReachlabError
 from reachlab.limits import check_numbers
 from reachlab.rl.algorithms import AlgorithmName
@@ -138,6 +139,22 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PushConfig:
+    """How a server that draws the rollouts gets the weights."""
+
+    folder: Annotated[str, arg(name="push-folder")] = ""
+    """Folder for the pushed weights, which the server sees under the same path, e.g. in /dev/shm; default: pushed/ in
+    the run's."""
+    tolerance: Annotated[float, arg(name="push-tolerance")] = 0.05
+    """Nats a token by which the server may be off the policy after a push; more stops the run."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        if not 0 < self.tolerance < float("inf"):
+            raise ReachlabError(f"push_tolerance={self.tolerance} must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RLConfig:
     """Reinforcement learning on verifiable rewards, updating on the rollouts that a down-sampling rule keeps."""
 
@@ -176,6 +193,8 @@ class RLConfig:
     weights: WeightsConfig = WeightsConfig()
     optimizer: OptimizerChoice = OptimizerChoice()
     routing: RoutingConfig = RoutingConfig()
+    servers: Servers = Servers()
+    push: PushConfig = PushConfig()
     loop: LoopConfig = LoopConfig(save_every=10)
     rehash: bool = False
     """Read all of the weights for their hash, though it is known for files of these sizes and times."""
@@ -194,6 +213,10 @@ class RLConfig:
             raise ReachlabError(f"temperature={self.temperature} must be above 0: greedy rollouts teach nothing")
         if self.prompts % self.updates:
             raise ReachlabError(f"prompts={self.prompts} must be a multiple of minibatches={self.updates}")
+        if len(self.servers.base_url) > 1:
+            raise ReachlabError("--base-url: rollouts come from one server; say one address")
+        if not self.servers.base_url and (self.servers, self.push) != (Servers(), PushConfig()):
+            raise ReachlabError("options of a server need --base-url, the server that draws the rollouts")
         self._check_selection()
 
     def _check_selection(self) -> None:

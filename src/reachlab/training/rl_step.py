@@ -29,7 +29,7 @@ from reachlab.rl.weighting import select_weighted
 from reachlab.training.guard import check
 from reachlab.training.loop import Metrics, TrainingRun
 from reachlab.training.passes import Passes
-from reachlab.training.policy_engine import PolicyEngine
+from reachlab.training.policy_engine import DrawingPolicy
 from reachlab.training.processes import Processes
 from reachlab.training.rl_config import RLConfig
 from reachlab.training.rl_stages import Advantages, Kept, KeptTokens, Targets, Watched
@@ -49,7 +49,7 @@ class RLTrainer:
     algorithm: Algorithm
     run: TrainingRun
     source: RolloutSource
-    engine: PolicyEngine
+    engine: DrawingPolicy
     passes: Passes
     processes: Processes
     clock: PhaseClock
@@ -62,6 +62,7 @@ class RLTrainer:
         with self.engine.ready(), self.processes.agreed():
             rollouts, sums = self.source.draw(t)
             kept = self.select(rollouts, t)
+        drawing = dict(self.engine.metrics)
         totals = self.processes.sums(sums)
         if not totals["judged"] and totals["rollouts"] >= ENOUGH:
             raise ReachlabError(
@@ -82,7 +83,7 @@ class RLTrainer:
         every = self.config.evaluation.eval_every
         if every and (t + 1) % every == 0:
             metrics |= self.evaluate()
-        return metrics | {f"seconds_{name}": value for name, value in self.clock.seconds.items()}
+        return metrics | drawing | {f"seconds_{name}": value for name, value in self.clock.seconds.items()}
 
     def select(self, rollouts: Rollouts, t: int) -> Kept:
         """Which rollouts to learn from; a function of the step's seed and rewards, in however many processes."""
