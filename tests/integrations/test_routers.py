@@ -12,7 +12,7 @@ from tests.moe.tiny import TINY
 from tests.tiny import tiny_tokenizer
 from torch import Tensor
 from transformers import PreTrainedModel, Trainer, TrainingArguments
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
 from reachlab.errors import ReachlabError
 from reachlab.integrations.routers import KeepRouters
@@ -76,7 +76,7 @@ def test_under_autocast_the_means_stay_float32(tmp_path: Path) -> None:
 def test_a_resumed_run_is_the_run(tmp_path: Path) -> None:
     whole, first, second = build(), build(), build()
     train(tmp_path / "whole", whole, max_steps=4, lr_scheduler_type="constant")
-    keep = {"save_strategy": "steps", "save_steps": 2, "lr_scheduler_type": "constant"}
+    keep: dict[str, Any] = {"save_strategy": "steps", "save_steps": 2, "lr_scheduler_type": "constant"}
     train(tmp_path / "cut", first, max_steps=2, callbacks=[KeepRouters()], **keep)
     train(tmp_path / "cut", second, max_steps=4, resume=True, callbacks=[KeepRouters()], **keep)
     same(second, whole)
@@ -84,7 +84,7 @@ def test_a_resumed_run_is_the_run(tmp_path: Path) -> None:
 
 def test_the_best_model_comes_with_its_own_state(tmp_path: Path) -> None:
     model = build()
-    keep = {"save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1}
+    keep: dict[str, Any] = {"save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1}
     trainer = train(
         tmp_path, model, callbacks=[KeepRouters()], load_best_model_at_end=True, greater_is_better=True,
         metric_for_best_model="loss", **keep,
@@ -102,7 +102,7 @@ def test_the_best_model_comes_with_its_own_state(tmp_path: Path) -> None:
 def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
     with pytest.raises(ReachlabError, match="has not been densified"):
         train(tmp_path, TINY["olmoe"].build(), callbacks=[KeepRouters()])
-    keep = {"save_strategy": "steps", "save_steps": 2}
+    keep: dict[str, Any] = {"save_strategy": "steps", "save_steps": 2}
     train(tmp_path / "bare", build(), max_steps=2, **keep)
     with pytest.raises(ReachlabError, match=r"no routers\.safetensors"):
         train(tmp_path / "bare", build(), max_steps=4, resume=True, callbacks=[KeepRouters()], **keep)

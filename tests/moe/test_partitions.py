@@ -18,7 +18,7 @@ def test_a_step_over_flat_pieces_moves_the_state() -> None:
     flat, strange = (nn.Parameter(torch.zeros(64)) for _ in range(2))
     for number, parameter in enumerate(model.parameters()):
         piece = SimpleNamespace(hp_fragment=flat[:32]) if number == 1 else None
-        parameter._hp_mapping = piece  # type: ignore[attr-defined]
+        parameter._hp_mapping = piece
     loss(model, **inputs(model)).backward()  # type: ignore[no-untyped-call]
     torch.optim.SGD([strange], lr=0.1).step()
     assert not any(v.any() for v in vectors(model))
@@ -28,6 +28,6 @@ def test_a_step_over_flat_pieces_moves_the_state() -> None:
 
 def test_stage_3_is_refused() -> None:
     model = TINY["olmoe"].build()
-    next(model.parameters()).ds_id = 0  # type: ignore[attr-defined]
+    next(model.parameters()).ds_id = 0
     with pytest.raises(ReachlabError, match="stage 3"):
         densify(model)
