@@ -20,7 +20,7 @@ from reachlab.moe import restore, save
 from reachlab.moe.densifying import densified
 
 
-class KeepRouters(TrainerCallback):
+class KeepRouters(TrainerCallback):  # type: ignore[misc]
     """Saves and loads a densified model's state with the trainer's checkpoints.
 
     Args:
