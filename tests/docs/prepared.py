@@ -49,10 +49,21 @@ def training() -> dict[str, Any]:
     }
 
 
+def trainer() -> dict[str, Any]:
+    """That, and what a `Trainer` is made of."""
+    from transformers import Trainer, TrainingArguments
+
+    given = mixture()
+    arguments = TrainingArguments("trained", max_steps=1, use_cpu=True, report_to=[], disable_tqdm=True)
+    data = [{name: tensor[0] for name, tensor in batch.items()} for batch in given["batches"]]
+    return given | {"Trainer": Trainer, "arguments": arguments, "data": data}
+
+
 NAMES: dict[str, Callable[[], dict[str, Any]]] = {
     "mixtures.md": mixture,
     "moe.md": mixture,
     "tour.md": mixture,
     "watch.md": training,
+    "trainers.md": trainer,
 }
 """By the name of the page."""

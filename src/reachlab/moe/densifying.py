@@ -20,6 +20,7 @@ from reachlab.errors import ReachlabError
 from reachlab.moe.layer import HookedLayer, Pulse
 from reachlab.moe.method import Method
 from reachlab.moe.methods import METHODS
+from reachlab.moe.partitions import holds_pieces, refuse_stage_3
 from reachlab.moe.reduce import add_up, anywhere
 from reachlab.moe.sites import find_layers, verify
 
@@ -33,7 +34,7 @@ def densify(model: nn.Module, method: str = "default", **options: Any) -> "Densi
 
     Args:
         model: any transformers model with mixture-of-experts layers (docs/moe.md lists the families), by itself or
-            wrapped (PEFT). Densify before DDP, FSDP or torch.compile wrap it.
+            wrapped (PEFT). Densify before DDP, FSDP, DeepSpeed or torch.compile wrap it.
         method: one of `METHODS`: "default" (Default MoE, arXiv 2504.12463), "topk" ...
         options: the fields of the method's class, e.g. forward="default", estimator="probed".
 
@@ -48,6 +49,7 @@ def densify(model: nn.Module, method: str = "default", **options: Any) -> "Densi
     if densified(model) is not None:
         raise ReachlabError("this model has been densified already: call reachlab.moe.undensify(model) first")
     model = _unwrapped(model)
+    refuse_stage_3(model)
     layers = find_layers(model)
     for site in layers:
         verify(site)
@@ -272,6 +274,7 @@ class Densified:
     # -- hooks of the model -----------------------------------------------------------------------------------------
 
     def _begin(self, model: PreTrainedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        refuse_stage_3(self.model)
         here = self.pulse.here
         here.differentiated = torch.is_grad_enabled()
         mask = kwargs.get("attention_mask")
@@ -293,9 +296,10 @@ class Densified:
         _LIVING.add(self)
 
     def holds(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Whether the optimizer moves a parameter of this model."""
+        """Whether the optimizer moves a parameter of this model, whole or in pieces."""
         own = {id(p) for p in self.model.parameters()}
-        return any(id(p) in own for group in optimizer.param_groups for p in group["params"])
+        whole = any(id(p) in own for group in optimizer.param_groups for p in group["params"])
+        return whole or holds_pieces(self.model, optimizer)
 
 
 def _by_device(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
