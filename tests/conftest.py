@@ -39,6 +39,15 @@ def _same_chance() -> None:
         torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_processes_from_before() -> Iterator[None]:
+    """accelerate keeps what a `Trainer` found of processes for as long as Python runs; forked processes would believe it."""
+    yield
+    if state := sys.modules.get("accelerate.state"):
+        state.AcceleratorState._reset_state(reset_partial_state=True)
+        state.GradientState._reset_state()
+
+
 @pytest.fixture
 def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test registers or imports as a plugin is forgotten after it, and so are the packages it makes."""

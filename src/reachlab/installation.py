@@ -37,6 +37,7 @@ USES: dict[str, str] = {
     "openai": "draw from servers: sample --engine openai",
     "ray": "draw on a cluster: sample --ray",
     "lora": "adapters: rl --lora-rank, merge",
+    "trl": "down-sampling in TRL's GRPOTrainer",
     "track": "curves elsewhere: --track",
     "vision": "processors of some models that see",
 }
