@@ -41,7 +41,7 @@ def _same_chance() -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_processes_from_before() -> Iterator[None]:
-    """accelerate keeps what a `Trainer` found of processes for as long as Python runs; forked processes would believe it."""
+    """accelerate keeps what a `Trainer` found of processes while Python runs; forked processes would believe it."""
     yield
     if state := sys.modules.get("accelerate.state"):
         state.AcceleratorState._reset_state(reset_partial_state=True)
