@@ -23,7 +23,7 @@ from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from verl.workers.config import FSDPActorConfig
 
 from reachlab.errors import ReachlabError
-from reachlab.integrations.verl.settings import DownSampling
+from reachlab.integrations.down_sampling import DownSampling
 from reachlab.integrations.verl.trainer import DownSamplingTrainer
 from reachlab.integrations.verl.validation import pass_at_k_metrics
 from reachlab.rl.advantages import centred, standardised

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from reachlab.errors import ReachlabError
+from reachlab.integrations.down_sampling import DownSampling
 from reachlab.integrations.verl import plugin_version
 from reachlab.integrations.verl.reward import compute_score
 from reachlab.integrations.verl.selection import select_rows
-from reachlab.integrations.verl.settings import DownSampling
+from reachlab.integrations.verl.settings import read_settings
 from reachlab.integrations.verl.validation import pass_at_k_metrics
 from reachlab.rl.rules import RULES
 
@@ -83,7 +84,7 @@ def test_what_cannot_be_selected_from(keys: list[str], rewards: list[float], sai
 )
 def test_options_that_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ReachlabError, match=said):
-        DownSampling.of(options, 8)
+        read_settings(options, 8)
 
 
 def test_pass_at_k_is_the_share_of_subsets() -> None:

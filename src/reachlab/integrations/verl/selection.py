@@ -13,11 +13,9 @@ from dataclasses import dataclass
 
 import torch
 
-from reachlab.engines.rng import sample_seed
 from reachlab.errors import ReachlabError
-from reachlab.integrations.verl.settings import DownSampling
+from reachlab.integrations.down_sampling import DownSampling
 from reachlab.rl.advantages import agree
-from reachlab.rl.rules import RULES
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,7 @@ def select_rows(keys: Sequence[str], rewards: Sequence[float], chosen: DownSampl
         rewards_PN[p, : len(sessions)] = torch.tensor([last[uid, session][1] for session in sessions])
     if rewards_PN.isnan().all():
         raise ReachlabError(f"down-sampling: step {step}: no rollout has a reward")
-    generator = torch.Generator().manual_seed(sample_seed(chosen.seed, "select", step))
-    kept_PM = RULES[chosen.rule].keep(rewards_PN, chosen.keep, generator)
+    kept_PM = chosen.choose(rewards_PN, step)
     kept: set[int] = set()
     for p, (uid, sessions) in enumerate(prompts):
         for i in kept_PM[p].tolist():

@@ -19,13 +19,13 @@ from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from reachlab.integrations.verl.selection import select_rows
-from reachlab.integrations.verl.settings import MODE, DownSampling
+from reachlab.integrations.verl.settings import MODE, read_settings
 from reachlab.integrations.verl.validation import pass_at_k_metrics
 
 
 @register_trainer(MODE)
 class DownSamplingTrainer(PPOTrainerSync):  # type: ignore[misc]
-    """``trainer.v1.trainer_mode=down_sampling``; options as of `DownSampling`.
+    """``trainer.v1.trainer_mode=down_sampling``; options as of `integrations.down_sampling`.
 
     Raises:
         ReachlabError: options that are none, or out of range; later, rewards that are infinite or all missing.
@@ -33,7 +33,7 @@ class DownSamplingTrainer(PPOTrainerSync):  # type: ignore[misc]
 
     def __init__(self, config: Any):
         rollouts = config.actor_rollout_ref.rollout.n
-        self.chosen = DownSampling.of(config.trainer.v1.get(MODE) or {}, rollouts)
+        self.chosen = read_settings(config.trainer.v1.get(MODE) or {}, rollouts)
         super().__init__(config)
 
     def _build_replay_buffer(self) -> ReplayBuffer:
