@@ -26,7 +26,7 @@ def run(name: str, folder: Path, *words: str) -> str:
 
 
 def test_every_script_is_known_here_and_in_the_readme() -> None:
-    assert {path.stem for path in FOLDER.glob("*.py")} == NEEDS.keys() | {"grpo_one_page", "verl_pods"}
+    assert {path.stem for path in FOLDER.glob("*.py")} == NEEDS.keys() | {"grpo_one_page", "trl_pods", "verl_pods"}
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     for name, (extra, _) in NEEDS.items():
         row = next(line for line in readme.splitlines() if f"({name}.py)" in line)

@@ -12,7 +12,7 @@ from tests.moe.tiny import TINY
 from tests.tiny import tiny_tokenizer
 from torch import Tensor
 from transformers import PreTrainedModel, Trainer, TrainingArguments
-from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
+from trl import SFTConfig, SFTTrainer
 
 from reachlab.errors import ReachlabError
 from reachlab.integrations.routers import KeepRouters

@@ -1,8 +1,8 @@
 """Down-sampling in TRL's trainer: against TRL itself where all are kept, against our own mathematics where some are."""
 
-import copy
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,7 +16,8 @@ from tests.integrations.trl import small
 from tests.integrations.trl.small import LONGEST, Fixed, N, reward, trainer, weights
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from trl import GRPOTrainer
+from transformers import AutoModelForCausalLM
+from trl import GRPOConfig, GRPOTrainer
 
 import reachlab.integrations.trl.trainer as ours
 from reachlab.errors import ReachlabError
@@ -75,12 +76,14 @@ def logprobs_of(model: nn.Module, prompts: list[list[int]], answers: list[list[i
     ("loss_type", "aggregate"), [("grpo", "sequence"), ("dr_grpo", "constant"), ("dapo", "token"), ("bnpo", "token")]
 )
 def test_the_gradient_is_ours(tmp_path: Path, loss_type: str, aggregate: Aggregate, beta: float) -> None:
-    found = prepared(tmp_path, loss_type=loss_type, beta=beta, num_iterations=2, scale_rewards="none")
+    # TRL weighs the KL by the ratio unless it is told otherwise.
+    settings: dict[str, Any] = {"num_iterations": 2, "scale_rewards": "none", "use_bias_correction_kl": False}
+    found = prepared(tmp_path, loss_type=loss_type, beta=beta, **settings)
     inputs = found._generate_and_score_completions(batch(found))
-    before, now = copy.deepcopy(found.model), found.model
+    now, before = found.model, AutoModelForCausalLM.from_pretrained(tmp_path / "model").eval()
     with torch.no_grad():  # the second iteration: ratios are no longer 1, and some are clipped
         for parameter in now.parameters():
-            parameter += 0.2 * torch.randn_like(parameter)
+            parameter += 0.05 * torch.randn_like(parameter)
     found.compute_loss(now, inputs).backward()
     theirs = {name: p.grad.clone() for name, p in now.named_parameters() if p.grad is not None}
     now.zero_grad()
@@ -96,12 +99,12 @@ def test_the_gradient_is_ours(tmp_path: Path, loss_type: str, aggregate: Aggrega
     scored = Scored(rewards_PN=rewards_PN, kept_PM=kept_PM, mask_PMT=mask_BT.view(P, M, -1))
     with torch.no_grad():
         old_BT = logprobs_of(before, prompts, answers)
-        start_BT = logprobs_of(found.ref_model, prompts, answers) if beta else None
+        start_BT = old_BT if beta else None  # the training has only begun
     loss, shown = policy_loss(
         logprobs_of(now, prompts, answers), old_BT, centred(scored).flatten().float(), mask_BT,
         LossForm(aggregate=aggregate, max_tokens=LONGEST, kl_coef=beta), ref_logprobs_BT=start_BT,
     )  # fmt: skip
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert shown["clip_fraction"] > 0
     largest = max(g.abs().max() for g in theirs.values())
     for name, p in now.named_parameters():
@@ -197,7 +200,7 @@ def test_adapters(tmp_path: Path) -> None:
 )
 def test_what_is_refused(tmp_path: Path, settings: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if "generation_batch_size" in settings:  # as on two processes: TRL itself sees that groups are whole over all
-        monkeypatch.setattr(small.GRPOConfig, "__post_init__", _on_two(small.GRPOConfig.__post_init__))
+        monkeypatch.setattr(GRPOConfig, "__post_init__", _on_two(GRPOConfig.__post_init__))
     with pytest.raises(ReachlabError, match=said):
         trainer(tmp_path, settings.pop("keep", M), **settings)
 
@@ -215,6 +218,18 @@ def test_another_trl_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ours, "version", "1.17.0")
     with pytest.raises(ReachlabError, match=r"TRL 1\.17\.0: down-sampling is for 1\.16"):
         trainer(tmp_path, M)
+
+
+@pytest.mark.slow
+def test_the_example(tmp_path: Path) -> None:
+    script = Path(__file__).parents[3] / "examples" / "trl_pods.py"
+    ran = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=True
+    )
+    spreads = re.findall(r"'(reward_std|down_sampling/reward_std)': '([\d.]+)'", ran.stdout)
+    assert len(spreads) == 8
+    for (_, of_all), (_, of_kept) in zip(spreads[::2], spreads[1::2], strict=True):
+        assert float(of_kept) > float(of_all)
 
 
 @pytest.mark.slow

@@ -71,6 +71,8 @@ class DownSamplingGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
             `rollout_func`, images, and rewards that are normalised one by one.
     """
 
+    num_generations: int
+
     def __init__(self, *args: Any, down_sampling: DownSampling, **kwargs: Any):
         if version.rpartition(".")[0] != SUPPORTED:
             raise ReachlabError(f"TRL {version}: down-sampling is for {SUPPORTED}: pip install 'trl=={SUPPORTED}.*'")
@@ -80,7 +82,7 @@ class DownSamplingGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         self._refuse()
 
     def _refuse(self) -> None:
-        n, m = self.num_generations, self.down_sampling.keep
+        n, m = self.args.num_generations, self.down_sampling.keep
         self.down_sampling.check(n, "down_sampling: ", "num_generations")
         for what, there in {
             "tools": self.tools,
@@ -149,7 +151,8 @@ class DownSamplingGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     def _rewards(self, rewards_RF: Tensor) -> Tensor:
         """The weighted sum of each row's rewards, as TRL has it; NaN where no function gave one."""
         rewards_R = (rewards_RF * self.reward_weights.to(rewards_RF.device)).nansum(dim=1)
-        return rewards_R.masked_fill(rewards_RF.isnan().all(dim=1), torch.nan)
+        found: Tensor = rewards_R.masked_fill(rewards_RF.isnan().all(dim=1), torch.nan)
+        return found
 
     def _chosen(self, rewards_R: Tensor, own: int) -> tuple[Tensor, list[int]]:
         """Rows that are kept, of all processes, in their order; and those of this process's `own` rows, from 0."""
