@@ -104,7 +104,7 @@ def main() -> None:
             shares.append(choosing / some_whole)
             times.append(some_whole / all_whole)
             print(
-                f"update {some:.2f} of {all_of_them:.2f} s, {ratios[-1]:.1%}; whole {some_whole:.2f} of {all_whole:.2f} s"
+                f"update {some:.2f} of {all_of_them:.2f} s, {ratios[-1]:.1%}; whole {some_whole:.2f}, {all_whole:.2f} s"
             )
     print(f"{machine(torch.get_num_threads())}; {given.keep} of {given.rollouts} rollouts, {given.tokens} tokens each")
     print(f"update: {statistics.median(ratios):.1%} of TRL's on all ({min(ratios):.1%} to {max(ratios):.1%})")
