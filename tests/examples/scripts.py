@@ -70,7 +70,7 @@ def densify_trainer(said: str) -> None:
     losses = [float(loss) for loss in re.findall(r"'loss': '?([\d.]+)", said)]
     assert losses == sorted(losses, reverse=True)
     assert len(losses) == 4
-    assert "checkpoint: runs/densify and beside it the running means: routers.safetensors" in said
+    assert "checkpoint: runs/densify and beside it the running means: routers.state" in said
 
 
 def watch_training(said: str) -> None:
