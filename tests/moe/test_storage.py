@@ -94,6 +94,8 @@ def test_the_former_name_is_read_and_both_are_refused(tmp_path: Path) -> None:
     for reading in (saved, changes_the_function, lambda folder: restore(TINY["olmoe"].build(), folder)):
         with pytest.raises(ReachlabError, match=r"holds routers\.state and routers\.safetensors: keep one"):
             reading(tmp_path)
+    (tmp_path / FORMER).rename(tmp_path / FILE)
+    assert saved(tmp_path) == ("default", {"forward": "default"})
     save(model, tmp_path)
     assert hash_model(tmp_path) == new
     (tmp_path / FILE).unlink()

@@ -1,7 +1,7 @@
 """What a densified model's state beside its checkpoint is called.
 
-Its content is safetensors. Its name does not end so, nor in `.bin` or `.pt`: inference engines (vLLM 0.32, SGLang)
-read every such file of a folder as weights, and stop at one that holds others.
+Its content is safetensors. Its name does not end so, nor in `.bin` or `.pt`: vLLM 0.32
+reads every such file of a folder as weights, and stops at one that holds others.
 """
 
 from pathlib import Path

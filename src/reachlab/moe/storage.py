@@ -96,7 +96,7 @@ def _read(path: Path) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             how = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if path.name == FORMER:
+        if "densified" not in how:  # an earlier version's, whatever it is called by now
             return how["method"], _options(json.loads(how["options"])), state
         said = json.loads(how["densified"])
         return said["method"], _options(said["options"]), state
