@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from reachlab.errors import ReachlabError
+from reachlab.moe.files import FILE as ROUTERS
 from reachlab.progress import track
 
 NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 MAIN = "main"
 
-SMALL = ("*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja")
+SMALL = ("*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja", ROUTERS)
 SAFE, PYTORCH = "*.safetensors", "pytorch_model*.bin"
 LEFT_OUT = ("*/*", "consolidated*", "trainer_state.json")
 """Folders (`original/`, `onnx/`), the weights once more in their maker's format, and a log of training."""

@@ -70,7 +70,14 @@ def densify_trainer(said: str) -> None:
     losses = [float(loss) for loss in re.findall(r"'loss': '?([\d.]+)", said)]
     assert losses == sorted(losses, reverse=True)
     assert len(losses) == 4
-    assert "checkpoint: runs/densify and beside it the running means: routers.safetensors" in said
+    assert "checkpoint: runs/densify and beside it the running means: routers.state" in said
+
+
+def hf_densify(said: str) -> None:
+    losses = [float(loss) for loss in re.findall(r"'loss': '?([\d.]+)", said)]
+    assert len(losses) == 4
+    assert losses == sorted(losses, reverse=True)
+    assert "kept with the checkpoint: ('default', {'update': 'per_step'})" in said
 
 
 def watch_training(said: str) -> None:
@@ -89,6 +96,7 @@ NEEDS: dict[str, tuple[str, Callable[[str], None]]] = {
     "rl_pods": ("train", rl_pods),
     "own_task": ("train", own_task),
     "densify_trainer": ("train", densify_trainer),
+    "hf_densify": ("train", hf_densify),
     "watch_training": ("train", watch_training),
 }
 """A script, the extra that it needs, and what is asked of what it prints."""

@@ -104,7 +104,7 @@ def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
         train(tmp_path, TINY["olmoe"].build(), callbacks=[KeepRouters()])
     keep: dict[str, Any] = {"save_strategy": "steps", "save_steps": 2}
     train(tmp_path / "bare", build(), max_steps=2, **keep)
-    with pytest.raises(ReachlabError, match=r"no routers\.safetensors"):
+    with pytest.raises(ReachlabError, match=r"no routers\.state"):
         train(tmp_path / "bare", build(), max_steps=4, resume=True, callbacks=[KeepRouters()], **keep)
 
 
@@ -113,7 +113,7 @@ def test_lora_on_attention(tmp_path: Path) -> None:
     before = [v.clone() for v in vectors(model)]
     wrapped = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"]))
     train(tmp_path, wrapped, callbacks=[KeepRouters()], save_strategy="steps", save_steps=3)
-    assert (tmp_path / "checkpoint-3" / "routers.safetensors").is_file()
+    assert (tmp_path / "checkpoint-3" / "routers.state").is_file()
     assert not any(torch.equal(a, b) for a, b in zip(before, vectors(model), strict=True))
 
 

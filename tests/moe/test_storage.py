@@ -17,8 +17,10 @@ from transformers import PreTrainedModel
 from reachlab.engines.vllm import VllmEngine
 from reachlab.errors import ReachlabError
 from reachlab.models.checkpoint import save_model
+from reachlab.models.checkpoint_files import hash_model
 from reachlab.moe import densified, densify, restore, save, saved
-from reachlab.moe.storage import FILE, changes_the_function
+from reachlab.moe.files import FILE, FORMER
+from reachlab.moe.storage import changes_the_function
 
 
 def trained(**options: Any) -> PreTrainedModel:
@@ -74,10 +76,36 @@ def test_a_densified_model_keeps_its_options_and_takes_the_state_over(tmp_path: 
         assert torch.equal(one, two)
 
 
+def test_the_former_name_is_read_and_both_are_refused(tmp_path: Path) -> None:
+    """Under either name the state is a part of what a model is known by."""
+    model = trained(forward="default")
+    save_model(tmp_path, model, tiny_tokenizer())
+    new = hash_model(tmp_path)
+    former = {"method": "default", "options": json.dumps({"forward": "default"})}
+    save_file(load_file(tmp_path / FILE), tmp_path / FORMER, metadata=former)
+    (tmp_path / FILE).unlink()
+    old = hash_model(tmp_path)
+    fresh = TINY["olmoe"].build()
+    restore(fresh, tmp_path)
+    assert saved(tmp_path) == ("default", {"forward": "default"})
+    assert changes_the_function(tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(vectors(fresh), vectors(model), strict=True))
+    (tmp_path / FILE).write_bytes((tmp_path / FORMER).read_bytes())
+    for reading in (saved, changes_the_function, lambda folder: restore(TINY["olmoe"].build(), folder)):
+        with pytest.raises(ReachlabError, match=r"holds routers\.state and routers\.safetensors: keep one"):
+            reading(tmp_path)
+    (tmp_path / FORMER).rename(tmp_path / FILE)
+    assert saved(tmp_path) == ("default", {"forward": "default"})
+    save(model, tmp_path)
+    assert hash_model(tmp_path) == new
+    (tmp_path / FILE).unlink()
+    assert len({new, old, hash_model(tmp_path)}) == 3
+
+
 def change(folder: Path, how: str) -> None:
     """Damage the saved state."""
     path = folder / FILE
-    metadata = {"method": "default", "options": "{}"}
+    said: dict[str, Any] = {"method": "default", "options": {}}
     state = {} if how == "gone" else load_file(path)
     name = "model.layers.0.mlp:routed.vectors"
     if how == "gone":
@@ -96,12 +124,10 @@ def change(folder: Path, how: str) -> None:
     if how == "layer":
         del state[name]
     if how == "options":
-        metadata["options"] = json.dumps([1])
+        said["options"] = [1]
     if how == "method":
-        metadata["method"] = "magic"
-    if how == "bare":
-        metadata = {}
-    save_file(state, path, metadata=metadata or None)
+        said["method"] = "magic"
+    save_file(state, path, metadata=None if how == "bare" else {"densified": json.dumps(said)})
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def config(model: Path, out: Path, method: str, **changes: Any) -> RLConfig:
 def state(run: Path, step: int) -> dict[str, Tensor]:
     """The routers' state after a step."""
     folder = run / "checkpoints" / f"step-{step:06}"
-    return load_file((folder if folder.exists() else run / "model") / "routers.safetensors")
+    return load_file((folder if folder.exists() else run / "model") / "routers.state")
 
 
 SHORT = replace(LOOP, steps=2, keep_every=0)
@@ -206,7 +206,7 @@ def test_a_run_that_goes_on_is_the_undisturbed_one(
         with pytest.raises(KeyboardInterrupt):
             train_rl(broken)
     train_rl(broken)
-    for file in ("model.safetensors", "routers.safetensors"):
+    for file in ("model.safetensors", "routers.state"):
         one, other = (load_file(Path(c.out) / "model" / file) for c in (whole, broken))
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one)

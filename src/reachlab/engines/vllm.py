@@ -50,7 +50,7 @@ class VllmEngine(ConcurrentEngine):
         folder = find_checkpoint(model)
         if changes_the_function(folder):
             raise ReachlabError(
-                f"{folder}: its routers' method is a part of what it computes (routers.safetensors), and vLLM does not "
+                f"{folder}: its routers' method is a part of what it computes (routers.state), and vLLM does not "
                 "know it; leave --engine vllm away"
             )
         self.tokenizer, self.logprobs = load_tokenizer(folder), logprobs

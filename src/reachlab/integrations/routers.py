@@ -1,6 +1,6 @@
 """The routers' state in the checkpoints of a Hugging Face `Trainer`: `Trainer(..., callbacks=[KeepRouters()])`.
 
-`densify` itself needs no callback. This one writes `routers.safetensors` into every checkpoint, takes it back where a
+`densify` itself needs no callback. This one writes `routers.state` into every checkpoint, takes it back where a
 run resumes, and takes that of the best model where the trainer loads it at the end. TRL's trainers are `Trainer`s.
 
 The trainer of transformers 5.23 loads a checkpoint into a live model by the names on disk, where each expert has its

@@ -6,6 +6,7 @@ from typing import Literal
 from reachlab.errors import NotFoundError, ReachlabError
 from reachlab.hub import fetch, parse, weight_files
 from reachlab.models.hashing import hash_files
+from reachlab.moe.files import FILE as ROUTERS
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -17,6 +18,7 @@ SMALL_FILES = (
     *("special_tokens_map.json", "added_tokens.json"),
     *PROCESSOR_FILES,
     *TOKENIZER_FILES,
+    ROUTERS,
 )
 """What beside the weights decides a model's answers."""
 

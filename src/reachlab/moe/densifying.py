@@ -20,7 +20,7 @@ from reachlab.errors import ReachlabError
 from reachlab.moe.layer import HookedLayer, Pulse
 from reachlab.moe.method import Method
 from reachlab.moe.methods import METHODS
-from reachlab.moe.partitions import holds_pieces, refuse_stage_3
+from reachlab.moe.partitions import holds_pieces, refuse_copies, refuse_stage_3
 from reachlab.moe.reduce import add_up, anywhere
 from reachlab.moe.sites import find_layers, verify
 
@@ -295,6 +295,11 @@ class Densified:
         _watch_optimizers()
         _LIVING.add(self)
 
+    @property
+    def waits(self) -> bool:
+        """Whether passes have been made whose sums a step is to take over."""
+        return self.pulse.learned and any(layer.method.pending() for layer in self.layers)
+
     def holds(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether the optimizer moves a parameter of this model, whole or in pieces."""
         own = {id(p) for p in self.model.parameters()}
@@ -322,3 +327,5 @@ def _before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> No
     for dense in list(_LIVING):
         if dense.holds(optimizer):
             dense.commit()
+        elif dense.waits:
+            refuse_copies(dense.model, optimizer)

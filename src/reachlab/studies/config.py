@@ -291,7 +291,7 @@ class InspectConfig:
 
     model: Positional[str]
     """A checkpoint's folder, a training run, or ORG/NAME[@REVISION] of the hub; what its routers keep
-    (routers.safetensors) is taken over."""
+    (routers.state) is taken over."""
     data: str = "stdlib"
     """stdlib (Python's own library), text:PATH (a file or folder), datasets:ID_OR_PATH[:SPLIT[:COLUMN]], or a task."""
     tokens: int = 65_536
