@@ -192,6 +192,7 @@ def test_adapters(tmp_path: Path) -> None:
     [
         ({"keep": 9}, "choose 1 to num_generations=8"),
         ({"keep": 0}, "choose 1 to num_generations=8"),
+        ({"keep": 1}, "nothing is learned"),
         ({"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "keep": 3}, "a multiple of 8"),
         (
             {"per_device_train_batch_size": 4, "steps_per_generation": 1, "generation_batch_size": None, "keep": 4},

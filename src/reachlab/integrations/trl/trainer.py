@@ -67,7 +67,7 @@ class DownSamplingGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         down_sampling: how many to keep, by which rule.
 
     Raises:
-        ReachlabError: another TRL than 1.16; m not from 1 to n; rows that do not divide; tools, environments,
+        ReachlabError: another TRL than 1.16; m not from 2 to n; rows that do not divide; tools, environments,
             `rollout_func`, images, and rewards that are normalised one by one.
     """
 
@@ -84,6 +84,10 @@ class DownSamplingGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     def _refuse(self) -> None:
         n, m = self.args.num_generations, self.down_sampling.keep
         self.down_sampling.check(n, "down_sampling: ", "num_generations")
+        if m == 1:  # its advantage is its reward less itself
+            raise ReachlabError(
+                "down_sampling: keep=1: the advantage of a group of one is 0, nothing is learned: 2 or more"
+            )
         for what, there in {
             "tools": self.tools,
             "environment_factory": self.environment_factories,
