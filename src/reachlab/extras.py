@@ -33,7 +33,10 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 THIS = "this"
 """What is said to need a package where nobody has said it better."""
 
-ELSEWHERE = {"vllm": "which wants an environment of its own: docs/engines.md says how to make one"}
+ELSEWHERE = {
+    "vllm": "which wants an environment of its own: docs/engines.md says how to make one",
+    "verl": "which wants an environment of its own: docs/verl.md says how to make one",
+}
 """Packages that no extra brings, and what to do about them."""
 
 

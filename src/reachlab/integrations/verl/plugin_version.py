@@ -3,6 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from reachlab.errors import ReachlabError
+from reachlab.extras import missing
 
 SUPPORTED = "0.9.1"
 """The version of verl that this has been tested with."""
@@ -15,6 +16,6 @@ def check_version() -> None:
     try:
         found = version("verl")
     except PackageNotFoundError:
-        found = "(none installed)"
+        raise missing("verl", "reachlab.integrations.verl") from None
     if found != SUPPORTED:
         raise ReachlabError(f"verl {found}: Reachlab's trainer is for {SUPPORTED}: pip install verl=={SUPPORTED}")
