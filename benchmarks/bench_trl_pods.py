@@ -3,10 +3,10 @@
 Both draw the same number of rollouts of the same prompts by TRL's own generation, in float32 on a CPU, and take turns.
 The update is all of a training but drawing: log-probabilities of the old policy and the reference (`--beta`), forward,
 backward, the optimizer. The number is the median over rounds of the ratio of the two updates; m/n is what the rows
-allow. Choosing is timed by itself, as a share of the whole. Seconds are the processor's, not the wall's: on a machine that is
-shared the ratio of wall times says nothing. With one thread none of them waits for another.
+allow. Choosing is timed by itself, as a share of the whole. Seconds are the processor's, not the wall's: on a machine
+that is shared the ratio of wall times says nothing. With one thread none of them waits for another.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/bench_trl_pods.py [--model FOLDER] [--rollouts 64 --keep 16 --prompts 2 --tokens 32]
+Run: OMP_NUM_THREADS=1 python benchmarks/bench_trl_pods.py [--model FOLDER] [--rollouts 64 --keep 16]
 """
 
 import argparse
