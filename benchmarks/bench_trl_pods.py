@@ -3,9 +3,10 @@
 Both draw the same number of rollouts of the same prompts by TRL's own generation, in float32 on a CPU, and take turns.
 The update is all of a training but drawing: log-probabilities of the old policy and the reference (`--beta`), forward,
 backward, the optimizer. The number is the median over rounds of the ratio of the two updates; m/n is what the rows
-allow. Choosing is timed by itself, as a share of the whole.
+allow. Choosing is timed by itself, as a share of the whole. Seconds are the processor's, not the wall's: on a machine
+that is shared the ratio of wall times says nothing. With one thread none of them waits for another.
 
-Run: python benchmarks/bench_trl_pods.py [--model FOLDER] [--rollouts 64 --keep 16 --prompts 2 --tokens 32]
+Run: OMP_NUM_THREADS=1 python benchmarks/bench_trl_pods.py [--model FOLDER] [--rollouts 64 --keep 16]
 """
 
 import argparse
@@ -38,7 +39,7 @@ def made(folder: Path) -> str:
 
 
 class Clock:
-    """Seconds spent inside some functions."""
+    """Processor seconds spent inside some functions."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -47,11 +48,11 @@ class Clock:
         """The function, timed."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            began = time.perf_counter()
+            began = time.process_time()
             try:
                 return function(*args, **kwargs)
             finally:
-                self.seconds += time.perf_counter() - began
+                self.seconds += time.process_time() - began
 
         return timed
 
@@ -62,7 +63,7 @@ def reward(completions: list[str], **_: Any) -> list[float]:
 
 
 def a_round(given: argparse.Namespace, model: str, keep: int | None, folder: Path) -> tuple[float, float, float]:
-    """Seconds of updates, of choosing, and of everything, over all steps."""
+    """Processor seconds of updates, of choosing, and of everything, over all steps."""
     how = GRPOConfig(
         str(folder / "out"), num_generations=given.rollouts, per_device_train_batch_size=given.rollouts * given.prompts,
         max_completion_length=given.tokens, max_steps=given.steps, beta=given.beta, num_iterations=1, bf16=False,
@@ -79,9 +80,9 @@ def a_round(given: argparse.Namespace, model: str, keep: int | None, folder: Pat
     trainer._generate_single_turn = drawing.around(trainer._generate_single_turn)
     if keep is not None:
         trainer._chosen = choosing.around(trainer._chosen)
-    began = time.perf_counter()
+    began = time.process_time()
     trainer.train()
-    whole = time.perf_counter() - began
+    whole = time.process_time() - began
     return whole - drawing.seconds, choosing.seconds, whole
 
 
