@@ -116,7 +116,7 @@ $(VLLM)/.installed: pyproject.toml constraints.txt
 # verl pins transformers below what we train with. Its trainer wants some packages that it names in extras full of others.
 verl: $(VERL)/.installed
 
-$(VERL)/.installed: pyproject.toml
+$(VERL)/.installed: pyproject.toml constraints.txt
 	test -x $(VERL)/bin/pip || $(PYTHON) -m venv $(VERL)
 	@echo "installing verl into $(VERL), once; this takes a few minutes and 2.1 GB"
 	VERL_NEEDS="verl==0.9.1 TransferQueue==0.1.11 cachetools fastapi uvicorn pytest \

@@ -108,6 +108,39 @@ def test_a_server_that_keeps_its_weights_stops_the_run(
             drawn(engine)
 
 
+def test_a_server_that_loses_its_weights_while_it_draws_stops_the_run(
+    checkpoint: Path, server: WeightsServer, tmp_path: Path
+) -> None:
+    """As where it is restarted, with the weights that it was begun with."""
+    model, tokenizer = load_model(checkpoint)
+    with torch.no_grad():
+        model.get_input_embeddings().weight.mul_(1.5)
+    engine = served(model, tokenizer, server.url, tmp_path / "pushed")
+    kept = server.answer
+
+    def restarted(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        if path.endswith("completions") and "prompt_logprobs" not in body:
+            server.load(checkpoint)
+        return kept(path, body)
+
+    server.answer = restarted  # type: ignore[method-assign]
+    with pytest.raises(ReachlabError, match="restarted while it drew"):
+        drawn(engine)
+    engine.server.close()
+
+
+def test_a_push_is_asked_for_again_and_replaces_a_folder_of_its_own(
+    checkpoint: Path, server: WeightsServer, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    engine = served(*load_model(checkpoint), server.url, tmp_path)
+    server.fails, server.failing = 1, "collective_rpc"
+    assert drawn(engine)
+    assert server.fails == 0
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+    engine.server.close()
+
+
 def test_a_run_through_a_server_is_the_run_without_one(checkpoint: Path, server: WeightsServer, tmp_path: Path) -> None:
     """For this server draws as the embedded engine does; a server that is busy for a moment changes nothing."""
     train_rl(settings(checkpoint, tmp_path / "embedded"))

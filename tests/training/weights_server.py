@@ -18,8 +18,8 @@ class WeightsServer:
 
     def __init__(self, folder: Path, deaf_after: int = 1 << 30):
         self.lock, self.calls, self.pushes, self.deaf_after = threading.Lock(), list[str](), 0, deaf_after
-        self.fails = 0
-        """So many requests are answered with 503 first."""
+        self.fails, self.failing = 0, "completions"
+        """So many requests to what ends so are answered with 503 first."""
         self.load(folder)
         outer = self
 
@@ -35,7 +35,7 @@ class WeightsServer:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}")
                 with outer.lock:
-                    if outer.fails and self.path.endswith("completions"):
+                    if outer.fails and self.path.endswith(outer.failing):
                         outer.fails -= 1
                         self.say({"error": "busy"}, 503)
                         return

@@ -149,12 +149,12 @@ class TokenServer:
         root = self._wire.root
         call = {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}}
         try:
-            await self._wire.post(f"{root}/collective_rpc", call)
-            forgotten = await self._wire.post(f"{root}/reset_prefix_cache", {})
-        except (FailedError, UnusableError) as error:
+            await self._patiently(lambda: self._wire.post(f"{root}/collective_rpc", call))
+            forgotten = await self._patiently(lambda: self._wire.post(f"{root}/reset_prefix_cache", {}))
+        except ReachlabError as error:
             raise ReachlabError(
-                f"{self.shown}: cannot take new weights from {folder} ({self._wire.line(error)}); start vLLM 0.32 or "
-                "newer with VLLM_SERVER_DEV_MODE=1, on a machine that sees this folder under the same path"
+                f"{error}; it cannot take new weights from {folder}: it has to be vLLM 0.32 or newer, started with "
+                "VLLM_SERVER_DEV_MODE=1 on a machine that sees this folder under the same path"
             ) from error
         if not (isinstance(forgotten, dict) and forgotten.get("success") is True):
             raise ReachlabError(f"{self.shown}: does not forget its prefix cache; let nobody else use this server")

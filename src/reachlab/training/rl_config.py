@@ -143,8 +143,8 @@ class PushConfig:
     """How a server that draws the rollouts gets the weights."""
 
     folder: Annotated[str, arg(name="push-folder")] = ""
-    """Folder for the pushed weights, which the server sees under the same path, e.g. in /dev/shm; default: pushed/ in
-    the run's."""
+    """Where the folder of the pushed weights lies, which the server sees under the same path, e.g. /dev/shm; default:
+    pushed/ in the run's."""
     tolerance: Annotated[float, arg(name="push-tolerance")] = 0.05
     """Nats a token by which the server may be off the policy after a push; more stops the run."""
 

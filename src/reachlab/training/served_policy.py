@@ -1,4 +1,4 @@
-"""The policy on a server: its weights are pushed before every draw, and a draw begins only when they are seen there.
+"""The policy on a server: its weights are pushed before every draw, and seen there when it begins and when it ends.
 
 A push is a folder: the weights (adapters merged) are saved, the server loads them in place and forgets its prefix cache
 (`engines/token_server.py`). Then the server and the policy here both say the log-probabilities ℓ of one fixed sequence
@@ -6,9 +6,12 @@ x_0 … x_n, and their gap
 
     gap = 1/n Σ_i |ℓ_server(x_i | x_<i) − ℓ_policy(x_i | x_<i)|      (nats)
 
-has to be within a tolerance, else the run stops. A step of training moves ℓ by less than a server in bfloat16 rounds,
-and weights that a server never loads are right at first. So a process's first push is of a model whose matrices all
-have their rows moved by one, and the server has to say what that model does; the true weights follow.
+has to be within a tolerance, else the run stops. It is measured again when all is drawn: a server that was restarted
+meanwhile, or that another run pushed to, has given rollouts of other weights.
+
+A step of training moves ℓ by less than a server in bfloat16 rounds, and weights that a server never loads are right at
+first. So a process's first push is of a model whose matrices all have their rows moved by one, and the server has to
+say what that model does; the true weights follow.
 
 The gap is the mismatch of sampler and trainer (Yao et al., *Your Efficient RL Framework Secretly Brings You Off-Policy
 RL Training*, 2025), watched and bounded here, and not corrected by importance weights.
@@ -36,6 +39,15 @@ from reachlab.training.rl_config import PushConfig
 
 LENGTH, STRIDE = 16, 7919
 """Tokens of the probe, and how far apart their ids are (a prime, so that small vocabularies give different ones)."""
+PUSHED = "reachlab-pushed-policy"
+"""The folder below `--push-folder` that every push replaces; nothing else of the user's is."""
+
+
+NOT_TAKEN = "it did not load all that was just pushed, serves another model, or computes too coarsely"
+LOST = (
+    "it was restarted while it drew, or something else pushed weights to it, and rollouts of this step may be of other "
+    "weights; they are left out: run the same command again, which goes on at the last saved step"
+)
 
 
 class ServedPolicy:
@@ -70,18 +82,23 @@ class ServedPolicy:
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """Of the last push: its seconds, and the server's gap to the policy (nats a token)."""
+        """Of the last draw: the seconds of its push, and the server's larger gap to the policy (nats a token)."""
         return self._metrics
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """The server with the weights of the moment. All processes enter; the main one pushes.
+        """The server with the weights of the moment. All processes enter; the main one pushes, and each looks again
+        when it has drawn.
 
         Raises:
-            ReachlabError: the server does not take the weights, or does not compute what we do with them.
+            ReachlabError: the server does not take the weights, or does not compute what we do with them, then or at
+                the end.
         """
         self._metrics = self.processes.by_main(self._update)
         yield
+        with merged(self.model):
+            gap = self._check(*self._probe(), LOST)
+        self._metrics = {**self._metrics, "server_gap": max(gap, self._metrics["server_gap"])}
 
     def generate(
         self,
@@ -106,26 +123,25 @@ class ServedPolicy:
                         f"{self.server.shown}: weights and other weights differ too little in what they say to tell "
                         "whether a push arrives; lower --push-tolerance"
                     )
-                self._check(ids, spoilt)
+                self._check(ids, spoilt, NOT_TAKEN)
             self._send()
-        gap = self._check(ids, expected)
+        gap = self._check(ids, expected, NOT_TAKEN)
         self.takes_weights = True
         return {"server_gap": gap, "seconds_push": perf_counter() - began}
 
     def _send(self) -> None:
-        folder = Path(self.push.folder).absolute()
+        folder = Path(self.push.folder).absolute() / PUSHED
         save_model(folder, self.model, self.tokenizer)
         self.server.load(folder)
 
-    def _check(self, ids: list[int], expected: Tensor) -> float:
-        """The server's gap to what is expected of the weights that were pushed."""
+    def _check(self, ids: list[int], expected: Tensor, why: str) -> float:
+        """The server's gap to what is expected of the weights that were pushed; `why` it may be too large."""
         served = torch.tensor(self.server.prompt_logprobs(ids), dtype=torch.float64)
         gap = float((served - expected).abs().mean())
         if not gap <= self.push.tolerance:  # NaN too
             raise ReachlabError(
-                f"{self.server.shown}: with the weights just pushed its log-probabilities are {gap:.3g} nats a token "
-                f"from the policy's, more than --push-tolerance {self.push.tolerance:g}: it did not load all of them, "
-                "serves another model, or computes too coarsely (docs/rl.md, Rollouts from a server)"
+                f"{self.server.shown}: its log-probabilities are {gap:.3g} nats a token from the policy's, more than "
+                f"--push-tolerance {self.push.tolerance:g}: {why} (docs/rl.md, Rollouts from a server)"
             )
         return gap
 
@@ -148,13 +164,16 @@ class ServedPolicy:
 @contextmanager
 def _spoilt(model: PreTrainedModel) -> Iterator[None]:
     """The model with the rows of all its matrices moved by one; bit for bit as it was afterwards."""
-    kept = [(p, p.detach().clone()) for p in model.parameters() if p.ndim > 1]
+    _roll(model, 1)
     try:
-        with torch.no_grad():
-            for parameter, value in kept:
-                parameter.copy_(value.roll(1, 0))
         yield
     finally:
-        with torch.no_grad():
-            for parameter, value in kept:
-                parameter.copy_(value)
+        _roll(model, -1)
+
+
+def _roll(model: PreTrainedModel, rows: int) -> None:
+    """Moves the rows of every matrix, one after another: a large model has no room for a second copy."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.roll(rows, 0))

@@ -23,7 +23,7 @@ def pass_at_k_metrics(
     """``val-core/SOURCE/VARIABLE/pass@K/mean``, ``/low`` and ``/high`` for K = 1, 2, 4, ... and the most there are.
 
     The variable is `acc` where the reward function returns it, else `reward`, as in verl. None and NaN are unscored and
-    not counted. A source whose values are not all 0 or 1 has no pass@k, and gets none.
+    not counted. A source whose values are not all 0 or 1, words among them, has no pass@k, and gets none.
 
     Args:
         sources: the data source of each sample. uids: the problem of each sample.
@@ -36,7 +36,12 @@ def pass_at_k_metrics(
         of_problem: dict[str, list[float]] = defaultdict(list)
         for at in here:
             value = infos[name][at]
-            if value is not None and not np.isnan(value):
+            if value is None:
+                continue
+            if not isinstance(value, bool | int | float | np.number | np.bool_):
+                of_problem.clear()
+                break
+            if not np.isnan(value):
                 of_problem[uids[at]].append(float(value))
         values = [value for one in of_problem.values() for value in one]
         if not values or not set(values) <= {0.0, 1.0}:

@@ -9,6 +9,7 @@ Nothing of the training is touched (`host.py`). An error before the first step i
 later (a full disk, a GPU without room) is told, and the training goes on without that checkpoint.
 """
 
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -196,8 +197,8 @@ class Session:
         except ReachlabError as error:  # what was trained is still to be saved
             self.say(f"not all checkpoints can be read: {error}")
             return
-        runs = " ".join(f"{self.config.out}/{name_of(at)}" for at in drawn if at <= step)
-        self.say(f"all checkpoints: reachlab report {runs}")
+        runs = [f"{self.config.out}/{name_of(at)}" for at in drawn if at <= step]
+        self.say(f"all checkpoints: {shlex.join(['reachlab', 'report', *runs])}")
 
     def say(self, words: str) -> None:
         """Tell the user, once."""
