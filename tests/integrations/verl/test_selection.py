@@ -100,6 +100,7 @@ def test_pass_at_k_is_the_share_of_subsets() -> None:
 
 def test_pass_at_k_of_unscored_and_of_what_is_no_label() -> None:
     infos: dict[str, list[Any]] = {"reward": [1.0, NAN, 0.3, 0.2], "acc": [1, None, None, None]}
+    assert pass_at_k_metrics(["a", "a"], ["p", "p"], {"acc": ["yes", 1.0]}) == {}
     found = pass_at_k_metrics(["a", "a", "b", "b"], ["p", "p", "q", "q"], infos)
     assert {name.rsplit("/", 1)[0] for name in found} == {"val-core/a/acc/pass@1"}
 

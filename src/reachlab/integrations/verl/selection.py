@@ -44,8 +44,8 @@ def select_rows(keys: Sequence[str], rewards: Sequence[float], chosen: DownSampl
         rows.setdefault(uid, {}).setdefault(session, []).append(at)
         if (uid, session) not in last or last[uid, session][0] < index:
             last[uid, session] = index, reward
-    # A prompt's rollouts in the order of their names, whichever ended first. Prompts stay in the batch's order, for their
-    # names are new in every run; what the rule *random* keeps depends on it.
+    # A prompt's rollouts in the order of their names, whichever ended first. Prompts stay in the batch's order, for
+    # their names are new in every run; what the rule *random* keeps depends on it.
     prompts = [(uid, sorted(rows[uid], key=lambda session: (len(session), session))) for uid in rows]
     n = max(chosen.keep, *(len(sessions) for _, sessions in prompts))
     rewards_PN = torch.full((len(prompts), n), torch.nan, dtype=torch.float64)

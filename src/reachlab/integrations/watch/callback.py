@@ -2,7 +2,7 @@
 
     on_train_begin   the base, before the first step
     on_step_end      every so many steps, and after the last
-    on_epoch_end     where the training is stopped early
+    on_epoch_end, on_evaluate, on_save    where the training is stopped early
     on_log           the trainer's own numbers, beside ours in OUT/metrics.jsonl
 
 Nothing of the training is touched (`host.py`). An error before the first step is the user's, and raised; one that comes
@@ -79,6 +79,9 @@ class PassAtKCallback(TrainerCallback):  # type: ignore[misc]
         """Draw the last checkpoint of a training that ends before its time."""
         if self.session is not None and control.should_training_stop:
             self.session.attempt(state.global_step, must=True)
+
+    # An evaluation at the end of an epoch comes after `on_epoch_end`; who stops it may stand before us or behind us.
+    on_evaluate = on_save = on_epoch_end
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any

@@ -3,18 +3,20 @@
     OUT/run.json, metrics.jsonl     what is asked, and what was measured by step: ours, and the trainer's beside it
     OUT/asked/                      the model's tokenizer and configuration, as they were: how its prompts are written
     OUT/base/, OUT/step-000100/     a run each, as of `reachlab sample`
+    OUT/earlier/step-000100/        what was drawn by a training that did not come by with these weights
 
-A run's model is the hash of the weights as they were, with that of the tokenizer and the configuration. So a draw that
-was killed goes on where the training comes by with the same weights, and is begun anew where it comes by with others.
+A run's model is the hash of the weights as they were, with that of the tokenizer and the configuration. Where a
+training begins or goes on, the checkpoints ahead of it are put aside. It takes back those that it comes by with the
+same weights, finished or not; the others stay aside, so nothing is lost, and two trainings are never in one comparison.
 """
 
 import hashlib
 import json
 import math
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,7 +40,7 @@ from reachlab.store.samples import SampleStore
 from reachlab.training.policy_engine import PolicyEngine
 from reachlab.training.processes import Processes
 
-KIND, ASKED, BASE, LOG = "watch", "asked", "base", "metrics.jsonl"
+KIND, ASKED, BASE, LOG, EARLIER = "watch", "asked", "base", "metrics.jsonl", "earlier"
 THEIRS = {
     "loss": "loss",
     "grad_norm": "grad_norm",
@@ -109,9 +111,10 @@ class WatchedTraining:
         )  # fmt: skip
 
     def goes_on(self, step: int) -> bool:
-        """Forget what was logged after a step: the training is there once more. −1 forgets all. Returns whether it was
-        drawn there."""
+        """Forget what was logged after a step, and put aside what was drawn: the training is there once more. −1 is
+        before the base, which stays. Returns whether it was drawn there."""
         self.processes.by_main(lambda: self._keep(lambda row: row["step"] <= step))
+        self.processes.by_main(lambda: self._put_aside(step))
         return self.processes.by_main(lambda: Path(self.config.out, name_of(step), "run.json").exists())
 
     def draw(self, step: int, policy: PolicyEngine) -> tuple[CheckpointFindings, bool]:
@@ -162,23 +165,44 @@ class WatchedTraining:
         return hashlib.blake2b(f"{self.asked} {hash_weights(model)}".encode(), digest_size=16).hexdigest()
 
     def _complete(self, step: int, folder: RunFolder, weights: str) -> bool:
-        """Whether a checkpoint's samples are there; those of other weights are cleared away.
+        """Whether a checkpoint's samples are there; those of other weights are put aside.
 
         Raises:
             ReachlabError: those of another base.
         """
         if not folder.exists("run.json"):
-            return False
-        if folder.read_json("run.json").get("config", {}).get("model") != weights:
+            aside = [one for one in sorted(self._aside(folder)) if _drawn_from(RunFolder(str(one)), weights)]
+            if not aside:
+                return False
+            aside[-1].rename(folder.path)
+        if not _drawn_from(folder, weights):
             if not step:
                 raise ReachlabError(
                     f"{folder.url}: holds the base of another training, for it began with other weights: give another "
                     "out, or delete this one"
                 )
-            self.tell(f"{folder.url}: was drawn from other weights, of a training that did not go on; drawn anew")
-            shutil.rmtree(folder.path)
+            kept = self._set_aside(folder)
+            self.tell(
+                f"{folder.url}: was drawn from other weights, of another training, and is in {kept} now; drawn anew"
+            )
             return False
         return self._whole(folder)
+
+    def _aside(self, folder: RunFolder) -> list[Path]:
+        """Where a checkpoint's samples by earlier trainings are."""
+        return [*Path(self.config.out, EARLIER).glob(f"{folder.name}*")]
+
+    def _set_aside(self, folder: RunFolder) -> Path:
+        place = Path(self.config.out, EARLIER)
+        place.mkdir(exist_ok=True)
+        names = (folder.name + (f"-{i}" if i else "") for i in count())
+        free = next(place / name for name in names if not (place / name).exists())
+        return Path(folder.path).rename(free)
+
+    def _put_aside(self, after: int) -> None:
+        for path in sorted(Path(self.config.out).glob("step-*")):
+            if (step := training_step(path.name)) is not None and step > after:
+                self._set_aside(RunFolder(str(path)))
 
     def _whole(self, folder: RunFolder) -> bool:
         """Whether every answer is there."""
@@ -226,6 +250,11 @@ class WatchedTraining:
         rows = root.metrics()
         if rows and not all(map(wanted, rows)):
             root.write(LOG, "".join(json.dumps(row) + "\n" for row in rows if wanted(row)))
+
+
+def _drawn_from(folder: RunFolder, weights: str) -> bool:
+    """Whether these are a run's weights."""
+    return folder.exists("run.json") and folder.read_json("run.json").get("config", {}).get("model") == weights
 
 
 def _settle(config: WatchConfig, asked: str, model: PreTrainedModel) -> tuple[SettledRun, PreTrainedTokenizerBase]:
