@@ -288,6 +288,22 @@ def test_a_training_that_goes_on_draws_what_is_missing(tmp_path: Path, watched: 
     assert RunFolder(tmp_path / "watch").metrics()[-1]["step"] == 4
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_the_last_is_drawn_where_an_evaluation_stops_the_training(tmp_path: Path, before: bool) -> None:
+    """Whether what stops it stands before the callback or behind it."""
+
+    class Enough(TrainerCallback):  # type: ignore[misc]
+        def on_evaluate(self, args: Any, state: Any, control: Any, **also: Any) -> None:
+            control.should_training_stop = True
+
+    callbacks: list[TrainerCallback] = [watching(tmp_path, every=100)]
+    callbacks.insert(0 if before else 1, Enough())
+    found = trainer(tmp_path, callbacks, max_steps=100, eval_strategy="epoch", save_strategy="epoch")
+    found.train()
+    assert 0 < found.state.global_step < 100
+    assert (tmp_path / "watch" / f"step-{found.state.global_step:06}" / "run.json").exists()
+
+
 def test_a_draw_that_was_cut_short_is_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save: dict[str, Any] = {"save_strategy": "steps", "save_steps": 1}
     trainer(tmp_path, [watching(tmp_path)], **save).train()

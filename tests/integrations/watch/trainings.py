@@ -64,6 +64,7 @@ def trainer(out: Path, callbacks: list[Any], model: PreTrainedModel | None = Non
         tiny_model() if model is None else model,
         TrainingArguments(**arguments(out, **settings)),
         train_dataset=rows(),
+        eval_dataset=rows()[:4],
         processing_class=tiny_tokenizer(),
         callbacks=callbacks,
     )
