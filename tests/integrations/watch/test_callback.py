@@ -373,6 +373,13 @@ def test_another_question_or_another_start_is_refused_in_the_same_folder(tmp_pat
 # -- what goes wrong ------------------------------------------------------------------------------------------------
 
 
+def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    both = [watching(tmp_path / "a"), watching(tmp_path / "b")]
+    with pytest.raises(ReachlabError, match="a name= of its own"):
+        trainer(tmp_path, both).train()
+    trainer(tmp_path, [watching(tmp_path / "c"), watching(tmp_path / "d", name="other")], max_steps=1).train()
+
+
 def test_a_verifier_that_fails_leaves_answers_unscored(tmp_path: Path) -> None:
     found = trainer(tmp_path, [watching(tmp_path, task=f"{PARITY},strange=0123456789")])
     found.train()

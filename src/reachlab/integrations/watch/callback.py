@@ -59,7 +59,13 @@ class PassAtKCallback(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Settle what is asked, and draw the base."""
-        self.session = Session(self.config, calling_trainer(), self.tokenizer)
+        trainer = calling_trainer()
+        others = [one for one in trainer.callback_handler.callbacks if isinstance(one, PassAtKCallback)]
+        if sum(one.config.name == self.config.name for one in others) > 1:
+            raise ReachlabError(
+                f"{self.config.name}: two PassAtKCallbacks of this name would log under one: give each a name= of its own"
+            )
+        self.session = Session(self.config, trainer, self.tokenizer)
         if state.global_step == 0:
             self.session.watched.goes_on(-1)
             self.session.draw(0)
