@@ -63,7 +63,7 @@ class PassAtKCallback(TrainerCallback):  # type: ignore[misc]
         others = [one for one in trainer.callback_handler.callbacks if isinstance(one, PassAtKCallback)]
         if sum(one.config.name == self.config.name for one in others) > 1:
             raise ReachlabError(
-                f"{self.config.name}: two PassAtKCallbacks of this name would log under one: give each a name= of its own"
+                f"{self.config.name}: two PassAtKCallbacks of this name would log alike: give each a name= of its own"
             )
         self.session = Session(self.config, trainer, self.tokenizer)
         if state.global_step == 0:
