@@ -94,7 +94,7 @@ def test_without_seeds_and_log_probabilities(tmp_path: Path) -> None:
 def test_one_run_over_three_engines(tmp_path: Path) -> None:
     """Begun with the embedded engine and killed, continued by a vLLM server and interrupted, finished under Ray."""
     model, out = checkpoint(tmp_path / "model"), tmp_path / "run"
-    same = words(model, out, "--samples", "600", "--rows", "16", "--part", "40")
+    same = words(model, out, "--samples", "500", "--rows", "16", "--part", "40")
     process = subprocess.Popen([sys.executable, "-m", "reachlab", *same], env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     _wait_for(process, out, 8)
     process.kill()
@@ -104,8 +104,13 @@ def test_one_run_over_three_engines(tmp_path: Path) -> None:
     server: list[str | Path] = [BIN / "python", "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     server += ["--port", "{port}", "--enforce-eager", "--max-model-len", "64"]
     with serving(server, "/health", tmp_path / "serve.log", **HERE) as url:
-        there = (*same, "--engine", "openai", "--base-url", url, "--concurrency", "4")
-        process = subprocess.Popen([sys.executable, "-m", "reachlab", *there], env=ENVIRONMENT)
+        there = (*same, "--engine", "openai", "--base-url", url, "--concurrency", "16")
+        # Shells in the background ignore interrupts, and hand that on to all that they start, pytest too.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "reachlab", *there],
+            env=ENVIRONMENT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         _wait_for(process, out, -(-begun // 40) + 8)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
@@ -113,12 +118,12 @@ def test_one_run_over_three_engines(tmp_path: Path) -> None:
     finished = reachlab(*same, "--ray", "local", "--workers", "2", "--worker-cpus", "0.5", timeout=200)
     assert finished.returncode == 0, finished.stderr
     rows = rows_of(out)
-    assert len({(row["problem_id"], row["sample"]) for row in rows}) == len(rows) == 4800
+    assert len({(row["problem_id"], row["sample"]) for row in rows}) == len(rows) == 4000
     engines = Counter(row["engine"] for row in rows)
     served = {row["text"] for row in rows if row["engine"] == "openai:vllm"}
     assert len(served) > 30  # and not the one likeliest a problem
-    assert engines == {"transformers": 4800 - (continued - begun), "openai:vllm": continued - begun}
-    assert min(begun, continued - begun, 4800 - continued) > 0
+    assert engines == {"transformers": 4000 - (continued - begun), "openai:vllm": continued - begun}
+    assert min(begun, continued - begun, 4000 - continued) > 0
     report = reachlab("report", out, "--out", tmp_path / "page.html", "--resamples", "100")
     assert report.returncode == 0, report.stderr
     said = f"openai:vllm {engines['openai:vllm']:,} · transformers {engines['transformers']:,}"
